@@ -1,0 +1,58 @@
+import type { Observation } from './observation.ts';
+import type { Part } from './part.ts';
+import type { GenerateRequest, Requirement } from './request.ts';
+
+export interface RunOptions {
+  /** The model's name at the backend, which may differ from the public one. */
+  readonly model: string;
+  /** Aborted when the client left or a deadline passed: the backend stops the work within a second. */
+  readonly signal: AbortSignal;
+}
+
+/** Where relayed bytes go. `write` returns false when the receiver is full; `drained` resolves once it is not, or has gone. */
+export interface RelaySink {
+  write(chunk: Uint8Array): boolean;
+  drained(): Promise<void>;
+}
+
+/** A reply whose bytes pass through untouched. Only successful replies become relays; the rest is thrown. */
+export interface Relay {
+  readonly status: number;
+  readonly contentType: string;
+  /** Filled by a tap beside the stream while it is pumped. */
+  readonly observation: Observation;
+  /**
+   * Moves every byte into the sink, in order, with backpressure. Resolves when the upstream ended properly; throws an
+   * AppError when it broke off, sent an error event, or stayed silent too long. To be called exactly once.
+   */
+  pump(sink: RelaySink): Promise<void>;
+}
+
+export interface BackendHealth {
+  readonly state: 'ready' | 'starting' | 'down';
+  /** Why, for operators: never sent to clients of /v1. */
+  readonly detail?: string;
+  /** Requests running or waiting inside the backend. */
+  readonly inFlight: number;
+  /** Of those, waiting for a first slot. 0 where the backend does not tell. */
+  readonly queued: number;
+  /** While not ready: when to ask again. */
+  readonly retryAfterMs?: number;
+}
+
+/**
+ * Something that generates: a local engine or a remote server. Both verbs resolve once the reply has begun. What they
+ * throw is an AppError; if it is `retryable`, nothing was delivered and another deployment may be tried.
+ */
+export interface Backend {
+  readonly name: string;
+  readonly kind: 'engine' | 'upstream';
+  /** The reply as typed parts. The iterator's `return` stops the work. */
+  run(request: GenerateRequest, options: RunOptions): Promise<AsyncIterable<Part>>;
+  /** The reply as bytes in the request's own dialect; absent where the backend does not speak one. */
+  relay?(request: GenerateRequest, options: RunOptions): Promise<Relay>;
+  /** The first requirement that this backend cannot meet, if any. */
+  lacks(request: GenerateRequest): Requirement | undefined;
+  health(): BackendHealth;
+  close(): Promise<void>;
+}

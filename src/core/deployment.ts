@@ -1,0 +1,30 @@
+import type { Backend } from './backend.ts';
+
+/** USD per million tokens. */
+export interface Price {
+  readonly inputUsdPerMTok: number;
+  readonly cachedInputUsdPerMTok: number;
+  readonly outputUsdPerMTok: number;
+}
+
+/** One place where a public model is served. */
+export interface Deployment {
+  /** Unique: `backend/model`. */
+  readonly id: string;
+  readonly backend: Backend;
+  /** The model's name at the backend. */
+  readonly model: string;
+  readonly region: string | undefined;
+  readonly privacy: 'local' | 'private' | 'public';
+  readonly price: Price | undefined;
+  /** Largest prompt + output, if known. */
+  readonly contextTokens: number | undefined;
+}
+
+/** A name that clients ask for. */
+export interface PublicModel {
+  readonly name: string;
+  readonly deployments: readonly Deployment[];
+  /** Unix seconds. */
+  readonly createdAtS: number;
+}

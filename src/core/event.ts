@@ -1,0 +1,65 @@
+import type { ErrorCode } from './error.ts';
+import type { Usage } from './usage.ts';
+
+export type Outcome = 'ok' | 'error' | 'cancelled';
+
+/** One attempt at one deployment. */
+export interface AttemptRecord {
+  readonly deployment: string;
+  readonly backend: string;
+  readonly code: ErrorCode | undefined;
+  readonly durationMs: number;
+}
+
+/** Told once per request, whatever ended it. Never contains content. */
+export interface RequestSettled {
+  readonly type: 'request-settled';
+  readonly requestId: string;
+  readonly endpoint: string;
+  /** The public model name if it exists, else undefined: never a string that a client invented. */
+  readonly model: string | undefined;
+  readonly stream: boolean;
+  readonly outcome: Outcome;
+  readonly status: number;
+  readonly code: ErrorCode | undefined;
+  /** For logs only. */
+  readonly cause: unknown;
+  readonly deployment: string | undefined;
+  readonly attempts: readonly AttemptRecord[];
+  readonly durationMs: number;
+  readonly ttftMs: number | undefined;
+  /** Mean time per output token after the first. */
+  readonly tpotMs: number | undefined;
+  readonly usage: Usage;
+  /** The backend measured `usage`; false: counted from what was delivered. */
+  readonly usageMeasured: boolean;
+}
+
+/** A decode step of a local engine. */
+export interface EngineStepped {
+  readonly type: 'engine-stepped';
+  readonly engine: string;
+  readonly batchSize: number;
+  readonly waiting: number;
+  readonly decodeMs: number;
+  readonly prefillTokens: number;
+}
+
+export interface EngineStateChanged {
+  readonly type: 'engine-state-changed';
+  readonly engine: string;
+  readonly state: 'starting' | 'ready' | 'down';
+  readonly detail: string;
+}
+
+export interface UpstreamHealthChanged {
+  readonly type: 'upstream-health-changed';
+  readonly upstream: string;
+  readonly healthy: boolean;
+  readonly detail: string;
+}
+
+export type GatewayEvent = RequestSettled | EngineStepped | EngineStateChanged | UpstreamHealthChanged;
+
+/** The one outlet for telemetry. Must not throw. */
+export type Emit = (event: GatewayEvent) => void;
