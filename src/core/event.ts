@@ -35,6 +35,17 @@ export interface RequestSettled {
   readonly usageMeasured: boolean;
 }
 
+/** A request that was turned away before it had a model: bad input, unknown route, too large. */
+export interface RequestRefused {
+  readonly type: 'request-refused';
+  readonly requestId: string;
+  readonly status: number;
+  readonly code: ErrorCode;
+  readonly param: string | undefined;
+  /** For logs only. */
+  readonly cause: unknown;
+}
+
 /** A decode step of a local engine. */
 export interface EngineStepped {
   readonly type: 'engine-stepped';
@@ -59,7 +70,10 @@ export interface UpstreamHealthChanged {
   readonly detail: string;
 }
 
-export type GatewayEvent = RequestSettled | EngineStepped | EngineStateChanged | UpstreamHealthChanged;
+export type GatewayEvent =
+  | RequestSettled
+  | RequestRefused
+  | EngineStepped | EngineStateChanged | UpstreamHealthChanged;
 
 /** The one outlet for telemetry. Must not throw. */
 export type Emit = (event: GatewayEvent) => void;

@@ -1,0 +1,55 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { checkConfig, DEFAULT_CONFIG, loadConfig } from './load.ts';
+import { packageRoot } from './package-root.ts';
+
+function load(yaml: string, env: Record<string, string> = {}) {
+  const file = join(mkdtempSync(join(tmpdir(), 'qianmen-config-')), 'qianmen.yaml');
+  writeFileSync(file, yaml);
+  return loadConfig(file, env);
+}
+
+describe('configuration', () => {
+  it('serves the embedded model on loopback by default', () => {
+    const config = checkConfig(DEFAULT_CONFIG, 'default');
+    expect(config.listen).toMatchObject({ host: '127.0.0.1', port: 8080 });
+    expect(config.engines[0]).toMatchObject({ model: 'smollm2-135m-instruct', slots: 16 });
+  });
+
+  it.each(['embedded.yaml', 'one-vllm.yaml', 'fleet.yaml'])('accepts the sample %s', (sample) => {
+    const env = { VLLM_KEY: 'k', CLOUD_KEY: 'k' };
+    expect(() => loadConfig(new URL(`config/${sample}`, packageRoot()).pathname, env)).not.toThrow();
+  });
+
+  it('takes secrets from the environment', () => {
+    const yaml = 'upstreams: [{ name: a, url: "http://h/v1", apiKey: "${KEY}" }]';
+    expect(load(yaml, { KEY: 's3cret' }).upstreams[0]?.apiKey).toBe('s3cret');
+    expect(() => load(yaml)).toThrow(/upstreams\[0\]\.apiKey needs the environment variable KEY/);
+  });
+
+  it.each([
+    ['listen: { port: 99999 }', /listen\.port.*99999/],
+    ['listen: { prot: 1 }', /listen.*prot/],
+    ['engines: [{ provider: cuda9, model: m }]', /engines\[0\]\.provider/],
+    ['engines: [{ slots: 4 }]', /exactly one of `model`.*and `path`/],
+    ['upstreams: [{ name: a, url: "ftp://h" }]', /upstreams\[0\]\.url/],
+    ['models: [{ name: m, deployments: [{ upstream: nope }] }]', /there is no upstream `nope`/],
+    ['models: [{ name: m, deployments: [] }]', /models\[0\]\.deployments/],
+    ['upstreams: [{ name: a, url: "http://h" }, { name: a, url: "http://i" }]', /`a` is used twice/],
+    ['listen: [', /not valid YAML/],
+  ])('refuses %s and says where', (yaml, message) => {
+    expect(() => load(yaml)).toThrow(message);
+  });
+
+  it('does not show a secret in an error', () => {
+    try {
+      load('upstreams: [{ name: a, url: "http://user:hunter2@h/v1" }]');
+      expect.unreachable();
+    } catch (error) {
+      expect(String(error)).toContain('upstreams[0].url');
+      expect(String(error)).not.toContain('hunter2');
+    }
+  });
+});

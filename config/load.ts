@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { type Config, configSchema } from './schema.ts';
+
+/** A configuration that cannot be used. `message` is for people: file, path, value, and what is allowed. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** What `npm start` serves when there is no file: the embedded model on loopback. */
+export const DEFAULT_CONFIG = { engines: [{ model: 'smollm2-135m-instruct' }] };
+
+/** @throws ConfigError if the file cannot be read, is not YAML, names an unset variable or does not fit the schema. */
+export function loadConfig(file: string, env: Readonly<Record<string, string | undefined>>): Config {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`Cannot read the configuration ${file}: ${(error as Error).message}`);
+  }
+  const document = parseDocument(text, { prettyErrors: true });
+  const problem = document.errors[0];
+  if (problem) throw new ConfigError(`${file} is not valid YAML: ${problem.message}`);
+  return checkConfig(withEnvironment(document.toJS() ?? {}, env, file), file);
+}
+
+/** Validates a configuration object. `origin` names where it came from in errors. */
+export function checkConfig(value: unknown, origin: string): Config {
+  const result = configSchema.safeParse(value);
+  if (result.success) return result.data;
+  const lines = result.error.issues.map((issue) => `  ${describe(issue, value)}`);
+  throw new ConfigError(`${origin} does not fit:\n${lines.join('\n')}`);
+}
+
+function describe(issue: z.core.$ZodIssue, root: unknown): string {
+  const path = issue.path
+    .map((p, i) => (typeof p === 'number' ? `[${p}]` : i === 0 ? String(p) : `.${String(p)}`))
+    .join('');
+  const found = issue.path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    root,
+  );
+  const shown =
+    isSecret(issue.path) || found === undefined || typeof found === 'object'
+      ? ''
+      : ` (found ${JSON.stringify(found)})`;
+  return `${path || 'the top level'}: ${issue.message}${shown}`;
+}
+
+function isSecret(path: readonly PropertyKey[]): boolean {
+  return /key|token|secret|password|url/i.test(String(path.at(-1) ?? ''));
+}
+
+/** Replaces `${NAME}` in every string by the environment's value. */
+function withEnvironment(
+  value: unknown,
+  env: Readonly<Record<string, string | undefined>>,
+  file: string,
+  path = '',
+): unknown {
+  if (typeof value === 'string') {
+    return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, variable: string) => {
+      const found = env[variable];
+      if (found === undefined || found === '') {
+        throw new ConfigError(
+          `${file}: ${path} needs the environment variable ${variable}, which is not set.`,
+        );
+      }
+      return found;
+    });
+  }
+  if (Array.isArray(value)) return value.map((item, i) => withEnvironment(item, env, file, `${path}[${i}]`));
+  if (value !== null && typeof value === 'object') {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [
+        key,
+        withEnvironment(item, env, file, path === '' ? key : `${path}.${key}`),
+      ]),
+    );
+  }
+  return value;
+}

@@ -1,0 +1,170 @@
+import { z } from 'zod';
+
+/** Shape, defaults and meaning of `qianmen.yaml`. The names are public: samples, documentation and tools rely on them. */
+
+const name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,199}$/, 'must be letters, digits and . _ : / @ -, at most 200');
+const milliseconds = z.number().int().positive();
+const positive = z.number().int().positive();
+
+const listen = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1'),
+  port: z.number().int().min(0).max(65_535).default(8080),
+  /** Largest request body; larger ones get 413 before they are buffered. */
+  maxBodyBytes: positive.default(32 * 1024 * 1024),
+  /** Time for a client to send its headers, and then its whole request. */
+  requestTimeoutMs: milliseconds.default(30_000),
+  /** A comment line is sent on a stream that was silent for so long. */
+  heartbeatMs: milliseconds.default(15_000),
+  /** After SIGTERM: keep accepting for so long, so that load balancers see /readyz fail first. */
+  drainDelayMs: z.number().int().min(0).default(0),
+  /** After SIGTERM: running requests may take so long to finish. */
+  drainTimeoutMs: milliseconds.default(30_000),
+  /** Serve a non-loopback address although no API keys are configured. */
+  allowUnauthenticated: z.boolean().default(false),
+  cors: z.strictObject({ origins: z.array(z.string()).default([]) }).prefault({}),
+});
+
+const engine = z
+  .strictObject({
+    /** A name from the catalogue, or … */
+    model: name.optional(),
+    /** … a GGUF file. */
+    path: z.string().min(1).optional(),
+    /** Public name; default: the catalogue name or the file's base name. */
+    name: name.optional(),
+    /** Execution provider. `auto` takes the best that is available; for now that is always the CPU. */
+    provider: z.enum(['auto', 'cpu']).default('auto'),
+    /** Default: the number of cores, at most 8. */
+    threads: positive.max(256).optional(),
+    /** Sequences decoded together. */
+    slots: positive.max(256).default(16),
+    /** Prompt + output of one sequence; default: what the model was trained for, at most 2,048. */
+    contextTokens: positive.max(1_048_576).optional(),
+    /** Requests that may wait for a slot; the next one gets 503. */
+    queueLimit: positive.default(256),
+    /** Busy-wait between steps: faster where the cores are free, slower where they are shared. */
+    spinning: z.boolean().default(false),
+  })
+  .refine((e) => (e.model === undefined) !== (e.path === undefined), {
+    message: 'needs exactly one of `model` (a catalogue name) and `path` (a GGUF file)',
+  });
+
+const upstream = z.strictObject({
+  name,
+  /** API root, such as http://10.0.0.5:8000/v1 */
+  url: z.url({ protocol: /^https?$/ }).refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
+    message: 'must not carry a user name or password; put the key into apiKey',
+  }),
+  apiKey: z.string().min(1).optional(),
+  region: z.string().min(1).optional(),
+  privacy: z.enum(['local', 'private', 'public']).default('public'),
+  maxConnections: positive.default(512),
+  timeouts: z
+    .strictObject({
+      connectMs: milliseconds.default(2_000),
+      firstByteMs: milliseconds.default(60_000),
+      idleMs: milliseconds.default(30_000),
+      totalMs: milliseconds.default(600_000),
+    })
+    .prefault({}),
+  probe: z
+    .strictObject({ intervalMs: milliseconds.default(10_000), timeoutMs: milliseconds.default(2_000) })
+    .prefault({}),
+});
+
+const price = z.strictObject({
+  inputUsdPerMTok: z.number().min(0),
+  cachedInputUsdPerMTok: z.number().min(0).optional(),
+  outputUsdPerMTok: z.number().min(0),
+});
+
+const deployment = z
+  .strictObject({
+    upstream: name.optional(),
+    engine: name.optional(),
+    /** The model's name at the upstream; default: the public name. */
+    model: z.string().min(1).optional(),
+    price: price.optional(),
+    contextTokens: positive.optional(),
+  })
+  .refine((d) => (d.upstream === undefined) !== (d.engine === undefined), {
+    message: 'needs exactly one of `upstream` and `engine`',
+  });
+
+const model = z.strictObject({
+  name,
+  policy: z.enum(['round-robin']).default('round-robin'),
+  deployments: z.array(deployment).min(1),
+});
+
+const limits = z.strictObject({
+  /** Choices per request. */
+  maxChoices: positive.default(16),
+  maxTopLogprobs: z.number().int().min(0).default(20),
+  /** Attempts after the first, only while nothing was delivered. */
+  maxRetries: z.number().int().min(0).default(2),
+});
+
+export const configSchema = z
+  .strictObject({
+    listen: listen.prefault({}),
+    dataDir: z.string().min(1).default('./data'),
+    engines: z.array(engine).default([]),
+    upstreams: z.array(upstream).default([]),
+    models: z.array(model).default([]),
+    limits: limits.prefault({}),
+    log: z
+      .strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info') })
+      .prefault({}),
+  })
+  .superRefine(checkReferences);
+
+export type Config = z.infer<typeof configSchema>;
+export type EngineConfig = Config['engines'][number];
+export type UpstreamConfig = Config['upstreams'][number];
+export type ModelConfig = Config['models'][number];
+
+/** The public name of an engine's model. */
+export function engineName(config: EngineConfig): string {
+  if (config.name !== undefined) return config.name;
+  if (config.model !== undefined) return config.model;
+  const file = (config.path ?? '').split(/[\\/]/).pop() ?? '';
+  return file.replace(/\.gguf$/i, '').toLowerCase();
+}
+
+function checkReferences(
+  config: { engines: EngineConfig[]; upstreams: UpstreamConfig[]; models: ModelConfig[] },
+  context: z.RefinementCtx,
+): void {
+  const complain = (path: (string | number)[], message: string) =>
+    context.addIssue({ code: 'custom', path, message });
+  const engines = config.engines.map(engineName);
+  const upstreams = config.upstreams.map((u) => u.name);
+  const duplicates = (names: string[], section: string, field: string) => {
+    for (const [i, n] of names.entries()) {
+      if (names.indexOf(n) !== i) complain([section, i, field], `\`${n}\` is used twice`);
+    }
+  };
+  duplicates(engines, 'engines', 'name');
+  duplicates(upstreams, 'upstreams', 'name');
+  duplicates(
+    config.models.map((m) => m.name),
+    'models',
+    'name',
+  );
+  for (const [i, m] of config.models.entries()) {
+    for (const [j, d] of m.deployments.entries()) {
+      const known = d.engine === undefined ? upstreams : engines;
+      const wanted = d.engine ?? d.upstream ?? '';
+      if (!known.includes(wanted)) {
+        const section = d.engine === undefined ? 'upstream' : 'engine';
+        complain(
+          ['models', i, 'deployments', j, section],
+          `there is no ${section} \`${wanted}\` (known: ${known.join(', ') || 'none'})`,
+        );
+      }
+    }
+  }
+}

@@ -1,0 +1,12 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** What every route may rely on. The bindings are absent when a test calls `app.request()`. */
+export interface AppEnv {
+  Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
+  Variables: {
+    requestId: string;
+    receivedAtMs: number;
+    /** Headers of middleware (CORS, draining) for replies that are written directly. */
+    replyHeaders: Readonly<Record<string, string>>;
+  };
+}

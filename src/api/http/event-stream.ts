@@ -1,0 +1,81 @@
+import type { RelaySink } from '../../core/backend.ts';
+import type { ClientReply } from './client-reply.ts';
+
+const HEARTBEAT = ': heartbeat\n\n';
+const NEWLINE = 0x0a;
+
+export interface EventStreamOptions {
+  readonly headers: Readonly<Record<string, string>>;
+  /** A comment line is sent after so long a silence, also before the first event. */
+  readonly heartbeatMs: number;
+}
+
+/**
+ * A server-sent event stream to one client. The status line is sent with the first bytes, so that a failure before them
+ * can still have a status of its own; a heartbeat counts as bytes.
+ */
+export class EventStream implements RelaySink {
+  readonly #reply: ClientReply;
+  readonly #options: EventStreamOptions;
+  readonly #timer: NodeJS.Timeout;
+  #silent = false;
+  #betweenEvents = true;
+
+  constructor(reply: ClientReply, options: EventStreamOptions) {
+    this.#reply = reply;
+    this.#options = options;
+    // Two ticks per period and a flag: no clock is read and no timer set per chunk.
+    this.#timer = setInterval(() => this.#tick(), Math.max(1, options.heartbeatMs / 2));
+    this.#timer.unref();
+    reply.signal.addEventListener('abort', () => clearInterval(this.#timer), { once: true });
+  }
+
+  write(chunk: Uint8Array | string): boolean {
+    if (chunk.length === 0) return true;
+    if (!this.#reply.started) this.#start();
+    this.#silent = false;
+    const end = chunk.length - 1;
+    this.#betweenEvents =
+      typeof chunk === 'string'
+        ? chunk.endsWith('\n\n')
+        : chunk[end] === NEWLINE && (chunk[end - 1] === NEWLINE || chunk[end - 2] === NEWLINE);
+    return this.#reply.write(chunk);
+  }
+
+  drained(): Promise<void> {
+    return this.#reply.drained();
+  }
+
+  end(lastEvents = ''): void {
+    clearInterval(this.#timer);
+    if (!this.#reply.started) this.#start();
+    this.#reply.end(lastEvents === '' ? undefined : lastEvents);
+  }
+
+  /** Ends a stream that has begun with an error event and, so that nobody takes it for whole, without `[DONE]`. */
+  fail(errorEvent: string): void {
+    this.end(this.#betweenEvents ? errorEvent : `\n\n${errorEvent}`);
+  }
+
+  /** Stops the heartbeat of a stream that never began. */
+  abandon(): void {
+    clearInterval(this.#timer);
+  }
+
+  #start(): void {
+    this.#reply.start(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache',
+      'x-accel-buffering': 'no',
+      ...this.#options.headers,
+    });
+  }
+
+  #tick(): void {
+    if (!this.#silent) {
+      this.#silent = true;
+      return;
+    }
+    if (this.#betweenEvents) this.write(HEARTBEAT);
+  }
+}

@@ -1,0 +1,74 @@
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { AppError } from '../../core/error.ts';
+
+/**
+ * The whole body of a Node request, refused as soon as it is known to be too large.
+ * @throws AppError `body_too_large`, `client_closed`
+ */
+export async function readNodeBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const declared = Number(incoming.headers['content-length'] ?? 0);
+  if (declared > maxBytes) throw tooLarge(maxBytes);
+  return new Promise<Buffer>((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const stop = () => {
+      incoming.off('data', onData);
+      incoming.off('end', onEnd);
+      incoming.off('close', onClose);
+    };
+    const onData = (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBytes) {
+        stop();
+        // Read on and discard: a client that is still sending would lose the answer to a reset connection.
+        incoming.resume();
+        reject(tooLarge(maxBytes));
+      } else {
+        chunks.push(chunk);
+      }
+    };
+    const onEnd = () => {
+      stop();
+      resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
+    };
+    const onClose = () => {
+      stop();
+      reject(new AppError('client_closed'));
+    };
+    incoming.on('data', onData);
+    incoming.on('end', onEnd);
+    incoming.on('close', onClose);
+    incoming.on('error', onClose);
+  });
+}
+
+/** The same for a web request. */
+export async function readWebBody(request: Request, maxBytes: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.length;
+    if (size > maxBytes) throw tooLarge(maxBytes);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, size);
+}
+
+/** @throws AppError `invalid_encoding`, `invalid_json` */
+export function parseJson(body: Buffer): unknown {
+  if (!isUtf8(body)) throw new AppError('invalid_encoding');
+  try {
+    return JSON.parse(body.toString());
+  } catch (error) {
+    throw new AppError('invalid_json', {
+      message: `The request body is not valid JSON: ${(error as Error).message.slice(0, 200)}`,
+    });
+  }
+}
+
+function tooLarge(maxBytes: number): AppError {
+  return new AppError('body_too_large', {
+    message: `The request body is larger than the limit of ${maxBytes} bytes.`,
+  });
+}

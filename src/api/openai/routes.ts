@@ -1,0 +1,168 @@
+import type { Context, Hono } from 'hono';
+import { AppError } from '../../core/error.ts';
+import type { GenerateRequest, WireRequest } from '../../core/request.ts';
+import type { Gateway, Reply } from '../../gateway/gateway.ts';
+import type { AppEnv } from '../http/app-env.ts';
+import type { ClientReply } from '../http/client-reply.ts';
+import { EventStream } from '../http/event-stream.ts';
+import { NodeReply } from '../http/node-reply.ts';
+import { parseJson, readNodeBody, readWebBody } from '../http/read-body.ts';
+import { WebReply } from '../http/web-reply.ts';
+import { parseChatRequest } from './chat-request.ts';
+import { collectChat } from './chat-response.ts';
+import { chatStream } from './chat-stream.ts';
+import { parseCompletionRequest } from './completion-request.ts';
+import { collectCompletion } from './completion-response.ts';
+import { completionStream } from './completion-stream.ts';
+import { errorBody, errorEvent, errorHeaders } from './error-body.ts';
+import { modelList, modelObject } from './model-list.ts';
+
+export interface OpenAiOptions {
+  readonly gateway: Gateway;
+  readonly maxBodyBytes: number;
+  readonly heartbeatMs: number;
+  readonly limits: { readonly maxChoices: number; readonly maxTopLogprobs: number };
+}
+
+const ENDPOINTS = {
+  chat: { parse: parseChatRequest, stream: chatStream, collect: collectChat, idPrefix: 'chatcmpl-' },
+  completion: {
+    parse: parseCompletionRequest,
+    stream: completionStream,
+    collect: collectCompletion,
+    idPrefix: 'cmpl-',
+  },
+} as const;
+
+type Endpoint = (typeof ENDPOINTS)[keyof typeof ENDPOINTS];
+
+/** Mounts OpenAI's routes below /v1. */
+export function openAiRoutes(app: Hono<AppEnv>, options: OpenAiOptions): void {
+  app.post('/v1/chat/completions', (c) => generate(c, ENDPOINTS.chat, '/chat/completions', options));
+  app.post('/v1/completions', (c) => generate(c, ENDPOINTS.completion, '/completions', options));
+  app.get('/v1/models', (c) => c.json(modelList(options.gateway.models())));
+  // A model name may contain slashes, sent raw or as %2F.
+  app.get('/v1/models/:name{.+}', (c) => c.json(modelObject(options.gateway.model(c.req.param('name')))));
+}
+
+async function generate(
+  c: Context<AppEnv>,
+  endpoint: Endpoint,
+  path: string,
+  options: OpenAiOptions,
+): Promise<Response> {
+  const request = await readRequest(c, endpoint, path, options);
+  const client = c.env?.outgoing ? new NodeReply(c.env.outgoing) : new WebReply(c.req.raw.signal);
+  const finished = request.stream
+    ? streamReply(c, client, request, endpoint, options)
+    : wholeReply(c, client, request, endpoint, options);
+  // The work goes on behind the response; both ways of replying handle every failure themselves.
+  void finished;
+  return client.response;
+}
+
+async function readRequest(
+  c: Context<AppEnv>,
+  endpoint: Endpoint,
+  path: string,
+  { maxBodyBytes, limits }: OpenAiOptions,
+): Promise<GenerateRequest> {
+  const contentType = c.req.header('content-type') ?? '';
+  if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType)) {
+    throw new AppError('unsupported_media_type', {
+      message: `The content type must be application/json${contentType ? `, not ${contentType.slice(0, 100)}` : ''}.`,
+    });
+  }
+  const body = c.env?.incoming
+    ? await readNodeBody(c.env.incoming, maxBodyBytes)
+    : await readWebBody(c.req.raw, maxBodyBytes);
+  const wire: WireRequest = { dialect: 'openai', path, body };
+  return endpoint.parse(parseJson(body), wire, c.get('requestId'), limits);
+}
+
+async function streamReply(
+  c: Context<AppEnv>,
+  client: ClientReply,
+  request: GenerateRequest,
+  endpoint: Endpoint,
+  { gateway, heartbeatMs }: OpenAiOptions,
+): Promise<void> {
+  const stream = new EventStream(client, { headers: commonHeaders(c), heartbeatMs });
+  try {
+    await gateway.handle(request, client.signal, async (reply) => {
+      if (reply.kind === 'relay') {
+        await reply.relay.pump(stream);
+        stream.end();
+        return;
+      }
+      const encoder = endpoint.stream(head(request, endpoint));
+      for await (const part of reply.parts) {
+        if (!stream.write(encoder.push(part))) await stream.drained();
+      }
+      stream.end(encoder.end());
+    });
+  } catch (error) {
+    const failure = AppError.from(error);
+    if (client.started) {
+      stream.fail(errorEvent(failure));
+    } else {
+      stream.abandon();
+      sendError(c, client, failure);
+    }
+  }
+}
+
+async function wholeReply(
+  c: Context<AppEnv>,
+  client: ClientReply,
+  request: GenerateRequest,
+  endpoint: Endpoint,
+  { gateway }: OpenAiOptions,
+): Promise<void> {
+  const start = (contentType: string) =>
+    client.start(200, { 'content-type': contentType, ...commonHeaders(c) });
+  try {
+    await gateway.handle(request, client.signal, async (reply: Reply) => {
+      if (reply.kind === 'relay') {
+        start(reply.relay.contentType);
+        await reply.relay.pump(client);
+        client.end();
+        return;
+      }
+      const body = JSON.stringify(await endpoint.collect(reply.parts, head(request, endpoint)));
+      start('application/json');
+      client.end(body);
+    });
+  } catch (error) {
+    if (client.started) client.destroy();
+    else sendError(c, client, AppError.from(error));
+  }
+}
+
+function head(request: GenerateRequest, endpoint: Endpoint) {
+  return {
+    id: endpoint.idPrefix + request.id,
+    created: Math.floor(Date.now() / 1000),
+    model: request.model,
+    includeUsage: request.includeUsage,
+    choices: request.prompts.length * request.n,
+  };
+}
+
+function sendError(c: Context<AppEnv>, client: ClientReply, error: AppError): void {
+  if (client.signal.aborted) return;
+  client.start(error.status, {
+    'content-type': 'application/json',
+    ...commonHeaders(c),
+    ...errorHeaders(error),
+  });
+  client.end(JSON.stringify(errorBody(error)));
+}
+
+function commonHeaders(c: Context<AppEnv>): Record<string, string> {
+  return {
+    ...c.get('replyHeaders'),
+    'x-request-id': c.get('requestId'),
+    'openai-processing-ms': String(Math.round(performance.now() - c.get('receivedAtMs'))),
+  };
+}

@@ -1,0 +1,28 @@
+import type { Hono } from 'hono';
+import type { BackendHealth } from '../core/backend.ts';
+import type { AppEnv } from './http/app-env.ts';
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly draining: boolean;
+  readonly backends: Readonly<Record<string, BackendHealth>>;
+}
+
+export interface OperationsOptions {
+  readonly readiness: () => Readiness;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+}
+
+/** Routes for the people and machines that run the gateway. */
+export function operationsRoutes(app: Hono<AppEnv>, { readiness, metrics }: OperationsOptions): void {
+  app.get('/healthz', (c) => c.json({ status: 'ok' }));
+  app.get('/readyz', (c) => {
+    const { ready, draining, backends } = readiness();
+    const status = draining ? 'draining' : ready ? 'ready' : 'not ready';
+    return c.json({ status, backends }, ready && !draining ? 200 : 503);
+  });
+  app.get('/metrics', async (c) => {
+    const { contentType, body } = await metrics();
+    return c.body(body, 200, { 'content-type': contentType });
+  });
+}

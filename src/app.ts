@@ -1,0 +1,72 @@
+import { Hono } from 'hono';
+import { cors } from 'hono/cors';
+import type { AppEnv } from './api/http/app-env.ts';
+import { requestId } from './api/http/request-id.ts';
+import { errorBody, errorHeaders } from './api/openai/error-body.ts';
+import { type OpenAiOptions, openAiRoutes } from './api/openai/routes.ts';
+import { type OperationsOptions, operationsRoutes } from './api/operations.ts';
+import { AppError } from './core/error.ts';
+import type { Emit } from './core/event.ts';
+
+export interface AppOptions extends OpenAiOptions, OperationsOptions {
+  readonly corsOrigins: readonly string[];
+  /** While true, every reply asks its client to close the connection. */
+  readonly draining: () => boolean;
+  readonly emit: Emit;
+}
+
+/** The whole HTTP surface. Needs no socket: every route also answers `app.request()`. */
+export function createApp(options: AppOptions): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+
+  app.use(async function identify(c, next) {
+    const id = requestId(c.req.header('x-request-id'));
+    const replyHeaders: Record<string, string> = {};
+    if (options.draining()) replyHeaders.connection = 'close';
+    const origin = c.req.header('origin');
+    if (origin !== undefined && allows(options.corsOrigins, origin)) {
+      replyHeaders['access-control-allow-origin'] = origin;
+      replyHeaders['access-control-expose-headers'] = 'x-request-id, retry-after';
+      replyHeaders.vary = 'Origin';
+    }
+    c.set('requestId', id);
+    c.set('receivedAtMs', performance.now());
+    c.set('replyHeaders', replyHeaders);
+    await next();
+    if (c.res.headers.has('x-hono-already-sent')) return;
+    c.res.headers.set('x-request-id', id);
+    for (const [name, value] of Object.entries(replyHeaders)) c.res.headers.set(name, value);
+  });
+  if (options.corsOrigins.length > 0) {
+    const preflight = cors({ origin: (origin) => (allows(options.corsOrigins, origin) ? origin : null) });
+    app.options('*', preflight);
+  }
+
+  openAiRoutes(app, options);
+  operationsRoutes(app, options);
+
+  app.notFound((c) => {
+    const allowed = ['GET', 'POST'].filter((method) => app.router.match(method, c.req.path)[0].length > 1);
+    if (allowed.length === 0) {
+      throw new AppError('route_not_found', {
+        message: `There is no route ${c.req.method} ${c.req.path.slice(0, 200)}.`,
+      });
+    }
+    c.header('allow', allowed.join(', '));
+    throw new AppError('method_not_allowed', {
+      message: `${c.req.path} accepts ${allowed.join(' and ')}, not ${c.req.method}.`,
+    });
+  });
+  app.onError((thrown, c) => {
+    const error = AppError.from(thrown);
+    const { status, code, param, cause } = error;
+    options.emit({ type: 'request-refused', requestId: c.get('requestId'), status, code, param, cause });
+    for (const [name, value] of Object.entries(errorHeaders(error))) c.header(name, value);
+    return c.json(errorBody(error), error.status as 500);
+  });
+  return app;
+}
+
+function allows(origins: readonly string[], origin: string): boolean {
+  return origins.includes('*') || origins.includes(origin);
+}

@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { Command, InvalidArgumentError } from 'commander';
+import { packageRoot } from '../../config/package-root.ts';
+import { pull } from './pull.ts';
+import { serve } from './serve.ts';
+
+/** What commands may know of the process; nothing else reads it. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export async function run(argv: readonly string[], env: Environment): Promise<void> {
+  const { version } = JSON.parse(readFileSync(new URL('package.json', packageRoot()), 'utf8')) as {
+    version: string;
+  };
+  const program = new Command('qianmen')
+    .description('One OpenAI-compatible door in front of every model you run.')
+    .version(version)
+    .showHelpAfterError();
+
+  program
+    .command('serve', { isDefault: true })
+    .description('serve models; with no configuration: smollm2-135m-instruct on 127.0.0.1:8080')
+    .option('-c, --config <file>', 'configuration file (default: qianmen.yaml, if there is one)')
+    .option('--host <address>', 'address to listen on')
+    .option('-p, --port <number>', 'port to listen on', portNumber)
+    .option('--data-dir <folder>', 'where models and other data are kept')
+    .action((flags) => serve(flags, env));
+
+  program
+    .command('pull')
+    .description('fetch a model of the catalogue; without a name: list them')
+    .argument('[model]', 'name in the catalogue')
+    .option('--data-dir <folder>', 'where models are kept', './data')
+    .action((name: string | undefined, flags) => pull(name, flags, env));
+
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    process.stderr.write(`qianmen: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535)
+    throw new InvalidArgumentError('must be a number from 0 to 65535.');
+  return port;
+}

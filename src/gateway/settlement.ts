@@ -1,0 +1,82 @@
+import type { Deployment } from '../core/deployment.ts';
+import type { AppError, ErrorCode } from '../core/error.ts';
+import type { AttemptRecord, Outcome, RequestSettled } from '../core/event.ts';
+import { newObservation, type Observation } from '../core/observation.ts';
+import type { GenerateRequest } from '../core/request.ts';
+import type { Usage } from '../core/usage.ts';
+
+/** Gathers what happened to one request; `settle` turns it into the one event that telemetry and billing see. */
+export class Settlement {
+  /** Set once the name is known to exist. */
+  model: string | undefined;
+  observation: Observation = newObservation();
+  promptTokens = 0;
+  cachedPromptTokens = 0;
+  deliveredTokens = 0;
+  readonly #request: GenerateRequest;
+  readonly #now: () => number;
+  readonly #startedAtMs: number;
+  readonly #attempts: AttemptRecord[] = [];
+  #failure: AppError | undefined;
+  #settled = false;
+
+  constructor(request: GenerateRequest, now: () => number) {
+    this.#request = request;
+    this.#now = now;
+    this.#startedAtMs = now();
+  }
+
+  attempt(deployment: Deployment, code: ErrorCode | undefined, durationMs: number): void {
+    this.#attempts.push({ deployment: deployment.id, backend: deployment.backend.name, code, durationMs });
+  }
+
+  fail(error: AppError): AppError {
+    this.#failure ??= error;
+    return error;
+  }
+
+  settle(): RequestSettled {
+    if (this.#settled) throw new Error('a request was settled twice');
+    this.#settled = true;
+    const { firstTokenAtMs, lastTokenAtMs, usage } = this.observation;
+    const counted = usage ?? this.#countedUsage();
+    const last = this.#attempts.at(-1);
+    const laterTokens = counted.completionTokens - 1;
+    return {
+      type: 'request-settled',
+      requestId: this.#request.id,
+      endpoint: this.#request.endpoint,
+      model: this.model,
+      stream: this.#request.stream,
+      outcome: this.#outcome(),
+      status: this.#failure?.status ?? 200,
+      code: this.#failure?.code,
+      cause: this.#failure?.cause,
+      deployment: last?.deployment,
+      attempts: this.#attempts,
+      durationMs: this.#now() - this.#startedAtMs,
+      ttftMs: firstTokenAtMs === undefined ? undefined : firstTokenAtMs - this.#startedAtMs,
+      tpotMs:
+        firstTokenAtMs === undefined || lastTokenAtMs === undefined || laterTokens < 1
+          ? undefined
+          : (lastTokenAtMs - firstTokenAtMs) / laterTokens,
+      usage: counted,
+      usageMeasured: usage !== undefined,
+    };
+  }
+
+  #outcome(): Outcome {
+    if (this.#failure === undefined) return 'ok';
+    return this.#failure.code === 'client_closed' ? 'cancelled' : 'error';
+  }
+
+  /** For a reply that broke off before its backend told the usage. */
+  #countedUsage(): Usage {
+    return {
+      promptTokens: this.promptTokens,
+      completionTokens: Math.max(this.deliveredTokens, this.observation.contentEvents),
+      cachedPromptTokens: this.cachedPromptTokens,
+      reasoningTokens: 0,
+    };
+  }
+}

@@ -1,0 +1,206 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { getRequestListener } from '@hono/node-server';
+import { type Config, engineName } from '../config/schema.ts';
+import { errorBody } from './api/openai/error-body.ts';
+import type { Readiness } from './api/operations.ts';
+import { createApp } from './app.ts';
+import type { Backend } from './core/backend.ts';
+import { AppError } from './core/error.ts';
+import type { GatewayEvent } from './core/event.ts';
+import { createEngineBackend } from './engine/engine-backend.ts';
+import { Gateway } from './gateway/gateway.ts';
+import { buildRoutes } from './routes.ts';
+import { createLogger, type Logger, logEvents } from './telemetry/log.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+import { createUpstream } from './upstream/upstream.ts';
+
+export interface StartOptions {
+  readonly logger?: Logger;
+  /** Where each engine's model file lies, by engine name. Engines configured with `path` need no entry. */
+  readonly modelPaths?: ReadonlyMap<string, string>;
+}
+
+export interface RunningGateway {
+  /** Base URL, such as http://127.0.0.1:8080 */
+  readonly url: string;
+  readonly gateway: Gateway;
+  /** Resolves when every engine is ready or has failed for the first time. */
+  readonly enginesSettled: Promise<void>;
+  readiness(): Readiness;
+  /** Lets running requests finish within the configured time, then ends everything. Resolves to the number it cut off. */
+  drain(): Promise<number>;
+  /** Ends at once. */
+  close(): Promise<void>;
+}
+
+/** @throws Error if the address cannot be bound, or is not loopback although nobody needs a key. */
+export async function startGateway(config: Config, options: StartOptions = {}): Promise<RunningGateway> {
+  refuseOpenDoor(config);
+  const logger = options.logger ?? createLogger(config.log.level);
+  const sinks: ((event: GatewayEvent) => void)[] = [logEvents(logger)];
+  const emit = (event: GatewayEvent) => {
+    for (const sink of sinks) sink(event);
+  };
+
+  const engines = config.engines.map((engine) => {
+    const name = engineName(engine);
+    const modelPath = engine.path ?? options.modelPaths?.get(name);
+    if (modelPath === undefined) throw new Error(`no model file for engine ${name}`);
+    return createEngineBackend({
+      name,
+      modelPath,
+      cacheDir: dirname(modelPath),
+      ...(engine.threads === undefined ? {} : { threads: engine.threads }),
+      ...(engine.contextTokens === undefined ? {} : { contextTokens: engine.contextTokens }),
+      slots: engine.slots,
+      queueLimit: engine.queueLimit,
+      spinning: engine.spinning,
+      emit,
+    });
+  });
+  const upstreams = config.upstreams.map(({ apiKey, region, ...upstream }) =>
+    createUpstream({
+      ...upstream,
+      ...(apiKey === undefined ? {} : { apiKey }),
+      ...(region === undefined ? {} : { region }),
+      emit,
+    }),
+  );
+  const backends: Backend[] = [...engines, ...upstreams];
+
+  const gateway = new Gateway({
+    routes: buildRoutes(config, engines, upstreams),
+    emit,
+    maxRetries: config.limits.maxRetries,
+  });
+  const metrics = createMetrics({ backends, inFlight: () => gateway.inFlight });
+  sinks.push(metrics.observe);
+
+  let draining = false;
+  const readiness = (): Readiness => ({
+    draining,
+    ready: gateway.models().some((m) => m.deployments.some((d) => d.backend.health().state === 'ready')),
+    backends: Object.fromEntries(backends.map((b) => [b.name, b.health()])),
+  });
+  const app = createApp({
+    gateway,
+    maxBodyBytes: config.listen.maxBodyBytes,
+    heartbeatMs: config.listen.heartbeatMs,
+    limits: config.limits,
+    corsOrigins: config.listen.cors.origins,
+    draining: () => draining,
+    emit,
+    readiness,
+    metrics: metrics.scrape,
+  });
+  const server = createHttpServer(getRequestListener(app.fetch, { overrideGlobalObjects: false }), config);
+  const closeBackends = () => Promise.all(backends.map((backend) => backend.close()));
+  try {
+    await listen(server, config);
+  } catch (error) {
+    await closeBackends();
+    throw error;
+  }
+
+  const { address, port, family } = server.address() as AddressInfo;
+  return {
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    gateway,
+    enginesSettled: Promise.allSettled(engines.map((engine) => engine.ready)).then(() => undefined),
+    readiness,
+    async drain() {
+      draining = true;
+      await delay(config.listen.drainDelayMs);
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const deadline = performance.now() + config.listen.drainTimeoutMs;
+      while (gateway.inFlight > 0 && performance.now() < deadline) {
+        server.closeIdleConnections();
+        await delay(25);
+      }
+      const cut = gateway.inFlight;
+      if (cut > 0) server.closeAllConnections();
+      // What is settled may still be on its way through a socket.
+      for (let i = 0; i < 40; i++) {
+        server.closeIdleConnections();
+        const done = await Promise.race([closed.then(() => true), delay(25).then(() => false)]);
+        if (done) break;
+      }
+      server.closeAllConnections();
+      await closed;
+      await closeBackends();
+      return cut;
+    },
+    async close() {
+      draining = true;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await Promise.all([closed, closeBackends()]);
+    },
+  };
+}
+
+function refuseOpenDoor({ listen: { host, allowUnauthenticated } }: Config): void {
+  const loopback = host === 'localhost' || host === '::1' || /^127\./.test(host);
+  if (loopback || allowUnauthenticated) return;
+  throw new Error(
+    `Refusing to listen on ${host}: no API keys are configured, so anybody who reaches it could use every model. ` +
+      'Listen on 127.0.0.1, or set listen.allowUnauthenticated: true if something in front checks who calls.',
+  );
+}
+
+function createHttpServer(
+  handle: (incoming: IncomingMessage, outgoing: ServerResponse) => void,
+  config: Config,
+): Server {
+  const { requestTimeoutMs, maxBodyBytes } = config.listen;
+  const server = createServer(
+    {
+      noDelay: true,
+      keepAliveTimeout: 75_000,
+      headersTimeout: requestTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
+    },
+    handle,
+  );
+  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    // A body that will be refused for its size is not asked for.
+    if (!(Number(incoming.headers['content-length']) > maxBodyBytes)) outgoing.writeContinue();
+    handle(incoming, outgoing);
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (!socket.writable || socket.bytesWritten > 0) {
+      socket.destroy();
+      return;
+    }
+    const timedOut = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+    const failure = timedOut
+      ? new AppError('request_timeout')
+      : new AppError('invalid_value', { message: 'The request is not valid HTTP/1.1.' });
+    const body = JSON.stringify(errorBody(failure));
+    socket.end(
+      `HTTP/1.1 ${failure.status} ${timedOut ? 'Request Timeout' : 'Bad Request'}\r\ncontent-type: application/json\r\n` +
+        `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    );
+  });
+  return server;
+}
+
+function listen(server: Server, { listen: { host, port } }: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new Error(`Port ${port} on ${host} is taken. Stop what uses it, or choose another with --port.`)
+          : new Error(`Cannot listen on ${host}:${port}: ${error.message}`),
+      );
+    });
+    server.listen({ host, port }, resolve);
+  });
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

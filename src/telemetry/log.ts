@@ -1,0 +1,66 @@
+import { type DestinationStream, type Logger, pino } from 'pino';
+import type { GatewayEvent, RequestSettled } from '../core/event.ts';
+
+export type { Logger } from 'pino';
+
+export function createLogger(level: string, destination?: DestinationStream): Logger {
+  const options = { level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime };
+  return destination ? pino(options, destination) : pino(options);
+}
+
+/** Turns events into log lines: one per request, never with content. */
+export function logEvents(logger: Logger): (event: GatewayEvent) => void {
+  return (event) => {
+    switch (event.type) {
+      case 'request-settled':
+        logRequest(logger, event);
+        break;
+      case 'request-refused': {
+        const { requestId, status, code, param, cause } = event;
+        if (code === 'internal_error') logger.error({ requestId, status, code, err: cause }, 'request');
+        else logger.info({ requestId, outcome: 'refused', status, code, param }, 'request');
+        break;
+      }
+      case 'engine-state-changed': {
+        const { engine, state, detail } = event;
+        logger[state === 'down' ? 'error' : 'info']({ engine, state, detail }, 'engine');
+        break;
+      }
+      case 'upstream-health-changed': {
+        const { upstream, healthy, detail } = event;
+        logger[healthy ? 'info' : 'warn']({ upstream, healthy, detail }, 'upstream');
+        break;
+      }
+      case 'engine-stepped':
+        break;
+    }
+  };
+}
+
+function logRequest(logger: Logger, event: RequestSettled): void {
+  const { requestId, endpoint, model, stream, outcome, status, code, deployment, attempts, usage, cause } =
+    event;
+  const line = {
+    requestId,
+    endpoint,
+    model,
+    stream,
+    outcome,
+    status,
+    code,
+    deployment,
+    attempts: attempts.length,
+    durationMs: Math.round(event.durationMs),
+    ttftMs: event.ttftMs === undefined ? undefined : Math.round(event.ttftMs),
+    promptTokens: usage.promptTokens,
+    completionTokens: usage.completionTokens,
+  };
+  if (code === 'internal_error') logger.error({ ...line, err: cause }, 'request');
+  else if (outcome === 'error') logger.warn({ ...line, cause: causeText(cause) }, 'request');
+  else logger.info(line, 'request');
+}
+
+function causeText(cause: unknown): string | undefined {
+  if (cause === undefined) return undefined;
+  return (cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)).slice(0, 500);
+}

@@ -1,0 +1,188 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Backend } from '../core/backend.ts';
+import type { EngineStepped, GatewayEvent, RequestSettled } from '../core/event.ts';
+
+const TTFT_BUCKETS_S = [
+  0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60,
+];
+const TPOT_BUCKETS_S = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5];
+const DURATION_BUCKETS_S = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128];
+
+export interface Metrics {
+  readonly observe: (event: GatewayEvent) => void;
+  readonly scrape: () => Promise<{ readonly contentType: string; readonly body: string }>;
+}
+
+/**
+ * Prometheus metrics, names per the table in the README. State that can be asked for (in-flight, health, queue) is read
+ * at scrape time; labels are bounded: models and backends come from the configuration, codes from the error catalogue.
+ */
+export function createMetrics(options: {
+  readonly backends: readonly Backend[];
+  readonly inFlight: () => number;
+}): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+
+  new Gauge({
+    name: 'qianmen_requests_in_flight',
+    help: 'Requests that have been accepted and not yet settled.',
+    registers,
+    collect() {
+      this.set(options.inFlight());
+    },
+  });
+  const perBackend = (name: string, help: string, read: (backend: Backend) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['backend', 'kind'],
+      registers,
+      collect() {
+        for (const backend of options.backends)
+          this.set({ backend: backend.name, kind: backend.kind }, read(backend));
+      },
+    });
+  perBackend('qianmen_backend_up', '1 while the backend takes requests.', (b) =>
+    b.health().state === 'ready' ? 1 : 0,
+  );
+  perBackend(
+    'qianmen_backend_requests_in_flight',
+    'Requests inside the backend.',
+    (b) => b.health().inFlight,
+  );
+  perBackend(
+    'qianmen_backend_queue_length',
+    'Requests that wait inside the backend.',
+    (b) => b.health().queued,
+  );
+
+  const refused = new Counter({
+    name: 'qianmen_requests_refused_total',
+    help: 'Requests turned away before routing, by error code.',
+    labelNames: ['code'],
+    registers,
+  });
+  const observeRequest = requestMetrics(registry);
+  const observeStep = engineMetrics(registry);
+  return {
+    observe(event) {
+      if (event.type === 'request-settled') observeRequest(event);
+      else if (event.type === 'request-refused') refused.inc({ code: event.code });
+      else if (event.type === 'engine-stepped') observeStep(event);
+    },
+    async scrape() {
+      const body = await registry.metrics();
+      return { contentType: registry.contentType, body: body.endsWith('\n') ? body : `${body}\n` };
+    },
+  };
+}
+
+function requestMetrics(registry: Registry): (event: RequestSettled) => void {
+  const registers = [registry];
+  const requests = new Counter({
+    name: 'qianmen_requests_total',
+    help: 'Requests by how they ended.',
+    labelNames: ['model', 'endpoint', 'outcome', 'code'],
+    registers,
+  });
+  const attempts = new Counter({
+    name: 'qianmen_backend_attempts_total',
+    help: 'Attempts at backends, fail-over included; code is ok or the error.',
+    labelNames: ['backend', 'code'],
+    registers,
+  });
+  const tokens = new Counter({
+    name: 'qianmen_tokens_total',
+    help: 'Tokens by kind: prompt, cached_prompt, completion.',
+    labelNames: ['model', 'kind'],
+    registers,
+  });
+  const timing = (name: string, help: string, buckets: number[], labelNames: string[]) =>
+    new Histogram({ name, help, buckets, labelNames, registers });
+  const ttft = timing(
+    'qianmen_time_to_first_token_seconds',
+    'From receipt to the first token.',
+    TTFT_BUCKETS_S,
+    ['model'],
+  );
+  const tpot = timing(
+    'qianmen_time_per_output_token_seconds',
+    'Mean per request, after the first token.',
+    TPOT_BUCKETS_S,
+    ['model'],
+  );
+  const genAiTtft = timing(
+    'gen_ai_server_time_to_first_token_seconds',
+    'Time to first token.',
+    TTFT_BUCKETS_S,
+    ['gen_ai_request_model'],
+  );
+  const genAiTpot = timing(
+    'gen_ai_server_time_per_output_token_seconds',
+    'Time per output token.',
+    TPOT_BUCKETS_S,
+    ['gen_ai_request_model'],
+  );
+  const duration = timing(
+    'qianmen_request_duration_seconds',
+    'From receipt to settled.',
+    DURATION_BUCKETS_S,
+    ['model', 'endpoint'],
+  );
+
+  return (event) => {
+    const model = event.model ?? 'unknown';
+    const { usage } = event;
+    requests.inc({ model, endpoint: event.endpoint, outcome: event.outcome, code: event.code ?? 'ok' });
+    for (const attempt of event.attempts)
+      attempts.inc({ backend: attempt.backend, code: attempt.code ?? 'ok' });
+    if (usage.promptTokens > 0) tokens.inc({ model, kind: 'prompt' }, usage.promptTokens);
+    if (usage.cachedPromptTokens > 0) tokens.inc({ model, kind: 'cached_prompt' }, usage.cachedPromptTokens);
+    if (usage.completionTokens > 0) tokens.inc({ model, kind: 'completion' }, usage.completionTokens);
+    duration.observe({ model, endpoint: event.endpoint }, event.durationMs / 1000);
+    if (event.ttftMs !== undefined) {
+      ttft.observe({ model }, event.ttftMs / 1000);
+      genAiTtft.observe({ gen_ai_request_model: model }, event.ttftMs / 1000);
+    }
+    if (event.tpotMs !== undefined) {
+      tpot.observe({ model }, event.tpotMs / 1000);
+      genAiTpot.observe({ gen_ai_request_model: model }, event.tpotMs / 1000);
+    }
+  };
+}
+
+function engineMetrics(registry: Registry): (event: EngineStepped) => void {
+  const registers = [registry];
+  const labelNames = ['engine'];
+  const batch = new Histogram({
+    name: 'qianmen_engine_batch_size',
+    help: 'Sequences decoded together in one step.',
+    buckets: BATCH_BUCKETS,
+    labelNames,
+    registers,
+  });
+  const step = new Histogram({
+    name: 'qianmen_engine_decode_step_seconds',
+    help: 'Duration of one decode step.',
+    buckets: TPOT_BUCKETS_S,
+    labelNames,
+    registers,
+  });
+  const prefill = new Counter({
+    name: 'qianmen_engine_prefill_tokens_total',
+    help: 'Prompt tokens computed by the engine.',
+    labelNames,
+    registers,
+  });
+  return (event) => {
+    const labels = { engine: event.engine };
+    if (event.batchSize > 0) {
+      batch.observe(labels, event.batchSize);
+      step.observe(labels, event.decodeMs / 1000);
+    }
+    if (event.prefillTokens > 0) prefill.inc(labels, event.prefillTokens);
+  };
+}
