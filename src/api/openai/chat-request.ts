@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { AppError } from '../../core/error.ts';
+import type { GenerateRequest, Requirement, WireRequest } from '../../core/request.ts';
+import { boundedArray, optional, perLimits } from './field.ts';
+import { fromIssues, invalidValue } from './invalid-request.ts';
+import { DEFAULT_LIMITS, type RequestLimits } from './limits.ts';
+import { contentRequirements, messagesSchema, toMessage } from './message-schema.ts';
+import { requireShallow } from './nesting.ts';
+import { generationShape, toSampling, toStopRules } from './sampling-fields.ts';
+import { structuredOutputParam, structuredOutputShape } from './structured-output.ts';
+import { toolShape, toToolUse } from './tool-fields.ts';
+
+/**
+ * Fields that are not listed are accepted and unread: an upstream gets the bytes as they came. Among them are
+ * `metadata`, `store`, `user`, `safety_identifier`, `prompt_cache_key`, `service_tier`, `prediction`, `verbosity`.
+ */
+const chatSchema = perLimits((limits) =>
+  z.object({
+    ...generationShape(limits),
+    ...structuredOutputShape,
+    ...toolShape(limits),
+    messages: messagesSchema(limits),
+    max_tokens: optional(z.int().min(1)),
+    max_completion_tokens: optional(z.int().min(1)),
+    logprobs: optional(z.boolean()),
+    top_logprobs: optional(z.int().min(0).max(limits.topLogprobs)),
+    modalities: optional(boundedArray(z.string(), 8)),
+    reasoning_effort: optional(z.string().max(64)),
+    chat_template: optional(z.unknown()),
+    chat_template_kwargs: optional(z.object({}).loose()),
+  }),
+);
+
+type ChatFields = z.output<ReturnType<typeof chatSchema>>;
+
+/**
+ * Maps the body of `POST /v1/chat/completions`. Throws an AppError with status 400 and the path of the field at fault,
+ * and nothing else, whatever JSON value it is given.
+ */
+export function parseChatRequest(
+  body: unknown,
+  wire: WireRequest,
+  id: string,
+  limits: RequestLimits = DEFAULT_LIMITS,
+): GenerateRequest {
+  requireShallow(body, limits.nestingDepth);
+  const parsed = chatSchema(limits).safeParse(body);
+  if (!parsed.success) throw fromIssues(parsed.error.issues, body);
+  const fields = parsed.data;
+  if (fields.messages.length === 0) throw invalidValue('messages', 'must not be empty');
+  refuseTemplates(fields);
+
+  const messages = fields.messages.map(toMessage);
+  const { tools, toolChoice, param: toolsParam } = toToolUse(fields);
+  const requirements: Requirement[] = contentRequirements(messages);
+  if (toolsParam) requirements.push({ capability: 'tools', param: toolsParam });
+  const structured = structuredOutputParam(fields);
+  if (structured) requirements.push({ capability: 'structured-output', param: structured });
+  if (fields.modalities?.includes('audio') && !requirements.some((r) => r.capability === 'audio'))
+    requirements.push({ capability: 'audio', param: 'modalities' });
+
+  return {
+    id,
+    endpoint: 'chat',
+    model: fields.model,
+    prompts: [{ kind: 'chat', messages }],
+    n: fields.n ?? 1,
+    sampling: toSampling(fields, limits),
+    stop: toStopRules(fields, fields.max_completion_tokens ?? fields.max_tokens ?? undefined),
+    tools,
+    toolChoice,
+    templateVariables: toTemplateVariables(fields),
+    topLogprobs: toTopLogprobs(fields),
+    echo: false,
+    stream: fields.stream ?? false,
+    includeUsage: fields.stream_options?.include_usage ?? false,
+    requirements,
+    wire,
+  };
+}
+
+function toTopLogprobs(fields: ChatFields): number | undefined {
+  const top = fields.top_logprobs ?? undefined;
+  if (top !== undefined && !fields.logprobs)
+    throw invalidValue('top_logprobs', 'needs `logprobs` to be true');
+  return fields.logprobs ? (top ?? 0) : undefined;
+}
+
+/** Templates of reasoning models read `reasoning_effort` under that name, as vLLM passes it. */
+function toTemplateVariables(fields: ChatFields): Record<string, unknown> {
+  const effort = fields.reasoning_effort;
+  return { ...(effort ? { reasoning_effort: effort } : {}), ...fields.chat_template_kwargs };
+}
+
+/** A template is a program; it comes with the model, never from a client. vLLM would read it from either place. */
+function refuseTemplates(fields: ChatFields): void {
+  const isNested = Object.hasOwn(fields.chat_template_kwargs ?? {}, 'chat_template');
+  if ((fields.chat_template ?? undefined) === undefined && !isNested) return;
+  throw new AppError('unsupported_parameter', {
+    message: 'A chat template cannot be sent with a request: the template of the model is used.',
+    param: isNested ? 'chat_template_kwargs.chat_template' : 'chat_template',
+  });
+}

@@ -1,0 +1,92 @@
+import type { Part } from '../../core/part.ts';
+import { FINISH_REASONS } from './finish-reason.ts';
+import { type ChatTokenLogprob, chatLogprobs } from './logprobs-body.ts';
+import { type ReplyHead, replyEndedEarly } from './reply-head.ts';
+import { type UsageBody, usageBody } from './usage-body.ts';
+
+interface ToolCallBody {
+  id: string;
+  type: 'function';
+  function: { name: string; arguments: string };
+}
+
+interface ChatChoice {
+  content: string | null;
+  reasoning: string;
+  readonly logprobs: ChatTokenLogprob[];
+  /** In the order in which the calls began. */
+  readonly calls: Map<number, ToolCallBody>;
+  finish: Extract<Part, { type: 'finish' }> | undefined;
+}
+
+/** Gathers the parts into a `chat.completion`. Throws the AppError of an `error` part, or one if the parts break off. */
+export async function collectChat(parts: AsyncIterable<Part>, head: ReplyHead): Promise<object> {
+  const choices = Array.from({ length: head.choices }, newChoice);
+  let usage: UsageBody | undefined;
+  for await (const part of parts) {
+    if (part.type === 'error') throw part.error;
+    if (part.type === 'usage') usage = usageBody(part.usage);
+    else if (part.type !== 'start') addPart(choices[part.index], part);
+  }
+  return {
+    id: head.id,
+    object: 'chat.completion',
+    created: head.created,
+    model: head.model,
+    choices: choices.map(choiceBody),
+    ...(usage === undefined ? {} : { usage }),
+  };
+}
+
+function newChoice(): ChatChoice {
+  return { content: null, reasoning: '', logprobs: [], calls: new Map(), finish: undefined };
+}
+
+function addPart(
+  choice: ChatChoice | undefined,
+  part: Exclude<Part, { type: 'start' | 'usage' | 'error' }>,
+): void {
+  if (choice === undefined) return;
+  switch (part.type) {
+    case 'text-delta':
+      choice.content = (choice.content ?? '') + part.text;
+      if (part.logprobs) choice.logprobs.push(...chatLogprobs(part.logprobs));
+      return;
+    case 'reasoning-delta':
+      choice.reasoning += part.text;
+      return;
+    case 'tool-call-delta': {
+      const call = choice.calls.get(part.call);
+      if (call) call.function.arguments += part.arguments;
+      else
+        choice.calls.set(part.call, {
+          id: part.id ?? '',
+          type: 'function',
+          function: { name: part.name ?? '', arguments: part.arguments },
+        });
+      return;
+    }
+    case 'finish':
+      choice.finish ??= part;
+  }
+}
+
+function choiceBody(choice: ChatChoice, index: number): object {
+  const { finish, calls } = choice;
+  if (finish === undefined) throw replyEndedEarly();
+  return {
+    index,
+    message: {
+      role: 'assistant',
+      // Null is for messages that only call tools; a reply of no text at all is an empty one.
+      content: choice.content ?? (calls.size > 0 ? null : ''),
+      refusal: null,
+      annotations: [],
+      ...(choice.reasoning === '' ? {} : { reasoning_content: choice.reasoning }),
+      ...(calls.size === 0 ? {} : { tool_calls: [...calls.values()] }),
+    },
+    logprobs: choice.logprobs.length === 0 ? null : { content: choice.logprobs, refusal: null },
+    finish_reason: FINISH_REASONS[finish.reason],
+    ...(finish.stopMatch === undefined ? {} : { stop_reason: finish.stopMatch }),
+  };
+}

@@ -1,0 +1,43 @@
+import type { AppError } from '../../core/error.ts';
+
+export interface ErrorBody {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly param: string | null;
+    readonly code: string | null;
+  };
+}
+
+/** The SDKs obey a `retry-after` up to this; beyond it they fall back on their own short backoff. */
+const SDK_MAX_RETRY_AFTER_MS = 60_000;
+
+/** OpenAI's error object: all four keys, always. */
+export function errorBody(error: AppError): ErrorBody {
+  return {
+    error: { message: error.message, type: error.type, param: error.param ?? null, code: error.code },
+  };
+}
+
+/** The error as one SSE event, for a stream that has already begun. No `[DONE]` may follow it. */
+export function errorEvent(error: AppError): string {
+  return `data: ${JSON.stringify(errorBody(error))}\n\n`;
+}
+
+/**
+ * When and whether to come back. The OpenAI SDKs read `retry-after-ms`, then `retry-after`, and retry 408, 409, 429 and
+ * 5xx unless `x-should-retry` says otherwise; it is sent only where that rule would be wrong.
+ */
+export function errorHeaders(error: AppError): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const afterMs = error.retryAfterMs;
+  if (afterMs !== undefined) {
+    headers['retry-after'] = String(Math.max(Math.ceil(afterMs / 1_000), 0));
+    headers['retry-after-ms'] = String(Math.max(Math.ceil(afterMs), 0));
+  }
+  const sdkRetries = [408, 409, 429].includes(error.status) || error.status >= 500;
+  const isTooLong = afterMs !== undefined && afterMs > SDK_MAX_RETRY_AFTER_MS;
+  if (sdkRetries && isTooLong) headers['x-should-retry'] = 'false';
+  if (!sdkRetries && error.retryable && !isTooLong) headers['x-should-retry'] = 'true';
+  return headers;
+}
