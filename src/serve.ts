@@ -88,7 +88,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     gateway,
     maxBodyBytes: config.listen.maxBodyBytes,
     heartbeatMs: config.listen.heartbeatMs,
-    limits: config.limits,
+    limits: { n: config.limits.maxChoices, topLogprobs: config.limits.maxTopLogprobs },
     corsOrigins: config.listen.cors.origins,
     draining: () => draining,
     emit,

@@ -1,11 +1,11 @@
 import { loadCatalogue } from '../../config/catalogue.ts';
 import { fetchModel } from '../models/fetch-model.ts';
-import { createProgress } from '../models/progress.ts';
+import { renderProgress } from '../models/progress.ts';
 import type { Environment } from './run.ts';
 
 /** Fetches a catalogue model into `modelsDir`, telling on stderr how far it is. Resolves to the file's path. */
 export async function fetchWithProgress(name: string, modelsDir: string, env: Environment): Promise<string> {
-  const progress = createProgress(name, process.stderr);
+  const progress = renderProgress(process.stderr);
   const interrupt = new AbortController();
   const onSignal = () =>
     interrupt.abort(new Error('interrupted; what was fetched is kept, the next try resumes'));
@@ -17,7 +17,7 @@ export async function fetchWithProgress(name: string, modelsDir: string, env: En
       catalogue: loadCatalogue(),
       modelsDir,
       signal: interrupt.signal,
-      onProgress: progress.update,
+      onProgress: (state) => progress.update(state),
       ...(env.HF_TOKEN === undefined ? {} : { hubToken: env.HF_TOKEN }),
       ...(env.HF_ENDPOINT === undefined ? {} : { hubUrl: env.HF_ENDPOINT }),
     });

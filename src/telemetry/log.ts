@@ -4,7 +4,7 @@ import type { GatewayEvent, RequestSettled } from '../core/event.ts';
 export type { Logger } from 'pino';
 
 export function createLogger(level: string, destination?: DestinationStream): Logger {
-  const options = { level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime };
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
   return destination ? pino(options, destination) : pino(options);
 }
 

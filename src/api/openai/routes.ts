@@ -15,23 +15,19 @@ import { parseCompletionRequest } from './completion-request.ts';
 import { collectCompletion } from './completion-response.ts';
 import { completionStream } from './completion-stream.ts';
 import { errorBody, errorEvent, errorHeaders } from './error-body.ts';
+import type { RequestLimits } from './limits.ts';
 import { modelList, modelObject } from './model-list.ts';
 
 export interface OpenAiOptions {
   readonly gateway: Gateway;
   readonly maxBodyBytes: number;
   readonly heartbeatMs: number;
-  readonly limits: { readonly maxChoices: number; readonly maxTopLogprobs: number };
+  readonly limits: Partial<RequestLimits>;
 }
 
 const ENDPOINTS = {
-  chat: { parse: parseChatRequest, stream: chatStream, collect: collectChat, idPrefix: 'chatcmpl-' },
-  completion: {
-    parse: parseCompletionRequest,
-    stream: completionStream,
-    collect: collectCompletion,
-    idPrefix: 'cmpl-',
-  },
+  chat: { parse: parseChatRequest, stream: chatStream, collect: collectChat },
+  completion: { parse: parseCompletionRequest, stream: completionStream, collect: collectCompletion },
 } as const;
 
 type Endpoint = (typeof ENDPOINTS)[keyof typeof ENDPOINTS];
@@ -95,7 +91,7 @@ async function streamReply(
         stream.end();
         return;
       }
-      const encoder = endpoint.stream(head(request, endpoint));
+      const encoder = endpoint.stream(replyHead(request));
       for await (const part of reply.parts) {
         if (!stream.write(encoder.push(part))) await stream.drained();
       }
@@ -129,7 +125,7 @@ async function wholeReply(
         client.end();
         return;
       }
-      const body = JSON.stringify(await endpoint.collect(reply.parts, head(request, endpoint)));
+      const body = JSON.stringify(await endpoint.collect(reply.parts, replyHead(request)));
       start('application/json');
       client.end(body);
     });
@@ -139,9 +135,9 @@ async function wholeReply(
   }
 }
 
-function head(request: GenerateRequest, endpoint: Endpoint) {
+function replyHead(request: GenerateRequest) {
   return {
-    id: endpoint.idPrefix + request.id,
+    id: `${request.endpoint === 'chat' ? 'chatcmpl' : 'cmpl'}-${request.id.replace(/^req_/, '')}`,
     created: Math.floor(Date.now() / 1000),
     model: request.model,
     includeUsage: request.includeUsage,
