@@ -1,0 +1,183 @@
+import { randomBytes } from 'node:crypto';
+import { Template } from '@huggingface/jinja';
+import { AppError } from '../core/error.ts';
+import type { Message, Tool } from '../core/message.ts';
+
+export interface ChatTemplateOptions {
+  /** Jinja source, as in `tokenizer.chat_template`. */
+  readonly source: string;
+  readonly bosToken: string;
+  readonly eosToken: string;
+  /** Strings that would become control tokens. */
+  readonly controlStrings: readonly string[];
+}
+
+export interface RenderedChat {
+  /** The prompt. Control-token strings in it are the template's own. */
+  readonly text: string;
+  /** Gives a piece of `text` its original contents back; the result is plain text, whatever it looks like. */
+  restore(piece: string): string;
+}
+
+/** Names that the template language or this file defines; a request cannot redefine them. */
+const RESERVED = new Set(
+  'messages tools bos_token eos_token raise_exception range strftime_now true false none True False None'.split(
+    ' ',
+  ),
+);
+
+const LONGEST_REFUSAL_CHARS = 300;
+
+/**
+ * The model's own chat template.
+ *
+ * Contents cannot forge control tokens: every control string in what the client sent is replaced by a random mark before
+ * rendering, and so is the beginning of one at the end of a text, which another text could complete. The marks are
+ * undone after the prompt has been cut at control tokens.
+ */
+export class ChatTemplate {
+  readonly #options: ChatTemplateOptions;
+  readonly #template: Template;
+  readonly #knowsDeveloper: boolean;
+
+  /** Throws when the source is not a template. */
+  constructor(options: ChatTemplateOptions) {
+    this.#options = options;
+    this.#template = new Template(options.source);
+    this.#knowsDeveloper = options.source.includes('developer');
+  }
+
+  /** Throws AppError `invalid_value` when the template refuses the messages. */
+  render(
+    messages: readonly Message[],
+    tools: readonly Tool[],
+    variables: Readonly<Record<string, unknown>>,
+  ): RenderedChat {
+    const marks = new Marks(this.#options.controlStrings);
+    try {
+      const safe = marks.replaceIn({
+        messages: messages.map((m) => this.#messageVariable(m)),
+        tools: tools.map(toolVariable),
+        variables,
+      });
+      const extra = Object.entries(safe.variables).filter(([name]) => !RESERVED.has(name));
+      const text = this.#template.render({
+        add_generation_prompt: true,
+        ...Object.fromEntries(extra),
+        messages: safe.messages,
+        ...(tools.length > 0 ? { tools: safe.tools } : {}),
+        bos_token: this.#options.bosToken,
+        eos_token: this.#options.eosToken,
+      });
+      return { text, restore: (piece) => marks.restore(piece) };
+    } catch (error) {
+      const reason =
+        error instanceof Error ? marks.restore(error.message).slice(0, LONGEST_REFUSAL_CHARS) : '';
+      throw new AppError('invalid_value', {
+        message: `The model's chat template does not accept these messages: ${reason}`,
+        param: 'messages',
+        cause: error,
+      });
+    }
+  }
+
+  #messageVariable(message: Message): Record<string, unknown> {
+    const role = message.role === 'developer' && !this.#knowsDeveloper ? 'system' : message.role;
+    const variable: Record<string, unknown> = { role, content: textOf(message) };
+    if (message.name !== undefined) variable.name = message.name;
+    if (message.toolCallId !== undefined) variable.tool_call_id = message.toolCallId;
+    if (message.toolCalls !== undefined && message.toolCalls.length > 0)
+      variable.tool_calls = message.toolCalls.map((call) => ({
+        id: call.id,
+        type: 'function',
+        function: { name: call.name, arguments: parsedOrText(call.arguments) },
+      }));
+    return variable;
+  }
+}
+
+/** Several text parts are separate lines, as in vLLM. */
+function textOf(message: Message): string {
+  return message.content
+    .filter((part) => part.type === 'text')
+    .map((part) => part.text)
+    .join('\n');
+}
+
+function toolVariable(tool: Tool): object {
+  return {
+    type: 'function',
+    function: { name: tool.name, description: tool.description ?? '', parameters: tool.parameters ?? {} },
+  };
+}
+
+/** Templates expect arguments as an object and print it in the model's own way. */
+function parsedOrText(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return json;
+  }
+}
+
+class Marks {
+  readonly #control: readonly string[];
+  readonly #nonce = randomBytes(8).toString('hex');
+  readonly #originals: string[] = [];
+
+  constructor(controlStrings: readonly string[]) {
+    this.#control = [...controlStrings].sort((a, b) => b.length - a.length);
+  }
+
+  /** A deep copy with the control strings of every string and key replaced. */
+  replaceIn<T>(value: T): T {
+    return this.#replace(value) as T;
+  }
+
+  restore(text: string): string {
+    if (this.#originals.length === 0) return text;
+    return text.replace(new RegExp(`\\uE000${this.#nonce}:(\\d+)\\uE001`, 'g'), (_, index) => {
+      return this.#originals[Number(index)] ?? '';
+    });
+  }
+
+  #replace(value: unknown): unknown {
+    if (typeof value === 'string') return this.#replaceText(value);
+    if (Array.isArray(value)) return value.map((item) => this.#replace(item));
+    if (typeof value === 'object' && value !== null)
+      return Object.fromEntries(
+        Object.entries(value).map(([key, item]) => [this.#replaceText(key), this.#replace(item)]),
+      );
+    return value;
+  }
+
+  #replaceText(text: string): string {
+    let safe = text;
+    for (const control of this.#control) {
+      if (safe.includes(control)) safe = safe.replaceAll(control, this.#mark(control));
+    }
+    // Templates trim contents, so the end that counts is the last visible one.
+    const end = safe.trimEnd();
+    const beginning = this.#unfinished(end);
+    if (beginning === 0) return safe;
+    const at = end.length - beginning;
+    return safe.slice(0, at) + this.#mark(safe.slice(at, at + 1)) + safe.slice(at + 1);
+  }
+
+  /** Length of the longest end of `text` that begins a control string. */
+  #unfinished(text: string): number {
+    let longest = 0;
+    for (const control of this.#control) {
+      for (let length = Math.min(control.length - 1, text.length); length > longest; length--) {
+        if (text.endsWith(control.slice(0, length))) longest = length;
+      }
+    }
+    return longest;
+  }
+
+  #mark(original: string): string {
+    let index = this.#originals.indexOf(original);
+    if (index < 0) index = this.#originals.push(original) - 1;
+    return `\uE000${this.#nonce}:${index}\uE001`;
+  }
+}

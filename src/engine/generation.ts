@@ -1,0 +1,119 @@
+import { SamplerState } from '../../kernels/sampler.ts';
+import { AppError } from '../core/error.ts';
+import type { Part } from '../core/part.ts';
+import type { GenerateRequest } from '../core/request.ts';
+import { echoText, type PromptModel, promptTokens } from './prompt-tokens.ts';
+import { Sequence } from './sequence.ts';
+
+/**
+ * All choices of one request: puts `start` before their first part and `usage` after their last one.
+ */
+export class Generation {
+  readonly id: number;
+  readonly sequences: readonly Sequence[];
+  readonly #promptTokens: number;
+  /** Shown with `start`: what is known without running the model. */
+  readonly #opening: readonly Part[];
+  #started = false;
+
+  constructor(id: number, sequences: readonly Sequence[], promptTokens: number, opening: readonly Part[]) {
+    this.id = id;
+    this.sequences = sequences;
+    this.#promptTokens = promptTokens;
+    this.#opening = opening;
+  }
+
+  get done(): boolean {
+    return this.sequences.every((s) => s.done);
+  }
+
+  cancel(): void {
+    for (const sequence of this.sequences) sequence.cancel();
+  }
+
+  /** What the client gets when its sequences have given `parts`. */
+  deliver(parts: readonly Part[]): Part[] {
+    const delivered: Part[] = [];
+    if (!this.#started) {
+      this.#started = true;
+      delivered.push(
+        { type: 'start', promptTokens: this.#promptTokens, cachedPromptTokens: 0 },
+        ...this.#opening,
+      );
+    }
+    delivered.push(...parts);
+    if (this.done)
+      delivered.push({
+        type: 'usage',
+        usage: {
+          promptTokens: this.#promptTokens,
+          completionTokens: this.sequences.reduce((sum, s) => sum + s.generated, 0),
+          cachedPromptTokens: 0,
+          reasoningTokens: 0,
+        },
+      });
+    return delivered;
+  }
+}
+
+export interface GenerationOptions {
+  readonly id: number;
+  readonly request: GenerateRequest;
+  readonly model: PromptModel;
+  /** Where the request names no seed. */
+  readonly randomSeed: () => number;
+}
+
+/**
+ * Tokenises a request. Choice `i` answers prompt floor(i / n); with a seed, choice i of a prompt draws from seed + i mod n, so
+ * that a prompt gives the same choices alone and among others. Throws AppError for what the model cannot do.
+ */
+export function createGeneration({ id, request, model, randomSeed }: GenerationOptions): Generation {
+  const { sampling, stop, n, topLogprobs, echo } = request;
+  const { tokenizer, contextTokens } = model;
+  if (echo && topLogprobs !== undefined)
+    throw new AppError('unsupported_parameter', {
+      message: 'This model does not support `echo` together with `logprobs`.',
+      param: 'echo',
+    });
+  for (const token of sampling.logitBias.keys()) {
+    if (token >= 0 && token < tokenizer.vocabularySize) continue;
+    throw new AppError('invalid_value', {
+      message: `\`logit_bias\` names token ${token}, but this model's tokens are 0 to ${tokenizer.vocabularySize - 1}.`,
+      param: 'logit_bias',
+    });
+  }
+  const rules = { ...stop, tokenIds: stop.tokenIds.filter((t) => t >= 0 && t < tokenizer.vocabularySize) };
+  const sequences: Sequence[] = [];
+  const opening: Part[] = [];
+  let promptTotal = 0;
+  for (const [at, prompt] of request.prompts.entries()) {
+    const tokens = promptTokens(prompt, request, model);
+    promptTotal += tokens.length;
+    for (let i = 0; i < n; i++) {
+      const index = at * n + i;
+      if (echo) opening.push({ type: 'text-delta', index, text: echoText(prompt, model), tokens: 0 });
+      if (stop.maxTokens === 0) {
+        opening.push({ type: 'finish', index, reason: 'length' });
+        continue;
+      }
+      sequences.push(
+        new Sequence({
+          request: id,
+          index,
+          prompt: tokens,
+          tokenLimit: Math.min(stop.maxTokens ?? Number.POSITIVE_INFINITY, contextTokens - tokens.length),
+          stop: rules,
+          sampler: new SamplerState({
+            parameters: sampling,
+            promptTokens: tokens,
+            seed: sampling.seed === undefined ? randomSeed() : sampling.seed + i,
+          }),
+          tokens: tokenizer,
+          topLogprobs,
+        }),
+      );
+    }
+  }
+  return new Generation(id, sequences, promptTotal, opening);
+}

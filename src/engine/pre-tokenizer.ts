@@ -1,0 +1,73 @@
+/** The part of a `tokenizer.json` that says how text is cut before byte-pair merging. */
+export interface PreTokenizerRules {
+  readonly normalizer: object | null;
+  readonly preTokenizer: object;
+  /** A piece that is a vocabulary entry is taken whole, without replaying merges. */
+  readonly ignoreMerges: boolean;
+  /** Whether a beginning-of-sequence token is added where the file does not say. */
+  readonly addBos: boolean;
+}
+
+const BYTE_LEVEL_SPLITTING = {
+  type: 'ByteLevel',
+  add_prefix_space: false,
+  trim_offsets: true,
+  use_regex: true,
+};
+const BYTE_LEVEL_PLAIN = { ...BYTE_LEVEL_SPLITTING, use_regex: false };
+
+function splitting(pattern: string): object {
+  return {
+    type: 'Sequence',
+    pretokenizers: [
+      { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
+      BYTE_LEVEL_PLAIN,
+    ],
+  };
+}
+
+const GPT2: PreTokenizerRules = {
+  normalizer: null,
+  preTokenizer: BYTE_LEVEL_SPLITTING,
+  ignoreMerges: false,
+  addBos: false,
+};
+
+/**
+ * By the GGUF key `tokenizer.ggml.pre`. Each entry is what the `tokenizer.json` published with that model family says;
+ * the names are those of llama.cpp (`src/llama-vocab.cpp`).
+ */
+const RULES: Readonly<Record<string, PreTokenizerRules>> = {
+  'gpt-2': GPT2,
+  default: GPT2,
+  smollm: {
+    ...GPT2,
+    preTokenizer: {
+      type: 'Sequence',
+      pretokenizers: [{ type: 'Digits', individual_digits: true }, BYTE_LEVEL_SPLITTING],
+    },
+  },
+  qwen2: {
+    normalizer: { type: 'NFC' },
+    preTokenizer: splitting(
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+    ),
+    ignoreMerges: false,
+    addBos: false,
+  },
+  'llama-bpe': {
+    normalizer: null,
+    preTokenizer: splitting(
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+    ),
+    ignoreMerges: true,
+    addBos: true,
+  },
+};
+
+/** Undefined for a name we do not know: guessing would silently give wrong tokens. */
+export function preTokenizerRules(name: string): PreTokenizerRules | undefined {
+  return Object.hasOwn(RULES, name) ? RULES[name] : undefined;
+}
+
+export const PRE_TOKENIZER_NAMES: readonly string[] = Object.keys(RULES);

@@ -1,0 +1,125 @@
+import type { Part } from '../core/part.ts';
+import type { Generation } from './generation.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { Sequence } from './sequence.ts';
+
+/** The decoder as the runner uses it; see kernels/decoder.ts. */
+export interface StepDecoder {
+  readonly vocabSize: number;
+  prefill(
+    slot: number,
+    tokens: ArrayLike<number>,
+    past: number,
+    wantLogits: boolean,
+  ): Float32Array | undefined;
+  decode(firstSlot: number, count: number, tokens: ArrayLike<number>, pasts: ArrayLike<number>): Float32Array;
+  move(fromSlot: number, toSlot: number, length: number): void;
+}
+
+/** What a request gets from one step. */
+export interface Delivery {
+  readonly id: number;
+  readonly parts: readonly Part[];
+  /** Nothing follows. */
+  readonly ended: boolean;
+}
+
+export interface StepReport {
+  readonly deliveries: readonly Delivery[];
+  readonly batchSize: number;
+  readonly decodeMs: number;
+  readonly prefillTokens: number;
+}
+
+export interface RunnerOptions {
+  readonly decoder: StepDecoder;
+  readonly scheduler: Scheduler<Sequence>;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/** Runs the scheduler's plans on the decoder, one step at a time. */
+export class Runner {
+  readonly #decoder: StepDecoder;
+  readonly #scheduler: Scheduler<Sequence>;
+  readonly #now: () => number;
+  readonly #generations = new Map<number, Generation>();
+
+  constructor({ decoder, scheduler, now }: RunnerOptions) {
+    this.#decoder = decoder;
+    this.#scheduler = scheduler;
+    this.#now = now;
+  }
+
+  get requests(): number {
+    return this.#generations.size;
+  }
+
+  get waiting(): number {
+    return this.#scheduler.waiting;
+  }
+
+  /** Queues a request. What it gives without any step is returned. */
+  submit(generation: Generation): Delivery | undefined {
+    if (generation.done) return { id: generation.id, parts: generation.deliver([]), ended: true };
+    this.#generations.set(generation.id, generation);
+    for (const sequence of generation.sequences) this.#scheduler.add(sequence);
+    return undefined;
+  }
+
+  /** False: there is no such request any more. */
+  cancel(id: number): boolean {
+    this.#generations.get(id)?.cancel();
+    return this.#generations.delete(id);
+  }
+
+  /** Undefined when there is nothing to do. */
+  step(): StepReport | undefined {
+    const plan = this.#scheduler.plan();
+    if (plan === undefined) return undefined;
+    const parts = new Map<number, Part[]>();
+    const accept = (sequence: Sequence, logits: Float32Array): void => {
+      const before = parts.get(sequence.request);
+      const next = sequence.accept(logits);
+      if (before === undefined) parts.set(sequence.request, next);
+      else before.push(...next);
+    };
+
+    for (const { from, to, length } of plan.moves) this.#decoder.move(from, to, length);
+    const startedAtMs = this.#now();
+    const count = plan.decode.length;
+    if (count > 0) {
+      const rows = this.#decoder.decode(
+        0,
+        count,
+        plan.decode.map((d) => d.sequence.lastToken),
+        plan.decode.map((d) => d.past),
+      );
+      const size = this.#decoder.vocabSize;
+      for (const [i, { sequence }] of plan.decode.entries())
+        accept(sequence, rows.subarray(i * size, (i + 1) * size));
+    }
+    const decodeMs = this.#now() - startedAtMs;
+    let prefillTokens = 0;
+    for (const { sequence, slot, from, to, last } of plan.prefill) {
+      const logits = this.#decoder.prefill(slot, sequence.prompt.slice(from, to), from, last);
+      prefillTokens += to - from;
+      if (logits !== undefined) accept(sequence, logits);
+    }
+    return {
+      deliveries: [...parts].flatMap(([id, given]) => this.#deliver(id, given)),
+      batchSize: count,
+      decodeMs,
+      prefillTokens,
+    };
+  }
+
+  #deliver(id: number, parts: readonly Part[]): Delivery[] {
+    const generation = this.#generations.get(id);
+    if (generation === undefined) return [];
+    const delivered = generation.deliver(parts);
+    const ended = generation.done;
+    if (ended) this.#generations.delete(id);
+    return [{ id, parts: delivered, ended }];
+  }
+}

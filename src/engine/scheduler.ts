@@ -1,0 +1,151 @@
+/** What the scheduler has to know of a sequence. */
+export interface Schedulable {
+  /** Tokens to be prefilled, at least 1. */
+  readonly promptLength: number;
+  /** Finished or cancelled: it takes no further step. Turns true between steps. */
+  readonly done: boolean;
+}
+
+export interface SlotMove {
+  readonly from: number;
+  readonly to: number;
+  /** KV positions to copy. */
+  readonly length: number;
+}
+
+export interface PrefillChunk<S> {
+  readonly sequence: S;
+  readonly slot: number;
+  /** Prompt tokens [from, to). */
+  readonly from: number;
+  readonly to: number;
+  /** The prompt ends here: the logits give the sequence's first token. */
+  readonly last: boolean;
+}
+
+/** One step: first the moves in order, then the decode batch, then the chunks in order. */
+export interface StepPlan<S> {
+  readonly moves: readonly SlotMove[];
+  /** Element i decodes in slot i, on top of `past` KV positions. */
+  readonly decode: readonly { readonly sequence: S; readonly past: number }[];
+  readonly prefill: readonly PrefillChunk<S>[];
+}
+
+export interface SchedulerOptions {
+  readonly slots: number;
+  /** Sequences that may wait for a slot. */
+  readonly queueLimit: number;
+  /** Prompt tokens per step while something decodes: bounds the gap between two tokens of those that do. */
+  readonly busyChunkTokens?: number;
+  /** Prompt tokens per step while nothing decodes. */
+  readonly idleChunkTokens?: number;
+}
+
+interface Running<S> {
+  readonly sequence: S;
+  /** KV positions filled once the current plan has run. */
+  length: number;
+}
+
+/**
+ * Decides what each step computes. Pure: it neither runs the model nor looks at a clock.
+ *
+ *     waiting (FIFO) ──▶ prefilling (at most one, by chunks) ──▶ decoding ──▶ done
+ *                        slot ≥ number decoding                  slots 0 … d-1
+ *
+ * Invariants:
+ * - The decoding sequences fill slots 0 … d-1 without a hole: a batch is one contiguous range of KV memory. When one
+ *   ends, the last one is copied into its slot.
+ * - Every decoding sequence decodes in every step, and the step prefills at most `busyChunkTokens`: nobody waits for
+ *   another's prompt longer than that.
+ * - Every step makes progress on the oldest prompt, as long as a slot is free.
+ * - A sequence that is done holds no slot from the next plan on.
+ */
+export class Scheduler<S extends Schedulable> {
+  readonly #slots: number;
+  readonly #queueLimit: number;
+  readonly #busyChunkTokens: number;
+  readonly #idleChunkTokens: number;
+  #waiting: S[] = [];
+  #prefilling: (Running<S> & { slot: number }) | undefined;
+  readonly #decoding: Running<S>[] = [];
+
+  constructor(options: SchedulerOptions) {
+    this.#slots = options.slots;
+    this.#queueLimit = options.queueLimit;
+    this.#busyChunkTokens = options.busyChunkTokens ?? 64;
+    this.#idleChunkTokens = options.idleChunkTokens ?? 512;
+  }
+
+  /** Sequences that have no slot yet. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Sequences that have a slot. */
+  get running(): number {
+    return this.#decoding.length + (this.#prefilling === undefined ? 0 : 1);
+  }
+
+  /** Whether so many more sequences would be accepted. */
+  hasRoomFor(count: number): boolean {
+    const freeSlots = this.#slots - this.running;
+    return this.#waiting.length + count <= this.#queueLimit + freeSlots;
+  }
+
+  add(sequence: S): void {
+    this.#waiting.push(sequence);
+  }
+
+  /** The next step, which the caller then runs as a whole; undefined when there is nothing to do. */
+  plan(): StepPlan<S> | undefined {
+    const moves: SlotMove[] = [];
+    this.#release(moves);
+    const decode = this.#decoding.map((running) => ({ sequence: running.sequence, past: running.length++ }));
+    const prefill = this.#fill(moves);
+    return decode.length === 0 && prefill.length === 0 ? undefined : { moves, decode, prefill };
+  }
+
+  #release(moves: SlotMove[]): void {
+    this.#waiting = this.#waiting.filter((sequence) => !sequence.done);
+    if (this.#prefilling?.sequence.done) this.#prefilling = undefined;
+    // From the end, so that what moves into a hole is always alive.
+    for (let slot = this.#decoding.length - 1; slot >= 0; slot--) {
+      if (!this.#decoding[slot]!.sequence.done) continue;
+      const last = this.#decoding.pop()!;
+      if (slot === this.#decoding.length) continue;
+      moves.push({ from: this.#decoding.length, to: slot, length: last.length });
+      this.#decoding[slot] = last;
+    }
+  }
+
+  #fill(moves: SlotMove[]): PrefillChunk<S>[] {
+    const chunks: PrefillChunk<S>[] = [];
+    let spent = 0;
+    for (;;) {
+      // A prompt that ended in this step counts as decoding: its first token is not held up by the prompts behind it.
+      const budget = (this.#decoding.length > 0 ? this.#busyChunkTokens : this.#idleChunkTokens) - spent;
+      const current = budget > 0 ? (this.#prefilling ?? this.#admit()) : undefined;
+      if (current === undefined) return chunks;
+      const from = current.length;
+      const to = Math.min(current.sequence.promptLength, from + budget);
+      const last = to === current.sequence.promptLength;
+      if (last && current.slot !== this.#decoding.length) {
+        // Others ended while it was prefilled; it joins the batch behind those that are left.
+        moves.push({ from: current.slot, to: this.#decoding.length, length: from });
+        current.slot = this.#decoding.length;
+      }
+      chunks.push({ sequence: current.sequence, slot: current.slot, from, to, last });
+      spent += to - from;
+      current.length = to;
+      this.#prefilling = last ? undefined : current;
+      if (last) this.#decoding.push(current);
+    }
+  }
+
+  #admit(): (Running<S> & { slot: number }) | undefined {
+    if (this.#decoding.length >= this.#slots) return undefined;
+    const sequence = this.#waiting.shift();
+    return sequence && { sequence, length: 0, slot: this.#decoding.length };
+  }
+}
