@@ -3,7 +3,7 @@ import { AppError } from '../../core/error.ts';
 import type { GenerateRequest, Requirement, WireRequest } from '../../core/request.ts';
 import { boundedArray, optional, perLimits } from './field.ts';
 import { fromIssues, invalidValue } from './invalid-request.ts';
-import { DEFAULT_LIMITS, type RequestLimits } from './limits.ts';
+import { completeLimits, type RequestLimits } from './limits.ts';
 import { contentRequirements, messagesSchema, toMessage } from './message-schema.ts';
 import { requireShallow } from './nesting.ts';
 import { generationShape, toSampling, toStopRules } from './sampling-fields.ts';
@@ -41,8 +41,9 @@ export function parseChatRequest(
   body: unknown,
   wire: WireRequest,
   id: string,
-  limits: RequestLimits = DEFAULT_LIMITS,
+  givenLimits?: Partial<RequestLimits>,
 ): GenerateRequest {
+  const limits = completeLimits(givenLimits);
   requireShallow(body, limits.nestingDepth);
   const parsed = chatSchema(limits).safeParse(body);
   if (!parsed.success) throw fromIssues(parsed.error.issues, body);

@@ -3,7 +3,7 @@ import { AppError } from '../../core/error.ts';
 import type { GenerateRequest, Prompt, Requirement, WireRequest } from '../../core/request.ts';
 import { MAX_TOKEN_ID, optional, perLimits } from './field.ts';
 import { fromIssues, invalidValue } from './invalid-request.ts';
-import { DEFAULT_LIMITS, type RequestLimits } from './limits.ts';
+import { completeLimits, type RequestLimits } from './limits.ts';
 import { requireShallow } from './nesting.ts';
 import { generationShape, toSampling, toStopRules } from './sampling-fields.ts';
 import { structuredOutputParam, structuredOutputShape } from './structured-output.ts';
@@ -32,8 +32,9 @@ export function parseCompletionRequest(
   body: unknown,
   wire: WireRequest,
   id: string,
-  limits: RequestLimits = DEFAULT_LIMITS,
+  givenLimits?: Partial<RequestLimits>,
 ): GenerateRequest {
+  const limits = completeLimits(givenLimits);
   requireShallow(body, limits.nestingDepth);
   const parsed = completionSchema(limits).safeParse(body);
   if (!parsed.success) throw fromIssues(parsed.error.issues, body);

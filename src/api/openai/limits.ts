@@ -20,7 +20,7 @@ export interface RequestLimits {
   readonly nestingDepth: number;
 }
 
-export const DEFAULT_LIMITS: RequestLimits = {
+const DEFAULT_LIMITS: RequestLimits = {
   n: 16,
   choices: 128,
   messages: 4_096,
@@ -34,3 +34,15 @@ export const DEFAULT_LIMITS: RequestLimits = {
   logitBiasEntries: 1_024,
   nestingDepth: 64,
 };
+
+const completed = new WeakMap<Partial<RequestLimits>, RequestLimits>();
+
+/** Fills the gaps with defaults. The same object comes back for the same argument: schemas are built once per result. */
+export function completeLimits(given: Partial<RequestLimits> = DEFAULT_LIMITS): RequestLimits {
+  let limits = completed.get(given);
+  if (limits === undefined) {
+    limits = { ...DEFAULT_LIMITS, ...given };
+    completed.set(given, limits);
+  }
+  return limits;
+}
