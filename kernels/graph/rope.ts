@@ -1,0 +1,41 @@
+export interface RopeParameters {
+  readonly headDim: number;
+  readonly theta: number;
+  /** Positions are divided by this; 1 is off. */
+  readonly positionScale: number;
+  /** Divisors of the frequencies [headDim / 2], as Llama 3.1 and later bring them; undefined: all 1. */
+  readonly frequencyFactors: Float32Array | undefined;
+}
+
+/** Cosines and sines of the rotary embedding, each [positions × headDim / 2]. */
+export function ropeTables(
+  parameters: RopeParameters,
+  positions: number,
+): { cos: Float32Array; sin: Float32Array } {
+  const { headDim, theta, positionScale, frequencyFactors } = parameters;
+  const half = headDim / 2;
+  const frequencies = Float64Array.from(
+    { length: half },
+    (_, i) => theta ** ((-2 * i) / headDim) / (frequencyFactors?.[i] ?? 1) / positionScale,
+  );
+  const cos = new Float32Array(positions * half);
+  const sin = new Float32Array(positions * half);
+  for (let position = 0; position < positions; position++) {
+    for (let i = 0; i < half; i++) {
+      const angle = position * frequencies[i]!;
+      cos[position * half + i] = Math.cos(angle);
+      sin[position * half + i] = Math.sin(angle);
+    }
+  }
+  return { cos, sin };
+}
+
+/**
+ * Where a row of an interleaved-rope file belongs for half rotation: within each head, row 2i+j goes to j·D/2 + i.
+ */
+export function deinterleavedRow(headDim: number): (row: number) => number {
+  return (row) => {
+    const within = row % headDim;
+    return row - within + (within & 1) * (headDim / 2) + (within >> 1);
+  };
+}
