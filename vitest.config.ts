@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['{src,kernels,routers,config,test}/**/*.test.ts'],
     exclude: ['**/node_modules/**', 'dist/**', 'test/real/**'],
-    globalSetup: [],
+    globalSetup: ['test/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,

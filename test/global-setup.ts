@@ -1,9 +1,42 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { loadCatalogue } from '../config/catalogue.ts';
+import { fetchModel } from '../src/models/fetch-model.ts';
+import { renderProgress } from '../src/models/progress.ts';
 import { MODELS_DIR, REAL_MODEL } from './model-file.ts';
+import { promtoolPath } from './tools/promtool.ts';
+import { preparePython } from './tools/python.ts';
 
-/** Runs once before all test files. */
-export default function setup(): void {
-  if (!existsSync(join(MODELS_DIR, `${REAL_MODEL}.gguf`)))
-    process.stderr.write(`the model ${REAL_MODEL} is not in ${MODELS_DIR}: tests on it will fail\n`);
+/**
+ * Runs once before all test files and brings what they share: the real model and the Python tools. Costs some milliseconds once
+ * they are there. Without a network the rest of the tests still runs; in CI nothing may be missing.
+ */
+export default async function setup(): Promise<void> {
+  const progress = renderProgress(process.stderr);
+  try {
+    await required('the model', () =>
+      fetchModel({
+        name: REAL_MODEL,
+        catalogue: loadCatalogue(),
+        modelsDir: MODELS_DIR,
+        onProgress: progress.update,
+        hubUrl: process.env.HF_ENDPOINT,
+      }),
+    );
+  } finally {
+    progress.end();
+  }
+  await required('the Python tools', preparePython);
+  if (promtoolPath() === undefined)
+    process.stderr.write(
+      'promtool is not on PATH (Debian package prometheus): tests of metrics and rules are skipped.\n',
+    );
+}
+
+async function required(what: string, bring: () => Promise<unknown>): Promise<void> {
+  try {
+    await bring();
+  } catch (error) {
+    const text = `${what}, which tests need, cannot be had: ${(error as Error).message}`;
+    if (process.env.CI === 'true') throw new Error(text);
+    process.stderr.write(`\n${text}\nTests that need it are skipped or fail.\n\n`);
+  }
 }
