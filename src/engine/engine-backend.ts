@@ -1,0 +1,203 @@
+import type { Backend, BackendHealth, RunOptions } from '../core/backend.ts';
+import { AppError } from '../core/error.ts';
+import type { Emit } from '../core/event.ts';
+import type { Part } from '../core/part.ts';
+import type { GenerateRequest, Requirement } from '../core/request.ts';
+import { type SpawnEngine, spawnEngine } from './engine-child.ts';
+import { EngineRun } from './engine-run.ts';
+import { FrameError } from './frame.ts';
+import {
+  type EngineInfo,
+  type FromEngine,
+  fromWirePart,
+  toWireRequest,
+  type WireDelivery,
+} from './messages.ts';
+import { type Clock, DEFAULT_TIMES, Supervisor, type SupervisorTimes, SYSTEM_CLOCK } from './supervisor.ts';
+
+const DEFAULT_SLOTS = 16;
+const DEFAULT_QUEUE_LIMIT = 256;
+
+/** Requests that the process has not even read; more than this means that it hangs. */
+const MOST_UNREAD_BYTES = 64 * 2 ** 20;
+
+export interface EngineBackendOptions {
+  readonly name: string;
+  /** A GGUF file. */
+  readonly modelPath: string;
+  /** Where the graph built from it is kept. */
+  readonly cacheDir: string;
+  /** Default: as many as the machine runs at once, at most 8. */
+  readonly threads?: number;
+  /** Sequences decoded together; default 16. */
+  readonly slots?: number;
+  /** Longest prompt + output; default and at most what the model allows, up to 2048. */
+  readonly contextTokens?: number;
+  /** Sequences that may wait for a slot; default 256. */
+  readonly queueLimit?: number;
+  /** Threads wait busily: faster, but burns the cores. Default false. */
+  readonly spinning?: boolean;
+  readonly emit: Emit;
+  readonly clock?: Clock;
+  readonly times?: Partial<SupervisorTimes>;
+  /** How the process is started; tests bring their own program. */
+  readonly spawn?: SpawnEngine;
+}
+
+export interface EngineBackend extends Backend {
+  /** Resolves when the model is first loaded; rejects when that failed. Need not be awaited. */
+  readonly ready: Promise<void>;
+  /** Of the process that was last ready. */
+  info(): EngineInfo | undefined;
+}
+
+/** A local model in a process of its own, started at once and kept running until `close`. */
+export function createEngineBackend(options: EngineBackendOptions): EngineBackend {
+  return new LocalEngine(options);
+}
+
+class LocalEngine implements EngineBackend {
+  readonly kind = 'engine';
+  readonly name: string;
+  readonly ready: Promise<void>;
+  readonly #emit: Emit;
+  readonly #clock: Clock;
+  readonly #slots: number;
+  readonly #queueLimit: number;
+  readonly #supervisor: Supervisor;
+  readonly #runs = new Map<number, EngineRun>();
+  #nextId = 1;
+  /** Of recent replies; the basis of Retry-After. */
+  #meanRunMs = 1_000;
+
+  constructor(options: EngineBackendOptions) {
+    this.name = options.name;
+    this.#emit = options.emit;
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#slots = options.slots ?? DEFAULT_SLOTS;
+    this.#queueLimit = options.queueLimit ?? DEFAULT_QUEUE_LIMIT;
+    this.#supervisor = new Supervisor({
+      name: options.name,
+      load: {
+        modelPath: options.modelPath,
+        cacheDir: options.cacheDir,
+        slots: this.#slots,
+        queueLimit: this.#queueLimit,
+        spinning: options.spinning ?? false,
+        ...(options.threads === undefined ? {} : { threads: options.threads }),
+        ...(options.contextTokens === undefined ? {} : { contextTokens: options.contextTokens }),
+      },
+      spawn: options.spawn ?? spawnEngine,
+      emit: options.emit,
+      clock: this.#clock,
+      times: { ...DEFAULT_TIMES, ...options.times },
+      onMessage: (message) => this.#receive(message),
+      onLost: () => this.#lost(),
+    });
+    this.ready = this.#supervisor.ready;
+  }
+
+  info(): EngineInfo | undefined {
+    return this.#supervisor.info;
+  }
+
+  async run(request: GenerateRequest, { signal }: RunOptions): Promise<AsyncIterable<Part>> {
+    if (signal.aborted) throw abortError(signal);
+    const choices = request.prompts.length * request.n;
+    this.#admit(choices);
+
+    const id = this.#nextId++;
+    const run = new EngineRun({ choices, cancel: () => this.#supervisor.send({ type: 'cancel', id }) });
+    try {
+      this.#supervisor.send({ type: 'submit', id, request: toWireRequest(request) });
+    } catch (error) {
+      throw error instanceof FrameError ? new AppError('body_too_large', { cause: error }) : error;
+    }
+    this.#runs.set(id, run);
+    const startedAtMs = this.#clock.now();
+    const onAbort = (): void => run.abort(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    run.over.then(() => {
+      signal.removeEventListener('abort', onAbort);
+      this.#meanRunMs += (this.#clock.now() - startedAtMs - this.#meanRunMs) / 8;
+    });
+    return run.begun;
+  }
+
+  /** All of it happens before anything is awaited: the answer to too much work is immediate. */
+  #admit(choices: number): void {
+    const supervisor = this.#supervisor;
+    if (supervisor.closing) throw new AppError('shutting_down');
+    if (supervisor.state !== 'ready')
+      throw new AppError('model_unavailable', {
+        retryAfterMs: supervisor.retryAfterMs,
+        cause: new Error(`Engine ${this.name} is ${supervisor.state}: ${supervisor.detail}`),
+      });
+    const room = this.#slots + this.#queueLimit;
+    if (choices > room)
+      throw new AppError('invalid_value', {
+        message: `The request asks for ${choices} choices at once; this model takes at most ${room}.`,
+        param: 'n',
+      });
+    let open = 0;
+    for (const run of this.#runs.values()) open += run.openChoices;
+    if (open + choices <= room && supervisor.unreadBytes <= MOST_UNREAD_BYTES) return;
+    const turnsMs = (Math.max(0, open - this.#slots) / this.#slots) * this.#meanRunMs;
+    throw new AppError('overloaded', { retryAfterMs: Math.ceil(Math.min(30_000, Math.max(1_000, turnsMs))) });
+  }
+
+  lacks({ requirements, toolChoice }: GenerateRequest): Requirement | undefined {
+    return requirements.find(({ capability }) => capability !== 'tools' || toolChoice !== 'none');
+  }
+
+  health(): BackendHealth {
+    const { state, detail, retryAfterMs } = this.#supervisor;
+    let queued = 0;
+    for (const run of this.#runs.values()) if (run.waiting) queued++;
+    return {
+      state,
+      detail,
+      inFlight: this.#runs.size,
+      queued,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    };
+  }
+
+  async close(): Promise<void> {
+    const closed = this.#supervisor.close();
+    for (const run of this.#runs.values()) run.fail(new AppError('shutting_down'));
+    await closed;
+  }
+
+  #receive(message: FromEngine): void {
+    if (message.type === 'parts') for (const delivery of message.deliveries) this.#deliver(delivery);
+    else if (message.type === 'stepped')
+      this.#emit({ type: 'engine-stepped', engine: this.name, ...message.statistics });
+  }
+
+  #deliver({ id, parts, ended }: WireDelivery): void {
+    const run = this.#runs.get(id);
+    if (run === undefined) return;
+    run.deliver(parts.map(fromWirePart));
+    if (!ended) return;
+    this.#runs.delete(id);
+    run.end();
+  }
+
+  #lost(): void {
+    const runs = [...this.#runs.values()];
+    this.#runs.clear();
+    if (runs.length === 0) return;
+    const error = new AppError('model_unavailable', {
+      retryAfterMs: this.#supervisor.retryAfterMs,
+      cause: new Error(`Engine ${this.name} ended while the request ran.`),
+    });
+    for (const run of runs) run.fail(error);
+  }
+}
+
+function abortError(signal: AbortSignal): AppError {
+  return signal.reason instanceof AppError
+    ? signal.reason
+    : new AppError('client_closed', { cause: signal.reason });
+}

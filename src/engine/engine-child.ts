@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { encodeFrame, FrameReader } from './frame.ts';
+import type { FromEngine, ToEngine } from './messages.ts';
+
+/** How much of the process's stderr is kept for the failure message. */
+const STDERR_TAIL_CHARS = 4096;
+
+/** Output that was still in the pipe when the process died arrives within this time. */
+const LAST_OUTPUT_MS = 200;
+
+export interface EngineChild {
+  readonly pid: number | undefined;
+  /** Bytes that the process has not read yet. */
+  readonly unreadBytes: number;
+  /** Throws FrameError when the message is too large. */
+  send(message: ToEngine): void;
+  kill(): void;
+}
+
+export interface EngineChildEvents {
+  readonly onMessage: (message: FromEngine) => void;
+  /** Once, whatever ended it. `detail` says what is known, with the end of its stderr. */
+  readonly onExit: (detail: string) => void;
+}
+
+export type SpawnEngine = (events: EngineChildEvents) => EngineChild;
+
+/** The program is TypeScript or JavaScript, as this file is. */
+const ENGINE_PROGRAM = new URL(
+  `./engine-process${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`,
+  import.meta.url,
+);
+
+/** Starts an engine process with a socket on its file descriptor 3. It gets no environment: there are no secrets to leak. */
+export function spawnEngine(events: EngineChildEvents, program = ENGINE_PROGRAM): EngineChild {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', fileURLToPath(program)], {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    env: {},
+    windowsHide: true,
+  });
+  // Without file descriptors left there is no socket; the error event tells.
+  const socket = child.stdio?.[3] as Duplex | undefined;
+  const reader = new FrameReader();
+  const tail = keepTail(child);
+  const exited = onceExited(child, (how) => events.onExit(tail() === '' ? how : `${how}: ${tail()}`));
+
+  socket?.on('data', (chunk: Buffer) => {
+    try {
+      for (const message of reader.push(chunk)) events.onMessage(message as FromEngine);
+    } catch (error) {
+      child.kill('SIGKILL');
+      exited(`the engine process sent nonsense (${error instanceof Error ? error.message : String(error)})`);
+    }
+  });
+  // A broken pipe is followed by the exit, which is what counts.
+  socket?.on('error', () => {});
+
+  return {
+    get pid() {
+      return child.pid;
+    },
+    get unreadBytes() {
+      return socket?.writableLength ?? 0;
+    },
+    send(message) {
+      const frame = encodeFrame(message);
+      if (socket?.writable) socket.write(frame);
+    },
+    kill() {
+      child.kill('SIGKILL');
+    },
+  };
+}
+
+function onceExited(child: ChildProcess, tell: (how: string) => void): (how: string) => void {
+  let told = false;
+  const once = (how: string): void => {
+    if (told) return;
+    told = true;
+    tell(how);
+  };
+  child.on('error', (error) => once(`the engine process could not be started (${error.message})`));
+  child.on('exit', (code, signal) => {
+    const how = `the engine process ended (${signal ?? `exit code ${code}`})`;
+    const timer = setTimeout(() => once(how), LAST_OUTPUT_MS);
+    child.on('close', () => {
+      clearTimeout(timer);
+      once(how);
+    });
+  });
+  return once;
+}
+
+function keepTail(child: ChildProcess): () => string {
+  let tail = '';
+  child.stderr?.setEncoding('utf8');
+  child.stderr?.on('data', (text: string) => {
+    tail = (tail + text).slice(-STDERR_TAIL_CHARS);
+  });
+  child.stderr?.on('error', () => {});
+  return () => tail.trim();
+}

@@ -1,0 +1,65 @@
+import { availableParallelism } from 'node:os';
+import { Decoder } from '../../kernels/decoder.ts';
+import { readGguf } from '../../kernels/gguf/reader.ts';
+import { ensureDecoderGraph } from '../../kernels/graph/cache.ts';
+import { ChatTemplate } from './chat-template.ts';
+import type { EngineInfo, LoadOptions } from './messages.ts';
+import type { PromptModel } from './prompt-tokens.ts';
+import { Tokenizer } from './tokenizer.ts';
+
+/** More threads than this wait for each other more than they compute. */
+const MOST_THREADS = 8;
+
+const DEFAULT_CONTEXT_TOKENS = 2048;
+
+export interface LoadedModel {
+  readonly decoder: Decoder;
+  readonly prompts: PromptModel;
+  readonly info: EngineInfo;
+}
+
+/**
+ * Reads the model file, builds its graph on the first time, and loads it. Takes seconds and blocks. Throws
+ * ModelFileError or TokenizerError when the file cannot be used.
+ */
+export function loadModel(options: LoadOptions): LoadedModel {
+  const startedAtMs = performance.now();
+  const { metadata } = readGguf(options.modelPath);
+  // Before the graph, which takes longer to build than a refusal should.
+  const tokenizer = new Tokenizer(metadata);
+  const template = chatTemplate(metadata.get('tokenizer.chat_template'), tokenizer);
+  const { graphPath, shape, requantised } = ensureDecoderGraph(options.modelPath, options.cacheDir);
+  const contextTokens = Math.min(options.contextTokens ?? DEFAULT_CONTEXT_TOKENS, shape.maxContextTokens);
+  const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
+  const { slots, spinning } = options;
+  const decoder = Decoder.load({ graphPath, shape, slots, contextTokens, threads, spinning });
+  return {
+    decoder,
+    prompts: { tokenizer, template, contextTokens },
+    info: {
+      pid: process.pid,
+      architecture: shape.architecture,
+      vocabularySize: shape.vocabSize,
+      layers: shape.layers,
+      contextTokens,
+      slots,
+      threads,
+      kvBytes: decoder.kvBytes,
+      chatTemplate: template !== undefined,
+      requantisedTensors: requantised.length,
+      loadMs: Math.round(performance.now() - startedAtMs),
+      rssBytes: process.memoryUsage.rss(),
+    },
+  };
+}
+
+function chatTemplate(source: unknown, tokenizer: Tokenizer): ChatTemplate | undefined {
+  if (typeof source !== 'string') return undefined;
+  const { bosId, eosId, controlStrings } = tokenizer;
+  return new ChatTemplate({
+    source,
+    bosToken: bosId === undefined ? '' : (tokenizer.entry(bosId) ?? ''),
+    eosToken: eosId === undefined ? '' : (tokenizer.entry(eosId) ?? ''),
+    controlStrings,
+  });
+}

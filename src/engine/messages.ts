@@ -1,0 +1,119 @@
+import { AppError, type ErrorCode } from '../core/error.ts';
+import type { Part } from '../core/part.ts';
+import type { GenerateRequest } from '../core/request.ts';
+import type { Sampling } from '../core/sampling.ts';
+
+/** What an engine process is started with. */
+export interface LoadOptions {
+  readonly modelPath: string;
+  readonly cacheDir: string;
+  /** Undefined: the process chooses by the machine. */
+  readonly threads?: number;
+  readonly slots: number;
+  /** Undefined: what the model allows, up to a default. */
+  readonly contextTokens?: number;
+  readonly queueLimit: number;
+  readonly spinning: boolean;
+}
+
+export interface EngineInfo {
+  readonly pid: number;
+  readonly architecture: string;
+  readonly vocabularySize: number;
+  readonly layers: number;
+  readonly contextTokens: number;
+  readonly slots: number;
+  readonly threads: number;
+  /** KV memory if all of it is used. */
+  readonly kvBytes: number;
+  readonly chatTemplate: boolean;
+  /** Tensors whose quantisation had to be changed. */
+  readonly requantisedTensors: number;
+  readonly loadMs: number;
+  readonly rssBytes: number;
+}
+
+/** Several steps in one, so that telling costs nothing. */
+export interface StepStatistics {
+  readonly batchSize: number;
+  readonly waiting: number;
+  /** Mean of the decode batches. */
+  readonly decodeMs: number;
+  readonly prefillTokens: number;
+}
+
+/** A request as JSON can carry it; the engine does not need the original bytes. */
+export interface WireGenerateRequest extends Omit<GenerateRequest, 'wire' | 'sampling'> {
+  readonly sampling: Omit<Sampling, 'logitBias'> & {
+    readonly logitBias: readonly (readonly [number, number])[];
+  };
+}
+
+interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly status: number;
+  readonly param?: string;
+  readonly retryAfterMs?: number;
+}
+
+type ErrorPart = Extract<Part, { type: 'error' }>;
+export type WirePart = Exclude<Part, ErrorPart> | { readonly type: 'error'; readonly error: WireError };
+
+export interface WireDelivery {
+  readonly id: number;
+  readonly parts: readonly WirePart[];
+  /** Nothing follows; also the answer to `cancel`. */
+  readonly ended: boolean;
+}
+
+export type ToEngine =
+  | { readonly type: 'load'; readonly options: LoadOptions }
+  | { readonly type: 'submit'; readonly id: number; readonly request: WireGenerateRequest }
+  | { readonly type: 'cancel'; readonly id: number }
+  | { readonly type: 'ping' }
+  | { readonly type: 'shutdown' };
+
+export type FromEngine =
+  | { readonly type: 'ready'; readonly info: EngineInfo }
+  /** The model cannot be loaded; the process ends. `permanent`: trying again will not help until the file changes. */
+  | { readonly type: 'failed'; readonly detail: string; readonly permanent: boolean }
+  /** Everything that one step gave. */
+  | { readonly type: 'parts'; readonly deliveries: readonly WireDelivery[] }
+  | { readonly type: 'stepped'; readonly statistics: StepStatistics }
+  | { readonly type: 'pong' };
+
+export function toWireRequest(request: GenerateRequest): WireGenerateRequest {
+  const { wire: _, sampling, ...rest } = request;
+  return { ...rest, sampling: { ...sampling, logitBias: [...sampling.logitBias] } };
+}
+
+export function fromWireRequest(wire: WireGenerateRequest): GenerateRequest {
+  const { sampling, ...rest } = wire;
+  return {
+    ...rest,
+    sampling: { ...sampling, logitBias: new Map(sampling.logitBias) },
+    wire: { dialect: 'openai', path: '', body: Buffer.alloc(0) },
+  };
+}
+
+export function toWirePart(part: Part): WirePart {
+  if (part.type !== 'error') return part;
+  const { code, message, status, param, retryAfterMs } = part.error;
+  return {
+    type: 'error',
+    error: {
+      code,
+      message,
+      status,
+      ...(param === undefined ? {} : { param }),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    },
+  };
+}
+
+export function fromWirePart(part: WirePart): Part {
+  if (part.type !== 'error') return part;
+  const { code, ...options } = part.error;
+  return { type: 'error', error: new AppError(code, options) };
+}

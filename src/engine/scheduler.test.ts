@@ -1,0 +1,149 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Scheduler, type StepPlan } from './scheduler.ts';
+
+class Job {
+  done = false;
+  generated = 0;
+  readonly promptLength: number;
+  readonly outputLength: number;
+
+  constructor(promptLength: number, outputLength: number) {
+    this.promptLength = promptLength;
+    this.outputLength = outputLength;
+  }
+
+  take(): void {
+    if (++this.generated >= this.outputLength) this.done = true;
+  }
+}
+
+/** KV memory as a model sees it: which job's positions each slot holds. Throws when a plan would compute nonsense. */
+class Memory {
+  readonly #slots: { job: Job; length: number }[] = [];
+
+  run(plan: StepPlan<Job>, slots: number): void {
+    for (const { from, to, length } of plan.moves) {
+      const source = this.#slots[from]!;
+      expect(source.length).toBeGreaterThanOrEqual(length);
+      this.#slots[to] = { job: source.job, length };
+    }
+    for (const [slot, { sequence, past }] of plan.decode.entries()) {
+      const held = this.#slots[slot]!;
+      expect(held.job).toBe(sequence);
+      expect(held.length).toBe(past);
+      expect(past).toBe(sequence.promptLength + sequence.generated - 1);
+      held.length++;
+    }
+    for (const { sequence, slot, from, to, last } of plan.prefill) {
+      expect(slot).toBeLessThan(slots);
+      expect(slot).toBeGreaterThanOrEqual(plan.decode.length);
+      if (from === 0) this.#slots[slot] = { job: sequence, length: 0 };
+      const held = this.#slots[slot]!;
+      expect(held.job).toBe(sequence);
+      expect(held.length).toBe(from);
+      held.length = to;
+      expect(last).toBe(to === sequence.promptLength);
+    }
+    for (const { sequence } of plan.decode) sequence.take();
+    for (const { sequence, last } of plan.prefill) if (last) sequence.take();
+  }
+}
+
+const jobs = fc.array(
+  fc.record({
+    atStep: fc.nat(40),
+    prompt: fc.integer({ min: 1, max: 300 }),
+    output: fc.integer({ min: 1, max: 60 }),
+    /** Steps after arrival at which the client leaves. */
+    leavesAfter: fc.option(fc.nat(60), { nil: undefined }),
+  }),
+  { maxLength: 40 },
+);
+
+describe('whatever arrives, leaves and ends', () => {
+  test('slots hold what is computed, everybody decodes every step, and all of it ends', () => {
+    fc.assert(
+      fc.property(jobs, fc.integer({ min: 1, max: 8 }), (arrivals, slots) => {
+        const scheduler = new Scheduler<Job>({ slots, queueLimit: 1_000 });
+        const memory = new Memory();
+        const all: Job[] = [];
+        const leaving: { job: Job; step: number }[] = [];
+        let unfinished = arrivals.length;
+        for (let step = 0; unfinished > 0 || step <= 40; step++) {
+          expect(step).toBeLessThan(10_000);
+          for (const { prompt, output, leavesAfter } of arrivals.filter((a) => a.atStep === step)) {
+            const job = new Job(prompt, output);
+            all.push(job);
+            scheduler.add(job);
+            if (leavesAfter !== undefined) leaving.push({ job, step: step + leavesAfter });
+          }
+          for (const leaver of leaving) if (leaver.step === step) leaver.job.done = true;
+
+          const decoding = all.filter((job) => job.generated > 0 && !job.done);
+          const plan = scheduler.plan();
+          expect(scheduler.running).toBeLessThanOrEqual(slots);
+          expect(plan?.decode.length ?? 0).toBe(decoding.length);
+          if (plan !== undefined) memory.run(plan, slots);
+          unfinished = arrivals.length - all.filter((job) => job.done).length;
+        }
+        expect(scheduler.plan()).toBeUndefined();
+        expect([scheduler.running, scheduler.waiting]).toEqual([0, 0]);
+      }),
+    );
+  });
+
+  test('first come, first served', () => {
+    fc.assert(
+      fc.property(jobs, fc.integer({ min: 1, max: 8 }), (arrivals, slots) => {
+        const scheduler = new Scheduler<Job>({ slots, queueLimit: 1_000 });
+        const all = arrivals.map(({ prompt, output }) => new Job(prompt, output));
+        for (const job of all) scheduler.add(job);
+        const started: Job[] = [];
+        const memory = new Memory();
+        for (let plan = scheduler.plan(); plan !== undefined; plan = scheduler.plan()) {
+          for (const chunk of plan.prefill) if (chunk.from === 0) started.push(chunk.sequence);
+          memory.run(plan, slots);
+        }
+        expect(started).toEqual(all);
+      }),
+    );
+  });
+
+  test('nobody who decodes waits for more prompt than one chunk', () => {
+    fc.assert(
+      fc.property(jobs, (arrivals) => {
+        const scheduler = new Scheduler<Job>({ slots: 8, queueLimit: 1_000, busyChunkTokens: 64 });
+        for (const { prompt, output } of arrivals) scheduler.add(new Job(prompt, output));
+        const memory = new Memory();
+        for (let plan = scheduler.plan(); plan !== undefined; plan = scheduler.plan()) {
+          const tokens = plan.prefill.reduce((sum, chunk) => sum + chunk.to - chunk.from, 0);
+          if (plan.decode.length > 0) expect(tokens).toBeLessThanOrEqual(64);
+          memory.run(plan, 8);
+        }
+      }),
+    );
+  });
+});
+
+test('an idle engine takes a prompt in large chunks', () => {
+  const scheduler = new Scheduler<Job>({ slots: 2, queueLimit: 1 });
+  scheduler.add(new Job(700, 5));
+  expect(scheduler.plan()?.prefill.map(({ from, to, last }) => [from, to, last])).toEqual([[0, 512, false]]);
+  expect(scheduler.plan()?.prefill.map(({ from, to, last }) => [from, to, last])).toEqual([[512, 700, true]]);
+});
+
+test('a first token is not held up by long prompts behind it', () => {
+  const scheduler = new Scheduler<Job>({ slots: 4, queueLimit: 4 });
+  scheduler.add(new Job(20, 5));
+  scheduler.add(new Job(500, 5));
+  expect(scheduler.plan()?.prefill.map(({ from, to }) => to - from)).toEqual([20, 44]);
+});
+
+test('the queue is full when its limit is reached and no slot is free', () => {
+  const scheduler = new Scheduler<Job>({ slots: 2, queueLimit: 3 });
+  expect(scheduler.hasRoomFor(5)).toBe(true);
+  expect(scheduler.hasRoomFor(6)).toBe(false);
+  for (let i = 0; i < 5; i++) scheduler.add(new Job(10, 5));
+  expect(scheduler.hasRoomFor(1)).toBe(false);
+});

@@ -1,0 +1,239 @@
+import type { BackendHealth } from '../core/backend.ts';
+import type { Emit } from '../core/event.ts';
+import type { EngineChild, SpawnEngine } from './engine-child.ts';
+import type { EngineInfo, FromEngine, LoadOptions, ToEngine } from './messages.ts';
+
+/** Time as the supervisor sees it; tests hold it. */
+export interface Clock {
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** Calls back once; returns what undoes that. */
+  after(delayMs: number, callback: () => void): () => void;
+}
+
+export const SYSTEM_CLOCK: Clock = {
+  now: () => performance.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+export interface SupervisorTimes {
+  readonly pingMs: number;
+  /** A process that says nothing for so long is killed. Counted in pings, so that a suspended machine is not blamed on it. */
+  readonly silenceMs: number;
+  readonly loadTimeoutMs: number;
+  readonly firstRestartMs: number;
+  readonly longestRestartMs: number;
+  /** Running so long without a crash clears its past. */
+  readonly healthyMs: number;
+  /** From the request to end until it is killed. */
+  readonly shutdownMs: number;
+}
+
+export const DEFAULT_TIMES: SupervisorTimes = {
+  pingMs: 2_000,
+  silenceMs: 30_000,
+  loadTimeoutMs: 600_000,
+  firstRestartMs: 500,
+  longestRestartMs: 30_000,
+  healthyMs: 60_000,
+  shutdownMs: 2_000,
+};
+
+/** What a client is told to wait while a first load is under way and nobody knows how long it takes. */
+const LOAD_ESTIMATE_MS = 2_000;
+
+export interface SupervisorOptions {
+  readonly name: string;
+  readonly load: LoadOptions;
+  readonly spawn: SpawnEngine;
+  readonly emit: Emit;
+  readonly clock: Clock;
+  readonly times: SupervisorTimes;
+  /** Messages other than `ready`, `failed` and `pong`. */
+  readonly onMessage: (message: FromEngine) => void;
+  /** The process is gone, and everything it was working on. The state tells what comes next. */
+  readonly onLost: () => void;
+}
+
+type State = BackendHealth['state'];
+
+/**
+ * Keeps one engine process running.
+ *
+ *     starting ──ready──▶ ready ──exit, silence──▶ down ──backoff──▶ starting
+ *         └──────failed, exit, timeout──────────────▲
+ *
+ * The backoff doubles from `firstRestartMs` to `longestRestartMs`; a model file that cannot be used waits for the longest at
+ * once, since only a new file helps.
+ */
+export class Supervisor {
+  /** Settles at the first `ready` (resolves) or the first failure (rejects). */
+  readonly ready: Promise<void>;
+  readonly #options: SupervisorOptions;
+  readonly #settleReady: { resolve: () => void; reject: (error: Error) => void };
+  #state: State = 'starting';
+  #detail = '';
+  #info: EngineInfo | undefined;
+  #child: EngineChild | undefined;
+  #closing: { readonly exited: () => void } | undefined;
+  #closed: Promise<void> | undefined;
+  #failure: { readonly detail: string; readonly permanent: boolean } | undefined;
+  #crashes = 0;
+  #readyAtMs = 0;
+  #restartAtMs = 0;
+  #lastLoadMs = LOAD_ESTIMATE_MS;
+  #unansweredPings = 0;
+  #cancelTimer: () => void = () => {};
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.ready = promise;
+    this.#settleReady = { resolve, reject };
+    // Nobody has to wait for it.
+    promise.catch(() => {});
+    this.#start();
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get detail(): string {
+    return this.#detail;
+  }
+
+  get info(): EngineInfo | undefined {
+    return this.#info;
+  }
+
+  get closing(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  get unreadBytes(): number {
+    return this.#child?.unreadBytes ?? 0;
+  }
+
+  /** When it is worth asking again; undefined while ready. */
+  get retryAfterMs(): number | undefined {
+    if (this.#state === 'ready') return undefined;
+    const untilStartMs =
+      this.#state === 'down' ? Math.max(0, this.#restartAtMs - this.#options.clock.now()) : 0;
+    return Math.ceil(untilStartMs + this.#lastLoadMs);
+  }
+
+  send(message: ToEngine): void {
+    this.#child?.send(message);
+  }
+
+  /** Asks the process to end, then kills it. Resolves once it is gone. */
+  close(): Promise<void> {
+    this.#closed ??= new Promise((resolve) => {
+      this.#cancelTimer();
+      this.#closing = { exited: resolve };
+      this.#settleReady.reject(new Error(`Engine ${this.#options.name} was closed.`));
+      const child = this.#child;
+      if (child === undefined) return resolve();
+      if (this.#state === 'ready') {
+        child.send({ type: 'shutdown' });
+        this.#cancelTimer = this.#options.clock.after(this.#options.times.shutdownMs, () => child.kill());
+      } else child.kill();
+      this.#become('down', 'closed');
+    });
+    return this.#closed;
+  }
+
+  #start(): void {
+    const { spawn, load, clock, times } = this.#options;
+    const startedAtMs = clock.now();
+    this.#failure = undefined;
+    this.#become('starting', 'loading the model');
+    const child = spawn({
+      onMessage: (message) => {
+        this.#unansweredPings = 0;
+        if (message.type === 'ready') {
+          this.#lastLoadMs = clock.now() - startedAtMs;
+          this.#loaded(message.info);
+        } else if (message.type === 'failed') {
+          this.#failure = message;
+          this.#cancelTimer();
+          // It ends by itself; this is for the case that it does not.
+          this.#cancelTimer = clock.after(times.shutdownMs, () => child.kill());
+        } else if (message.type !== 'pong' && !this.closing) this.#options.onMessage(message);
+      },
+      onExit: (detail) => this.#exited(detail),
+    });
+    this.#child = child;
+    child.send({ type: 'load', options: load });
+    this.#cancelTimer = clock.after(times.loadTimeoutMs, () => {
+      this.#failure = { detail: `loading took longer than ${times.loadTimeoutMs} ms`, permanent: false };
+      child.kill();
+    });
+  }
+
+  #loaded(info: EngineInfo): void {
+    this.#cancelTimer();
+    if (this.closing) return;
+    this.#info = info;
+    this.#readyAtMs = this.#options.clock.now();
+    this.#become(
+      'ready',
+      `${info.architecture}, ${info.contextTokens} context tokens, ${info.threads} threads`,
+    );
+    this.#settleReady.resolve();
+    this.#watch();
+  }
+
+  #watch(): void {
+    const { clock, times } = this.#options;
+    this.#unansweredPings = 0;
+    const tick = (): void => {
+      if (this.#unansweredPings * times.pingMs >= times.silenceMs) {
+        this.#failure = {
+          detail: `the engine process said nothing for ${times.silenceMs} ms`,
+          permanent: false,
+        };
+        this.#child?.kill();
+        return;
+      }
+      this.#unansweredPings++;
+      this.#child?.send({ type: 'ping' });
+      this.#cancelTimer = clock.after(times.pingMs, tick);
+    };
+    tick();
+  }
+
+  #exited(how: string): void {
+    const { clock, times, onLost } = this.#options;
+    this.#cancelTimer();
+    this.#child = undefined;
+    if (this.#closing !== undefined) {
+      onLost();
+      this.#closing.exited();
+      return;
+    }
+    const detail = this.#failure?.detail ?? how;
+    if (this.#state === 'ready' && clock.now() - this.#readyAtMs >= times.healthyMs) this.#crashes = 0;
+    const backoffMs = Math.min(
+      times.longestRestartMs,
+      times.firstRestartMs * 2 ** Math.min(this.#crashes, 30),
+    );
+    const delayMs = this.#failure?.permanent ? times.longestRestartMs : backoffMs;
+    this.#crashes++;
+    this.#restartAtMs = clock.now() + delayMs;
+    this.#become('down', detail);
+    this.#settleReady.reject(new Error(`Engine ${this.#options.name}: ${detail}`));
+    this.#cancelTimer = clock.after(delayMs, () => this.#start());
+    onLost();
+  }
+
+  #become(state: State, detail: string): void {
+    this.#state = state;
+    this.#detail = detail;
+    this.#options.emit({ type: 'engine-state-changed', engine: this.#options.name, state, detail });
+  }
+}
