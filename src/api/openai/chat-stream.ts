@@ -26,7 +26,7 @@ interface ChoiceState {
 
 /**
  * Parts → `chat.completion.chunk` events. Events are put together from precomputed text: only the delta is new, and
- * stringifying a whole object per token costs several times as much.
+ * stringifying a whole object per token takes nearly twice the time.
  */
 export function chatStream(options: StreamOptions): ReplyStream {
   const head =
