@@ -1,4 +1,7 @@
+import { DecoderBindings } from './decoder-bindings.ts';
 import type { DecoderShape } from './decoder-shape.ts';
+import { KvMemory } from './kv-memory.ts';
+import { OrtSession } from './ort/session.ts';
 
 export interface DecoderOptions {
   readonly graphPath: string;
@@ -12,17 +15,52 @@ export interface DecoderOptions {
   readonly spinning: boolean;
 }
 
-/** A decoder with its weights and KV memory. All calls are synchronous; one at a time. */
-export class Decoder {
-  readonly vocabSize: number = 0;
-  readonly layers: number = 0;
-  readonly slots: number = 0;
-  readonly contextTokens: number = 0;
-  /** KV memory of all slots, bytes (committed by the system as it is touched). */
-  readonly kvBytes: number = 0;
+/**
+ * A prompt chunk has at least this many tokens. The kernels for a single row round differently from those for several:
+ * chunks of two and more give the same bits however a prompt is cut, a chunk of one would not.
+ */
+const MIN_CHUNK = 2;
 
-  static load(_options: DecoderOptions): Decoder {
-    throw new Error('not built yet');
+/**
+ * A decoder with its weights and KV memory. All calls are synchronous; one at a time.
+ *
+ * A sequence's logits are the same, bit for bit, whichever slot it is in, whatever is decoded beside it, and however its
+ * prompt was cut into chunks.
+ */
+export class Decoder {
+  readonly vocabSize: number;
+  readonly layers: number;
+  readonly slots: number;
+  readonly contextTokens: number;
+  /** KV memory of all slots, bytes (committed by the system as it is touched). */
+  readonly kvBytes: number;
+  readonly #session: OrtSession;
+  readonly #kv: KvMemory;
+  readonly #bindings: DecoderBindings;
+  #closed = false;
+
+  /** Throws OrtError when the graph cannot be loaded, RangeError for impossible options. */
+  static load(options: DecoderOptions): Decoder {
+    const { slots, contextTokens, threads, shape } = options;
+    for (const [name, value] of Object.entries({ slots, contextTokens, threads }))
+      if (!Number.isInteger(value) || value < 1) throw new RangeError(`${name} is ${value}`);
+    if (contextTokens > shape.maxContextTokens)
+      throw new RangeError(
+        `contextTokens is ${contextTokens}, but the model was made for ${shape.maxContextTokens}`,
+      );
+    return new Decoder(options);
+  }
+
+  private constructor({ graphPath, shape, slots, contextTokens, threads, spinning }: DecoderOptions) {
+    this.vocabSize = shape.vocabSize;
+    this.layers = shape.layers;
+    this.slots = slots;
+    this.contextTokens = contextTokens;
+    this.#session = new OrtSession(graphPath, { threads, spinning });
+    // Room for the padding of a one-token chunk at the very end.
+    this.#kv = new KvMemory(shape, slots, contextTokens + MIN_CHUNK - 1);
+    this.kvBytes = this.#kv.sizeBytes;
+    this.#bindings = new DecoderBindings(this.#session, this.#kv, shape.vocabSize);
   }
 
   /**
@@ -30,31 +68,84 @@ export class Decoder {
    * sequence. Returns the logits of the last token [vocabSize] if wanted, as a view that is valid until the next call.
    */
   prefill(
-    _slot: number,
-    _tokens: ArrayLike<number>,
-    _past: number,
-    _wantLogits: boolean,
+    slot: number,
+    tokens: ArrayLike<number>,
+    past: number,
+    wantLogits: boolean,
   ): Float32Array | undefined {
-    throw new Error('not built yet');
+    this.#checkSlots(slot, 1);
+    if (tokens.length < 1) throw new RangeError('a chunk has no tokens');
+    this.#checkPositions(past, tokens.length);
+    const chunk = Math.max(tokens.length, MIN_CHUNK);
+    const logitRows = wantLogits ? 1 : 0;
+    const binding = this.#bindings.get({ firstSlot: slot, batch: 1, chunk, logitRows });
+    // Padding repeats the last token: it lies after all that counts, and the next call overwrites it.
+    for (let i = 0; i < chunk; i++) this.#setToken(i, tokens[Math.min(i, tokens.length - 1)]!);
+    this.#bindings.lastPositions[0] = past + chunk - 1;
+    this.#bindings.totalLength[0] = past + chunk;
+    if (wantLogits) this.#bindings.logitRows[0] = BigInt(tokens.length - 1);
+    this.#session.run(binding);
+    return wantLogits ? this.#bindings.logits.subarray(0, this.vocabSize) : undefined;
   }
 
   /**
-   * One token for each of the slots firstSlot … firstSlot+count-1; `pasts[i]` positions of slot i are filled already.
+   * One token for each of the slots firstSlot … firstSlot+count-1; `pasts[i]` positions of the i-th are filled already.
    * Returns logits [count × vocabSize], row by row, as a view that is valid until the next call.
    */
   decode(
-    _firstSlot: number,
-    _count: number,
-    _tokens: ArrayLike<number>,
-    _pasts: ArrayLike<number>,
+    firstSlot: number,
+    count: number,
+    tokens: ArrayLike<number>,
+    pasts: ArrayLike<number>,
   ): Float32Array {
-    throw new Error('not built yet');
+    this.#checkSlots(firstSlot, count);
+    if (tokens.length < count || pasts.length < count)
+      throw new RangeError(`${count} slots need as many tokens and pasts`);
+    const binding = this.#bindings.get({ firstSlot, batch: count, chunk: 1, logitRows: count });
+    let longest = 0;
+    for (let i = 0; i < count; i++) {
+      const past = pasts[i]!;
+      this.#checkPositions(past, 1);
+      this.#setToken(i, tokens[i]!);
+      this.#bindings.lastPositions[i] = past;
+      this.#bindings.logitRows[i] = BigInt(i);
+      longest = Math.max(longest, past + 1);
+    }
+    this.#bindings.totalLength[0] = longest;
+    this.#session.run(binding);
+    return this.#bindings.logits.subarray(0, count * this.vocabSize);
   }
 
   /** Copies the first `length` KV positions of a slot over those of another. */
-  move(_fromSlot: number, _toSlot: number, _length: number): void {
-    throw new Error('not built yet');
+  move(fromSlot: number, toSlot: number, length: number): void {
+    this.#checkSlots(fromSlot, 1);
+    this.#checkSlots(toSlot, 1);
+    this.#checkPositions(0, length);
+    if (fromSlot !== toSlot) this.#kv.copy(fromSlot, toSlot, length);
   }
 
-  close(): void {}
+  /** Releases all native memory. The decoder cannot be used any more; closing twice is allowed. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#bindings.close();
+    this.#session.close();
+  }
+
+  #checkSlots(firstSlot: number, count: number): void {
+    if (this.#closed) throw new Error('the decoder is closed');
+    if (!(firstSlot >= 0 && count >= 1 && firstSlot + count <= this.slots))
+      throw new RangeError(`slots ${firstSlot} … ${firstSlot + count - 1} of ${this.slots}`);
+  }
+
+  #checkPositions(past: number, added: number): void {
+    if (!(past >= 0 && past + added <= this.contextTokens))
+      throw new RangeError(`positions ${past} … ${past + added - 1} of ${this.contextTokens}`);
+  }
+
+  #setToken(index: number, token: number): void {
+    if (!(token >= 0 && token < this.vocabSize))
+      throw new RangeError(`token ${token} of a vocabulary of ${this.vocabSize}`);
+    this.#bindings.tokenIds[index] = BigInt(token);
+  }
 }

@@ -78,6 +78,8 @@ function addInputsAndConstants(context: LayerContext): void {
     graph.int64('split.qkv', [heads * headDim, kvHeads * headDim, kvHeads * headDim]);
   }
 
+  // One more than a sequence can have: the runner may pad a chunk that ends at the last position.
+  const positions = maxContextTokens + 1;
   const factors = tensors.find('rope_freqs.weight', [headDim / 2]);
   const { cos, sin } = ropeTables(
     {
@@ -86,10 +88,10 @@ function addInputsAndConstants(context: LayerContext): void {
       positionScale: parameters.ropePositionScale,
       frequencyFactors: factors && rows.vector(factors),
     },
-    maxContextTokens,
+    positions,
   );
-  graph.float32('rope.cos', cos, [maxContextTokens, headDim / 2]);
-  graph.float32('rope.sin', sin, [maxContextTokens, headDim / 2]);
+  graph.float32('rope.cos', cos, [positions, headDim / 2]);
+  graph.float32('rope.sin', sin, [positions, headDim / 2]);
 }
 
 function norm(context: LayerContext, name: string, size = context.parameters.hiddenSize): string {

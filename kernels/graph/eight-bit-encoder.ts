@@ -117,7 +117,13 @@ export class EightBitEncoder implements WeightEncoder {
     const convert = LOSSLESS_CONVERTERS[tensor.type];
     if (convert !== undefined) {
       this.#rows.visitPacked(tensor, (packed, firstRow, rows) => {
-        convert(packed, rows * blocksPerRow, reserve(rows));
+        const { scales } = reserve(rows);
+        convert(packed, scales.length, encoded);
+        if (!scales.every(Number.isFinite))
+          throw new ModelFileError(
+            this.#path,
+            `tensor ${tensor.name} holds a scale that is not a finite number`,
+          );
         store(firstRow, rows);
       });
       return;

@@ -57,6 +57,10 @@ export const LOSSLESS_CONVERTERS: Readonly<Record<string, PackedConverter>> = {
 /**
  * Quantises float32 weights to the finest affine grid of each block. The range always includes zero, so that the zero
  * point fits a byte. `symmetric` fixes the zero point at 128, for operators that take none.
+ *
+ * For formats of 4 and 5 bits with a minimum (Q4_1, Q4_K) this is as close as spreading their own levels over the 8 bits
+ * (17·q), whose one shared rounding of the zero point shifts all weights of a block alike: the errors here are at most
+ * half a step too, and independent of one another.
  */
 export function quantiseFloats(
   floats: Float32Array,
@@ -82,29 +86,4 @@ export function quantiseFloats(
       target.quants[i] = Math.max(0, Math.min(255, quant));
     }
   }
-}
-
-/**
- * Q4_1, w = d·q + m, onto the grid w = d/17 · (17·q − zeroPoint): exact up to the rounding of the zero point, at most
- * d/34 and the same for the whole block. Returns false where the zero point does not fit a byte (a block whose weights
- * all lie far on one side of zero): quantise its floats instead.
- */
-export function convertQ41Block(
-  packed: Uint8Array,
-  at: number,
-  target: EightBitBlocks,
-  block: number,
-): boolean {
-  const scale = Math.fround(halfAt(packed, at) / 17);
-  const minimum = halfAt(packed, at + 2);
-  const zeroPoint = scale === 0 ? (minimum === 0 ? DEFAULT_ZERO_POINT : -1) : Math.round(-minimum / scale);
-  if (!(zeroPoint >= 0 && zeroPoint <= 255)) return false;
-  target.scales[block] = scale;
-  target.zeroPoints[block] = zeroPoint;
-  for (let i = 0; i < 16; i++) {
-    const pair = packed[at + 4 + i]!;
-    target.quants[block * BLOCK + i] = 17 * (pair & 15);
-    target.quants[block * BLOCK + 16 + i] = 17 * (pair >> 4);
-  }
-  return true;
 }

@@ -1,0 +1,62 @@
+import type { DecoderShape } from './decoder-shape.ts';
+import { pinned } from './ort/pinned.ts';
+
+/** Keeps the distance between heads off exact powers of two, and rows aligned to cache lines. */
+const POSITION_GRANULARITY = 16;
+
+/**
+ * Keys and values of all slots: for each layer and side one buffer, [slots × kvHeads × positions × headDim] float32,
+ * which attention reads and extends in place. The system commits pages as they are touched.
+ */
+export class KvMemory {
+  readonly slots: number;
+  readonly layers: number;
+  /** Positions that a slot has room for. */
+  readonly positions: number;
+  readonly sizeBytes: number;
+  readonly #kvHeads: number;
+  readonly #headDim: number;
+  readonly #buffers: readonly { readonly key: Float32Array; readonly value: Float32Array }[];
+
+  constructor(shape: DecoderShape, slots: number, minPositions: number) {
+    this.slots = slots;
+    this.layers = shape.layers;
+    this.positions = Math.ceil(minPositions / POSITION_GRANULARITY) * POSITION_GRANULARITY;
+    this.#kvHeads = shape.kvHeads;
+    this.#headDim = shape.headDim;
+    const elements = slots * this.#slotElements;
+    this.sizeBytes = 2 * shape.layers * elements * Float32Array.BYTES_PER_ELEMENT;
+    this.#buffers = Array.from({ length: shape.layers }, () => ({
+      key: pinned(Float32Array, elements),
+      value: pinned(Float32Array, elements),
+    }));
+  }
+
+  get #slotElements(): number {
+    return this.#kvHeads * this.positions * this.#headDim;
+  }
+
+  /** The shape of `batch` slots as a tensor. */
+  dims(batch: number): number[] {
+    return [batch, this.#kvHeads, this.positions, this.#headDim];
+  }
+
+  slotRange(layer: number, side: 'key' | 'value', firstSlot: number, batch: number): Float32Array {
+    const start = firstSlot * this.#slotElements;
+    return this.#buffers[layer]![side].subarray(start, start + batch * this.#slotElements);
+  }
+
+  /** Copies the first `length` positions of a slot over those of another. */
+  copy(fromSlot: number, toSlot: number, length: number): void {
+    const headElements = this.positions * this.#headDim;
+    const copied = length * this.#headDim;
+    for (const { key, value } of this.#buffers) {
+      for (let head = 0; head < this.#kvHeads; head++) {
+        const from = fromSlot * this.#slotElements + head * headElements;
+        const to = toSlot * this.#slotElements + head * headElements;
+        key.copyWithin(to, from, from + copied);
+        value.copyWithin(to, from, from + copied);
+      }
+    }
+  }
+}

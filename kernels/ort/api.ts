@@ -1,0 +1,99 @@
+import koffi from 'koffi';
+import { ortLibrary } from './library.ts';
+
+/** An opaque native pointer. */
+export type Handle = unknown;
+
+/** Anything that ONNX Runtime refused; the message is its own. */
+export class OrtError extends Error {
+  override readonly name = 'OrtError';
+}
+
+/** The version of the table below; newer libraries still serve it. */
+const API_VERSION = 20;
+
+/**
+ * The functions in use: position in the OrtApi table (append-only, so positions are stable) and C signature (nameless: a name may be defined only once in a process). Source:
+ * onnxruntime_c_api.h.
+ */
+const FUNCTIONS = {
+  GetErrorMessage: [2, 'const char *(void *status)'],
+  CreateEnv: [3, 'void *(int severity, const char *name, _Out_ void **env)'],
+  CreateSession: [7, 'void *(void *env, const char *path, void *options, _Out_ void **session)'],
+  CreateSessionOptions: [10, 'void *(_Out_ void **options)'],
+  SetIntraOpNumThreads: [24, 'void *(void *options, int threads)'],
+  CreateTensorWithDataAsOrtValue: [
+    49,
+    'void *(void *memory, void *data, size_t bytes, int64_t *dims, size_t rank, int type, _Out_ void **value)',
+  ],
+  CreateCpuMemoryInfo: [69, 'void *(int allocator, int kind, _Out_ void **info)'],
+  ReleaseEnv: [92, 'void (void *env)'],
+  ReleaseStatus: [93, 'void (void *status)'],
+  ReleaseMemoryInfo: [94, 'void (void *info)'],
+  ReleaseSession: [95, 'void (void *session)'],
+  ReleaseValue: [96, 'void (void *value)'],
+  ReleaseSessionOptions: [100, 'void (void *options)'],
+  AddSessionConfigEntry: [130, 'void *(void *options, const char *key, const char *value)'],
+  RunWithBinding: [133, 'void *(void *session, void *options, void *binding)'],
+  CreateIoBinding: [134, 'void *(void *session, _Out_ void **binding)'],
+  ReleaseIoBinding: [135, 'void (void *binding)'],
+  BindInput: [136, 'void *(void *binding, const char *name, void *value)'],
+  BindOutput: [137, 'void *(void *binding, const char *name, void *value)'],
+} as const;
+
+type FunctionName = keyof typeof FUNCTIONS;
+type NativeFunction = (...values: unknown[]) => unknown;
+
+/** ONNX Runtime's C API, with statuses turned into exceptions. */
+export interface OrtApi {
+  /** Calls a function that returns a status; throws OrtError unless it is null. */
+  call(name: FunctionName, ...values: unknown[]): void;
+  /** Calls a function whose last parameter receives a new object, and returns that. */
+  create(name: FunctionName, ...values: unknown[]): Handle;
+  /** Calls a Release function. */
+  release(name: FunctionName, handle: Handle): void;
+}
+
+let api: OrtApi | undefined;
+
+export function ortApi(): OrtApi {
+  api ??= bindApi();
+  return api;
+}
+
+function bindApi(): OrtApi {
+  const getBase = ortLibrary().func('void *OrtGetApiBase()');
+  // OrtApiBase { const OrtApi *(*GetApi)(uint32_t); const char *(*GetVersionString)(); }
+  const getApi = koffi.decode(getBase(), 0, 'void *');
+  const table = koffi.call(getApi, koffi.proto('void *(uint32_t version)'), API_VERSION);
+  if (table === null) throw new OrtError(`ONNX Runtime does not serve version ${API_VERSION} of its API`);
+  const functions = new Map<FunctionName, NativeFunction>();
+  for (const [name, [index, signature]] of Object.entries(FUNCTIONS)) {
+    const pointer = koffi.decode(table, index * POINTER_BYTES, 'void *');
+    functions.set(name as FunctionName, koffi.decode(pointer, koffi.proto(signature)) as NativeFunction);
+  }
+  const native = (name: FunctionName) => functions.get(name)!;
+  const getErrorMessage = native('GetErrorMessage');
+  const releaseStatus = native('ReleaseStatus');
+
+  const call = (name: FunctionName, ...values: unknown[]): void => {
+    const status = native(name)(...values);
+    if (status === null) return;
+    const message = String(getErrorMessage(status));
+    releaseStatus(status);
+    throw new OrtError(message);
+  };
+  return {
+    call,
+    create: (name, ...values) => {
+      const out: Handle[] = [null];
+      call(name, ...values, out);
+      return out[0];
+    },
+    release: (name, handle) => {
+      native(name)(handle);
+    },
+  };
+}
+
+const POINTER_BYTES = 8;
