@@ -1,0 +1,95 @@
+import { AppError } from '../core/error.ts';
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** Far above any honest event; a server that sends more without an end is broken or hostile. */
+const MAX_EVENT_BYTES = 1024 * 1024;
+
+/**
+ * Finds where server-sent events end, in bytes that may be cut anywhere. Lines end in LF or CRLF (a lone CR, which
+ * the specification also allows, is sent by nobody).
+ * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+ */
+export class EventSplitter {
+  /** The unfinished event's bytes. */
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  /** What the current line holds so far: nothing, one CR, or more. */
+  #line: 'empty' | 'cr' | 'text' = 'empty';
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /**
+   * Returns the bytes in which whole events lie, ending with the last of them, and puts the offset past each event into
+   * `ends`; undefined when no event has ended. What comes after is kept for the next call.
+   *
+   * @throws AppError `upstream_error` when an event grows beyond 1 MiB.
+   */
+  push(bytes: Buffer, ends: number[]): Buffer | undefined {
+    ends.length = 0;
+    this.#scan(bytes, ends);
+    const last = ends.at(-1);
+    if (last === undefined) {
+      this.#hold(bytes);
+      return undefined;
+    }
+    let block = last === bytes.length ? bytes : bytes.subarray(0, last);
+    if (this.#heldBytes > 0) {
+      const before = this.#heldBytes;
+      block = Buffer.concat([...this.#held, block]);
+      for (let i = 0; i < ends.length; i += 1) ends[i] = ends[i]! + before;
+      this.#held = [];
+      this.#heldBytes = 0;
+    }
+    if (last < bytes.length) this.#hold(bytes.subarray(last));
+    return block;
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+    if (this.#heldBytes > MAX_EVENT_BYTES) {
+      throw new AppError('upstream_error', {
+        cause: new Error(`an event of more than ${MAX_EVENT_BYTES} bytes`),
+      });
+    }
+  }
+
+  #scan(bytes: Buffer, ends: number[]): void {
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.#line === 'text') {
+        const newline = bytes.indexOf(LF, at);
+        if (newline < 0) return;
+        at = newline + 1;
+        this.#line = 'empty';
+        continue;
+      }
+      const byte = bytes[at];
+      if (byte === LF) {
+        at += 1;
+        ends.push(at);
+        this.#line = 'empty';
+      } else if (byte === CR && this.#line === 'empty') {
+        at += 1;
+        this.#line = 'cr';
+      } else {
+        this.#line = 'text';
+      }
+    }
+  }
+}
+
+/** The event's `data` lines joined by LF, or undefined if it has none (a comment, a heartbeat). */
+export function eventData(event: Buffer): string | undefined {
+  let data: string | undefined;
+  for (const line of event.toString('utf8').split(/\r?\n/)) {
+    if (line !== 'data' && !line.startsWith('data:')) continue;
+    const value = line.slice(line[5] === ' ' ? 6 : 5);
+    data = data === undefined ? value : `${data}\n${value}`;
+  }
+  return data;
+}

@@ -1,0 +1,163 @@
+import type { BackendHealth } from '../core/backend.ts';
+import type { Emit } from '../core/event.ts';
+
+const FAILURES_TO_OPEN = 5;
+const COOL_DOWN_MS = 5_000;
+const MAX_COOL_DOWN_MS = 60_000;
+/** While a trial runs, others are told to come back after this. */
+const TRIAL_RETRY_MS = 1_000;
+/** Probe failures in a row that mean something. */
+const PROBE_FAILURES_TO_OPEN = 2;
+/** A probe's failure says nothing while real requests succeed. */
+const FRESH_SUCCESS_MS = 20_000;
+
+/**
+ * `unreachable`: no connection came about. `neutral`: the end says nothing about the upstream (4xx, the client left).
+ */
+export type CallOutcome = 'ok' | 'failed' | 'unreachable' | 'neutral';
+
+/** One request, as far as health is concerned. */
+export interface HealthCall {
+  /** The first byte of a good reply is there. */
+  answered(): void;
+  /** Only the first call counts. */
+  end(outcome: CallOutcome, detail?: string): void;
+}
+
+export interface ProbeFailure {
+  readonly detail: string;
+  /** No answer in time, or a 5xx: a busy upstream may do that as well as a dead one. */
+  readonly mayBeBusy: boolean;
+}
+
+/**
+ * A circuit breaker fed by requests and probes.
+ *
+ *              5 failures in a row,
+ *              or probes fail               cool-down over
+ *   closed ────────────────────────▶ open ────────────────▶ half-open: one request at a time
+ *     ▲                               │ ▲                        │
+ *     │   probe answers (at once if   │ └──────── fails ─────────┤   (cool-down doubles, to 60 s)
+ *     └── it was unreachable) ────────┘                          │
+ *     └──────────────────────── succeeds ────────────────────────┘
+ */
+export class Health {
+  readonly #upstream: string;
+  readonly #emit: Emit;
+  readonly #now: () => number;
+  #state: 'closed' | 'open' | 'half-open' = 'closed';
+  #detail: string | undefined;
+  #consecutive = 0;
+  /** Times that it opened without a success in between. */
+  #openings = 0;
+  #openUntilMs = 0;
+  #unreachable = false;
+  #trials = 0;
+  /** Calls begun before the last opening are not asked any more. */
+  #generation = 0;
+  #running = 0;
+  #lastSuccessAtMs = Number.NEGATIVE_INFINITY;
+  #probeFailures = 0;
+  #everAnswered = false;
+
+  constructor(options: { upstream: string; emit: Emit; now: () => number }) {
+    this.#upstream = options.upstream;
+    this.#emit = options.emit;
+    this.#now = options.now;
+  }
+
+  snapshot(): Pick<BackendHealth, 'state' | 'detail' | 'retryAfterMs'> {
+    const detail = this.#detail === undefined ? {} : { detail: this.#detail };
+    if (this.#state === 'closed') return { state: 'ready', ...detail };
+    const waitMs = this.#state === 'open' ? this.#openUntilMs - this.#now() : 0;
+    if (waitMs > 0) return { state: 'down', retryAfterMs: Math.ceil(waitMs), ...detail };
+    if (this.#trials > 0) return { state: 'down', retryAfterMs: TRIAL_RETRY_MS, ...detail };
+    return { state: 'ready', ...detail };
+  }
+
+  begin(): HealthCall {
+    if (this.#state === 'open' && this.#now() >= this.#openUntilMs) this.#state = 'half-open';
+    const trial = this.#state === 'half-open';
+    const generation = this.#generation;
+    if (trial) this.#trials += 1;
+    this.#running += 1;
+    let ended = false;
+    return {
+      answered: () => {
+        if (trial && generation === this.#generation)
+          this.#close(FAILURES_TO_OPEN - 1, 'a request was answered');
+      },
+      end: (outcome, detail = '') => {
+        if (ended) return;
+        ended = true;
+        this.#running -= 1;
+        if (trial) this.#trials -= 1;
+        if (generation !== this.#generation) return;
+        if (outcome === 'ok') this.#succeeded();
+        else if (outcome !== 'neutral') this.#failed(detail, outcome === 'unreachable');
+      },
+    };
+  }
+
+  /** @param refused The upstream answered, but would not have our key. */
+  probeSucceeded(refused: string | undefined): void {
+    this.#everAnswered = true;
+    this.#probeFailures = 0;
+    if (this.#state === 'closed') {
+      this.#detail = refused;
+      return;
+    }
+    const cooledDown = this.#now() >= this.#openUntilMs;
+    if (this.#unreachable || cooledDown) {
+      this.#close(FAILURES_TO_OPEN - 1, 'a probe was answered');
+      this.#detail = refused;
+    }
+  }
+
+  probeFailed(failure: ProbeFailure): void {
+    if (failure.mayBeBusy && this.#running > 0) return;
+    if (this.#now() - this.#lastSuccessAtMs < FRESH_SUCCESS_MS) return;
+    this.#probeFailures += 1;
+    const enough = this.#probeFailures >= PROBE_FAILURES_TO_OPEN || !this.#everAnswered;
+    if (enough && this.#state === 'closed') this.#open(failure.detail, !failure.mayBeBusy);
+  }
+
+  #succeeded(): void {
+    this.#everAnswered = true;
+    this.#probeFailures = 0;
+    this.#lastSuccessAtMs = this.#now();
+    this.#openings = 0;
+    if (this.#state !== 'closed') this.#close(0, 'a request was answered');
+    this.#consecutive = 0;
+  }
+
+  #failed(detail: string, unreachable: boolean): void {
+    this.#consecutive += 1;
+    this.#lastSuccessAtMs = Number.NEGATIVE_INFINITY;
+    if (this.#state === 'half-open' || (this.#state === 'closed' && this.#consecutive >= FAILURES_TO_OPEN)) {
+      this.#open(detail, unreachable);
+    }
+  }
+
+  #open(detail: string, unreachable: boolean): void {
+    const announce = this.#state === 'closed';
+    this.#state = 'open';
+    this.#detail = detail;
+    this.#unreachable = unreachable;
+    this.#openUntilMs = this.#now() + Math.min(COOL_DOWN_MS * 2 ** this.#openings, MAX_COOL_DOWN_MS);
+    this.#openings += 1;
+    this.#generation += 1;
+    if (announce) this.#announce(false, detail);
+  }
+
+  #close(consecutive: number, why: string): void {
+    this.#state = 'closed';
+    this.#detail = undefined;
+    this.#consecutive = consecutive;
+    this.#announce(true, why);
+  }
+
+  #announce(healthy: boolean, detail: string): void {
+    this.#emit({ type: 'upstream-health-changed', upstream: this.#upstream, healthy, detail });
+  }
+}

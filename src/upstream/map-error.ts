@@ -1,0 +1,100 @@
+import { AppError } from '../core/error.ts';
+
+const MAX_MESSAGE_CHARS = 2_000;
+const MAX_PARAM_CHARS = 200;
+
+/** What must never reach a client. */
+export interface Secrets {
+  /** Host and port, host, API key, origin… longest first. */
+  readonly values: readonly string[];
+}
+
+export function secretsOf(url: URL, apiKey: string | undefined): Secrets {
+  const values = [url.origin, url.host, url.hostname, apiKey ?? ''];
+  // A host name such as `vm` would tear holes into ordinary words.
+  return { values: values.filter((value) => value.length > 3).sort((a, b) => b.length - a.length) };
+}
+
+export interface FailedReply {
+  readonly status: number;
+  /** The beginning of the body. */
+  readonly body: string;
+  readonly retryAfterMs: number | undefined;
+}
+
+/**
+ * What an upstream's refusal means to our client. Its own words cross only for 400, 413 and 422, where the client can
+ * mend the request; everything else is between the operator and the upstream and goes into `cause`.
+ */
+export function mapFailedReply(reply: FailedReply, secrets: Secrets): AppError {
+  const { status, retryAfterMs } = reply;
+  const cause = new Error(`HTTP ${status}: ${reply.body.slice(0, MAX_MESSAGE_CHARS)}`);
+  switch (status) {
+    case 400:
+    case 413:
+    case 422:
+      return rejected(status, reply.body, cause, secrets);
+    case 401:
+    case 403:
+      return new AppError('upstream_refused', { cause });
+    case 429:
+      return new AppError('rate_limit_exceeded', { cause, retryAfterMs });
+    case 503:
+      return new AppError('upstream_unreachable', { cause, retryAfterMs });
+    case 408:
+    case 504:
+      return new AppError('upstream_timeout', { cause, retryAfterMs });
+    default:
+      return new AppError('upstream_error', { cause, retryAfterMs });
+  }
+}
+
+function rejected(status: number, body: string, cause: Error, secrets: Secrets): AppError {
+  const { message, param } = readErrorBody(body);
+  const tooLong =
+    status === 400 && message !== undefined && /maximum (?:context|model) length/i.test(message);
+  return new AppError(tooLong ? 'context_length_exceeded' : 'upstream_rejected', {
+    status,
+    cause,
+    param: param?.slice(0, MAX_PARAM_CHARS),
+    ...(message !== undefined && { message: scrub(message, secrets).slice(0, MAX_MESSAGE_CHARS) }),
+  });
+}
+
+/** `{"error":{"message","param"}}` of OpenAI, `{"message"}` of older vLLM, `{"detail"}` of FastAPI. */
+function readErrorBody(body: string): { message: string | undefined; param: string | undefined } {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    return { message: undefined, param: undefined };
+  }
+  const outer = asRecord(parsed);
+  const error = asRecord(outer.error);
+  const message = [error.message, outer.error, outer.message, outer.detail].find(
+    (m) => typeof m === 'string',
+  );
+  const param = [error.param, outer.param].find((p) => typeof p === 'string');
+  return { message: message || undefined, param: param || undefined };
+}
+
+function scrub(message: string, secrets: Secrets): string {
+  let clean = message;
+  for (const value of secrets.values) clean = clean.replaceAll(value, '…');
+  return clean;
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** @param requestSent False: the connection never came about, so that nothing can have been done. */
+export function mapTransportError(cause: Error, requestSent: boolean): AppError {
+  return new AppError(requestSent ? 'upstream_error' : 'upstream_unreachable', { cause });
+}
+
+/** What an abort means: the caller's own AppError if it gave one as the reason, else that the client left. */
+export function abortError(signal: AbortSignal): AppError {
+  const reason: unknown = signal.reason;
+  return reason instanceof AppError ? reason : new AppError('client_closed', { cause: reason });
+}

@@ -1,0 +1,123 @@
+/**
+ * Reads where the members of a JSON object lie without parsing what is in them: about a hundredth of the cost of
+ * JSON.parse for a long prompt. Trusts that the text is valid JSON inside the values that it skips.
+ */
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+
+/** Strings longer than this are skipped by a native search: below, calling it costs more than the loop. */
+const SHORT_STRING_BYTES = 48;
+
+export interface Member {
+  /** Between the quotes, as written. */
+  readonly key: string;
+  /** The key has an escape, so `key` is not what a parser would read. */
+  readonly keyEscaped: boolean;
+  readonly valueStart: number;
+  /** Exclusive. */
+  readonly valueEnd: number;
+}
+
+export interface SkimmedObject {
+  /** In order, duplicates included. */
+  readonly members: readonly Member[];
+  /** Offset of the opening brace. */
+  readonly start: number;
+  /** Offset just past the closing brace. */
+  readonly end: number;
+}
+
+/** The object that begins at `from` (whitespace allowed before it), or undefined if there is none or it is broken. */
+export function skimObject(text: Buffer, from = 0): SkimmedObject | undefined {
+  const start = skipSpace(text, from);
+  if (text[start] !== OPEN_BRACE) return undefined;
+  const members: Member[] = [];
+  let at = skipSpace(text, start + 1);
+  if (text[at] === CLOSE_BRACE) return { members, start, end: at + 1 };
+  for (;;) {
+    if (text[at] !== QUOTE) return undefined;
+    const keyEnd = skipString(text, at);
+    if (keyEnd < 0) return undefined;
+    const key = text.toString('utf8', at + 1, keyEnd - 1);
+    at = skipSpace(text, keyEnd);
+    if (text[at] !== COLON) return undefined;
+    const valueStart = skipSpace(text, at + 1);
+    const valueEnd = skipValue(text, valueStart);
+    if (valueEnd < 0) return undefined;
+    members.push({ key, keyEscaped: key.includes('\\'), valueStart, valueEnd });
+    at = skipSpace(text, valueEnd);
+    if (text[at] === CLOSE_BRACE) return { members, start, end: at + 1 };
+    if (text[at] !== COMMA) return undefined;
+    at = skipSpace(text, at + 1);
+  }
+}
+
+export function skipSpace(text: Buffer, from: number): number {
+  let at = from;
+  for (;;) {
+    const byte = text[at];
+    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return at;
+    at += 1;
+  }
+}
+
+/** Offset past the value that begins at `from`, or −1. */
+function skipValue(text: Buffer, from: number): number {
+  const first = text[from];
+  if (first === QUOTE) return skipString(text, from);
+  if (first === OPEN_BRACE || first === OPEN_BRACKET) return skipNested(text, from);
+  let at = from;
+  for (; at < text.length; at += 1) {
+    const byte = text[at]!;
+    if (byte === COMMA || byte === CLOSE_BRACE || byte === CLOSE_BRACKET || byte <= 0x20) break;
+  }
+  return at === from ? -1 : at;
+}
+
+/** Brackets need counting only, whichever kind they are: the text is valid JSON. */
+function skipNested(text: Buffer, from: number): number {
+  let depth = 0;
+  let at = from;
+  while (at < text.length) {
+    const byte = text[at]!;
+    if (byte === QUOTE) {
+      at = skipString(text, at);
+      if (at < 0) return -1;
+      continue;
+    }
+    if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth += 1;
+    else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+      depth -= 1;
+      if (depth === 0) return at + 1;
+    }
+    at += 1;
+  }
+  return -1;
+}
+
+/** Offset past the closing quote of the string that opens at `from`, or −1. */
+function skipString(text: Buffer, from: number): number {
+  let at = from + 1;
+  for (const limit = Math.min(text.length, at + SHORT_STRING_BYTES); at < limit; at += 1) {
+    const byte = text[at]!;
+    if (byte === QUOTE) return at + 1;
+    if (byte === BACKSLASH) at += 1;
+  }
+  // `at` never stands on an escaped byte here, so that the run of backslashes before a quote begins at `floor` at the earliest.
+  const floor = at;
+  for (;;) {
+    at = text.indexOf(QUOTE, at);
+    if (at < 0) return -1;
+    let before = at - 1;
+    while (before >= floor && text[before] === BACKSLASH) before -= 1;
+    if ((at - 1 - before) % 2 === 0) return at + 1;
+    at += 1;
+  }
+}

@@ -1,0 +1,110 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { AppError } from '../core/error.ts';
+import { spliceBody } from './splice.ts';
+
+const splice = (text: string, forceUsage = false, model = 'up/stream') =>
+  spliceBody(Buffer.from(text), { model, forceUsage }).toString();
+
+describe('spliceBody', () => {
+  it('replaces the model and leaves every other byte', () => {
+    expect(
+      splice('{ "messages" : [ {"role":"user","content":"hi"} ] ,\n "model" : "pub" , "n":1.0e0 }'),
+    ).toBe('{ "messages" : [ {"role":"user","content":"hi"} ] ,\n "model" : "up/stream" , "n":1.0e0 }');
+  });
+
+  it('does not touch a model inside messages, strings or nested objects', () => {
+    const inside =
+      '"messages":[{"content":"\\"model\\":\\"x\\"","model":"keep"}],"metadata":{"model":"keep"}';
+    expect(splice(`{${inside},"model":"a"}`)).toBe(`{${inside},"model":"up/stream"}`);
+  });
+
+  it('replaces every duplicate, whichever one a parser would take', () => {
+    expect(splice('{"model":"a","x":1,"model":"b"}')).toBe('{"model":"up/stream","x":1,"model":"up/stream"}');
+  });
+
+  it('sees through an escaped top-level key by parsing', () => {
+    expect(JSON.parse(splice('{"model":"a","mod\\u0065l":"evil"}'))).toEqual({ model: 'up/stream' });
+    expect(JSON.parse(splice('{"stream\\u005foptions":{"x":1},"model":"a"}', true))).toEqual({
+      model: 'up/stream',
+      stream_options: { x: 1, include_usage: true },
+    });
+  });
+
+  it.each([
+    ['{"model":"a"}', '{"stream_options":{"include_usage":true},"model":"M"}'],
+    ['{"model":"a","stream_options":null}', '{"model":"M","stream_options":{"include_usage":true}}'],
+    ['{"model":"a","stream_options":7}', '{"model":"M","stream_options":{"include_usage":true}}'],
+    ['{"model":"a","stream_options":{}}', '{"model":"M","stream_options":{"include_usage":true}}'],
+    [
+      '{"stream_options":{ "include_usage" : false , "o":[{}]},"model":"a"}',
+      '{"stream_options":{ "include_usage" : true , "o":[{}]},"model":"M"}',
+    ],
+    [
+      '{"stream_options":{"other":"}"},"model":"a"}',
+      '{"stream_options":{"include_usage":true,"other":"}"},"model":"M"}',
+    ],
+    ['{}', '{"model":"M","stream_options":{"include_usage":true}}'],
+  ])('forces usage: %s', (given, wanted) => {
+    expect(splice(given, true, 'M')).toBe(wanted);
+  });
+
+  it('leaves stream_options alone when usage is not forced', () => {
+    expect(splice('{"stream_options":null,"model":"a"}')).toBe('{"stream_options":null,"model":"up/stream"}');
+  });
+
+  it.each([
+    '',
+    '[]',
+    '"model"',
+    '{',
+    '{"model"',
+    '{"model":',
+    '{"model":"a',
+    '{"a":[1',
+    '{"a" 1}',
+    '{"a":1 "b":2}',
+    '{a:1}',
+  ])('refuses what is not an object: %s', (text) => {
+    expect(() => splice(text)).toThrow(AppError);
+  });
+
+  it('agrees with JSON.parse on any object, however it is written', () => {
+    const key = fc.oneof(
+      fc.constantFrom('model', 'stream_options', 'messages', 'a', '__proto__'),
+      fc.string({ maxLength: 60 }),
+    );
+    const inner = fc.dictionary(fc.constantFrom('include_usage', 'x', 'y"', '\\'), fc.jsonValue());
+    const member = fc.tuple(
+      key,
+      fc.oneof(fc.jsonValue(), inner, fc.string({ unit: 'binary', maxLength: 300 })),
+    );
+    const space = fc.constantFrom('', ' ', '\n\t', '\r\n');
+    fc.assert(
+      fc.property(fc.array(member, { maxLength: 8 }), space, space, fc.boolean(), (members, a, b, pretty) => {
+        const written = members.map(
+          ([name, value]) =>
+            `${JSON.stringify(name)}${a}:${b}${JSON.stringify(value, null, pretty ? 2 : undefined)}`,
+        );
+        const text = `${a}{${b}${written.join(`${b},${a}`)}${a}}${b}`;
+        const wanted = JSON.parse(text) as Record<string, unknown>;
+        wanted.model = 'up/stream';
+        const given = wanted.stream_options;
+        const kept = typeof given === 'object' && given !== null && !Array.isArray(given) ? given : {};
+        wanted.stream_options = { ...kept, include_usage: true };
+        expect(JSON.parse(splice(text, true))).toEqual(wanted);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('finds the end of a long string behind any run of backslashes', () => {
+    for (let backslashes = 0; backslashes < 6; backslashes += 1) {
+      for (let filler = 40; filler < 60; filler += 1) {
+        const content = `${'x'.repeat(filler)}${'\\'.repeat(backslashes)}"`;
+        const body = JSON.stringify({ content, model: 'a' });
+        expect(JSON.parse(splice(body))).toEqual({ content, model: 'up/stream' });
+      }
+    }
+  });
+});

@@ -1,0 +1,70 @@
+import type { FinishReason } from '../core/part.ts';
+import type { Usage } from '../core/usage.ts';
+
+/** A reply or a chunk of one, parsed; nothing about it is certain. */
+export type Wire = Readonly<Record<string, unknown>>;
+
+export function asWire(value: unknown): Wire {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Wire) : {};
+}
+
+export function choicesOf(wire: Wire): readonly Wire[] {
+  return Array.isArray(wire.choices) ? wire.choices.map(asWire) : [];
+}
+
+export function usageOf(wire: Wire): Usage | undefined {
+  const usage = asWire(wire.usage);
+  if (typeof usage.prompt_tokens !== 'number') return undefined;
+  return {
+    promptTokens: count(usage.prompt_tokens),
+    completionTokens: count(usage.completion_tokens),
+    cachedPromptTokens: count(asWire(usage.prompt_tokens_details).cached_tokens),
+    reasoningTokens: count(asWire(usage.completion_tokens_details).reasoning_tokens),
+  };
+}
+
+function count(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? Math.trunc(value) : 0;
+}
+
+/** Undefined while the choice goes on. A reason that we do not know ends it all the same. */
+export function finishReasonOf(choice: Wire): FinishReason | undefined {
+  switch (choice.finish_reason) {
+    case null:
+    case undefined:
+      return undefined;
+    case 'length':
+      return 'length';
+    case 'tool_calls':
+    case 'function_call':
+      return 'tool-calls';
+    case 'content_filter':
+      return 'content-filter';
+    default:
+      return 'stop';
+  }
+}
+
+/** The choice of a chunk or a reply brings text, reasoning or a tool call. */
+export function hasContent(choice: Wire): boolean {
+  const body = asWire(choice.delta ?? choice.message);
+  return (
+    isText(body.content) ||
+    isText(choice.text) ||
+    isText(body.reasoning) ||
+    isText(body.reasoning_content) ||
+    isText(body.refusal) ||
+    (Array.isArray(body.tool_calls) && body.tool_calls.length > 0) ||
+    (typeof body.function_call === 'object' && body.function_call !== null)
+  );
+}
+
+export function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0;
+}
+
+/** The error that a server put into a reply with status 200, if it did. */
+export function errorOf(wire: Wire): unknown {
+  if (wire.error !== undefined && wire.error !== null) return wire.error;
+  return wire.object === 'error' ? wire : undefined;
+}
