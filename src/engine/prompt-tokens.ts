@@ -86,9 +86,9 @@ function appendAll(to: number[], from: readonly number[]): void {
 
 function refuseFarTooLong(text: string, prompt: Prompt, request: GenerateRequest, model: PromptModel): void {
   const { tokenizer, contextTokens } = model;
-  checkRoom(tokenizer.fewestTokens(text), true, prompt, request, model);
   const probeChars = contextTokens * PROBE_CHARS_PER_TOKEN;
   if (text.length <= probeChars) return;
+  checkRoom(tokenizer.fewestTokens(text), true, prompt, request, model);
   const probe = tokenizer.encode(text.slice(0, probeChars), { control: true });
   // The cut may split one word differently; a few tokens of slack cover it.
   checkRoom(probe.length - 8, true, prompt, request, model);

@@ -178,6 +178,15 @@ test('a cancelled request takes no further step', () => {
   expect(engine.runner.cancel(id)).toBe(false);
 });
 
+test('a request that leaves no token to draw fails alone', () => {
+  const engine = new Engine();
+  const everything = Array.from({ length: TINY.size }, (_, id) => id);
+  const id = engine.submit(completion('abc', { stop: { tokenIds: everything, minTokens: 1 } }));
+  const other = engine.answer(completion('abc'));
+  expect(partOf(engine.parts.get(id)!, 'error').error.code).toBe('internal_error');
+  expect(partOf(other, 'usage')).toBeDefined();
+});
+
 test('all live sequences decode in one batch', () => {
   const engine = new Engine(() => 97);
   for (let i = 0; i < SLOTS; i++) engine.submit(completion('abc', { stop: { maxTokens: 10 } }));

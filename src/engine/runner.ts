@@ -1,3 +1,4 @@
+import { AppError } from '../core/error.ts';
 import type { Part } from '../core/part.ts';
 import type { Generation } from './generation.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -78,11 +79,18 @@ export class Runner {
     const plan = this.#scheduler.plan();
     if (plan === undefined) return undefined;
     const parts = new Map<number, Part[]>();
+    const failed = new Map<number, AppError>();
     const accept = (sequence: Sequence, logits: Float32Array): void => {
-      const before = parts.get(sequence.request);
-      const next = sequence.accept(logits);
-      if (before === undefined) parts.set(sequence.request, next);
-      else before.push(...next);
+      if (failed.has(sequence.request)) return;
+      try {
+        const given = sequence.accept(logits);
+        const before = parts.get(sequence.request);
+        if (before === undefined) parts.set(sequence.request, given);
+        else before.push(...given);
+      } catch (error) {
+        // Such as a request whose rules leave no token to draw: its own end, not the engine's.
+        failed.set(sequence.request, new AppError('internal_error', { cause: error }));
+      }
     };
 
     for (const { from, to, length } of plan.moves) this.#decoder.move(from, to, length);
@@ -107,11 +115,19 @@ export class Runner {
       if (logits !== undefined) accept(sequence, logits);
     }
     return {
-      deliveries: [...parts].flatMap(([id, given]) => this.#deliver(id, given)),
+      deliveries: [
+        ...[...failed].map(([id, error]) => this.#fail(id, error)),
+        ...[...parts].flatMap(([id, given]) => this.#deliver(id, given)),
+      ],
       batchSize: count,
       decodeMs,
       prefillTokens,
     };
+  }
+
+  #fail(id: number, error: AppError): Delivery {
+    this.cancel(id);
+    return { id, parts: [{ type: 'error', error }], ended: true };
   }
 
   #deliver(id: number, parts: readonly Part[]): Delivery[] {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { SamplerState } from '../../kernels/sampler.ts';
+import { SamplerState } from '../../kernels/sampler-state.ts';
 import { GREEDY, textOf, tokensOf, UNTIL_EOS } from '../../test/engine/requests.ts';
 import { TINY, tinyMetadata } from '../../test/engine/tiny-vocabulary.ts';
 import type { FinishReason, Part } from '../core/part.ts';

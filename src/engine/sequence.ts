@@ -1,5 +1,6 @@
 import { tokenLogprobs } from '../../kernels/logprobs.ts';
-import { type SamplerState, sample } from '../../kernels/sampler.ts';
+import { sample } from '../../kernels/sampler.ts';
+import type { SamplerState } from '../../kernels/sampler-state.ts';
 import type { FinishReason, Part, TokenLogprob } from '../core/part.ts';
 import type { StopRules } from '../core/sampling.ts';
 import { Detokenizer } from './detokenizer.ts';

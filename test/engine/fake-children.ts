@@ -1,0 +1,65 @@
+import type { EngineChild, EngineChildEvents } from '../../src/engine/engine-child.ts';
+import type { EngineInfo, ToEngine } from '../../src/engine/messages.ts';
+
+export const FAKE_INFO: EngineInfo = {
+  pid: 1,
+  architecture: 'llama',
+  vocabularySize: 10,
+  layers: 1,
+  contextTokens: 64,
+  slots: 2,
+  threads: 1,
+  kvBytes: 0,
+  chatTemplate: true,
+  requantisedTensors: 0,
+  loadMs: 1,
+  rssBytes: 1,
+};
+
+class FakeChild implements EngineChild {
+  readonly pid = 1;
+  readonly unreadBytes = 0;
+  readonly sent: ToEngine[] = [];
+  killed = false;
+  readonly #events: EngineChildEvents;
+
+  constructor(events: EngineChildEvents) {
+    this.#events = events;
+  }
+
+  send(message: ToEngine): void {
+    this.sent.push(message);
+  }
+
+  kill(): void {
+    this.killed = true;
+  }
+
+  say: EngineChildEvents['onMessage'] = (message) => this.#events.onMessage(message);
+  exit(detail = 'gone'): void {
+    this.#events.onExit(detail);
+  }
+
+  ready(): void {
+    this.say({ type: 'ready', info: FAKE_INFO });
+  }
+
+  sentOf<T extends ToEngine['type']>(type: T): Extract<ToEngine, { type: T }>[] {
+    return this.sent.filter((m) => m.type === type) as Extract<ToEngine, { type: T }>[];
+  }
+}
+
+/** Engine processes that do what a test says. */
+export class FakeChildren {
+  readonly all: FakeChild[] = [];
+
+  readonly spawn = (events: EngineChildEvents): EngineChild => {
+    const child = new FakeChild(events);
+    this.all.push(child);
+    return child;
+  };
+
+  get last(): FakeChild {
+    return this.all.at(-1)!;
+  }
+}
