@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { AppError } from '../../core/error.ts';
+import { refuseCostlyJson } from './costly-json.ts';
 
 /**
  * The whole body of a Node request, refused as soon as it is known to be too large.
@@ -55,9 +56,10 @@ export async function readWebBody(request: Request, maxBytes: number): Promise<B
   return Buffer.concat(chunks, size);
 }
 
-/** @throws AppError `invalid_encoding`, `invalid_json` */
+/** @throws AppError `invalid_encoding`, `invalid_json`, `invalid_value` */
 export function parseJson(body: Buffer): unknown {
   if (!isUtf8(body)) throw new AppError('invalid_encoding');
+  refuseCostlyJson(body);
   try {
     return JSON.parse(body.toString());
   } catch (error) {
