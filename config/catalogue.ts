@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { packageRoot } from './package-root.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex');
 /** A path inside a repository or an archive: relative, forward slashes, never leaving it. */
@@ -77,12 +77,6 @@ let shipped: Catalogue | undefined;
 
 /** The catalogue that comes with the project, `config/models.yaml`. */
 export function loadCatalogue(): Catalogue {
-  shipped ??= parseCatalogue(readFileSync(catalogueFile(), 'utf8'));
+  shipped ??= parseCatalogue(readFileSync(new URL('config/models.yaml', packageRoot()), 'utf8'));
   return shipped;
-}
-
-/** Beside this file in the sources, and two folders up in the build, which holds no YAML. */
-function catalogueFile(): string {
-  const beside = new URL('./models.yaml', import.meta.url);
-  return fileURLToPath(existsSync(beside) ? beside : new URL('../../config/models.yaml', import.meta.url));
 }
