@@ -41,7 +41,8 @@ def chat_stream():
 
 
 def stream_helper():
-    with client.chat.completions.stream(model=model, messages=messages, max_tokens=3) as stream:
+    # The helper takes a finish by length for a failure.
+    with client.chat.completions.stream(model=model, messages=messages, temperature=0) as stream:
         for _ in stream:
             pass
         final = stream.get_final_completion()

@@ -27,7 +27,10 @@ export async function serveEmbedded(listen: object = {}): Promise<Served> {
   });
   const running = await startGateway(config);
   await running.enginesSettled;
-  if (!running.readiness().ready) throw new Error(JSON.stringify(running.readiness()));
+  if (!running.readiness().ready) {
+    await running.close();
+    throw new Error(`the engine did not start: ${JSON.stringify(running.readiness())}`);
+  }
   const { url, gateway, close } = running;
   return { url, baseURL: `${url}/v1`, model: REAL_MODEL, gateway, close };
 }
