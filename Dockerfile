@@ -36,7 +36,7 @@ COPY --from=build /app/dist ./dist
 COPY package.json LICENSE ./
 COPY config/models.yaml ./config/
 RUN mkdir /data && chown node:node /data
-USER node
+USER 1000:1000
 VOLUME /data
 EXPOSE 8080
 # The first start fetches the model from the hub before it listens, which may take minutes.
