@@ -1,3 +1,6 @@
+import { exponentials } from './exponentials.ts';
+import { topTokens } from './top-tokens.ts';
+
 export interface TokenLogprobs {
   /** Of the chosen token, natural logarithm. */
   readonly logprob: number;
@@ -5,7 +8,20 @@ export interface TokenLogprobs {
   readonly top: readonly { readonly token: number; readonly logprob: number }[];
 }
 
-/** Log-probabilities under the raw logits [vocabSize], before temperature and penalties. `topCount` ≤ 20. */
-export function tokenLogprobs(_logits: Float32Array, _token: number, _topCount: number): TokenLogprobs {
-  throw new Error('not built yet');
+/** Reused from row to row. */
+let weights = new Float32Array(0);
+
+/** Log-probabilities under the raw logits [vocabSize], before temperature and penalties. */
+export function tokenLogprobs(logits: Float32Array, token: number, topCount: number): TokenLogprobs {
+  if (weights.length !== logits.length) weights = new Float32Array(logits.length);
+  const top = topTokens(logits, Math.max(1, topCount));
+  const max = top.logits[0] ?? 0;
+  const logNormaliser = max + Math.log(exponentials(logits, max, 1, weights));
+  return {
+    logprob: logits[token]! - logNormaliser,
+    top: Array.from(top.ids.subarray(0, topCount), (id, i) => ({
+      token: id,
+      logprob: top.logits[i]! - logNormaliser,
+    })),
+  };
 }

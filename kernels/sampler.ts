@@ -1,3 +1,7 @@
+import { drawAny, drawFromNucleus, drawFromTop } from './draw.ts';
+import { type Random, seededRandom } from './random.ts';
+import { argmax, selectLargest, topTokens } from './top-tokens.ts';
+
 /** How tokens are drawn; the semantics are vLLM's. */
 export interface SamplerParameters {
   /** 0: greedy. */
@@ -26,22 +30,108 @@ export interface SamplerOptions {
 
 /** What one sequence's sampling remembers: its random stream and the tokens so far. */
 export class SamplerState {
-  constructor(_options: SamplerOptions) {
-    throw new Error('not built yet');
+  readonly parameters: SamplerParameters;
+  readonly random: Random;
+  /** Whether logits differ from the raw ones before temperature. */
+  readonly adjusts: boolean;
+  readonly #penalises: boolean;
+  readonly #promptTokens: ReadonlySet<number>;
+  readonly #outputCounts = new Map<number, number>();
+
+  constructor({ parameters, promptTokens, seed }: SamplerOptions) {
+    this.parameters = parameters;
+    this.random = seededRandom(seed);
+    const repeats = parameters.repetitionPenalty !== 1;
+    this.#penalises = repeats || parameters.frequencyPenalty !== 0 || parameters.presencePenalty !== 0;
+    this.adjusts = this.#penalises || parameters.logitBias.size > 0;
+    this.#promptTokens = new Set(repeats ? Array.from(promptTokens) : []);
   }
 
   /** Tells that `token` was appended to the output. To be called once for every token, drawn or forced. */
-  record(_token: number): void {}
+  record(token: number): void {
+    if (this.#penalises) this.#outputCounts.set(token, (this.#outputCounts.get(token) ?? 0) + 1);
+  }
+
+  /** Applies bias, then the repetition, frequency and presence penalties, to `logits` in place: vLLM's order. */
+  adjust(logits: Float32Array): void {
+    const { logitBias, repetitionPenalty, frequencyPenalty, presencePenalty } = this.parameters;
+    // Ids outside the vocabulary fall off the array: assignments there have no effect.
+    for (const [token, bias] of logitBias) logits[token]! += bias;
+    if (!this.#penalises) return;
+    for (const token of this.#promptTokens)
+      if (!this.#outputCounts.has(token)) logits[token] = repeated(logits[token]!, repetitionPenalty);
+    for (const [token, count] of this.#outputCounts)
+      logits[token] =
+        repeated(logits[token]!, repetitionPenalty) - count * frequencyPenalty - presencePenalty;
+  }
 }
+
+/** Makes a logit less likely for penalties above 1, on either side of zero (Keskar et al., CTRL, 2019). */
+function repeated(logit: number, penalty: number): number {
+  return logit > 0 ? logit / penalty : logit * penalty;
+}
+
+/** Below this a temperature counts as 0, as in vLLM. */
+const MIN_TEMPERATURE = 1e-5;
+
+/** Up to this many, the top tokens are kept in a heap; beyond, only the lowest logit among them is determined. */
+const MAX_HEAP_TOKENS = 256;
+
+/** Reused from row to row. */
+let scratch = new Float32Array(0);
 
 /**
  * Draws one token. `logits` [vocabSize] is left as it is. `bannedTokenIds` cannot be drawn this time.
- * Uses exactly one random number per call unless greedy.
+ * Uses exactly one random number per call unless greedy. Throws when no token is left to draw.
+ *
+ * Order: bias, penalties, bans, temperature, min-p, top-k, top-p, each on what the one before has left, as in vLLM. No
+ * step sorts the vocabulary.
  */
 export function sample(
-  _logits: Float32Array,
-  _state: SamplerState,
-  _bannedTokenIds: readonly number[] = [],
+  logits: Float32Array,
+  state: SamplerState,
+  bannedTokenIds: readonly number[] = [],
 ): number {
-  throw new Error('not built yet');
+  const { temperature, topK, topP, minP } = state.parameters;
+  const row = adjustedRow(logits, state, bannedTokenIds);
+  if (temperature < MIN_TEMPERATURE) return drawable(argmax(row));
+
+  const random = state.random();
+  // A probability of minP times the highest is, in logits, this distance from the maximum.
+  const reach = minP > 0 ? -Math.log(minP) * temperature : Number.POSITIVE_INFINITY;
+  if (topK > 0 && topK <= MAX_HEAP_TOKENS)
+    return drawable(drawFromTop(topTokens(row, topK), { temperature, reach, topP }, random));
+
+  const max = row[drawable(argmax(row))]!;
+  const lowest = Math.max(max - reach, topK > 0 && topK < row.length ? rankedLogit(row, topK) : -Infinity);
+  const distribution = { row, max, lowest, temperature };
+  return topP < 1 ? drawFromNucleus(distribution, topP, random) : drawAny(distribution, random);
+}
+
+function drawable(token: number): number {
+  if (token < 0) throw new Error('no token can be drawn: no logit is a number above -Infinity');
+  return token;
+}
+
+function adjustedRow(
+  logits: Float32Array,
+  state: SamplerState,
+  bannedTokenIds: readonly number[],
+): Float32Array {
+  if (!state.adjusts && bannedTokenIds.length === 0) return logits;
+  const row = scratchCopy(logits);
+  state.adjust(row);
+  for (const token of bannedTokenIds) row[token] = Number.NEGATIVE_INFINITY;
+  return row;
+}
+
+/** The `rank`-th largest logit of the row, which stays as it is. */
+function rankedLogit(row: Float32Array, rank: number): number {
+  return selectLargest(row === scratch ? row.slice() : scratchCopy(row), rank);
+}
+
+function scratchCopy(row: Float32Array): Float32Array {
+  if (scratch.length !== row.length) scratch = new Float32Array(row.length);
+  scratch.set(row);
+  return scratch;
 }

@@ -1,0 +1,138 @@
+import { exponentials } from './exponentials.ts';
+import type { TopTokens } from './top-tokens.ts';
+
+/** A row of logits of which those from `lowest` to `max` may be drawn. */
+export interface Distribution {
+  readonly row: Float32Array;
+  readonly max: number;
+  readonly lowest: number;
+  readonly temperature: number;
+}
+
+/** The nucleus is found by probability mass in bins of 1/64 nat below the maximum, over 32 nats; the rest is one bin. */
+const BINS_PER_NAT = 64;
+const BINS = 32 * BINS_PER_NAT;
+
+/** Reused from row to row: sampling a batch allocates nothing of the vocabulary's size. */
+let weights = new Float32Array(0);
+let candidates = new Int32Array(0);
+const binMass = new Float64Array(BINS);
+
+/**
+ * Draws one of a few tokens, best first, of which those within `reach` of the first may be drawn, cut where they hold
+ * `topP` of the mass. -1 if there are none. `random` is uniform in [0, 1).
+ */
+export function drawFromTop(
+  top: TopTokens,
+  cut: { readonly temperature: number; readonly reach: number; readonly topP: number },
+  random: number,
+): number {
+  const { ids, logits } = top;
+  const tokenWeights = new Float64Array(ids.length);
+  let total = 0;
+  let count = 0;
+  for (; count < ids.length && logits[0]! - logits[count]! <= cut.reach; count++) {
+    tokenWeights[count] = Math.exp((logits[count]! - logits[0]!) / cut.temperature);
+    total += tokenWeights[count]!;
+  }
+  if (cut.topP < 1) {
+    const target = cut.topP * total;
+    total = 0;
+    for (count = 0; count < ids.length && (count === 0 || total < target); count++)
+      total += tokenWeights[count]!;
+  }
+  let rest = random * total;
+  for (let i = 0; i < count; i++) {
+    rest -= tokenWeights[i]!;
+    if (rest < 0) return ids[i]!;
+  }
+  return ids[count - 1] ?? -1;
+}
+
+/** Draws from the whole distribution. */
+export function drawAny(distribution: Distribution, random: number): number {
+  let rest = random * fillWeights(distribution);
+  let last = 0;
+  for (let id = 0; id < weights.length; id++) {
+    const weight = weights[id]!;
+    if (weight === 0) continue;
+    last = id;
+    rest -= weight;
+    if (rest < 0) break;
+  }
+  return last;
+}
+
+/**
+ * Draws from the smallest set of most probable tokens that holds `topP` of the mass.
+ *
+ * Two cuts make the set small before anything is sorted: a token lighter than the mass left out divided by the size of
+ * the vocabulary cannot belong to it, and of the others only those in the one bin where the sum crosses are in doubt.
+ */
+export function drawFromNucleus(distribution: Distribution, topP: number, random: number): number {
+  const { row, max, temperature } = distribution;
+  const total = fillWeights(distribution);
+  const target = topP * total;
+  let count = collectAbove((total - target) / row.length);
+
+  const binScale = BINS_PER_NAT / temperature;
+  const binOf = (id: number) => Math.min((max - row[id]!) * binScale, BINS - 1) | 0;
+  binMass.fill(0);
+  for (let i = 0; i < count; i++) binMass[binOf(candidates[i]!)]! += weights[candidates[i]!]!;
+  let mass = 0;
+  let edge = 0;
+  while (edge < BINS - 1 && mass + binMass[edge]! < target) mass += binMass[edge++]!;
+
+  const edgeTokens: number[] = [];
+  let kept = 0;
+  for (let i = 0; i < count; i++) {
+    const id = candidates[i]!;
+    const bin = binOf(id);
+    if (bin < edge) candidates[kept++] = id;
+    else if (bin === edge) edgeTokens.push(id);
+  }
+  edgeTokens.sort((a, b) => row[b]! - row[a]! || a - b);
+  for (const id of edgeTokens) {
+    if (mass >= target && kept > 0) break;
+    mass += weights[id]!;
+    candidates[kept++] = id;
+  }
+  count = kept;
+
+  let rest = random * mass;
+  for (let i = 0; i < count; i++) {
+    rest -= weights[candidates[i]!]!;
+    if (rest < 0) return candidates[i]!;
+  }
+  return candidates[count - 1]!;
+}
+
+/** Sets `weights` to e^((logit − max) / temperature), and to 0 below `lowest`. Returns their sum. */
+function fillWeights({ row, max, lowest, temperature }: Distribution): number {
+  if (weights.length !== row.length) {
+    weights = new Float32Array(row.length);
+    candidates = new Int32Array(row.length);
+  }
+  let total = 0;
+  if (lowest === Number.NEGATIVE_INFINITY) {
+    total = exponentials(row, max, 1 / temperature, weights);
+  } else {
+    for (let id = 0; id < row.length; id++) {
+      const weight = row[id]! >= lowest ? Math.exp((row[id]! - max) / temperature) : 0;
+      weights[id] = weight;
+      total += weight;
+    }
+  }
+  if (Number.isNaN(total)) throw new Error('no token can be drawn: a logit is not a number');
+  return total;
+}
+
+/** Puts the tokens of at least the weight `floor` > 0 into `candidates`, in order of their ids. Returns how many. */
+function collectAbove(floor: number): number {
+  let count = 0;
+  for (let id = 0; id < weights.length; id++) {
+    candidates[count] = id;
+    if (weights[id]! >= floor) count++;
+  }
+  return count;
+}
