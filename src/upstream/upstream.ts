@@ -83,7 +83,7 @@ class Upstream implements Backend {
   readonly #connections: Connections;
   readonly #health: Health;
   readonly #stopProbe: () => Promise<void>;
-  #closed = false;
+  #closed: Promise<void> | undefined;
   #inFlight = 0;
 
   constructor(options: UpstreamOptions) {
@@ -146,13 +146,13 @@ class Upstream implements Backend {
   }
 
   /** Ends what still runs. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    await Promise.all([this.#stopProbe(), this.#connections.close()]);
+  close(): Promise<void> {
+    this.#closed ??= Promise.all([this.#stopProbe(), this.#connections.close()]).then(() => {});
+    return this.#closed;
   }
 
   async #open(request: GenerateRequest, options: RunOptions, hideUsage: boolean): Promise<Opened> {
-    if (this.#closed) throw new AppError('model_unavailable');
+    if (this.#closed !== undefined) throw new AppError('model_unavailable');
     const { signal } = options;
     const bytes = spliceBody(request.wire.body, { model: options.model, forceUsage: request.stream });
     const call = this.#health.begin();
@@ -210,7 +210,7 @@ class Upstream implements Backend {
   }
 
   #outcomeOf(error: unknown, signal: AbortSignal, status: number | undefined): CallOutcome {
-    if (signal.aborted || this.#closed || !(error instanceof AppError)) return 'neutral';
+    if (signal.aborted || this.#closed !== undefined || !(error instanceof AppError)) return 'neutral';
     if (status !== undefined && status >= 300 && status < 500) return 'neutral';
     switch (error.code) {
       case 'upstream_unreachable':
