@@ -32,10 +32,9 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
     c.set('requestId', id);
     c.set('receivedAtMs', performance.now());
     c.set('replyHeaders', replyHeaders);
+    c.header('x-request-id', id);
+    for (const [name, value] of Object.entries(replyHeaders)) c.header(name, value);
     await next();
-    if (c.res.headers.has('x-hono-already-sent')) return;
-    c.res.headers.set('x-request-id', id);
-    for (const [name, value] of Object.entries(replyHeaders)) c.res.headers.set(name, value);
   });
   if (options.corsOrigins.length > 0) {
     const preflight = cors({ origin: (origin) => (allows(options.corsOrigins, origin) ? origin : null) });
