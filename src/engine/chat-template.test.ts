@@ -59,7 +59,13 @@ test('text parts are lines', () => {
 test.each<[Role[]]>([[['user', 'user']], [['assistant']], [['tool', 'assistant', 'tool']], [[]]])(
   'odd roles %o render',
   (roles) => {
-    expect(template().render(roles.map((role) => said(role, 'x')), [], {}).text).toContain('<|im_start|>assistant');
+    expect(
+      template().render(
+        roles.map((role) => said(role, 'x')),
+        [],
+        {},
+      ).text,
+    ).toContain('<|im_start|>assistant');
   },
 );
 
@@ -87,7 +93,7 @@ test('template variables reach the template, but not its own names', () => {
 });
 
 test('arguments of earlier tool calls are objects to the template', () => {
-  const calls = template("{{ messages[0].tool_calls[0].function.arguments.city }}");
+  const calls = template('{{ messages[0].tool_calls[0].function.arguments.city }}');
   const message: Message = {
     role: 'assistant',
     content: [],

@@ -153,8 +153,16 @@ describe('a request', () => {
 
   test('that the engine refuses is thrown as it is', async () => {
     const begun = run();
-    const error = { code: 'context_length_exceeded', message: 'too long', status: 400, param: 'prompt' } as const;
-    children.last.say({ type: 'parts', deliveries: [{ id: 1, parts: [{ type: 'error', error }], ended: true }] });
+    const error = {
+      code: 'context_length_exceeded',
+      message: 'too long',
+      status: 400,
+      param: 'prompt',
+    } as const;
+    children.last.say({
+      type: 'parts',
+      deliveries: [{ id: 1, parts: [{ type: 'error', error }], ended: true }],
+    });
     await expect(begun).rejects.toMatchObject(error);
     expect(engine.health().inFlight).toBe(0);
   });
@@ -221,10 +229,13 @@ describe('a request', () => {
 });
 
 describe('what the engine cannot do', () => {
-  test.each(['image', 'audio', 'file', 'structured-output', 'suffix', 'tools'] as const)('%s', (capability) => {
-    const requirement = { capability, param: 'p' };
-    expect(engine.lacks(completion('x', { requirements: [requirement] }))).toEqual(requirement);
-  });
+  test.each(['image', 'audio', 'file', 'structured-output', 'suffix', 'tools'] as const)(
+    '%s',
+    (capability) => {
+      const requirement = { capability, param: 'p' };
+      expect(engine.lacks(completion('x', { requirements: [requirement] }))).toEqual(requirement);
+    },
+  );
 
   test('tools that the request forbids to use are no hindrance', () => {
     const requirements = [{ capability: 'tools', param: 'tools' } as const];

@@ -1,4 +1,4 @@
-import { SamplerState } from '../../kernels/sampler-state.ts';
+import { SamplerState } from '../../kernels/sampler.ts';
 import { AppError } from '../core/error.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest } from '../core/request.ts';

@@ -8,27 +8,31 @@ export interface PreTokenizerRules {
   readonly addBos: boolean;
 }
 
-const BYTE_LEVEL_SPLITTING = {
-  type: 'ByteLevel',
-  add_prefix_space: false,
-  trim_offsets: true,
-  use_regex: true,
-};
-const BYTE_LEVEL_PLAIN = { ...BYTE_LEVEL_SPLITTING, use_regex: false };
-
-function splitting(pattern: string): object {
+/** Cuts by each pattern in turn, then writes every piece in the byte-level alphabet. */
+function splitting(...patterns: readonly string[]): object {
   return {
     type: 'Sequence',
     pretokenizers: [
-      { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
-      BYTE_LEVEL_PLAIN,
+      ...patterns.map((pattern) => ({
+        type: 'Split',
+        pattern: { Regex: pattern },
+        behavior: 'Isolated',
+        invert: false,
+      })),
+      { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
     ],
   };
 }
 
+/**
+ * Written out although `ByteLevel` and `Digits` have it built in: the library's own versions of those take U+FEFF for a
+ * space and only 0–9 for digits, unlike the reference implementation.
+ */
+const GPT2_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
 const GPT2: PreTokenizerRules = {
   normalizer: null,
-  preTokenizer: BYTE_LEVEL_SPLITTING,
+  preTokenizer: splitting(GPT2_PATTERN),
   ignoreMerges: false,
   addBos: false,
 };
@@ -40,13 +44,8 @@ const GPT2: PreTokenizerRules = {
 const RULES: Readonly<Record<string, PreTokenizerRules>> = {
   'gpt-2': GPT2,
   default: GPT2,
-  smollm: {
-    ...GPT2,
-    preTokenizer: {
-      type: 'Sequence',
-      pretokenizers: [{ type: 'Digits', individual_digits: true }, BYTE_LEVEL_SPLITTING],
-    },
-  },
+  // A number is one token per digit.
+  smollm: { ...GPT2, preTokenizer: splitting('\\p{N}', GPT2_PATTERN) },
   qwen2: {
     normalizer: { type: 'NFC' },
     preTokenizer: splitting(

@@ -64,7 +64,10 @@ describe('the context', () => {
   test('refuses a text of megabytes without tokenising it', () => {
     const startedAtMs = performance.now();
     expect(() => tokens(completion('word '.repeat(4_000_000)))).toThrow(
-      expect.objectContaining({ code: 'context_length_exceeded', message: expect.stringContaining('at least') }),
+      expect.objectContaining({
+        code: 'context_length_exceeded',
+        message: expect.stringContaining('at least'),
+      }),
     );
     // Tokenising it would take ten seconds.
     expect(performance.now() - startedAtMs).toBeLessThan(3_000);
@@ -86,7 +89,10 @@ describe('an empty prompt', () => {
 });
 
 test('a beginning-of-sequence token is added once where the file asks for it', () => {
-  const adding = model(64, { 'tokenizer.ggml.bos_token_id': TINY.imStart, 'tokenizer.ggml.add_bos_token': true });
+  const adding = model(64, {
+    'tokenizer.ggml.bos_token_id': TINY.imStart,
+    'tokenizer.ggml.add_bos_token': true,
+  });
   expect(tokens(completion('a'), adding)).toEqual([TINY.imStart, 0x61]);
   expect(tokens(chat('a'), adding).slice(0, 2)).toEqual([TINY.imStart, 0x75]);
 });

@@ -112,7 +112,14 @@ test('a request gets the same reply alone and among others that come, go and lea
 describe('the parts of a reply', () => {
   test('are start, deltas, finish, usage; tokens are counted exactly', () => {
     const parts = new Engine(saying('hi', 3)).answer(completion('abc'));
-    expect(parts.map((p) => p.type)).toEqual(['start', 'text-delta', 'text-delta', 'text-delta', 'finish', 'usage']);
+    expect(parts.map((p) => p.type)).toEqual([
+      'start',
+      'text-delta',
+      'text-delta',
+      'text-delta',
+      'finish',
+      'usage',
+    ]);
     expect(parts[0]).toEqual({ type: 'start', promptTokens: 3, cachedPromptTokens: 0 });
     expect(textOf(parts)).toBe('hi');
     expect(partOf(parts, 'finish')).toEqual({ type: 'finish', index: 0, reason: 'stop' });
@@ -199,5 +206,7 @@ test.each([
   [{ sampling: { logitBias: new Map([[TINY.size, 1]]) } }, 'invalid_value', 'logit_bias'],
   [{ echo: true, topLogprobs: 1 }, 'unsupported_parameter', 'echo'],
 ])('%o is refused', (changes, code, param) => {
-  expect(() => new Engine().submit(completion('abc', changes))).toThrow(expect.objectContaining({ code, param }));
+  expect(() => new Engine().submit(completion('abc', changes))).toThrow(
+    expect.objectContaining({ code, param }),
+  );
 });

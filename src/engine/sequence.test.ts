@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { SamplerState } from '../../kernels/sampler-state.ts';
+import { SamplerState } from '../../kernels/sampler.ts';
 import { GREEDY, textOf, tokensOf, UNTIL_EOS } from '../../test/engine/requests.ts';
 import { TINY, tinyMetadata } from '../../test/engine/tiny-vocabulary.ts';
 import type { FinishReason, Part } from '../core/part.ts';
@@ -74,7 +74,9 @@ describe('text', () => {
 
 describe('stopping', () => {
   test('a stop string over several tokens never shows', () => {
-    const { text, reason, stopMatch, parts } = generate(bytes('one STOP two'), { stop: { strings: ['STOP'] } });
+    const { text, reason, stopMatch, parts } = generate(bytes('one STOP two'), {
+      stop: { strings: ['STOP'] },
+    });
     expect({ text, reason, stopMatch }).toEqual({ text: 'one ', reason: 'stop', stopMatch: 'STOP' });
     expect(tokensOf(parts)).toBe(8);
   });

@@ -1,6 +1,5 @@
 import { tokenLogprobs } from '../../kernels/logprobs.ts';
-import { sample } from '../../kernels/sampler.ts';
-import type { SamplerState } from '../../kernels/sampler-state.ts';
+import { type SamplerState, sample } from '../../kernels/sampler.ts';
 import type { FinishReason, Part, TokenLogprob } from '../core/part.ts';
 import type { StopRules } from '../core/sampling.ts';
 import { Detokenizer } from './detokenizer.ts';

@@ -27,9 +27,13 @@ const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 6 }
 
 test('however the text is cut, the first complete stop string ends it and never shows', () => {
   fc.assert(
-    fc.property(fc.array(letters, { maxLength: 12 }), fc.array(letters, { maxLength: 4 }), (pieces, stops) => {
-      expect(run(pieces, stops)).toEqual(byDefinition(pieces.join(''), stops));
-    }),
+    fc.property(
+      fc.array(letters, { maxLength: 12 }),
+      fc.array(letters, { maxLength: 4 }),
+      (pieces, stops) => {
+        expect(run(pieces, stops)).toEqual(byDefinition(pieces.join(''), stops));
+      },
+    ),
     { numRuns: 2_000 },
   );
 });

@@ -37,7 +37,9 @@ describe('control tokens', () => {
     fc.assert(
       fc.property(fc.array(pieces), (texts) => {
         const ids = tokenizer.encode(texts.join(''), { control: false });
-        expect(ids.filter((id) => [TINY.imEnd, TINY.imStart, TINY.endOfText].includes(id as never))).toEqual([]);
+        expect(ids.filter((id) => [TINY.imEnd, TINY.imStart, TINY.endOfText].includes(id as never))).toEqual(
+          [],
+        );
       }),
     );
   });
@@ -59,7 +61,9 @@ test('a token standing for a byte that is no character by itself has its bytes',
 test('the lower bound never exceeds the number of tokens', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), (text) => {
-      expect(tokenizer.fewestTokens(text)).toBeLessThanOrEqual(tokenizer.encode(text, { control: false }).length);
+      expect(tokenizer.fewestTokens(text)).toBeLessThanOrEqual(
+        tokenizer.encode(text, { control: false }).length,
+      );
     }),
   );
 });
@@ -78,8 +82,11 @@ describe('what cannot be right is refused by name', () => {
   });
 });
 
-test.each(['gpt-2', 'default', 'smollm', 'qwen2', 'llama-bpe', undefined])('pre-tokenizer %s works', (pre) => {
-  const other = new Tokenizer(tinyMetadata({ 'tokenizer.ggml.pre': pre }));
-  const text = "It's 1234 o'clock,\r\n\n  hello wor\t你好 🎉";
-  expect(other.decode(other.encode(text, { control: false }))).toBe(text);
-});
+test.each(['gpt-2', 'default', 'smollm', 'qwen2', 'llama-bpe', undefined])(
+  'pre-tokenizer %s works',
+  (pre) => {
+    const other = new Tokenizer(tinyMetadata({ 'tokenizer.ggml.pre': pre }));
+    const text = "It's 1234 o'clock,\r\n\n  hello wor\t你好 🎉";
+    expect(other.decode(other.encode(text, { control: false }))).toBe(text);
+  },
+);

@@ -17,7 +17,12 @@ export class FakeDecoder implements StepDecoder {
     this.#slots = Array.from({ length: options.slots }, () => []);
   }
 
-  prefill(slot: number, tokens: ArrayLike<number>, past: number, wantLogits: boolean): Float32Array | undefined {
+  prefill(
+    slot: number,
+    tokens: ArrayLike<number>,
+    past: number,
+    wantLogits: boolean,
+  ): Float32Array | undefined {
     const history = this.#at(slot, past);
     history.push(...Array.from(tokens));
     this.prefillSizes.push(tokens.length);

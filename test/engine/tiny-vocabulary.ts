@@ -35,7 +35,9 @@ export function tinyMetadata(changes: Readonly<Record<string, unknown>> = {}): M
       'tokenizer.ggml.pre': 'smollm',
       'tokenizer.ggml.tokens': tokens,
       'tokenizer.ggml.merges': MERGES,
-      'tokenizer.ggml.token_type': tokens.map((_, id) => (id < FIRST_CONTROL_ID ? 1 : id === TINY.think ? 4 : 3)),
+      'tokenizer.ggml.token_type': tokens.map((_, id) =>
+        id < FIRST_CONTROL_ID ? 1 : id === TINY.think ? 4 : 3,
+      ),
       'tokenizer.ggml.eos_token_id': TINY.imEnd,
       'tokenizer.chat_template': CHATML,
       ...changes,

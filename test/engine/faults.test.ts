@@ -1,0 +1,117 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createEngineBackend, type EngineBackend } from '../../src/engine/engine-backend.ts';
+import { spawnEngine } from '../../src/engine/engine-child.ts';
+import { collect, completion, textOf } from './requests.ts';
+
+const PROGRAM = new URL('./scripted-engine.ts', import.meta.url);
+
+let engine: EngineBackend;
+
+beforeEach(async () => {
+  engine = createEngineBackend({
+    name: 'scripted',
+    modelPath: '/models/scripted.gguf',
+    cacheDir: '/models',
+    emit: () => {},
+    spawn: (events) => spawnEngine(events, PROGRAM),
+    times: { pingMs: 50, silenceMs: 400, firstRestartMs: 20, shutdownMs: 200 },
+  });
+  await engine.ready;
+});
+
+afterEach(() => engine.close());
+
+function run(text: string) {
+  return engine.run(completion(text), { model: 'x', signal: new AbortController().signal });
+}
+
+async function until(condition: () => boolean, withinMs = 20_000): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms`);
+    await delay(5);
+  }
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function served(): Promise<void> {
+  await until(() => engine.health().state === 'ready');
+  expect(textOf(await collect(await run('ok')))).toBe('a');
+}
+
+test.each([
+  ['crash', 'out of luck'],
+  ['nonsense', 'sent nonsense'],
+])(
+  'after %s the request may go elsewhere, the reason is kept, and the next process serves',
+  async (way, reason) => {
+    const before = engine.info()!.pid;
+    await expect(run(way)).rejects.toMatchObject({ code: 'model_unavailable', retryable: true });
+    expect(engine.health().detail).toContain(reason);
+    await served();
+    expect(engine.info()!.pid).not.toBe(before);
+  },
+);
+
+test('a process that is stopped is noticed, killed and replaced', async () => {
+  const stopped = engine.info()!.pid;
+  process.kill(stopped, 'SIGSTOP');
+  await expect(run('ok')).rejects.toMatchObject({ code: 'model_unavailable' });
+  expect(engine.health().detail).toContain('said nothing');
+  await served();
+  expect(alive(stopped)).toBe(false);
+});
+
+test('a gateway that was busy for long does not blame the process', async () => {
+  const { pid } = engine.info()!;
+  const untilMs = performance.now() + 1_000;
+  while (performance.now() < untilMs);
+  await delay(100);
+  expect(engine.info()!.pid).toBe(pid);
+  await served();
+});
+
+test('the process gets no environment, so no secrets', async () => {
+  await expect(run('environment')).rejects.toMatchObject({ code: 'model_unavailable' });
+  expect(engine.health().detail).toMatch(/: \[\]$/);
+});
+
+describe('closing', () => {
+  test('ends the process', async () => {
+    const { pid } = engine.info()!;
+    await engine.close();
+    expect(alive(pid)).toBe(false);
+  });
+
+  test('ends a process that does not listen, too', async () => {
+    const { pid } = engine.info()!;
+    process.kill(pid, 'SIGSTOP');
+    await engine.close();
+    expect(alive(pid)).toBe(false);
+  });
+});
+
+test('the process ends when the gateway is killed', async () => {
+  const gateway: ChildProcess = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', fileURLToPath(new URL('./engine-owner.ts', import.meta.url))],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const [output] = (await once(gateway.stdout!, 'data')) as [Buffer];
+  const pid = Number(output.toString());
+  expect(alive(pid)).toBe(true);
+  gateway.kill('SIGKILL');
+  await until(() => !alive(pid));
+});
