@@ -1,5 +1,5 @@
 import { exponentials } from './exponentials.ts';
-import type { TopTokens } from './top-tokens.ts';
+import { anyAbove, GROUP, type TopTokens } from './top-tokens.ts';
 
 /** A row of logits of which those from `lowest` to `max` may be drawn. */
 export interface Distribution {
@@ -9,12 +9,17 @@ export interface Distribution {
   readonly temperature: number;
 }
 
-/** The nucleus is found by probability mass in bins of 1/64 nat below the maximum, over 32 nats; the rest is one bin. */
-const BINS_PER_NAT = 64;
-const BINS = 32 * BINS_PER_NAT;
+/**
+ * The nucleus is found by probability mass in bins of weights whose float32 bits agree but for the lowest 17: 64 bins to
+ * a factor of two, from 1 downwards. Everything below 2^-32 is in the last one.
+ */
+const BIN_SHIFT = 17;
+const BINS = 32 * 64;
+const ONE_BITS = 0x3f800000;
 
 /** Reused from row to row: sampling a batch allocates nothing of the vocabulary's size. */
 let weights = new Float32Array(0);
+let weightBits = new Int32Array(0);
 let candidates = new Int32Array(0);
 const binMass = new Float64Array(BINS);
 
@@ -52,9 +57,10 @@ export function drawFromTop(
 /** Draws from the whole distribution. */
 export function drawAny(distribution: Distribution, random: number): number {
   let rest = random * fillWeights(distribution);
+  const rowWeights = weights;
   let last = 0;
-  for (let id = 0; id < weights.length; id++) {
-    const weight = weights[id]!;
+  for (let id = 0; id < rowWeights.length; id++) {
+    const weight = rowWeights[id]!;
     if (weight === 0) continue;
     last = id;
     rest -= weight;
@@ -70,56 +76,53 @@ export function drawAny(distribution: Distribution, random: number): number {
  * the vocabulary cannot belong to it, and of the others only those in the one bin where the sum crosses are in doubt.
  */
 export function drawFromNucleus(distribution: Distribution, topP: number, random: number): number {
-  const { row, max, temperature } = distribution;
   const total = fillWeights(distribution);
   const target = topP * total;
-  let count = collectAbove((total - target) / row.length);
+  const inDoubt = collectAbove((total - target) / weights.length);
 
-  const binScale = BINS_PER_NAT / temperature;
-  const binOf = (id: number) => Math.min((max - row[id]!) * binScale, BINS - 1) | 0;
-  binMass.fill(0);
-  for (let i = 0; i < count; i++) binMass[binOf(candidates[i]!)]! += weights[candidates[i]!]!;
   let mass = 0;
   let edge = 0;
   while (edge < BINS - 1 && mass + binMass[edge]! < target) mass += binMass[edge++]!;
 
   const edgeTokens: number[] = [];
   let kept = 0;
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < inDoubt; i++) {
     const id = candidates[i]!;
-    const bin = binOf(id);
+    const bin = binOf(weightBits[id]!);
     if (bin < edge) candidates[kept++] = id;
     else if (bin === edge) edgeTokens.push(id);
   }
-  edgeTokens.sort((a, b) => row[b]! - row[a]! || a - b);
+  edgeTokens.sort((a, b) => weights[b]! - weights[a]! || a - b);
   for (const id of edgeTokens) {
-    if (mass >= target && kept > 0) break;
+    if (mass >= target) break;
     mass += weights[id]!;
     candidates[kept++] = id;
   }
-  count = kept;
 
   let rest = random * mass;
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < kept; i++) {
     rest -= weights[candidates[i]!]!;
     if (rest < 0) return candidates[i]!;
   }
-  return candidates[count - 1]!;
+  return candidates[kept - 1]!;
 }
 
 /** Sets `weights` to e^((logit − max) / temperature), and to 0 below `lowest`. Returns their sum. */
 function fillWeights({ row, max, lowest, temperature }: Distribution): number {
   if (weights.length !== row.length) {
     weights = new Float32Array(row.length);
+    weightBits = new Int32Array(weights.buffer);
     candidates = new Int32Array(row.length);
   }
   let total = 0;
   if (lowest === Number.NEGATIVE_INFINITY) {
     total = exponentials(row, max, 1 / temperature, weights);
   } else {
+    const rowWeights = weights.fill(0);
     for (let id = 0; id < row.length; id++) {
-      const weight = row[id]! >= lowest ? Math.exp((row[id]! - max) / temperature) : 0;
-      weights[id] = weight;
+      if (!(row[id]! >= lowest)) continue;
+      const weight = Math.exp((row[id]! - max) / temperature);
+      rowWeights[id] = weight;
       total += weight;
     }
   }
@@ -127,12 +130,27 @@ function fillWeights({ row, max, lowest, temperature }: Distribution): number {
   return total;
 }
 
-/** Puts the tokens of at least the weight `floor` > 0 into `candidates`, in order of their ids. Returns how many. */
+/** Puts the tokens heavier than `floor` into `candidates`, by id, and their mass into bins. Returns how many. */
 function collectAbove(floor: number): number {
+  const rowWeights = weights;
+  const bits = weightBits;
+  const tokens = candidates;
+  binMass.fill(0);
   let count = 0;
-  for (let id = 0; id < weights.length; id++) {
-    candidates[count] = id;
-    if (weights[id]! >= floor) count++;
+  for (let start = 0; start < rowWeights.length; start += GROUP) {
+    if (!anyAbove(rowWeights, start, floor)) continue;
+    const end = Math.min(start + GROUP, rowWeights.length);
+    for (let id = start; id < end; id++) {
+      const weight = rowWeights[id]!;
+      if (!(weight > floor)) continue;
+      tokens[count++] = id;
+      binMass[binOf(bits[id]!)]! += weight;
+    }
   }
   return count;
+}
+
+function binOf(bits: number): number {
+  const bin = (ONE_BITS - bits) >> BIN_SHIFT;
+  return bin < BINS ? bin : BINS - 1;
 }

@@ -5,7 +5,7 @@ export interface TopTokens {
 }
 
 /** Tokens that are compared with a threshold together: most groups hold none above it. */
-const GROUP = 8;
+export const GROUP = 8;
 
 /**
  * The `count` largest of `logits`, in one pass over a heap of `count`: once the heap is full, most of a vocabulary
@@ -44,17 +44,17 @@ export function argmax(logits: Float32Array): number {
   return best;
 }
 
-/** Whether one of the GROUP logits from `start` on is above the threshold. Past the end there is nothing above. */
-function anyAbove(logits: Float32Array, start: number, threshold: number): boolean {
+/** Whether one of the GROUP values from `start` on is above the threshold. Past the end there is nothing above. */
+export function anyAbove(values: Float32Array, start: number, threshold: number): boolean {
   return (
-    logits[start]! > threshold ||
-    logits[start + 1]! > threshold ||
-    logits[start + 2]! > threshold ||
-    logits[start + 3]! > threshold ||
-    logits[start + 4]! > threshold ||
-    logits[start + 5]! > threshold ||
-    logits[start + 6]! > threshold ||
-    logits[start + 7]! > threshold
+    values[start]! > threshold ||
+    values[start + 1]! > threshold ||
+    values[start + 2]! > threshold ||
+    values[start + 3]! > threshold ||
+    values[start + 4]! > threshold ||
+    values[start + 5]! > threshold ||
+    values[start + 6]! > threshold ||
+    values[start + 7]! > threshold
   );
 }
 
