@@ -28,7 +28,7 @@ export function fromIssues(issues: readonly Issue[], body: unknown): AppError {
 }
 
 /** `['messages', 0, 'content']` → `messages[0].content`. Keys come from the client: they are shortened. */
-export function formatPath(path: Path): string {
+function formatPath(path: Path): string {
   let text = '';
   for (const key of path) {
     if (typeof key === 'number') text += `[${key}]`;

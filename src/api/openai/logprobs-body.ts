@@ -3,7 +3,7 @@ import type { TokenLogprob } from '../../core/part.ts';
 /** JSON has no -Infinity; this is what OpenAI sends for a token that cannot come. */
 const IMPOSSIBLE_LOGPROB = -9_999;
 
-export interface ChatLogprob {
+interface ChatLogprob {
   readonly token: string;
   readonly logprob: number;
   readonly bytes: readonly number[];
