@@ -1,4 +1,4 @@
-import type { Backend, BackendHealth, Relay, RunOptions } from '../core/backend.ts';
+import type { Backend, BackendHealth, Relay, RelayRequest, RunOptions } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
@@ -119,7 +119,7 @@ class Upstream implements Backend {
     });
   }
 
-  async relay(request: GenerateRequest, options: RunOptions): Promise<Relay> {
+  async relay(request: RelayRequest, options: RunOptions): Promise<Relay> {
     const { status, contentType, body } = await this.#open(request, options, !request.includeUsage);
     return {
       status,
@@ -151,7 +151,7 @@ class Upstream implements Backend {
     return this.#closed;
   }
 
-  async #open(request: GenerateRequest, options: RunOptions, hideUsage: boolean): Promise<Opened> {
+  async #open(request: RelayRequest, options: RunOptions, hideUsage: boolean): Promise<Opened> {
     if (this.#closed !== undefined) throw new AppError('model_unavailable');
     const { signal } = options;
     const bytes = spliceBody(request.wire.body, { model: options.model, forceUsage: request.stream });
@@ -194,7 +194,7 @@ class Upstream implements Backend {
     }
   }
 
-  #requestHeaders(request: GenerateRequest): string[] {
+  #requestHeaders(request: RelayRequest): string[] {
     const headers = [...this.#headers, 'accept', request.stream ? 'text/event-stream' : 'application/json'];
     if (SAFE_ID.test(request.id)) headers.push('x-request-id', request.id);
     return headers;

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { recordings } from '../../test/recorded/recordings.ts';
+import { mapFailedReply, secretsOf } from './map-error.ts';
+
+const secrets = secretsOf(new URL('http://gpu-7.internal:8000/v1'), 'sk-upstream-key');
+const map = (status: number, body: unknown, retryAfterMs?: number) =>
+  mapFailedReply(
+    { status, body: typeof body === 'string' ? body : JSON.stringify(body), retryAfterMs },
+    secrets,
+  );
+
+describe('mapFailedReply', () => {
+  it.each([
+    [401, 'upstream_refused', 502, true],
+    [403, 'upstream_refused', 502, true],
+    [404, 'upstream_error', 502, true],
+    [301, 'upstream_error', 502, true],
+    [307, 'upstream_error', 502, true],
+    [408, 'upstream_timeout', 504, true],
+    [429, 'rate_limit_exceeded', 429, true],
+    [500, 'upstream_error', 502, true],
+    [502, 'upstream_error', 502, true],
+    [503, 'upstream_unreachable', 503, true],
+    [504, 'upstream_timeout', 504, true],
+    [529, 'upstream_error', 502, true],
+    [400, 'upstream_rejected', 400, false],
+    [413, 'upstream_rejected', 413, false],
+    [422, 'upstream_rejected', 422, false],
+  ])('%i becomes %s', (status, code, ours, retryable) => {
+    expect(map(status, {})).toMatchObject({ code, status: ours, retryable });
+  });
+
+  it('keeps the words of an upstream to itself unless the client can mend the request', () => {
+    const body = { error: { message: 'CUDA out of memory on gpu-7' } };
+    for (const status of [401, 404, 429, 500, 503]) expect(map(status, body).message).not.toContain('CUDA');
+    expect(map(500, body).cause).toMatchObject({ message: expect.stringContaining('CUDA') });
+  });
+
+  it.each([
+    [{ error: { message: 'bad', param: 'temperature', code: 400 } }, 'bad', 'temperature'],
+    [{ error: 'bad' }, 'bad', undefined],
+    [{ object: 'error', message: 'bad', param: null, code: 40001 }, 'bad', undefined],
+    [{ detail: 'bad' }, 'bad', undefined],
+    [{ error: { message: '', param: '' } }, 'The model server refused the request.', undefined],
+    [{ detail: [{ msg: 'bad' }] }, 'The model server refused the request.', undefined],
+    ['<html>', 'The model server refused the request.', undefined],
+    ['null', 'The model server refused the request.', undefined],
+  ])('reads the refusal %j', (body, message, param) => {
+    expect(map(400, body)).toMatchObject({ code: 'upstream_rejected', message, param });
+  });
+
+  it('scrubs address and key, and caps the length', () => {
+    const leaky = 'http://gpu-7.internal:8000 with sk-upstream-key at gpu-7.internal:8000 (gpu-7.internal) ';
+    const { message } = map(400, { error: { message: leaky.repeat(200) } });
+    expect(message).not.toMatch(/gpu-7|8000|sk-/);
+    expect(message.length).toBe(2_000);
+  });
+
+  it('passes Retry-After on', () => {
+    expect(map(429, {}, 1_500).retryAfterMs).toBe(1_500);
+    expect(map(503, {}, 1_500).retryAfterMs).toBe(1_500);
+  });
+
+  it('tells a prompt that is too long from other refusals', () => {
+    const recorded = recordings().filter(({ name }) => name.startsWith('error-'));
+    const codes = Object.fromEntries(
+      recorded.map(({ name, status, bytes }) => [name, map(status, bytes.toString()).code]),
+    );
+    expect(codes).toEqual({
+      'error-bad-max-tokens': 'upstream_rejected',
+      'error-bad-value': 'upstream_rejected',
+      'error-missing-messages': 'upstream_rejected',
+      'error-too-long': 'context_length_exceeded',
+      'error-unknown-model': 'upstream_error',
+      'error-wrong-key': 'upstream_refused',
+    });
+  });
+});

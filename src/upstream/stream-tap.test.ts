@@ -1,0 +1,173 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { recordings } from '../../test/recorded/recordings.ts';
+import type { Observation } from '../core/observation.ts';
+import { StreamTap } from './stream-tap.ts';
+import { asWire, choicesOf, finishReasonOf, hasContent, usageOf } from './wire-chunk.ts';
+
+const streams = recordings().filter((recording) => recording.stream);
+
+interface Tapped {
+  readonly forwarded: string;
+  readonly tap: StreamTap;
+}
+
+function pass(pieces: readonly Buffer[], hideUsage = false): Tapped {
+  const tap = new StreamTap({ hideUsage });
+  const kept: Buffer[] = [];
+  for (const [readAtMs, piece] of pieces.entries()) {
+    const bytes = tap.push(piece, readAtMs);
+    if (bytes !== undefined) kept.push(bytes);
+  }
+  tap.end();
+  return { forwarded: Buffer.concat(kept).toString(), tap };
+}
+
+const passText = (text: string, hideUsage = false) => pass([Buffer.from(text)], hideUsage);
+
+const delta = (content: string, finish: string | null = null, extra = '') =>
+  `data: {"id":"c","choices":[{"index":0,"delta":{"content":${JSON.stringify(content)}}${extra},"finish_reason":${JSON.stringify(finish)}}]}\n\n`;
+const DONE = 'data: [DONE]\n\n';
+
+/** What a reader that parses every event would have noted. */
+function parsed(bytes: Buffer): Pick<Observation, 'contentEvents' | 'usage' | 'finishReasons'> {
+  const noted: Pick<Observation, 'contentEvents' | 'usage' | 'finishReasons'> = {
+    contentEvents: 0,
+    usage: undefined,
+    finishReasons: [],
+  };
+  for (const event of bytes.toString().split('\n\n')) {
+    if (!event.startsWith('data: {')) continue;
+    const chunk = asWire(JSON.parse(event.slice(6)));
+    noted.usage = usageOf(chunk) ?? noted.usage;
+    if (choicesOf(chunk).some(hasContent)) noted.contentEvents += 1;
+    for (const reason of choicesOf(chunk).map(finishReasonOf)) if (reason) noted.finishReasons.push(reason);
+  }
+  return noted;
+}
+
+describe('what vLLM streams', () => {
+  it.each(streams)(
+    '$name passes byte for byte and is read as a parser reads it, wherever it is cut',
+    ({ bytes }) => {
+      const wanted = parsed(bytes);
+      expect(wanted.contentEvents).toBeGreaterThan(0);
+      const cuts = fc.array(fc.integer({ min: 1, max: bytes.length - 1 }), { maxLength: 40 });
+      fc.assert(
+        fc.property(cuts, (offsets) => {
+          const sorted = [0, ...offsets.toSorted((a, b) => a - b), bytes.length];
+          const { forwarded, tap } = pass(sorted.slice(1).map((end, i) => bytes.subarray(sorted[i], end)));
+          expect(forwarded).toBe(bytes.toString());
+          expect(tap.failure).toBeUndefined();
+          expect(tap.observation).toMatchObject(wanted);
+        }),
+        { numRuns: 40, examples: [[[]]] },
+      );
+    },
+  );
+
+  it.each(streams)('$name passes one byte at a time, and with CRLF', ({ bytes }) => {
+    const single = pass([...bytes].map((byte) => Buffer.from([byte])));
+    expect(single.forwarded).toBe(bytes.toString());
+    const crlf = Buffer.from(bytes.toString().replaceAll('\n', '\r\n'));
+    const { forwarded, tap } = pass([...crlf].map((byte) => Buffer.from([byte])));
+    expect(forwarded).toBe(crlf.toString());
+    expect(tap.observation).toMatchObject(parsed(bytes));
+  });
+
+  it.each(streams.filter(({ name }) => name.includes('usage')))(
+    '$name loses its usage event, and nothing else, when the client did not ask for it',
+    ({ bytes }) => {
+      const { forwarded, tap } = pass([bytes], true);
+      const events = bytes.toString().split(/(?<=\n\n)/);
+      expect(forwarded).toBe(events.filter((event) => !event.includes('"choices":[]')).join(''));
+      expect(tap.observation.usage?.completionTokens).toBeGreaterThan(0);
+    },
+  );
+});
+
+describe('StreamTap', () => {
+  it('tells when the first and the last content came, not the role', () => {
+    const role =
+      'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n';
+    const pieces = [role, delta('a'), delta('b'), ': heartbeat\n\n', delta('', 'stop'), DONE];
+    const { tap } = pass(pieces.map((piece) => Buffer.from(piece)));
+    expect(tap.observation).toMatchObject({ firstTokenAtMs: 1, lastTokenAtMs: 2, contentEvents: 2 });
+  });
+
+  it('does not take text about finish reasons and usage for the real thing', () => {
+    const tricky = [
+      '"finish_reason":"stop"',
+      'finish_reason',
+      '"choices":[]',
+      '\n\ndata: [DONE]\n\n',
+      '"usage":{}',
+    ];
+    const { forwarded, tap } = passText(
+      `${delta('a')}${tricky.map((text) => delta(text)).join('')}${delta('z', 'length')}${DONE}`,
+    );
+    expect(tap.observation).toMatchObject({ contentEvents: 7, finishReasons: ['length'], usage: undefined });
+    expect(forwarded).toContain(JSON.stringify(tricky[3]));
+  });
+
+  it('finds the finish reason of an event with many choices, and with spaces', () => {
+    const two =
+      'data: {"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": "stop"}, {"index": 1, "delta": {"content": "x"}, "finish_reason": null}]}\n\n';
+    const plain = two.replace('"stop"', 'null');
+    const { tap } = passText(plain + plain + two + DONE);
+    expect(tap.observation.finishReasons).toEqual(['stop']);
+  });
+
+  it('counts reasoning and tool calls as content', () => {
+    const reasoning = 'data: {"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}\n\n';
+    const tool =
+      'data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0}]},"finish_reason":"tool_calls"}]}\n\n';
+    const { tap } = passText(reasoning + tool + DONE);
+    expect(tap.observation).toMatchObject({ contentEvents: 2, finishReasons: ['tool-calls'] });
+  });
+
+  it('keeps usage that comes with the last content, and passes it on', () => {
+    const last = delta('x', 'stop').replace(']}\n', '],"usage":{"prompt_tokens":3,"completion_tokens":1}}\n');
+    const { forwarded, tap } = passText(last + DONE, true);
+    expect(forwarded).toBe(last + DONE);
+    expect(tap.observation.usage).toMatchObject({ promptTokens: 3, completionTokens: 1 });
+  });
+
+  it.each([
+    ['an error event', 'data: {"error":{"message":"secret host","code":500}}\n\n'],
+    ['an error event with a name', 'event: error\ndata: {"error": {"message": "secret host"}}\n\n'],
+    ['an older vLLM error', 'data: {"object":"error","message":"secret host","code":500}\n\n'],
+    [
+      'an error beside choices',
+      delta('', 'error').replace('{"id"', '{"error":{"message":"secret host"},"id"'),
+    ],
+    ['what is not JSON', 'data: {"choices": secret host\n\n'],
+  ])('stops before %s', (_name, event) => {
+    const { forwarded, tap } = passText(delta('a') + event + delta('b') + DONE);
+    expect(forwarded).toBe(delta('a'));
+    expect(tap.failure).toMatchObject({ code: 'upstream_error', message: 'The model server failed.' });
+  });
+
+  it.each([
+    ['without [DONE]', delta('a', 'stop'), delta('a', 'stop')],
+    ['without a finish reason', delta('a') + DONE, delta('a')],
+    ['in the middle of an event', delta('a') + delta('b').slice(0, 20), delta('a')],
+    ['empty', '', ''],
+  ])('calls a stream broken that ends %s', (_name, text, forwarded) => {
+    const tapped = passText(text);
+    expect(tapped.forwarded).toBe(forwarded);
+    expect(tapped.tap.failure?.code).toBe('upstream_error');
+  });
+
+  it('passes nothing on after [DONE]', () => {
+    const text = delta('a', 'stop') + DONE;
+    expect(passText(text + delta('b') + DONE).forwarded).toBe(text);
+  });
+
+  it('bounds one event, however small its pieces', () => {
+    const endless = [Buffer.from('data: {"choices":[{"delta":{"content":"')];
+    for (let i = 0; i < 1_100; i += 1) endless.push(Buffer.alloc(1_024, 'x'));
+    const { tap } = pass([Buffer.from(delta('a')), ...endless]);
+    expect(tap.failure?.code).toBe('upstream_error');
+  });
+});

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { recordings } from '../../test/recorded/recordings.ts';
+import { WholeTap } from './whole-tap.ts';
+
+function tapOf(
+  text: string | Buffer,
+  pieceBytes = 10,
+): { tap: WholeTap; failure: ReturnType<WholeTap['end']> } {
+  const bytes = Buffer.from(text);
+  const tap = new WholeTap();
+  for (let at = 0; at < bytes.length; at += pieceBytes) tap.push(bytes.subarray(at, at + pieceBytes), at);
+  return { tap, failure: tap.end() };
+}
+
+describe('WholeTap', () => {
+  it.each(recordings().filter(({ stream, status }) => !stream && status === 200))(
+    'reads $name',
+    ({ bytes }) => {
+      const reply = JSON.parse(bytes.toString());
+      const { tap, failure } = tapOf(bytes);
+      expect(failure).toBeUndefined();
+      expect(tap.observation.usage).toMatchObject({
+        promptTokens: reply.usage.prompt_tokens,
+        completionTokens: reply.usage.completion_tokens,
+      });
+      expect(tap.observation.finishReasons).toHaveLength(reply.choices.length);
+      expect(tap.observation.firstTokenAtMs).toBe(0);
+    },
+  );
+
+  it('finds the usage at the end of a reply too large to keep', () => {
+    const text = '"usage":{"prompt_tokens":1}'.repeat(150_000);
+    const reply = {
+      choices: [{ message: { content: text } }],
+      usage: { prompt_tokens: 7, completion_tokens: 9 },
+    };
+    const { tap, failure } = tapOf(JSON.stringify({ ...reply, metrics: null }), 65_536);
+    expect(failure).toBeUndefined();
+    expect(tap.observation.usage).toMatchObject({ promptTokens: 7, completionTokens: 9 });
+  });
+
+  it.each(['{"choices":[', '', 'null x'])('refuses what is not complete JSON: %j', (text) => {
+    expect(tapOf(text).failure?.code).toBe('upstream_error');
+  });
+
+  it('takes an error with status 200 for what it is', () => {
+    expect(tapOf('{"error":{"message":"secret"}}').failure).toMatchObject({
+      code: 'upstream_error',
+      message: 'The model server failed.',
+    });
+  });
+});
