@@ -10,31 +10,36 @@ const STDERR_TAIL_CHARS = 4096;
 /** Output that was still in the pipe when the process died arrives within this time. */
 const LAST_OUTPUT_MS = 200;
 
-export interface EngineChild {
+/** `In`: what the process is told. Encoders speak other messages over the same socket. */
+export interface EngineChild<In = ToEngine> {
   readonly pid: number | undefined;
   /** Bytes that the process has not read yet. */
   readonly unreadBytes: number;
   /** Throws FrameError when the message is too large. */
-  send(message: ToEngine): void;
+  send(message: In): void;
   kill(): void;
 }
 
-export interface EngineChildEvents {
-  readonly onMessage: (message: FromEngine) => void;
+export interface EngineChildEvents<Out = FromEngine> {
+  readonly onMessage: (message: Out) => void;
   /** Once, whatever ended it. `detail` says what is known, with the end of its stderr. */
   readonly onExit: (detail: string) => void;
 }
 
-export type SpawnEngine = (events: EngineChildEvents) => EngineChild;
+export type SpawnEngine<In = ToEngine, Out = FromEngine> = (
+  events: EngineChildEvents<Out>,
+) => EngineChild<In>;
 
 /** The program is TypeScript or JavaScript, as this file is. */
-const ENGINE_PROGRAM = new URL(
-  `./engine-process${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`,
-  import.meta.url,
-);
+const ENGINE_PROGRAM = import.meta.url.endsWith('.ts')
+  ? new URL('./engine-process.ts', import.meta.url)
+  : new URL('./engine-process.js', import.meta.url);
 
 /** Starts an engine process with a socket on its file descriptor 3. It gets no environment: there are no secrets to leak. */
-export function spawnEngine(events: EngineChildEvents, program = ENGINE_PROGRAM): EngineChild {
+export function spawnEngine<In = ToEngine, Out = FromEngine>(
+  events: EngineChildEvents<Out>,
+  program = ENGINE_PROGRAM,
+): EngineChild<In> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', fileURLToPath(program)], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     env: {},
@@ -48,7 +53,7 @@ export function spawnEngine(events: EngineChildEvents, program = ENGINE_PROGRAM)
 
   socket?.on('data', (chunk: Buffer) => {
     try {
-      for (const message of reader.push(chunk)) events.onMessage(message as FromEngine);
+      for (const message of reader.push(chunk)) events.onMessage(message as Out);
     } catch (error) {
       child.kill('SIGKILL');
       exited(`the engine process sent nonsense (${error instanceof Error ? error.message : String(error)})`);

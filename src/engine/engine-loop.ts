@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
 import { AppError } from '../core/error.ts';
-import type { Part } from '../core/part.ts';
 import { createGeneration } from './generation.ts';
 import { type FromEngine, fromWireRequest, toWirePart, type WireGenerateRequest } from './messages.ts';
 import type { PromptModel } from './prompt-tokens.ts';
@@ -8,8 +7,17 @@ import { type Delivery, Runner, type StepDecoder, type StepReport } from './runn
 import { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
 
+/** Between two steps, prompts are tokenised for so long: a burst of requests does not hold up those that decode. */
+const TOKENISING_MS = 8;
+
 /** Statistics are sent at most this often. */
 const REPORT_INTERVAL_MS = 100;
+
+interface Arrival {
+  readonly id: number;
+  readonly wire: WireGenerateRequest;
+  readonly choices: number;
+}
 
 export interface EngineLoopOptions {
   readonly decoder: StepDecoder;
@@ -29,6 +37,8 @@ export class EngineLoop {
   readonly #options: EngineLoopOptions;
   readonly #scheduler: Scheduler<Sequence>;
   readonly #runner: Runner;
+  /** Not tokenised yet. */
+  #arrivals: Arrival[] = [];
   #stepping = false;
   #reportedAtMs = 0;
   #steps: StepReport[] = [];
@@ -41,30 +51,49 @@ export class EngineLoop {
   }
 
   submit(id: number, wire: WireGenerateRequest): void {
-    let delivery: Delivery | undefined;
+    const choices = wire.prompts.length * wire.n;
+    const arriving = this.#arrivals.reduce((sum, arrival) => sum + arrival.choices, 0);
+    // Before tokenising: refusing has to stay cheap when there is too much to do.
+    if (this.#scheduler.hasRoomFor(arriving + choices)) this.#arrivals.push({ id, wire, choices });
+    else this.#refuse(id, new AppError('overloaded', { retryAfterMs: 1_000 }));
+    this.#wake();
+  }
+
+  cancel(id: number): void {
+    const before = this.#arrivals.length;
+    this.#arrivals = this.#arrivals.filter((arrival) => arrival.id !== id);
+    if (this.#runner.cancel(id) || this.#arrivals.length < before)
+      this.#deliver([{ id, parts: [], ended: true }]);
+  }
+
+  #admitArrivals(): void {
+    const startedAtMs = performance.now();
+    for (;;) {
+      const arrival = this.#arrivals.shift();
+      if (arrival === undefined) return;
+      this.#admit(arrival);
+      if (performance.now() - startedAtMs >= TOKENISING_MS) return;
+    }
+  }
+
+  #admit({ id, wire }: Arrival): void {
     try {
       const request = fromWireRequest(wire);
-      // Before tokenising: refusing has to stay cheap when there is too much to do.
-      if (!this.#scheduler.hasRoomFor(request.prompts.length * request.n)) throw new AppError('overloaded');
       const generation = createGeneration({
         id,
         request,
         model: this.#options.prompts,
         randomSeed: () => randomInt(2 ** 31),
       });
-      delivery = this.#runner.submit(generation);
+      const delivery = this.#runner.submit(generation);
+      if (delivery !== undefined) this.#deliver([delivery]);
     } catch (error) {
-      const failure: Part = { type: 'error', error: AppError.from(error) };
-      delivery = { id, parts: [failure], ended: true };
-      // What is not the request's fault is a defect here, and the supervisor keeps the end of stderr.
-      if (!(error instanceof AppError)) process.stderr.write(`${String(error)}\n`);
+      this.#refuse(id, AppError.from(error));
     }
-    if (delivery !== undefined) this.#deliver([delivery]);
-    this.#wake();
   }
 
-  cancel(id: number): void {
-    if (this.#runner.cancel(id)) this.#deliver([{ id, parts: [], ended: true }]);
+  #refuse(id: number, error: AppError): void {
+    this.#deliver([{ id, parts: [{ type: 'error', error }], ended: true }]);
   }
 
   #wake(): void {
@@ -74,15 +103,18 @@ export class EngineLoop {
   }
 
   #step(): void {
+    this.#admitArrivals();
     const report = this.#runner.step();
-    if (report === undefined) {
+    if (report !== undefined) {
+      if (report.deliveries.length > 0) this.#deliver(report.deliveries);
+      this.#steps.push(report);
+    }
+    const idle = report === undefined && this.#arrivals.length === 0;
+    if (idle || performance.now() - this.#reportedAtMs >= REPORT_INTERVAL_MS) this.#report();
+    if (idle) {
       this.#stepping = false;
-      this.#report();
       return;
     }
-    if (report.deliveries.length > 0) this.#deliver(report.deliveries);
-    this.#steps.push(report);
-    if (performance.now() - this.#reportedAtMs >= REPORT_INTERVAL_MS) this.#report();
     const drained = this.#options.drained();
     if (drained === undefined) setImmediate(() => this.#step());
     else void drained.then(() => this.#step());
@@ -97,14 +129,13 @@ export class EngineLoop {
 
   #report(): void {
     const steps = this.#steps;
-    const last = steps.at(-1);
-    if (last === undefined) return;
+    if (steps.length === 0) return;
     const decoding = steps.filter((s) => s.batchSize > 0);
     this.#options.send({
       type: 'stepped',
       statistics: {
         batchSize: Math.max(...steps.map((s) => s.batchSize)),
-        waiting: this.#runner.waiting,
+        waiting: this.#runner.waiting + this.#arrivals.length,
         decodeMs: decoding.reduce((sum, s) => sum + s.decodeMs, 0) / Math.max(1, decoding.length),
         prefillTokens: steps.reduce((sum, s) => sum + s.prefillTokens, 0),
       },

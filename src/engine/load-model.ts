@@ -5,7 +5,7 @@ import { ensureDecoderGraph } from '../../kernels/graph/cache.ts';
 import { ChatTemplate } from './chat-template.ts';
 import type { EngineInfo, LoadOptions } from './messages.ts';
 import type { PromptModel } from './prompt-tokens.ts';
-import { Tokenizer } from './tokenizer.ts';
+import { Tokenizer, TokenizerError } from './tokenizer.ts';
 
 /** More threads than this wait for each other more than they compute. */
 const MOST_THREADS = 8;
@@ -29,6 +29,10 @@ export function loadModel(options: LoadOptions): LoadedModel {
   const tokenizer = new Tokenizer(metadata);
   const template = chatTemplate(metadata.get('tokenizer.chat_template'), tokenizer);
   const { graphPath, shape, requantised } = ensureDecoderGraph(options.modelPath, options.cacheDir);
+  if (tokenizer.vocabularySize > shape.vocabSize)
+    throw new TokenizerError(
+      `The tokenizer has ${tokenizer.vocabularySize} tokens, but the model only ${shape.vocabSize}.`,
+    );
   const contextTokens = Math.min(options.contextTokens ?? DEFAULT_CONTEXT_TOKENS, shape.maxContextTokens);
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
   const { slots, spinning } = options;
@@ -56,10 +60,14 @@ export function loadModel(options: LoadOptions): LoadedModel {
 function chatTemplate(source: unknown, tokenizer: Tokenizer): ChatTemplate | undefined {
   if (typeof source !== 'string') return undefined;
   const { bosId, eosId, controlStrings } = tokenizer;
-  return new ChatTemplate({
-    source,
-    bosToken: bosId === undefined ? '' : (tokenizer.entry(bosId) ?? ''),
-    eosToken: eosId === undefined ? '' : (tokenizer.entry(eosId) ?? ''),
-    controlStrings,
-  });
+  try {
+    return new ChatTemplate({
+      source,
+      bosToken: bosId === undefined ? '' : (tokenizer.entry(bosId) ?? ''),
+      eosToken: eosId === undefined ? '' : (tokenizer.entry(eosId) ?? ''),
+      controlStrings,
+    });
+  } catch (error) {
+    throw new TokenizerError(`The chat template cannot be read: ${String(error)}`, { cause: error });
+  }
 }

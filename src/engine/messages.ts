@@ -34,7 +34,7 @@ export interface EngineInfo {
 }
 
 /** Several steps in one, so that telling costs nothing. */
-export interface StepStatistics {
+interface StepStatistics {
   readonly batchSize: number;
   readonly waiting: number;
   /** Mean of the decode batches. */
@@ -55,6 +55,8 @@ interface WireError {
   readonly status: number;
   readonly param?: string;
   readonly retryAfterMs?: number;
+  /** For logs. */
+  readonly cause?: string;
 }
 
 type ErrorPart = Extract<Part, { type: 'error' }>;
@@ -99,7 +101,7 @@ export function fromWireRequest(wire: WireGenerateRequest): GenerateRequest {
 
 export function toWirePart(part: Part): WirePart {
   if (part.type !== 'error') return part;
-  const { code, message, status, param, retryAfterMs } = part.error;
+  const { code, message, status, param, retryAfterMs, cause } = part.error;
   return {
     type: 'error',
     error: {
@@ -108,6 +110,9 @@ export function toWirePart(part: Part): WirePart {
       status,
       ...(param === undefined ? {} : { param }),
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      ...(cause === undefined
+        ? {}
+        : { cause: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause) }),
     },
   };
 }

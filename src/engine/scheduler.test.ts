@@ -128,9 +128,9 @@ describe('whatever arrives, leaves and ends', () => {
 
 test('an idle engine takes a prompt in large chunks', () => {
   const scheduler = new Scheduler<Job>({ slots: 2, queueLimit: 1 });
-  scheduler.add(new Job(700, 5));
-  expect(scheduler.plan()?.prefill.map(({ from, to, last }) => [from, to, last])).toEqual([[0, 512, false]]);
-  expect(scheduler.plan()?.prefill.map(({ from, to, last }) => [from, to, last])).toEqual([[512, 700, true]]);
+  scheduler.add(new Job(400, 5));
+  expect(scheduler.plan()?.prefill.map(({ from, to, last }) => [from, to, last])).toEqual([[0, 256, false]]);
+  expect(scheduler.plan()?.prefill.map(({ from, to, last }) => [from, to, last])).toEqual([[256, 400, true]]);
 });
 
 test('a first token is not held up by long prompts behind it', () => {

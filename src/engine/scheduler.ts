@@ -74,7 +74,7 @@ export class Scheduler<S extends Schedulable> {
     this.#slots = options.slots;
     this.#queueLimit = options.queueLimit;
     this.#busyChunkTokens = options.busyChunkTokens ?? 64;
-    this.#idleChunkTokens = options.idleChunkTokens ?? 512;
+    this.#idleChunkTokens = options.idleChunkTokens ?? 256;
   }
 
   /** Sequences that have no slot yet. */

@@ -7,7 +7,7 @@ import type { Schedulable } from './scheduler.ts';
 import { StopMatcher } from './stop-matcher.ts';
 
 /** What a sequence needs of the tokenizer. */
-export interface TokenNames {
+interface TokenNames {
   readonly endIds: ReadonlySet<number>;
   textBytes(id: number): Uint8Array;
   tokenBytes(id: number): Uint8Array;

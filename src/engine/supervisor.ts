@@ -45,15 +45,42 @@ export const DEFAULT_TIMES: SupervisorTimes = {
 /** What a client is told to wait while a first load is under way and nobody knows how long it takes. */
 const LOAD_ESTIMATE_MS = 2_000;
 
-export interface SupervisorOptions {
-  readonly name: string;
+/** The messages that a supervisor and its process exchange. Encoders bring their own payloads. */
+export interface SupervisorProtocol {
+  readonly load: object;
+  readonly info: Pick<EngineInfo, 'architecture' | 'contextTokens' | 'threads'>;
+  readonly to: object;
+  readonly from: object;
+}
+
+interface EngineProtocol extends SupervisorProtocol {
   readonly load: LoadOptions;
-  readonly spawn: SpawnEngine;
+  readonly info: EngineInfo;
+  readonly to: ToEngine;
+  readonly from: FromEngine;
+}
+
+/** What a supervisor itself says. */
+type Command<P extends SupervisorProtocol> =
+  | { readonly type: 'load'; readonly options: P['load'] }
+  | { readonly type: 'ping' }
+  | { readonly type: 'shutdown' };
+
+/** What a supervisor itself listens to; the rest is passed on. */
+type Report<P extends SupervisorProtocol> =
+  | { readonly type: 'ready'; readonly info: P['info'] }
+  | { readonly type: 'failed'; readonly detail: string; readonly permanent: boolean }
+  | { readonly type: 'pong' };
+
+export interface SupervisorOptions<P extends SupervisorProtocol = EngineProtocol> {
+  readonly name: string;
+  readonly load: P['load'];
+  readonly spawn: SpawnEngine<P['to'] | Command<P>, P['from'] | Report<P>>;
   readonly emit: Emit;
   readonly clock: Clock;
   readonly times: SupervisorTimes;
   /** Messages other than `ready`, `failed` and `pong`. */
-  readonly onMessage: (message: FromEngine) => void;
+  readonly onMessage: (message: P['from']) => void;
   /** The process is gone, and everything it was working on. The state tells what comes next. */
   readonly onLost: () => void;
 }
@@ -69,15 +96,15 @@ type State = BackendHealth['state'];
  * The backoff doubles from `firstRestartMs` to `longestRestartMs`; a model file that cannot be used waits for the longest at
  * once, since only a new file helps.
  */
-export class Supervisor {
+export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
   /** Settles at the first `ready` (resolves) or the first failure (rejects). */
   readonly ready: Promise<void>;
-  readonly #options: SupervisorOptions;
+  readonly #options: SupervisorOptions<P>;
   readonly #settleReady: { resolve: () => void; reject: (error: Error) => void };
   #state: State = 'starting';
   #detail = '';
-  #info: EngineInfo | undefined;
-  #child: EngineChild | undefined;
+  #info: P['info'] | undefined;
+  #child: EngineChild<P['to'] | Command<P>> | undefined;
   #closing: { readonly exited: () => void } | undefined;
   #closed: Promise<void> | undefined;
   #failure: { readonly detail: string; readonly permanent: boolean } | undefined;
@@ -88,7 +115,7 @@ export class Supervisor {
   #unansweredPings = 0;
   #cancelTimer: () => void = () => {};
 
-  constructor(options: SupervisorOptions) {
+  constructor(options: SupervisorOptions<P>) {
     this.#options = options;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;
@@ -106,7 +133,7 @@ export class Supervisor {
     return this.#detail;
   }
 
-  get info(): EngineInfo | undefined {
+  get info(): P['info'] | undefined {
     return this.#info;
   }
 
@@ -126,7 +153,7 @@ export class Supervisor {
     return Math.ceil(untilStartMs + this.#lastLoadMs);
   }
 
-  send(message: ToEngine): void {
+  send(message: P['to']): void {
     this.#child?.send(message);
   }
 
@@ -175,7 +202,7 @@ export class Supervisor {
     });
   }
 
-  #loaded(info: EngineInfo): void {
+  #loaded(info: P['info']): void {
     this.#cancelTimer();
     if (this.closing) return;
     this.#info = info;

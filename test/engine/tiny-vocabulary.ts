@@ -6,7 +6,7 @@ import type { ModelMetadata } from '../../src/engine/tokenizer.ts';
 const BYTE_CHARACTERS = byteCharacters();
 const MERGES = ['l l', 'h e', 'he ll', 'hell o', 'Ġ w', 'o r'];
 
-export const FIRST_CONTROL_ID = 256 + MERGES.length;
+const FIRST_CONTROL_ID = 256 + MERGES.length;
 export const TINY = {
   endOfText: FIRST_CONTROL_ID,
   imStart: FIRST_CONTROL_ID + 1,
