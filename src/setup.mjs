@@ -1,15 +1,14 @@
 // Makes a fresh or changed checkout runnable: installs the dependencies, which bring the pinned Node, and builds.
 // Plain JavaScript without dependencies, since it runs before there are any, on whatever Node from 18 on the host has.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { lock, run } from './setup-lock.mjs';
 
 const OLDEST_NODE = [22, 19];
 const SOURCE_FOLDERS = ['src', 'kernels', 'routers', 'config'];
-const LOCK_STALE_AFTER_MS = 20_000;
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const at = (...parts) => path.join(root, ...parts);
@@ -35,7 +34,7 @@ async function main() {
   if (major < 18)
     throw new SetupError(`Node ${process.versions.node} is too old: install Node 24 (https://nodejs.org).`);
   if (isInstalled() && isBuilt()) return requireNode();
-  const release = await lock();
+  const release = await lock(lockFile, say);
   try {
     if (!isInstalled()) await install();
     requireNode();
@@ -90,8 +89,13 @@ async function install() {
   const still = setInterval(() => say(`still installing, ${seconds(began)} so far …`), 15_000);
   const args = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
   try {
-    const { code, output } = await runNpm([...args, '--loglevel=error']);
-    if (code !== 0) throw new SetupError(installFailure(output));
+    let result = await runNpm([...args, '--loglevel=error']);
+    if (result.code !== 0 && /ENOTEMPTY/.test(result.output)) {
+      // What an interrupted npm left behind can be in the way of the next one.
+      fs.rmSync(at('node_modules'), { recursive: true, force: true, maxRetries: 3 });
+      result = await runNpm([...args, '--loglevel=error']);
+    }
+    if (result.code !== 0) throw new SetupError(installFailure(result.output));
   } finally {
     clearInterval(still);
   }
@@ -107,12 +111,13 @@ async function runNpm(args) {
     .filter((folder) => path.resolve(folder) !== own);
   const env = { ...process.env, PATH: searchPath.join(path.delimiter) };
   try {
-    return await run('npm', args, env);
+    return await run('npm', args, { cwd: root, env, lockFile });
   } catch (error) {
     if (error.code !== 'ENOENT') throw error;
   }
   const cli = process.env.npm_execpath;
-  if (cli?.endsWith('npm-cli.js')) return await run(process.execPath, [cli, ...args], process.env);
+  if (cli?.endsWith('npm-cli.js'))
+    return await run(process.execPath, [cli, ...args], { cwd: root, env: process.env, lockFile });
   throw new SetupError('npm is missing: install Node 24 together with npm (https://nodejs.org).');
 }
 
@@ -197,7 +202,11 @@ async function build() {
   else fs.rmSync(buildStamp);
   const node = fs.existsSync(bundledNode) ? bundledNode : process.execPath;
   const tsc = at('node_modules', 'typescript', 'bin', 'tsc');
-  const { code, output } = await run(node, [tsc, '-p', 'tsconfig.build.json'], process.env);
+  const { code, output } = await run(node, [tsc, '-p', 'tsconfig.build.json'], {
+    cwd: root,
+    env: process.env,
+    lockFile,
+  });
   if (code !== 0) {
     process.stderr.write(output);
     throw new SetupError('the sources do not compile: see the errors above.');
@@ -212,68 +221,7 @@ function fileSet(key) {
   return lines.map((line) => (/^(tsconfig|package)/.test(line) ? line : line.split(' ')[0])).join('\n');
 }
 
-// One setup at a time
-
-async function lock() {
-  fs.mkdirSync(at('.cache'), { recursive: true });
-  for (let waiting = false; ; waiting = true) {
-    try {
-      fs.writeFileSync(lockFile, String(process.pid), { flag: 'wx' });
-      break;
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error;
-    }
-    if (isAbandoned()) fs.rmSync(lockFile, { force: true });
-    else {
-      if (!waiting) say('another setup is at work in this folder, waiting for it …');
-      await new Promise((done) => setTimeout(done, 300));
-    }
-  }
-  const heartbeat = setInterval(() => {
-    try {
-      fs.utimesSync(lockFile, new Date(), new Date());
-    } catch {
-      // Someone removed it by hand: the work goes on.
-    }
-  }, 2_000);
-  const drop = () => fs.rmSync(lockFile, { force: true });
-  process.once('exit', drop);
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-    process.once(name, () => process.exit(128 + os.constants.signals[name]));
-  return () => {
-    clearInterval(heartbeat);
-    process.off('exit', drop);
-    drop();
-  };
-}
-
-function isAbandoned() {
-  try {
-    if (Date.now() - fs.statSync(lockFile).mtimeMs > LOCK_STALE_AFTER_MS) return true;
-    const pid = Number(readText(lockFile));
-    if (pid > 0) process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return error.code === 'ESRCH';
-  }
-}
-
 // Small things
-
-function run(command, args, env) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    const stop = () => child.kill();
-    process.once('exit', stop);
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));
-    child.once('error', reject);
-    child.once('close', (code) => {
-      process.off('exit', stop);
-      resolve({ code, output });
-    });
-  });
-}
 
 function seconds(began) {
   return `${((Date.now() - began) / 1000).toFixed(1)} s`;

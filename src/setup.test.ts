@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -25,7 +26,8 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'qianmen-setup-'));
   await mkdir(join(root, 'src'));
   await mkdir(join(root, 'bin'));
-  await cp(fileURLToPath(new URL('./setup.mjs', import.meta.url)), join(root, 'src/setup.mjs'));
+  for (const file of ['setup.mjs', 'setup-lock.mjs'])
+    await cp(fileURLToPath(new URL(file, import.meta.url)), join(root, 'src', file));
   await write('package.json', JSON.stringify({ type: 'module', dependencies: { one: '1.0.0' } }));
   await lockVersion('1.0.0');
   await write('tsconfig.json', '{}');
@@ -72,6 +74,10 @@ async function setup(path = `${join(root, 'bin')}:/usr/bin:/bin`): Promise<Resul
     stderr += text;
   });
   return await new Promise((resolve) => child.once('close', (code) => resolve({ code, stderr })));
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((done) => setTimeout(done, 20));
 }
 
 async function npmCalls(): Promise<number> {
@@ -167,6 +173,48 @@ describe('setup', () => {
     await utimes(join(root, '.cache/setup.lock'), longAgo, longAgo);
     expect((await setup()).code).toBe(0);
     await expect(stat(join(root, '.cache/setup.lock'))).rejects.toThrow();
+  });
+
+  it('ends on a signal only after npm has, and leaves no lock', async () => {
+    await fakeNpm(
+      'trap "sleep 0.5; echo stopped >> npm-calls; exit 1" TERM; touch started; while :; do sleep 0.1; done',
+    );
+    const child = spawn(process.execPath, [join(root, 'src/setup.mjs')], {
+      env: { PATH: `${join(root, 'bin')}:/usr/bin:/bin` },
+      stdio: 'ignore',
+    });
+    await until(() => existsSync(join(root, 'started')));
+    child.kill('SIGINT');
+    const [code] = await once(child, 'exit');
+    expect(code).toBe(130);
+    expect(await readFile(join(root, 'npm-calls'), 'utf8')).toContain('stopped');
+    expect(existsSync(join(root, '.cache/setup.lock'))).toBe(false);
+  });
+
+  it('waits for the npm of a setup that was killed', async () => {
+    await fakeNpm('touch started; while [ ! -e go ]; do sleep 0.1; done; echo done >> npm-calls; exit 0');
+    const child = spawn(process.execPath, [join(root, 'src/setup.mjs')], {
+      env: { PATH: `${join(root, 'bin')}:/usr/bin:/bin` },
+      stdio: 'ignore',
+    });
+    await until(() => existsSync(join(root, 'started')));
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const calls = await npmCalls();
+    await fakeNpm('');
+    const second = setup();
+    await new Promise((done) => setTimeout(done, 800));
+    expect(await npmCalls()).toBe(calls);
+    await write('go', '');
+    expect((await second).code).toBe(0);
+    expect(await npmCalls()).toBe(calls + 2);
+  });
+
+  it('starts from nothing when what an interrupted npm left is in the way', async () => {
+    await fakeNpm('if [ -e node_modules/left ]; then echo "npm error code ENOTEMPTY" >&2; exit 1; fi');
+    await mkdir(join(root, 'node_modules/left'), { recursive: true });
+    expect((await setup()).code).toBe(0);
+    expect(await npmCalls()).toBe(2);
   });
 
   it('gives way to the Node of the host when the one that comes along cannot run', async () => {
