@@ -237,7 +237,7 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
       for (let at = 0; at < bytes.length && !response.destroyed; at += step) {
         const piece = bytes.subarray(at, at + step);
         seen.sentBytes += piece.length;
-        if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+        if (!response.write(piece)) await writable(response);
         // One read each at the other end.
         if (act.pieceBytes !== undefined) await new Promise((resolve) => setImmediate(resolve));
       }
@@ -254,7 +254,7 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
     for (const [position, data] of events.entries()) {
       if (response.destroyed) return;
       if (position === act.stallAfterEvents) return;
-      if (position === act.dieAfterEvents) return void response.socket?.destroy();
+      if (position === act.dieAfterEvents) return die(response);
       if (position === act.malformedAfterEvents) await send(event('{"choices": [{"delta": nonsense'));
       if (position === act.errorAfterEvents) {
         await send(event(JSON.stringify(ERROR_EVENT)));
@@ -273,7 +273,7 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
       await send(event(data));
     }
     if (events.length === act.stallAfterEvents) return;
-    if (events.length === act.dieAfterEvents) return void response.socket?.destroy();
+    if (events.length === act.dieAfterEvents) return die(response);
     if (!act.omitDone) await send(event('[DONE]'));
     response.end();
   }
@@ -310,6 +310,24 @@ function vllmError(code: number, type: string, message: string, param: string | 
 function json(response: ServerResponse, status: number, body: unknown): void {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   response.writeHead(status, { 'content-type': 'application/json' }).end(text);
+}
+
+/** Destroys the connection once what was written has left. */
+async function die(response: ServerResponse): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  response.socket?.destroy();
+}
+
+/** Resolves when more may be written, or nobody is there to read it. */
+function writable(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = () => {
+      response.off('drain', settle).off('close', settle);
+      resolve();
+    };
+    response.on('drain', settle).on('close', settle);
+    if (response.destroyed) settle();
+  });
 }
 
 /** Sleeps, but no longer than the connection lives. */

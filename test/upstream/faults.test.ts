@@ -1,0 +1,436 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { RelaySink } from '../../src/core/backend.ts';
+import { startFakeUpstream } from '../fakes/openai-upstream.ts';
+import {
+  ask,
+  Collector,
+  connect,
+  expectIdle,
+  type FakeProcess,
+  failureOf,
+  reach,
+  receive,
+  spawnFake,
+} from './harness.ts';
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A server that speaks raw bytes. */
+async function rawServer(onConnection: (socket: Socket) => void): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    onConnection(socket);
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
+}
+
+/** Pumps a reply that breaks off: what came before, and why. */
+async function broken(connected: Pick<Awaited<ReturnType<typeof connect>>, 'relay'>) {
+  const sink = new Collector();
+  const error = await failureOf((await connected.relay()).pump(sink));
+  return { text: sink.text, error };
+}
+
+describe('before the first byte: may be retried elsewhere', () => {
+  it('nobody listens', async () => {
+    const connected = reach(`http://127.0.0.1:${await freePort()}/v1`);
+    expect(await failureOf(connected.relay())).toMatchObject({
+      code: 'upstream_unreachable',
+      retryable: true,
+    });
+    await expectIdle(connected);
+  });
+
+  it('the host does not exist', async () => {
+    const connected = reach('http://no-such-host.invalid/v1');
+    expect(await failureOf(connected.relay())).toMatchObject({
+      code: 'upstream_unreachable',
+      retryable: true,
+    });
+  });
+
+  it.each([true, false])('the connection is cut (stream: %s)', async (stream) => {
+    const connected = await connect({ dieAfterEvents: 0 });
+    expect(await failureOf(connected.relay(ask({ stream })))).toMatchObject({
+      code: 'upstream_error',
+      retryable: true,
+    });
+    await expectIdle(connected);
+  });
+
+  it('the headers do not come in time', async () => {
+    const connected = await connect({ headerDelayMs: 60_000 }, { timeouts: { firstByteMs: 100 } });
+    expect(await failureOf(connected.relay())).toMatchObject({ code: 'upstream_timeout', retryable: true });
+    await expectIdle(connected);
+    await expect.poll(() => connected.fake.inFlight()).toBe(0);
+  });
+
+  it('the first event does not come in time, although the headers did', async () => {
+    const connected = await connect({ stallAfterEvents: 0 }, { timeouts: { firstByteMs: 100 } });
+    expect((await failureOf(connected.relay())).code).toBe('upstream_timeout');
+    await expect.poll(() => connected.fake.inFlight()).toBe(0);
+  });
+
+  it('a whole reply does not come in the time for everything; the first-byte limit is not for it', async () => {
+    const slow = await connect({ ttftMs: 150 }, { timeouts: { firstByteMs: 20 } });
+    expect(await receive(slow, ask({ stream: false }))).toContain('word0');
+    const never = await connect({ ttftMs: 60_000 }, { timeouts: { totalMs: 100 } });
+    expect((await failureOf(never.relay(ask({ stream: false })))).code).toBe('upstream_timeout');
+  });
+
+  it('the first event is an error', async () => {
+    const connected = await connect({ errorAfterEvents: 0 });
+    const error = await failureOf(connected.relay());
+    expect(error).toMatchObject({ code: 'upstream_error', retryable: true });
+    expect(error.message).not.toContain('EngineCore');
+    await expectIdle(connected);
+  });
+
+  it('the first event is not JSON, or never ends', async () => {
+    expect((await failureOf((await connect({ malformedAfterEvents: 0 })).relay())).code).toBe(
+      'upstream_error',
+    );
+    const endless = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: ';
+    const url = await rawServer((socket) => {
+      socket.write(endless);
+      const more = () => {
+        if (!socket.destroyed) socket.write('x'.repeat(65_536), more);
+      };
+      more();
+    });
+    expect((await failureOf(reach(url).relay())).code).toBe('upstream_error');
+  });
+
+  it.each([
+    ['not HTTP', 'SSH-2.0-OpenSSH\r\n'],
+    ['nothing', ''],
+    ['a broken length', 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{}'],
+    ['no body', 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n'],
+    ['no content', 'HTTP/1.1 204 No Content\r\n\r\n'],
+  ])('the answer is %s', async (_name, answer) => {
+    const url = await rawServer((socket) => socket.once('data', () => socket.end(answer)));
+    const connected = reach(url);
+    expect(await failureOf(connected.relay(ask({ stream: false })))).toMatchObject({
+      code: 'upstream_error',
+      retryable: true,
+    });
+    await expectIdle(connected);
+  });
+});
+
+describe('in the middle of a stream', () => {
+  const CUT = /word1[^\n]*\n\n$/;
+
+  it('the connection is cut', async () => {
+    const connected = await connect({ dieAfterEvents: 3, itlMs: 5 });
+    const { text, error } = await broken(connected);
+    expect(text).toMatch(CUT);
+    expect(error.code).toBe('upstream_error');
+    await expectIdle(connected);
+  });
+
+  it('an error event comes', async () => {
+    const { text, error } = await broken(await connect({ errorAfterEvents: 3, itlMs: 5 }));
+    expect(text).toMatch(CUT);
+    expect(error).toMatchObject({ code: 'upstream_error', message: 'The model server failed.' });
+  });
+
+  it('nothing more comes', async () => {
+    const connected = await connect({ stallAfterEvents: 3 }, { timeouts: { idleMs: 100 } });
+    const { text, error } = await broken(connected);
+    expect(text).toMatch(CUT);
+    expect(error.code).toBe('upstream_timeout');
+    await expect.poll(() => connected.fake.inFlight()).toBe(0);
+  });
+
+  it('it takes longer than everything may', async () => {
+    const connected = await connect({ itlMs: 10, tokens: 1_000 }, { timeouts: { totalMs: 300 } });
+    expect((await broken(connected)).error.code).toBe('upstream_timeout');
+    await expectIdle(connected);
+  });
+
+  it('a line never ends', async () => {
+    const connected = await connect({ hugeLineBytes: 50_000_000 });
+    const { text, error } = await broken(connected);
+    expect(text).toMatch(/"role"[^\n]*\n\n$/);
+    expect(error.code).toBe('upstream_error');
+    await expectIdle(connected);
+    await expect.poll(() => connected.fake.inFlight()).toBe(0);
+    expect(connected.fake.requests[0]?.sentBytes).toBeLessThan(12_000_000);
+  });
+
+  it('what comes is not JSON, or the end comes without [DONE]', async () => {
+    expect((await broken(await connect({ malformedAfterEvents: 3, itlMs: 5 }))).text).toMatch(CUT);
+    const { text, error } = await broken(await connect({ omitDone: true, tokens: 2, itlMs: 5 }));
+    expect(text).toMatch(CUT);
+    expect(error.code).toBe('upstream_error');
+  });
+
+  it('the server keeps the connection open after [DONE]: the reply is complete all the same', async () => {
+    const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n';
+    const event = 'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n';
+    let closed = false;
+    const url = await rawServer((socket) => {
+      socket.once('data', () => socket.write(`${head}${event}data: [DONE]\n\n`));
+      socket.once('close', () => {
+        closed = true;
+      });
+    });
+    expect(await receive(reach(url))).toContain('[DONE]');
+    await expect.poll(() => closed, { timeout: 3_000 }).toBe(true);
+  });
+});
+
+describe('the client leaves', () => {
+  const phases = [
+    ['before anything is sent', {}, 'at once'],
+    ['before the headers', { headerDelayMs: 60_000 }, 'seen'],
+    ['before the first event', { stallAfterEvents: 0 }, 'seen'],
+    ['before a whole reply', { ttftMs: 60_000 }, 'whole'],
+  ] as const;
+
+  it.each(phases)('%s: the upstream is told at once', async (_name, behaviour, when) => {
+    const connected = await connect(behaviour);
+    const leaving = new AbortController();
+    const failed = failureOf(connected.relay(ask({ stream: when !== 'whole' }), leaving.signal));
+    if (when !== 'at once') await expect.poll(() => connected.fake.inFlight()).toBe(1);
+    leaving.abort();
+    expect((await failed).code).toBe('client_closed');
+    expect(connected.upstream.health().inFlight).toBe(0);
+    await expect.poll(() => connected.fake.inFlight(), { timeout: 1_000 }).toBe(0);
+    if (when !== 'at once') expect(connected.fake.requests[0]?.aborted).toBe(true);
+  });
+
+  it('in the middle, also when it has stopped reading', async () => {
+    for (const full of [false, true]) {
+      const connected = await connect({ itlMs: 1, tokens: 5_000 });
+      const leaving = new AbortController();
+      const reply = await connected.relay(ask(), leaving.signal);
+      let writes = 0;
+      const sink: RelaySink = {
+        write() {
+          writes += 1;
+          return !full;
+        },
+        drained: () => new Promise(() => {}),
+      };
+      const failed = failureOf(reply.pump(sink));
+      await expect.poll(() => writes).toBeGreaterThan(0);
+      leaving.abort();
+      expect((await failed).code).toBe('client_closed');
+      expect(connected.upstream.health().inFlight).toBe(0);
+      await expect.poll(() => connected.fake.inFlight(), { timeout: 1_000 }).toBe(0);
+    }
+  });
+
+  it('after the reply has begun, but before it is pumped', async () => {
+    const connected = await connect({ itlMs: 1, tokens: 5_000 });
+    const leaving = new AbortController();
+    const reply = await connected.relay(ask(), leaving.signal);
+    leaving.abort();
+    await expectIdle(connected);
+    expect((await failureOf(reply.pump(new Collector()))).code).toBe('client_closed');
+  });
+
+  it('while the connection is being made', async () => {
+    const connected = reach(await unanswering(), { timeouts: { connectMs: 60_000 } });
+    const leaving = new AbortController();
+    const failed = failureOf(connected.relay(ask(), leaving.signal));
+    await sleep(20);
+    leaving.abort();
+    expect((await failed).code).toBe('client_closed');
+    expect(connected.upstream.health().inFlight).toBe(0);
+  });
+});
+
+/** An address whose connections hang: the accept queue of a stopped process is full. */
+async function unanswering(): Promise<string> {
+  const { child, port, url } = await spawnFake({}, 0);
+  child.kill('SIGSTOP');
+  // Linux answers no further SYN once the queue (Node's default 511, or the system's limit) overflows.
+  const sockets: Socket[] = [];
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  for (let i = 0; i < 4_200; i += 1) {
+    const socket = dial(port, '127.0.0.1').on('error', () => {});
+    sockets.push(socket);
+    const accepted = await Promise.race([
+      once(socket, 'connect').then(() => true),
+      sleep(100).then(() => false),
+    ]);
+    if (!accepted) return url;
+  }
+  throw new Error('the accept queue does not fill up');
+}
+
+describe('a slow reader', () => {
+  it('slows the upstream down instead of filling our memory, and loses nothing', async () => {
+    const connected = await connect({ tokens: 150_000 });
+    const reply = await connected.relay();
+    let drain = () => {};
+    const writes: Buffer[] = [];
+    let open = false;
+    const sink: RelaySink = {
+      write(chunk) {
+        writes.push(Buffer.from(chunk));
+        return open;
+      },
+      drained: () => new Promise((resolve) => (drain = resolve)),
+    };
+    const pumped = reply.pump(sink);
+    const sent = () => connected.fake.requests[0]?.sentBytes ?? 0;
+    let before: number;
+    do {
+      before = sent();
+      await sleep(200);
+    } while (sent() > before);
+    expect(before).toBeGreaterThan(0);
+    expect(sent()).toBeLessThan(10_000_000);
+    expect(Buffer.concat(writes).length).toBeLessThan(1_000_000);
+    open = true;
+    drain();
+    await pumped;
+    const text = Buffer.concat(writes).toString();
+    expect(text.match(/data: /g)?.length).toBe(150_002);
+    expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
+    await expectIdle(connected);
+  });
+
+  it('is not taken for a silent upstream', async () => {
+    const connected = await connect({ tokens: 3 }, { timeouts: { idleMs: 50 } });
+    const sink = new Collector();
+    const reply = await connected.relay();
+    await sleep(150);
+    await reply.pump({
+      write(chunk) {
+        sink.write(chunk);
+        return false;
+      },
+      drained: () => sleep(150),
+    });
+    expect(sink.text).toContain('[DONE]');
+  });
+});
+
+describe('the process of the upstream', () => {
+  async function streaming(fake: FakeProcess) {
+    const connected = reach(fake.url, { timeouts: { firstByteMs: 300, idleMs: 300 } });
+    const sink = new Collector();
+    const reply = await connected.relay();
+    const failed = failureOf(reply.pump(sink));
+    await expect.poll(() => sink.text).toContain('word2');
+    return { connected, failed };
+  }
+
+  it('is killed in the middle of a stream', async () => {
+    const fake = await spawnFake({ itlMs: 5, tokens: 5_000 });
+    const { connected, failed } = await streaming(fake);
+    fake.child.kill('SIGKILL');
+    const killedAtMs = performance.now();
+    expect((await failed).code).toBe('upstream_error');
+    expect(performance.now() - killedAtMs).toBeLessThan(1_000);
+    await expectIdle(connected);
+  });
+
+  it('is killed before the first byte', async () => {
+    const fake = await spawnFake({ headerDelayMs: 60_000 });
+    const connected = reach(fake.url);
+    const failed = failureOf(connected.relay());
+    await sleep(50);
+    fake.child.kill('SIGKILL');
+    expect((await failed).retryable).toBe(true);
+    await expectIdle(connected);
+  });
+
+  it('is stopped: silence is noticed before and after the first byte', async () => {
+    const fake = await spawnFake({ itlMs: 5, tokens: 5_000 });
+    const { connected, failed } = await streaming(fake);
+    fake.child.kill('SIGSTOP');
+    expect((await failed).code).toBe('upstream_timeout');
+    expect(await failureOf(connected.relay())).toMatchObject({ code: 'upstream_timeout', retryable: true });
+    await expectIdle(connected);
+    fake.child.kill('SIGCONT');
+  });
+
+  it('does not take new connections', async () => {
+    const connected = reach(await unanswering(), { timeouts: { connectMs: 300 } });
+    expect(await failureOf(connected.relay())).toMatchObject({
+      code: 'upstream_unreachable',
+      retryable: true,
+    });
+  });
+});
+
+describe('health', () => {
+  const changes = (events: readonly { type: string; healthy?: boolean }[]) =>
+    events.flatMap((event) => (event.type === 'upstream-health-changed' ? [event.healthy] : []));
+
+  it('an upstream that is not there yet is down, and ready soon after it came', async () => {
+    const port = await freePort();
+    const connected = reach(`http://127.0.0.1:${port}/v1`, { probe: { intervalMs: 50 } });
+    await expect.poll(() => connected.upstream.health().state).toBe('down');
+    expect(connected.upstream.health()).toMatchObject({ detail: expect.stringContaining('ECONNREFUSED') });
+    const fake = await startFakeUpstream({ port });
+    onTestFinished(() => fake.close());
+    await expect.poll(() => connected.upstream.health().state, { timeout: 2_000 }).toBe('ready');
+    expect(changes(connected.events)).toEqual([false, true]);
+    expect(await receive(connected)).toContain('[DONE]');
+  });
+
+  it('five failures take it down, 4xx answers and clients that leave do not', async () => {
+    const connected = await connect({ status: 500 }, { probe: { intervalMs: 60_000 } });
+    for (let i = 0; i < 4; i += 1) await failureOf(connected.relay());
+    connected.fake.setBehaviour({ status: 404 });
+    for (let i = 0; i < 6; i += 1) await failureOf(connected.relay());
+    connected.fake.setBehaviour({});
+    const leaving = new AbortController();
+    leaving.abort();
+    for (let i = 0; i < 6; i += 1) await failureOf(connected.relay(ask(), leaving.signal));
+    expect(connected.upstream.health().state).toBe('ready');
+    connected.fake.setBehaviour({ status: 503 });
+    await failureOf(connected.relay());
+    expect(connected.upstream.health()).toMatchObject({ state: 'down', retryAfterMs: expect.any(Number) });
+    expect(changes(connected.events)).toEqual([false]);
+  });
+
+  it('tells operators that its key is refused', async () => {
+    const fake = await startFakeUpstream({ apiKey: 'right' });
+    onTestFinished(() => fake.close());
+    const connected = reach(fake.url, { apiKey: 'wrong' });
+    await expect.poll(() => connected.upstream.health().detail).toContain('401');
+    expect(connected.upstream.health().state).toBe('ready');
+    expect((await failureOf(connected.relay())).code).toBe('upstream_refused');
+  });
+
+  it('closing ends what runs', async () => {
+    const connected = await connect({ itlMs: 1, tokens: 5_000 });
+    const failed = failureOf((await connected.relay()).pump(new Collector()));
+    const waiting = await connect({ headerDelayMs: 60_000 });
+    const failedToo = failureOf(waiting.relay());
+    await connected.upstream.close();
+    await waiting.upstream.close();
+    expect((await failed).code).toBe('model_unavailable');
+    expect((await failedToo).code).toBe('model_unavailable');
+    expect((await failureOf(connected.relay())).code).toBe('model_unavailable');
+    await expectIdle(connected);
+  });
+});

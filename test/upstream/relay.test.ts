@@ -1,0 +1,207 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { startFakeUpstream } from '../fakes/openai-upstream.ts';
+import { ask, Collector, connect, expectIdle, failureOf, reach, receive } from './harness.ts';
+
+/** The same reply without us in between. */
+async function direct(url: string, body: object, path = '/chat/completions'): Promise<string> {
+  const headers = { 'x-request-id': 'req_1' };
+  return (await fetch(url + path, { method: 'POST', headers, body: JSON.stringify(body) })).text();
+}
+
+const streamed = { model: 'fake-model', messages: [], stream: true, stream_options: { include_usage: true } };
+const sameLength = { model: 'fake-model', messages: [{ role: 'user', content: 'Say it' }] };
+
+describe('what is sent', () => {
+  it('is the body of the client with our model name, our key and the request id', async () => {
+    const { fake, relay } = await connect({}, { apiKey: 'sk-ours' });
+    const body =
+      '{ "messages":[ {"role":"user","content":"\\u4f60 model"} ], "model":"public-name","x":1.50 }';
+    await (await relay(ask({ stream: false, body }))).pump(new Collector());
+    const [seen] = fake.requests;
+    expect(seen?.rawBody).toBe(body.replace('public-name', 'fake-model'));
+    expect(seen?.path).toBe('/v1/chat/completions');
+    const { host: _host, ...headers } = seen?.headers ?? {};
+    expect(headers).toEqual({
+      connection: 'keep-alive',
+      'content-type': 'application/json',
+      'user-agent': 'qianmen',
+      authorization: 'Bearer sk-ours',
+      accept: 'application/json',
+      'x-request-id': 'req_1',
+      'content-length': String(seen?.rawBody.length),
+    });
+  });
+
+  it('asks every stream for its usage', async () => {
+    const connected = await connect();
+    await receive(connected);
+    expect(connected.fake.requests[0]?.body?.stream_options).toEqual({ include_usage: true });
+  });
+
+  it('finds the path below a root with and without a slash at the end', async () => {
+    const { fake } = await connect();
+    for (const url of [fake.url, `${fake.url}/`, `${fake.url}//`])
+      await receive(reach(url), ask({ path: '/completions' }));
+    expect(fake.requests.map(({ path }) => path)).toEqual(Array(3).fill('/v1/completions'));
+  });
+
+  it('leaves out a request id that is no header value', async () => {
+    const { fake, relay } = await connect();
+    await (await relay({ ...ask(), id: 'a\r\nx: y' })).pump(new Collector());
+    expect(fake.requests[0]?.headers).not.toHaveProperty('x-request-id');
+  });
+});
+
+describe('what comes back', () => {
+  it('is a stream, byte for byte', async () => {
+    const connected = await connect({ tokens: 50, cachedTokens: 2 });
+    const wanted = await direct(connected.fake.url, { ...streamed, messages: sameLength.messages });
+    expect(await receive(connected, ask({ includeUsage: true }))).toBe(wanted);
+  });
+
+  it.each([1, 3, 100])('is a stream, byte for byte, sent in pieces of %i bytes', async (pieceBytes) => {
+    const connected = await connect({ text: 'naïve 世界 🎉 data: x\n\nfin', pieceBytes });
+    const text = await receive(connected, ask({ includeUsage: true }));
+    connected.fake.setBehaviour({ text: 'naïve 世界 🎉 data: x\n\nfin' });
+    expect(text).toBe(await direct(connected.fake.url, { ...streamed, messages: sameLength.messages }));
+  });
+
+  it('is a stream of a text completion', async () => {
+    const connected = await connect();
+    const text = await receive(connected, ask({ path: '/completions', includeUsage: true }));
+    const { messages: _messages, ...rest } = streamed;
+    expect(text).toBe(await direct(connected.fake.url, { ...rest, prompt: 'Say it' }, '/completions'));
+  });
+
+  it('is a stream without the usage event when nobody asked, and the usage is noted', async () => {
+    const { relay } = await connect({ cachedTokens: 3 });
+    const sink = new Collector();
+    const reply = await relay();
+    await reply.pump(sink);
+    expect(sink.text).not.toContain('usage');
+    expect(sink.text.endsWith('data: [DONE]\n\n')).toBe(true);
+    expect(reply.observation).toMatchObject({
+      contentEvents: 8,
+      finishReasons: ['stop'],
+      usage: { completionTokens: 8, cachedPromptTokens: 3 },
+    });
+    expect(reply.contentType).toBe('text/event-stream; charset=utf-8');
+  });
+
+  it('is one write per read, also for a burst of events', async () => {
+    const { relay } = await connect({ tokens: 200, burst: true });
+    const sink = new Collector();
+    await (await relay()).pump(sink);
+    expect(sink.text.match(/data: /g)).toHaveLength(202);
+    expect(sink.writes.length).toBeLessThan(5);
+  });
+
+  it('starts before it ends', async () => {
+    const { fake, relay } = await connect({ tokens: 4, stallAfterEvents: 3 });
+    const leaving = new AbortController();
+    const reply = await relay(ask(), leaving.signal);
+    const sink = new Collector();
+    const pumped = failureOf(reply.pump(sink));
+    await expect.poll(() => sink.text).toContain('word1');
+    expect(fake.inFlight()).toBe(1);
+    expect(reply.observation.firstTokenAtMs).toBeGreaterThan(0);
+    leaving.abort();
+    expect((await pumped).code).toBe('client_closed');
+  });
+
+  it('is a JSON reply, byte for byte, with its usage noted', async () => {
+    const { fake, relay } = await connect({ tokens: 30_000 });
+    const sink = new Collector();
+    const reply = await relay(ask({ stream: false }));
+    await reply.pump(sink);
+    expect(reply.status).toBe(200);
+    expect(sink.text).toBe(await direct(fake.url, sameLength));
+    expect(reply.observation).toMatchObject({ finishReasons: ['stop'], usage: { completionTokens: 30_000 } });
+  });
+
+  it('frees the connection for the next request', async () => {
+    const connected = await connect();
+    for (let i = 0; i < 10; i += 1) {
+      await receive(connected);
+      await sleep(1);
+    }
+    // One of them is the probe's.
+    expect(connected.fake.connections()).toBeLessThanOrEqual(4);
+  });
+
+  it('waits for a free connection when there may be no more', async () => {
+    const connected = await connect({ tokens: 3, itlMs: 5 }, { maxConnections: 2 });
+    let most = 0;
+    const watch = setInterval(() => {
+      most = Math.max(most, connected.fake.inFlight());
+    }, 1);
+    onTestFinished(() => clearInterval(watch));
+    await Promise.all(Array.from({ length: 8 }, () => receive(connected)));
+    expect(most).toBe(2);
+    await expectIdle(connected);
+  });
+});
+
+describe('refusals', () => {
+  it.each([
+    [400, 'upstream_rejected', 400],
+    [401, 'upstream_refused', 502],
+    [404, 'upstream_error', 502],
+    [422, 'upstream_rejected', 422],
+    [429, 'rate_limit_exceeded', 429],
+    [500, 'upstream_error', 502],
+    [503, 'upstream_unreachable', 503],
+    [504, 'upstream_timeout', 504],
+  ])('HTTP %i becomes %s', async (status, code, ours) => {
+    for (const stream of [true, false]) {
+      const connected = await connect({ status, retryAfter: '1.5' });
+      const error = await failureOf(connected.relay(ask({ stream })));
+      expect(error).toMatchObject({ code, status: ours });
+      if (status === 429 || status === 503) expect(error.retryAfterMs).toBe(1_500);
+      await expectIdle(connected);
+    }
+  });
+
+  it('does not follow a redirect', async () => {
+    const elsewhere = await startFakeUpstream();
+    onTestFinished(() => elsewhere.close());
+    const connected = await connect({
+      status: 307,
+      headers: { location: `${elsewhere.url}/chat/completions` },
+    });
+    expect((await failureOf(connected.relay())).code).toBe('upstream_error');
+    expect(elsewhere.requests).toHaveLength(0);
+  });
+
+  it.each([
+    [true, 'application/json'],
+    [true, 'text/html'],
+    [false, 'text/event-stream'],
+    [false, 'text/html'],
+  ])('takes no good reply of the wrong type (stream: %s, %s)', async (stream, contentType) => {
+    const connected = await connect({ contentType });
+    expect((await failureOf(connected.relay(ask({ stream })))).code).toBe('upstream_error');
+    await expectIdle(connected);
+  });
+
+  it('reads a bounded part of an endless error body', async () => {
+    const connected = await connect({ status: 500, errorBody: 'x'.repeat(20_000_000) });
+    expect((await failureOf(connected.relay())).code).toBe('upstream_error');
+    await expectIdle(connected);
+    await expect.poll(() => connected.fake.inFlight()).toBe(0);
+  });
+
+  it('says which requirement it lacks only if it was told', async () => {
+    const { upstream } = await connect({}, { capabilities: ['tools'] });
+    const request = {
+      ...ask(),
+      requirements: [
+        { capability: 'tools', param: 'tools' },
+        { capability: 'image', param: 'messages' },
+      ] as const,
+    };
+    expect(upstream.lacks(request)).toEqual({ capability: 'image', param: 'messages' });
+    expect((await connect()).upstream.lacks(request)).toBeUndefined();
+  });
+});

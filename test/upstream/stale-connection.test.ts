@@ -1,0 +1,82 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { ask, failureOf, reach, receive, spawnFake } from './harness.ts';
+
+const REPLY =
+  'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 28\r\n\r\n{"choices":[],"usage":null} ';
+
+/**
+ * A server whose connections answer one request, and end when the second arrives, before a byte of an answer: what a
+ * client sees when an idle connection is closed just as it sends.
+ */
+async function staleServer(options: { readonly answerNew: boolean }) {
+  const seen = { requests: 0, connections: 0 };
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    seen.connections += 1;
+    sockets.add(socket);
+    socket.on('error', () => {});
+    let served = 0;
+    socket.on('data', (bytes) => {
+      if (!bytes.toString().startsWith('POST')) return void socket.end();
+      seen.requests += 1;
+      served += 1;
+      if (served === 1 && (options.answerNew || seen.requests === 1)) socket.write(REPLY);
+      else socket.destroy();
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}/v1`, seen };
+}
+
+describe('a connection that the server closed while it was idle', () => {
+  it('costs no request: it is sent once more, on a new one', async () => {
+    const { url, seen } = await staleServer({ answerNew: true });
+    const connected = reach(url);
+    for (let i = 0; i < 20; i += 1) {
+      await receive(connected, ask({ stream: false }));
+      await sleep(5);
+    }
+    expect(seen.requests).toBeGreaterThan(25);
+    expect(connected.upstream.health()).toMatchObject({ state: 'ready', inFlight: 0 });
+  });
+
+  it('is tried again once only, and never when the connection was new', async () => {
+    const { url, seen } = await staleServer({ answerNew: false });
+    const connected = reach(url);
+    await receive(connected, ask({ stream: false }));
+    await sleep(20);
+    expect((await failureOf(connected.relay(ask({ stream: false })))).code).toBe('upstream_error');
+    expect(seen.requests).toBe(3);
+    expect((await failureOf(connected.relay(ask({ stream: false })))).code).toBe('upstream_error');
+    expect(seen.requests).toBe(4);
+  });
+
+  it('loses none of 500 against a server that cuts idle connections at random moments', async () => {
+    const fake = await spawnFake({ tokens: 1, cutIdleAfterMs: 1 });
+    const connected = reach(fake.url);
+    let seed = 1;
+    const random = () => {
+      seed = (seed * 48_271) % 2_147_483_647;
+      return seed / 2_147_483_647;
+    };
+    let answered = 0;
+    const client = async () => {
+      for (let i = 0; i < 125; i += 1) {
+        if ((await receive(connected, ask({ stream: i % 2 === 0 }))).length > 0) answered += 1;
+        await sleep(random() * 3);
+      }
+    };
+    await Promise.all(Array.from({ length: 4 }, client));
+    expect(answered).toBe(500);
+    expect(connected.upstream.health()).toMatchObject({ state: 'ready', inFlight: 0 });
+  });
+});
