@@ -32,6 +32,8 @@ describe('dequantisers', () => {
   });
 
   it('exist for every type that the reader accepts', () => {
-    expect(Object.keys(DEQUANTISERS).sort()).toEqual([...TENSOR_TYPES.values()].map(({ name }) => name).sort());
+    expect(Object.keys(DEQUANTISERS).sort()).toEqual(
+      [...TENSOR_TYPES.values()].map(({ name }) => name).sort(),
+    );
   });
 });

@@ -143,7 +143,9 @@ describe('readGguf', () => {
   });
 
   it('refuses two tensors or keys of one name', () => {
-    expect(() => read(ggufBytes({ metadata: {}, tensors: [TENSOR, TENSOR] }))).toThrow(/tensor a occurs twice/);
+    expect(() => read(ggufBytes({ metadata: {}, tensors: [TENSOR, TENSOR] }))).toThrow(
+      /tensor a occurs twice/,
+    );
     const bytes = ggufBytes({
       metadata: { k1: { type: 'u32', value: 1 }, k2: { type: 'u32', value: 1 } },
       tensors: [],
