@@ -182,15 +182,16 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
     const child = spawn({
       onMessage: (message) => {
         this.#unansweredPings = 0;
-        if (message.type === 'ready') {
+        const report = message as Report<P>;
+        if (report.type === 'ready') {
           this.#lastLoadMs = clock.now() - startedAtMs;
-          this.#loaded(message.info);
-        } else if (message.type === 'failed') {
-          this.#failure = message;
+          this.#loaded(report.info);
+        } else if (report.type === 'failed') {
+          this.#failure = report;
           this.#cancelTimer();
           // It ends by itself; this is for the case that it does not.
           this.#cancelTimer = clock.after(times.shutdownMs, () => child.kill());
-        } else if (message.type !== 'pong' && !this.closing) this.#options.onMessage(message);
+        } else if (report.type !== 'pong' && !this.closing) this.#options.onMessage(message as P['from']);
       },
       onExit: (detail) => this.#exited(detail),
     });
