@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { cors } from 'hono/cors';
+import { encoderRoutes } from './api/encoder-routes.ts';
 import type { AppEnv } from './api/http/app-env.ts';
 import { requestId } from './api/http/request-id.ts';
 import { errorBody, errorHeaders } from './api/openai/error-body.ts';
@@ -42,6 +43,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   }
 
   openAiRoutes(app, options);
+  encoderRoutes(app, options);
   operationsRoutes(app, options);
 
   app.notFound((c) => {

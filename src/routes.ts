@@ -10,7 +10,7 @@ import type { Route } from './gateway/gateway.ts';
  */
 export function buildRoutes(
   config: Config,
-  engines: readonly Backend[],
+  engines: readonly Deployment['backend'][],
   upstreams: readonly Backend[],
 ): ReadonlyMap<string, Route> {
   const engineByName = new Map(engines.map((backend) => [backend.name, backend]));
@@ -50,7 +50,7 @@ export function buildRoutes(
   return routes;
 }
 
-function localDeployment(backend: Backend): Deployment {
+function localDeployment(backend: Deployment['backend']): Deployment {
   return {
     id: `${backend.name}/${backend.name}`,
     backend,

@@ -1,14 +1,16 @@
+import { statSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
-import { type Config, engineName } from '../config/schema.ts';
+import { type Config, type EngineConfig, engineName } from '../config/schema.ts';
 import { errorBody } from './api/openai/error-body.ts';
 import type { Readiness } from './api/operations.ts';
 import { createApp } from './app.ts';
-import type { Backend } from './core/backend.ts';
+import type { Deployment } from './core/deployment.ts';
 import { AppError } from './core/error.ts';
-import type { GatewayEvent } from './core/event.ts';
+import type { Emit, GatewayEvent } from './core/event.ts';
+import { createLocalEncoder } from './encoder/local-encoder.ts';
 import { createEngineBackend } from './engine/engine-backend.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { buildRoutes } from './routes.ts';
@@ -18,7 +20,7 @@ import { createUpstream } from './upstream/upstream.ts';
 
 export interface StartOptions {
   readonly logger?: Logger;
-  /** Where each engine's model file lies, by engine name. Engines configured with `path` need no entry. */
+  /** Where each engine's model file, or its directory, lies, by engine name. Engines configured with `path` need no entry. */
   readonly modelPaths?: ReadonlyMap<string, string>;
 }
 
@@ -48,17 +50,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     const name = engineName(engine);
     const modelPath = engine.path ?? options.modelPaths?.get(name);
     if (modelPath === undefined) throw new Error(`no model file for engine ${name}`);
-    return createEngineBackend({
-      name,
-      modelPath,
-      cacheDir: dirname(modelPath),
-      ...(engine.threads === undefined ? {} : { threads: engine.threads }),
-      ...(engine.contextTokens === undefined ? {} : { contextTokens: engine.contextTokens }),
-      slots: engine.slots,
-      queueLimit: engine.queueLimit,
-      spinning: engine.spinning,
-      emit,
-    });
+    return createEngine(engine, modelPath, emit);
   });
   const upstreams = config.upstreams.map(({ apiKey, region, ...upstream }) =>
     createUpstream({
@@ -68,7 +60,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       emit,
     }),
   );
-  const backends: Backend[] = [...engines, ...upstreams];
+  const backends: Deployment['backend'][] = [...engines, ...upstreams];
 
   const gateway = new Gateway({
     routes: buildRoutes(config, engines, upstreams),
@@ -139,6 +131,26 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       await Promise.all([closed, closeBackends()]);
     },
   };
+}
+
+/** A directory holds an encoder, a file holds a generator. */
+function createEngine(engine: EngineConfig, path: string, emit: Emit) {
+  const common = {
+    name: engineName(engine),
+    ...(engine.threads === undefined ? {} : { threads: engine.threads }),
+    ...(engine.contextTokens === undefined ? {} : { contextTokens: engine.contextTokens }),
+    queueLimit: engine.queueLimit,
+    spinning: engine.spinning,
+    emit,
+  };
+  if (engine.task !== undefined || statSync(path, { throwIfNoEntry: false })?.isDirectory())
+    return createLocalEncoder({
+      ...common,
+      directory: path,
+      batchTokens: engine.batchTokens,
+      ...(engine.task === undefined ? {} : { task: engine.task }),
+    });
+  return createEngineBackend({ ...common, modelPath: path, cacheDir: dirname(path), slots: engine.slots });
 }
 
 function refuseOpenDoor({ listen: { host, allowUnauthenticated } }: Config): void {

@@ -11,26 +11,28 @@ export interface HiddenStates {
 
 /** One vector of H numbers per row. */
 export function pool(states: HiddenStates, pooling: Pooling): Float32Array[] {
-  const { data, sequenceLength, hiddenSize, lengths } = states;
-  return lengths.map((length, row) => {
-    const start = row * sequenceLength * hiddenSize;
-    const token = (index: number) => {
-      const from = start + index * hiddenSize;
-      return data.subarray(from, from + hiddenSize);
-    };
-    switch (pooling) {
-      case 'cls':
-        return token(0).slice();
-      case 'last':
-        return token(length - 1).slice();
-      case 'max':
-        return largest(data, start, length, hiddenSize);
-      case 'mean':
-        return scaledSum(data, start, length, hiddenSize, 1 / length);
-      case 'mean-sqrt-len':
-        return scaledSum(data, start, length, hiddenSize, 1 / Math.sqrt(length));
-    }
-  });
+  const { sequenceLength, hiddenSize, lengths } = states;
+  return lengths.map((length, row) => poolRow(states, row * sequenceLength * hiddenSize, length, pooling));
+}
+
+function poolRow(
+  { data, hiddenSize }: HiddenStates,
+  start: number,
+  length: number,
+  pooling: Pooling,
+): Float32Array {
+  switch (pooling) {
+    case 'cls':
+      return data.slice(start, start + hiddenSize);
+    case 'last':
+      return data.slice(start + (length - 1) * hiddenSize, start + length * hiddenSize);
+    case 'max':
+      return largest(data, start, length, hiddenSize);
+    case 'mean':
+      return scaledSum(data, start, length, hiddenSize, 1 / length);
+    case 'mean-sqrt-len':
+      return scaledSum(data, start, length, hiddenSize, 1 / Math.sqrt(length));
+  }
 }
 
 /** Summed in float64, so that the order of a batch's rows cannot show in the result. */

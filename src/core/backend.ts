@@ -1,6 +1,6 @@
 import type { Observation } from './observation.ts';
 import type { Part } from './part.ts';
-import type { GenerateRequest, Requirement } from './request.ts';
+import type { GenerateRequest, Requirement, WireRequest } from './request.ts';
 
 export interface RunOptions {
   /** The model's name at the backend, which may differ from the public one. */
@@ -28,6 +28,15 @@ export interface Relay {
   pump(sink: RelaySink): Promise<void>;
 }
 
+/** What a relay has to know of a request: the bytes say the rest. */
+export interface RelayRequest {
+  readonly id: string;
+  readonly stream: boolean;
+  /** The client asked for a usage chunk at the end of the stream. */
+  readonly includeUsage: boolean;
+  readonly wire: WireRequest;
+}
+
 export interface BackendHealth {
   readonly state: 'ready' | 'starting' | 'down';
   /** Why, for operators: never sent to clients of /v1. */
@@ -50,7 +59,7 @@ export interface Backend {
   /** The reply as typed parts. The iterator's `return` stops the work. */
   run(request: GenerateRequest, options: RunOptions): Promise<AsyncIterable<Part>>;
   /** The reply as bytes in the request's own dialect; absent where the backend does not speak one. */
-  relay?(request: GenerateRequest, options: RunOptions): Promise<Relay>;
+  relay?(request: RelayRequest, options: RunOptions): Promise<Relay>;
   /** The first requirement that this backend cannot meet, if any. */
   lacks(request: GenerateRequest): Requirement | undefined;
   health(): BackendHealth;

@@ -1,4 +1,5 @@
 import type { Backend } from './backend.ts';
+import type { Encoder } from './encoder.ts';
 
 /** USD per million tokens. */
 export interface Price {
@@ -11,7 +12,8 @@ export interface Price {
 export interface Deployment {
   /** Unique: `backend/model`. */
   readonly id: string;
-  readonly backend: Backend;
+  /** What generates, or what encodes: `kind` tells. */
+  readonly backend: Backend | Encoder;
   /** The model's name at the backend. */
   readonly model: string;
   readonly region: string | undefined;

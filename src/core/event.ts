@@ -56,6 +56,18 @@ export interface EngineStepped {
   readonly prefillTokens: number;
 }
 
+/** A batch of a local encoder. */
+export interface EncoderBatched {
+  readonly type: 'encoder-batched';
+  readonly encoder: string;
+  /** Inputs encoded together, of any number of requests. */
+  readonly inputs: number;
+  readonly tokens: number;
+  /** Computed for nothing: what the shorter inputs were filled up with. */
+  readonly paddingTokens: number;
+  readonly durationMs: number;
+}
+
 export interface EngineStateChanged {
   readonly type: 'engine-state-changed';
   readonly engine: string;
@@ -73,7 +85,10 @@ export interface UpstreamHealthChanged {
 export type GatewayEvent =
   | RequestSettled
   | RequestRefused
-  | EngineStepped | EngineStateChanged | UpstreamHealthChanged;
+  | EngineStepped
+  | EncoderBatched
+  | EngineStateChanged
+  | UpstreamHealthChanged;
 
 /** The one outlet for telemetry. Must not throw. */
 export type Emit = (event: GatewayEvent) => void;

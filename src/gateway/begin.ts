@@ -1,11 +1,12 @@
 import type { Candidate } from '../../routers/policy.ts';
+import type { Backend } from '../core/backend.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
 import type { Reply, Route } from './gateway.ts';
 import type { Settlement } from './settlement.ts';
 
-interface BeginOptions {
+export interface BeginOptions {
   readonly signal: AbortSignal;
   readonly settlement: Settlement;
   readonly now: () => number;
@@ -13,27 +14,45 @@ interface BeginOptions {
   readonly maxRetries: number;
 }
 
-interface RoutedCandidate extends Candidate {
-  readonly deployment: Deployment;
+interface RoutedCandidate<B extends Deployment['backend']> extends Candidate {
+  readonly deployment: DeploymentOf<B>;
 }
 
+export type DeploymentOf<B extends Deployment['backend']> = Deployment & { readonly backend: B };
+
 /**
- * Starts the request at the best deployment that can serve it, and at the next ones while nothing has been delivered
- * and the failure says that another try may help.
+ * Starts a generation at the best deployment that can serve it.
  *
  * @throws AppError of the last attempt, or one that names the field that no deployment supports.
  */
 export async function begin(route: Route, request: GenerateRequest, options: BeginOptions): Promise<Reply> {
-  const { signal, settlement, now, random, maxRetries } = options;
-  const capable = capableDeployments(route.model.deployments, request);
-  const ranked = route.policy.rank({ candidates: capable.map(toCandidate), nowMs: now(), random });
+  const capable = capableDeployments(route.model.deployments.filter(isGenerator), request);
+  return await startAtBest(route, capable, options, ({ backend, model }) =>
+    start(backend, request, model, options.signal),
+  );
+}
+
+/**
+ * Tries the deployments as the policy ranks them, the next one while nothing has been delivered and the failure says
+ * that another try may help.
+ *
+ * @throws AppError of the last attempt.
+ */
+export async function startAtBest<B extends Deployment['backend'], T>(
+  route: Route,
+  capable: readonly DeploymentOf<B>[],
+  { signal, settlement, now, random, maxRetries }: BeginOptions,
+  attempt: (deployment: DeploymentOf<B>) => Promise<T>,
+): Promise<T> {
+  const candidates = capable.map((deployment) => toCandidate(deployment));
+  const ranked = route.policy.rank({ candidates, nowMs: now(), random });
 
   let failure: AppError | undefined;
   for (const { deployment } of ranked.slice(0, maxRetries + 1)) {
     signal.throwIfAborted();
     const startedAtMs = now();
     try {
-      const reply = await start(deployment, request, signal);
+      const reply = await attempt(deployment);
       settlement.attempt(deployment, undefined, now() - startedAtMs);
       return reply;
     } catch (error) {
@@ -45,21 +64,34 @@ export async function begin(route: Route, request: GenerateRequest, options: Beg
   throw failure ?? new AppError('model_unavailable');
 }
 
-async function start(deployment: Deployment, request: GenerateRequest, signal: AbortSignal): Promise<Reply> {
-  const { backend, model } = deployment;
+function isGenerator(deployment: Deployment): deployment is DeploymentOf<Backend> {
+  return deployment.backend.kind !== 'encoder';
+}
+
+async function start(
+  backend: Backend,
+  request: GenerateRequest,
+  model: string,
+  signal: AbortSignal,
+): Promise<Reply> {
   if (backend.relay) return { kind: 'relay', relay: await backend.relay(request, { model, signal }) };
   return { kind: 'parts', parts: await backend.run(request, { model, signal }) };
 }
 
-function toCandidate(deployment: Deployment): RoutedCandidate {
+function toCandidate<B extends Deployment['backend']>(deployment: DeploymentOf<B>): RoutedCandidate<B> {
   const { state, inFlight } = deployment.backend.health();
   return { id: deployment.id, ready: state === 'ready', inFlight, deployment };
 }
 
 function capableDeployments(
-  deployments: readonly Deployment[],
+  deployments: readonly DeploymentOf<Backend>[],
   request: GenerateRequest,
-): readonly Deployment[] {
+): readonly DeploymentOf<Backend>[] {
+  if (deployments.length === 0)
+    throw new AppError('invalid_value', {
+      message: `The model \`${request.model}\` reads text and does not write any: it cannot answer this request.`,
+      param: 'model',
+    });
   let missing: Requirement | undefined;
   const capable = deployments.filter((deployment) => {
     const lack = deployment.backend.lacks(request);

@@ -1,13 +1,15 @@
 import type { Policy } from '../../routers/policy.ts';
 import type { Relay } from '../core/backend.ts';
 import type { PublicModel } from '../core/deployment.ts';
+import type { EncodeRequest } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest } from '../core/request.ts';
-import { begin } from './begin.ts';
+import { type BeginOptions, begin } from './begin.ts';
+import { type EncodeReply, encode } from './encode.ts';
 import { observeParts } from './observe-parts.ts';
-import { Settlement } from './settlement.ts';
+import { type SettledRequest, Settlement } from './settlement.ts';
 
 /** A model and the policy that spreads its requests. */
 export interface Route {
@@ -61,19 +63,44 @@ export class Gateway {
     signal: AbortSignal,
     deliver: (reply: Reply) => Promise<void>,
   ): Promise<void> {
-    const { emit, now, random, maxRetries } = this.#options;
-    const settlement = new Settlement(request, now);
-    this.#inFlight++;
-    try {
-      const route = this.#route(request.model);
-      settlement.model = route.model.name;
-      const reply = await begin(route, request, { signal, settlement, now, random, maxRetries });
+    const { now } = this.#options;
+    await this.#settled(request, request.model, signal, async (route, options) => {
+      const { settlement } = options;
+      const reply = await begin(route, request, options);
       if (reply.kind === 'relay') {
         settlement.observation = reply.relay.observation;
         await deliver(reply);
       } else {
         await deliver({ kind: 'parts', parts: observeParts(reply.parts, settlement, now) });
       }
+    });
+  }
+
+  /** The same for a request that wants a text read instead of continued. */
+  async encode(
+    request: EncodeRequest,
+    signal: AbortSignal,
+    deliver: (reply: EncodeReply) => Promise<void>,
+  ): Promise<void> {
+    const settled = { id: request.id, endpoint: request.endpoint, stream: false };
+    await this.#settled(settled, request.model, signal, async (route, options) => {
+      await deliver(await encode(route, request, options));
+    });
+  }
+
+  async #settled(
+    request: SettledRequest,
+    model: string,
+    signal: AbortSignal,
+    work: (route: Route, options: BeginOptions) => Promise<void>,
+  ): Promise<void> {
+    const { emit, now, random, maxRetries } = this.#options;
+    const settlement = new Settlement(request, now);
+    this.#inFlight++;
+    try {
+      const route = this.#route(model);
+      settlement.model = route.model.name;
+      await work(route, { signal, settlement, now, random, maxRetries });
       signal.throwIfAborted();
     } catch (error) {
       throw settlement.fail(

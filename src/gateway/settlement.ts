@@ -2,8 +2,14 @@ import type { Deployment } from '../core/deployment.ts';
 import type { AppError, ErrorCode } from '../core/error.ts';
 import type { AttemptRecord, Outcome, RequestSettled } from '../core/event.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
-import type { GenerateRequest } from '../core/request.ts';
 import type { Usage } from '../core/usage.ts';
+
+/** What a settlement tells of the request itself. */
+export interface SettledRequest {
+  readonly id: string;
+  readonly endpoint: string;
+  readonly stream: boolean;
+}
 
 /** Gathers what happened to one request; `settle` turns it into the one event that telemetry and billing see. */
 export class Settlement {
@@ -13,14 +19,14 @@ export class Settlement {
   promptTokens = 0;
   cachedPromptTokens = 0;
   deliveredTokens = 0;
-  readonly #request: GenerateRequest;
+  readonly #request: SettledRequest;
   readonly #now: () => number;
   readonly #startedAtMs: number;
   readonly #attempts: AttemptRecord[] = [];
   #failure: AppError | undefined;
   #settled = false;
 
-  constructor(request: GenerateRequest, now: () => number) {
+  constructor(request: SettledRequest, now: () => number) {
     this.#request = request;
     this.#now = now;
     this.#startedAtMs = now();

@@ -32,6 +32,7 @@ export function logEvents(logger: Logger): (event: GatewayEvent) => void {
         break;
       }
       case 'engine-stepped':
+      case 'encoder-batched':
         break;
     }
   };

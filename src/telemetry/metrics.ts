@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Backend } from '../core/backend.ts';
-import type { EngineStepped, GatewayEvent, RequestSettled } from '../core/event.ts';
+import type { Deployment } from '../core/deployment.ts';
+import type { EncoderBatched, EngineStepped, GatewayEvent, RequestSettled } from '../core/event.ts';
 
 const TTFT_BUCKETS_S = [
   0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60,
@@ -19,7 +19,7 @@ export interface Metrics {
  * at scrape time; labels are bounded: models and backends come from the configuration, codes from the error catalogue.
  */
 export function createMetrics(options: {
-  readonly backends: readonly Backend[];
+  readonly backends: readonly Deployment['backend'][];
   readonly inFlight: () => number;
 }): Metrics {
   const registry = new Registry();
@@ -37,7 +37,7 @@ export function createMetrics(options: {
       this.set(options.inFlight());
     },
   });
-  const perBackend = (name: string, help: string, read: (backend: Backend) => number) =>
+  const perBackend = (name: string, help: string, read: (backend: Deployment['backend']) => number) =>
     new Gauge({
       name,
       help,
@@ -70,11 +70,13 @@ export function createMetrics(options: {
   });
   const observeRequest = requestMetrics(registry);
   const observeStep = engineMetrics(registry);
+  const observeBatch = encoderMetrics(registry);
   return {
     observe(event) {
       if (event.type === 'request-settled') observeRequest(event);
       else if (event.type === 'request-refused') refused.inc({ code: event.code });
       else if (event.type === 'engine-stepped') observeStep(event);
+      else if (event.type === 'encoder-batched') observeBatch(event);
     },
     async scrape() {
       const body = await registry.metrics();
@@ -187,5 +189,36 @@ function engineMetrics(registry: Registry): (event: EngineStepped) => void {
       step.observe(labels, event.decodeMs / 1000);
     }
     if (event.prefillTokens > 0) prefill.inc(labels, event.prefillTokens);
+  };
+}
+
+function encoderMetrics(registry: Registry): (event: EncoderBatched) => void {
+  const registers = [registry];
+  const labelNames = ['encoder'];
+  const batch = new Histogram({
+    name: 'qianmen_encoder_batch_size',
+    help: 'Inputs encoded together in one batch.',
+    buckets: [...BATCH_BUCKETS, 256],
+    labelNames,
+    registers,
+  });
+  const duration = new Histogram({
+    name: 'qianmen_encoder_batch_seconds',
+    help: 'Duration of one batch.',
+    buckets: TTFT_BUCKETS_S,
+    labelNames,
+    registers,
+  });
+  const tokens = new Counter({
+    name: 'qianmen_encoder_tokens_total',
+    help: 'Tokens computed by kind: input, padding.',
+    labelNames: ['encoder', 'kind'],
+    registers,
+  });
+  return ({ encoder, ...event }) => {
+    batch.observe({ encoder }, event.inputs);
+    duration.observe({ encoder }, event.durationMs / 1000);
+    tokens.inc({ encoder, kind: 'input' }, event.tokens);
+    tokens.inc({ encoder, kind: 'padding' }, event.paddingTokens);
   };
 }

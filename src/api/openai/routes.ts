@@ -5,16 +5,15 @@ import type { Gateway, Reply } from '../../gateway/gateway.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import type { ClientReply } from '../http/client-reply.ts';
 import { EventStream } from '../http/event-stream.ts';
-import { NodeReply } from '../http/node-reply.ts';
-import { parseJson, readNodeBody, readWebBody } from '../http/read-body.ts';
-import { WebReply } from '../http/web-reply.ts';
+import { parseJson } from '../http/read-body.ts';
 import { parseChatRequest } from './chat-request.ts';
 import { collectChat } from './chat-response.ts';
 import { chatStream } from './chat-stream.ts';
 import { parseCompletionRequest } from './completion-request.ts';
 import { collectCompletion } from './completion-response.ts';
 import { completionStream } from './completion-stream.ts';
-import { errorBody, errorEvent, errorHeaders } from './error-body.ts';
+import { errorEvent } from './error-body.ts';
+import { clientReply, commonHeaders, readJsonBody, sendError } from './exchange.ts';
 import type { RequestLimits } from './limits.ts';
 import { modelList, modelObject } from './model-list.ts';
 
@@ -48,7 +47,7 @@ async function generate(
   options: OpenAiOptions,
 ): Promise<Response> {
   const request = await readRequest(c, endpoint, path, options);
-  const client = c.env?.outgoing ? new NodeReply(c.env.outgoing) : new WebReply(c.req.raw.signal);
+  const client = clientReply(c);
   const finished = request.stream
     ? streamReply(c, client, request, endpoint, options)
     : wholeReply(c, client, request, endpoint, options);
@@ -63,15 +62,7 @@ async function readRequest(
   path: string,
   { maxBodyBytes, limits }: OpenAiOptions,
 ): Promise<GenerateRequest> {
-  const contentType = c.req.header('content-type') ?? '';
-  if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType)) {
-    throw new AppError('unsupported_media_type', {
-      message: `The content type must be application/json${contentType ? `, not ${contentType.slice(0, 100)}` : ''}.`,
-    });
-  }
-  const body = c.env?.incoming
-    ? await readNodeBody(c.env.incoming, maxBodyBytes)
-    : await readWebBody(c.req.raw, maxBodyBytes);
+  const body = await readJsonBody(c, maxBodyBytes);
   const wire: WireRequest = { dialect: 'openai', path, body };
   return endpoint.parse(parseJson(body), wire, c.get('requestId'), limits);
 }
@@ -142,23 +133,5 @@ function replyHead(request: GenerateRequest) {
     model: request.model,
     includeUsage: request.includeUsage,
     choices: request.prompts.length * request.n,
-  };
-}
-
-function sendError(c: Context<AppEnv>, client: ClientReply, error: AppError): void {
-  if (client.signal.aborted) return;
-  client.start(error.status, {
-    'content-type': 'application/json',
-    ...commonHeaders(c),
-    ...errorHeaders(error),
-  });
-  client.end(JSON.stringify(errorBody(error)));
-}
-
-function commonHeaders(c: Context<AppEnv>): Record<string, string> {
-  return {
-    ...c.get('replyHeaders'),
-    'x-request-id': c.get('requestId'),
-    'openai-processing-ms': String(Math.round(performance.now() - c.get('receivedAtMs'))),
   };
 }

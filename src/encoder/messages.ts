@@ -1,0 +1,103 @@
+import type { EncodeRequest, EncoderTask } from '../core/encoder.ts';
+import type { AppErrorOptions, ErrorCode } from '../core/error.ts';
+import { AppError } from '../core/error.ts';
+
+/** What an encoder process is started with. */
+export interface EncoderLoadOptions {
+  readonly directory: string;
+  /** Undefined: what the directory's config.json says. */
+  readonly task?: EncoderTask;
+  /** Undefined: the process chooses by the machine. */
+  readonly threads?: number;
+  /** Longest input; undefined: what the model says. */
+  readonly contextTokens?: number;
+  /** Most padded tokens computed together. */
+  readonly batchTokens: number;
+  readonly spinning: boolean;
+}
+
+export interface EncoderInfo {
+  readonly pid: number;
+  readonly architecture: string;
+  readonly task: EncoderTask;
+  /** Longest input, special tokens included. */
+  readonly contextTokens: number;
+  /** Numbers per vector, or classes. */
+  readonly dimensions: number;
+  readonly labels: readonly string[];
+  readonly independentClasses: boolean;
+  readonly vocabularySize: number;
+  readonly threads: number;
+  readonly loadMs: number;
+  readonly rssBytes: number;
+}
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+/** A request as JSON can carry it; the encoder does not need the original bytes. */
+export type WireEncodeRequest = DistributiveOmit<EncodeRequest, 'wire'>;
+
+export interface BatchStatistics {
+  readonly inputs: number;
+  readonly tokens: number;
+  readonly paddingTokens: number;
+  readonly durationMs: number;
+  /** Requests that none of the batches so far had room for, in whole or in part. */
+  readonly waiting: number;
+}
+
+interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly param?: string;
+}
+
+/** What became of one request. */
+export type WireOutcome =
+  | {
+      readonly id: number;
+      readonly promptTokens: number;
+      readonly rows: number;
+      /** Float32, little-endian, base64: all rows one after the other. */
+      readonly data: string;
+    }
+  | { readonly id: number; readonly error: WireError };
+
+export type ToEncoder =
+  | { readonly type: 'load'; readonly options: EncoderLoadOptions }
+  | { readonly type: 'submit'; readonly id: number; readonly request: WireEncodeRequest }
+  | { readonly type: 'cancel'; readonly id: number }
+  | { readonly type: 'ping' }
+  | { readonly type: 'shutdown' };
+
+export type FromEncoder =
+  | { readonly type: 'ready'; readonly info: EncoderInfo }
+  | { readonly type: 'failed'; readonly detail: string; readonly permanent: boolean }
+  | { readonly type: 'outcomes'; readonly outcomes: readonly WireOutcome[] }
+  | { readonly type: 'batched'; readonly batch: BatchStatistics }
+  | { readonly type: 'pong' };
+
+export function toWireError(error: AppError): WireError {
+  const { code, message, param } = error;
+  return { code, message, ...(param === undefined ? {} : { param }) };
+}
+
+export function fromWireError({ code, ...options }: WireError): AppError {
+  return new AppError(code, options satisfies AppErrorOptions);
+}
+
+/** Every machine that we run on is little-endian. */
+export function packRows(rows: readonly Float32Array[]): string {
+  const size = rows[0]?.length ?? 0;
+  const all = new Float32Array(rows.length * size);
+  for (const [i, row] of rows.entries()) all.set(row, i * size);
+  return Buffer.from(all.buffer).toString('base64');
+}
+
+export function unpackRows(data: string, rows: number): Float32Array[] {
+  const bytes = Buffer.from(data, 'base64');
+  // A copy, because a small buffer may lie at an address that floats cannot have.
+  const all = new Float32Array(new Uint8Array(bytes).buffer);
+  const size = all.length / Math.max(1, rows);
+  return Array.from({ length: rows }, (_, i) => all.subarray(i * size, (i + 1) * size));
+}

@@ -1,0 +1,78 @@
+import type { Backend, Relay, RelayRequest } from '../core/backend.ts';
+import type { Deployment } from '../core/deployment.ts';
+import { type EncodeRequest, type EncodeResult, type Encoder, TASK_OF } from '../core/encoder.ts';
+import { AppError } from '../core/error.ts';
+import { type BeginOptions, type DeploymentOf, startAtBest } from './begin.ts';
+import type { Route } from './gateway.ts';
+
+/** What became of the texts, or a remote server's answer in the client's own dialect. */
+export type EncodeReply =
+  | { readonly kind: 'result'; readonly result: EncodeResult }
+  | { readonly kind: 'relay'; readonly relay: Relay };
+
+/** A remote server that answers in the client's dialect. */
+type Relaying = Backend & Required<Pick<Backend, 'relay'>>;
+
+const PURPOSE = {
+  embeddings: 'make embeddings',
+  rerank: 'rank documents',
+  classify: 'classify texts',
+} as const;
+
+/**
+ * Runs the request at the best deployment that can serve it and tells the settlement what was used.
+ *
+ * @throws AppError of the last attempt, or `invalid_value` for `model` when no deployment is made for it.
+ */
+export async function encode(
+  route: Route,
+  request: EncodeRequest,
+  options: BeginOptions,
+): Promise<EncodeReply> {
+  const { deployments, name } = route.model;
+  const capable = deployments.filter((deployment): deployment is DeploymentOf<Encoder | Relaying> =>
+    canEncode(deployment, request),
+  );
+  if (capable.length === 0)
+    throw new AppError('invalid_value', {
+      message: `The model \`${name}\` does not ${PURPOSE[request.endpoint]}.`,
+      param: 'model',
+    });
+  return await startAtBest(route, capable, options, async ({ backend, model }) => {
+    const { signal, settlement } = options;
+    if (backend.kind !== 'encoder') {
+      const relay = await backend.relay(toRelayRequest(request), { model, signal });
+      settlement.observation = relay.observation;
+      return { kind: 'relay', relay };
+    }
+    const result = await runAt(backend, request, signal);
+    settlement.observation.usage = {
+      promptTokens: result.promptTokens,
+      completionTokens: 0,
+      cachedPromptTokens: 0,
+      reasoningTokens: 0,
+    };
+    return { kind: 'result', result };
+  });
+}
+
+function canEncode({ backend }: Deployment, { endpoint }: EncodeRequest): boolean {
+  if (backend.kind === 'encoder') return backend.task === undefined || backend.task === TASK_OF[endpoint];
+  // Servers have no common path for classification.
+  return backend.kind === 'upstream' && backend.relay !== undefined && endpoint !== 'classify';
+}
+
+async function runAt(encoder: Encoder, request: EncodeRequest, signal: AbortSignal): Promise<EncodeResult> {
+  switch (request.endpoint) {
+    case 'embeddings':
+      return await encoder.embed(request, { signal });
+    case 'rerank':
+      return await encoder.rerank(request, { signal });
+    case 'classify':
+      return await encoder.classify(request, { signal });
+  }
+}
+
+function toRelayRequest({ id, wire }: EncodeRequest): RelayRequest {
+  return { id, wire, stream: false, includeUsage: true };
+}
