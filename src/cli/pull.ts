@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { loadCatalogue } from '../../config/catalogue.ts';
+import { filesOf, loadCatalogue } from '../../config/catalogue.ts';
 import { fetchWithProgress } from './fetch-with-progress.ts';
 import type { Environment } from './run.ts';
 
@@ -19,7 +19,8 @@ export async function pull(
 
 function catalogueTable(): string {
   const rows = [...loadCatalogue()].map(([name, entry]) => {
-    const size = `${Math.round(entry.sizeBytes / 1e6)} MB`;
+    const sizeBytes = filesOf(entry).reduce((sum, file) => sum + file.sizeBytes, 0);
+    const size = `${Math.round(sizeBytes / 1e6)} MB`;
     return `${name.padEnd(24)} ${size.padStart(8)}  ${entry.quantization.padEnd(6)} ${entry.title}${entry.untried ? ' (untried)' : ''}\n`;
   });
   return `Models that \`qianmen pull NAME\` fetches:\n${rows.join('')}`;

