@@ -78,5 +78,7 @@ function handle(message: ToEngine): void {
 socket.on('data', (chunk: Buffer) => {
   for (const message of reader.push(chunk)) handle(message as ToEngine);
 });
+// Whichever comes first when the gateway is gone.
+socket.on('end', () => process.exit(0));
 socket.on('error', () => process.exit(0));
 socket.on('close', () => process.exit(0));

@@ -23,6 +23,7 @@ class Memory {
   readonly #slots: { job: Job; length: number }[] = [];
 
   run(plan: StepPlan<Job>, slots: number): void {
+    for (const { sequence } of [...plan.decode, ...plan.prefill]) expect(sequence.done).toBe(false);
     for (const { from, to, length } of plan.moves) {
       const source = this.#slots[from]!;
       expect(source.length).toBeGreaterThanOrEqual(length);

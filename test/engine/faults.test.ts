@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createEngineBackend, type EngineBackend } from '../../src/engine/engine-backend.ts';
 import { spawnEngine } from '../../src/engine/engine-child.ts';
+import { MODELS_DIR, realModelPath } from '../model-file.ts';
 import { collect, completion, textOf } from './requests.ts';
 
 const PROGRAM = new URL('./scripted-engine.ts', import.meta.url);
@@ -103,10 +104,17 @@ describe('closing', () => {
   });
 });
 
-test('the process ends when the gateway is killed', async () => {
+test.each([
+  ['idle', []],
+  ['in the middle of a reply', [realModelPath(), MODELS_DIR]],
+])('the process ends when the gateway is killed: %s', async (_, model) => {
   const gateway: ChildProcess = spawn(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', fileURLToPath(new URL('./engine-owner.ts', import.meta.url))],
+    [
+      '--disable-warning=ExperimentalWarning',
+      fileURLToPath(new URL('./engine-owner.ts', import.meta.url)),
+      ...model,
+    ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const [output] = (await once(gateway.stdout!, 'data')) as [Buffer];
