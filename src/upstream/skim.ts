@@ -110,13 +110,12 @@ function skipString(text: Buffer, from: number): number {
     if (byte === QUOTE) return at + 1;
     if (byte === BACKSLASH) at += 1;
   }
-  // `at` never stands on an escaped byte here, so that the run of backslashes before a quote begins at `floor` at the earliest.
-  const floor = at;
+  // The loop passes escapes as pairs, so that counting backslashes back beyond `at` does not change their parity.
   for (;;) {
     at = text.indexOf(QUOTE, at);
     if (at < 0) return -1;
     let before = at - 1;
-    while (before >= floor && text[before] === BACKSLASH) before -= 1;
+    while (text[before] === BACKSLASH) before -= 1;
     if ((at - 1 - before) % 2 === 0) return at + 1;
     at += 1;
   }

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { recordings } from '../../test/recorded/recordings.ts';
 import type { Observation } from '../core/observation.ts';
 import { StreamTap } from './stream-tap.ts';
@@ -116,6 +116,15 @@ describe('StreamTap', () => {
     const plain = two.replace('"stop"', 'null');
     const { tap } = passText(plain + plain + two + DONE);
     expect(tap.observation.finishReasons).toEqual(['stop']);
+  });
+
+  it('parses what is special only', () => {
+    const parse = vi.spyOn(JSON, 'parse');
+    const events = Array.from({ length: 1_000 }, (_, i) => Buffer.from(delta(`word ${i} "x" \\`)));
+    const { tap } = pass([...events, Buffer.from(delta('z', 'stop') + DONE)]);
+    expect(tap.observation.contentEvents).toBe(1_001);
+    expect(parse.mock.calls.length).toBeLessThan(5);
+    parse.mockRestore();
   });
 
   it('counts reasoning and tool calls as content', () => {

@@ -25,7 +25,8 @@ export class Watchdog {
 
   add(watched: Watched): void {
     this.#watched.add(watched);
-    this.#timer ??= setInterval(() => this.#tick(), this.#tickMs).unref();
+    // After a pause of the event loop the timer comes first: let what has arrived meanwhile be read before judging.
+    this.#timer ??= setInterval(() => setImmediate(() => this.#tick()), this.#tickMs).unref();
   }
 
   delete(watched: Watched): void {

@@ -189,9 +189,12 @@ describe('in the middle of a stream', () => {
     const event = 'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n';
     let closed = false;
     const url = await rawServer((socket) => {
-      socket.once('data', () => socket.write(`${head}${event}data: [DONE]\n\n`));
-      socket.once('close', () => {
-        closed = true;
+      socket.once('data', (request) => {
+        if (!request.toString().startsWith('POST')) return void socket.end();
+        socket.write(`${head}${event}data: [DONE]\n\n`);
+        socket.once('close', () => {
+          closed = true;
+        });
       });
     });
     expect(await receive(reach(url))).toContain('[DONE]');
@@ -316,16 +319,16 @@ describe('a slow reader', () => {
   });
 
   it('is not taken for a silent upstream', async () => {
-    const connected = await connect({ tokens: 3 }, { timeouts: { idleMs: 50 } });
+    const connected = await connect({ tokens: 50_000 }, { timeouts: { firstByteMs: 5_000, idleMs: 200 } });
     const sink = new Collector();
     const reply = await connected.relay();
-    await sleep(150);
+    await sleep(500);
     await reply.pump({
       write(chunk) {
         sink.write(chunk);
-        return false;
+        return sink.writes.length > 3;
       },
-      drained: () => sleep(150),
+      drained: () => sleep(500),
     });
     expect(sink.text).toContain('[DONE]');
   });
