@@ -51,10 +51,6 @@ export class DecoderBindings {
     this.logits = pinned(Float32Array, kv.slots * vocabSize);
   }
 
-  get size(): number {
-    return this.#cache.size;
-  }
-
   get(shape: StepShape): Handle {
     const key = `${shape.firstSlot}/${shape.batch}/${shape.chunk}/${shape.logitRows}`;
     let binding = this.#cache.get(key);

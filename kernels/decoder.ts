@@ -56,10 +56,10 @@ export class Decoder {
     this.layers = shape.layers;
     this.slots = slots;
     this.contextTokens = contextTokens;
-    this.#session = new OrtSession(graphPath, { threads, spinning });
     // Room for the padding of a one-token chunk at the very end.
     this.#kv = new KvMemory(shape, slots, contextTokens + MIN_CHUNK - 1);
     this.kvBytes = this.#kv.sizeBytes;
+    this.#session = new OrtSession(graphPath, { threads, spinning });
     this.#bindings = new DecoderBindings(this.#session, this.#kv, shape.vocabSize);
   }
 

@@ -26,10 +26,15 @@ export class KvMemory {
     this.#headDim = shape.headDim;
     const elements = slots * this.#slotElements;
     this.sizeBytes = 2 * shape.layers * elements * Float32Array.BYTES_PER_ELEMENT;
-    this.#buffers = Array.from({ length: shape.layers }, () => ({
-      key: pinned(Float32Array, elements),
-      value: pinned(Float32Array, elements),
-    }));
+    try {
+      this.#buffers = Array.from({ length: shape.layers }, () => ({
+        key: pinned(Float32Array, elements),
+        value: pinned(Float32Array, elements),
+      }));
+    } catch (cause) {
+      const sizeMiB = Math.ceil(this.sizeBytes / 2 ** 20);
+      throw new RangeError(`${sizeMiB} MiB for the KV memory of ${slots} slots cannot be had`, { cause });
+    }
   }
 
   get #slotElements(): number {

@@ -4,7 +4,7 @@ import { HeaderCursor } from './header-cursor.ts';
 import { TENSOR_TYPES, tensorTypeName } from './tensor-types.ts';
 
 /** A metadata value. 64-bit integers become numbers (they hold sizes and ids, far below 2^53). */
-export type GgufValue = number | boolean | string | readonly GgufValue[];
+type GgufValue = number | boolean | string | readonly GgufValue[];
 
 export interface GgufTensor {
   readonly name: string;

@@ -4,7 +4,7 @@ import { halfAt } from '../gguf/half.ts';
 export const BLOCK = 32;
 
 /** The zero point that MatMulNBits assumes when it is given none. */
-export const DEFAULT_ZERO_POINT = 128;
+const DEFAULT_ZERO_POINT = 128;
 
 /** Blocks of 32 weights as w = scale · (quant − zeroPoint). */
 export interface EightBitBlocks {

@@ -2,7 +2,7 @@ import type { ExternalData, ExternalRegion } from './external-data.ts';
 import { bytesField, floatField, integerField } from './protobuf.ts';
 
 /** ONNX `TensorProto.DataType` numbers. */
-export const ELEMENT_TYPE = { float32: 1, uint8: 2, int32: 6, int64: 7 } as const;
+const ELEMENT_TYPE = { float32: 1, uint8: 2, int32: 6, int64: 7 } as const;
 
 export type ElementType = keyof typeof ELEMENT_TYPE;
 
