@@ -18,10 +18,13 @@ describe('configuration', () => {
     expect(config.engines[0]).toMatchObject({ model: 'smollm2-135m-instruct', slots: 16 });
   });
 
-  it.each(['embedded.yaml', 'one-vllm.yaml', 'fleet.yaml'])('accepts the sample %s', (sample) => {
-    const env = { VLLM_KEY: 'k', CLOUD_KEY: 'k' };
-    expect(() => loadConfig(new URL(`config/${sample}`, packageRoot()).pathname, env)).not.toThrow();
-  });
+  it.each(['embedded.yaml', 'one-vllm.yaml', 'fleet.yaml', 'embeddings.yaml'])(
+    'accepts the sample %s',
+    (sample) => {
+      const env = { VLLM_KEY: 'k', CLOUD_KEY: 'k' };
+      expect(() => loadConfig(new URL(`config/${sample}`, packageRoot()).pathname, env)).not.toThrow();
+    },
+  );
 
   it('takes secrets from the environment', () => {
     const yaml = 'upstreams: [{ name: a, url: "http://h/v1", apiKey: "${KEY}" }]';

@@ -14,6 +14,9 @@ import {
 /** A batch should not take longer, so that cancelling and new requests have their turn soon. */
 const TARGET_BATCH_MS = 150;
 
+/** Below this a batch costs more than its tokens are worth, however slow the model is. */
+const FEWEST_BUDGET_TOKENS = 256;
+
 /** Tokenising holds up the batches at most so long at a time. */
 const TOKENISE_SLICE_MS = 8;
 
@@ -50,7 +53,8 @@ export class EncoderLoop {
   /** Jobs with inputs that are not tokenised yet, in rotation. */
   #untokenised: EncodeJob[] = [];
   #running = false;
-  #msPerToken: number | undefined;
+  /** Sums over recent batches, older ones counting less. */
+  #recent = { durationMs: 0, paddedTokens: 0 };
 
   constructor(options: EncoderLoopOptions) {
     this.#options = options;
@@ -125,18 +129,20 @@ export class EncoderLoop {
 
     const tokens = batch.reduce((sum, { item }) => sum + item.length, 0);
     const padded = batch.length * Math.max(...batch.map(({ item }) => item.length));
-    const msPerToken = durationMs / padded;
-    this.#msPerToken = this.#msPerToken === undefined ? msPerToken : (7 * this.#msPerToken + msPerToken) / 8;
+    this.#recent.durationMs = (7 / 8) * this.#recent.durationMs + durationMs;
+    this.#recent.paddedTokens = (7 / 8) * this.#recent.paddedTokens + padded;
     const waiting = new Set([...this.#batcher.waitingRequests(), ...this.#untokenised.map((job) => job.id)])
       .size;
     const statistics = { inputs: batch.length, tokens, paddingTokens: padded - tokens, durationMs, waiting };
     send({ type: 'batched', batch: statistics });
   }
 
+  /** Weighted by tokens, so that what every batch costs beside them does not count as theirs. */
   #budgetTokens(): number {
-    const { batchTokens } = this.#options;
-    if (this.#msPerToken === undefined) return Math.min(batchTokens, 512);
-    return Math.min(batchTokens, Math.ceil(TARGET_BATCH_MS / this.#msPerToken));
+    const { durationMs, paddedTokens } = this.#recent;
+    const affordable =
+      paddedTokens === 0 ? 0 : (TARGET_BATCH_MS / Math.max(durationMs, 0.001)) * paddedTokens;
+    return Math.min(this.#options.batchTokens, Math.max(FEWEST_BUDGET_TOKENS, Math.floor(affordable)));
   }
 
   #fail(ids: Iterable<number>, error: unknown): void {

@@ -1,0 +1,180 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { EncoderRow } from '../../kernels/encoder/session.ts';
+import { TINY_TOKENIZER } from '../../test/encoder/tiny-encoder.ts';
+import { EncoderLoop } from './encoder-loop.ts';
+import { EncoderTokenizer } from './encoder-tokenizer.ts';
+import { type FromEncoder, unpackRows, type WireEncodeRequest, type WireOutcome } from './messages.ts';
+
+const tokenizer = new EncoderTokenizer(TINY_TOKENIZER, {});
+
+/** A loop over a graph that is made up: a row's vector is its first ids. Batches wait until they are let go. */
+function loopOver(options: { held?: boolean; batchTokens?: number; normalise?: boolean } = {}) {
+  const sent: FromEncoder[] = [];
+  const batches: (readonly EncoderRow[])[] = [];
+  const waiting: (() => void)[] = [];
+  const loop = new EncoderLoop({
+    runner: {
+      async run(rows) {
+        batches.push(rows);
+        if (options.held) await new Promise<void>((resolve) => waiting.push(resolve));
+        if (rows.some(({ ids }) => ids[1] === 1)) throw new Error('the graph broke');
+        return rows.map(({ ids }) => Float32Array.from(Array.from(ids).slice(0, 3)));
+      },
+    },
+    tokenizer,
+    limits: { maxTokens: 8, normalise: options.normalise ?? false },
+    batchTokens: options.batchTokens ?? 512,
+    send: (message) => sent.push(message),
+    now: () => performance.now(),
+  });
+  const outcomes = () => sent.flatMap((message) => (message.type === 'outcomes' ? message.outcomes : []));
+  const outcomeOf = (id: number) => vi.waitUntil(() => outcomes().find((outcome) => outcome.id === id));
+  return {
+    loop,
+    batches,
+    outcomes,
+    outcomeOf,
+    sent,
+    letGo: () => {
+      for (const resolve of waiting.splice(0)) resolve();
+    },
+  };
+}
+
+function embed(inputs: readonly (string | readonly number[])[], extra: object = {}): WireEncodeRequest {
+  return {
+    id: 'r',
+    endpoint: 'embeddings',
+    model: 'm',
+    inputs,
+    dimensions: undefined,
+    truncateTokens: undefined,
+    ...extra,
+  };
+}
+
+function rowsOf(outcome: WireOutcome): number[][] {
+  if ('error' in outcome) throw new Error(outcome.error.message);
+  return unpackRows(outcome.data, outcome.rows).map((row) => Array.from(row));
+}
+
+describe('the encoder loop', () => {
+  it('answers with the vectors in the order of the inputs, whatever order they ran in', async () => {
+    const { loop, outcomeOf } = loopOver({ batchTokens: 8 });
+    loop.submit(1, embed(['cat dog cat dog good', 'cat', 'dog good', [4, 5, 6, 7]]));
+    const outcome = await outcomeOf(1);
+    expect(rowsOf(outcome)).toEqual([
+      [2, 9, 10],
+      [2, 9, 3],
+      [2, 10, 4],
+      [4, 5, 6],
+    ]);
+    expect(outcome).toMatchObject({ promptTokens: 7 + 3 + 4 + 4 });
+  });
+
+  it('runs the first request at once and those that come meanwhile together', async () => {
+    const { loop, batches, letGo, outcomes } = loopOver({ held: true });
+    loop.submit(1, embed(['cat']));
+    await vi.waitUntil(() => batches.length === 1);
+    for (let id = 2; id <= 9; id++) loop.submit(id, embed(['dog']));
+    letGo();
+    await vi.waitUntil(() => batches.length === 2);
+    letGo();
+    await vi.waitUntil(() => outcomes().length === 9);
+    expect(batches.map((rows) => rows.length)).toEqual([1, 8]);
+  });
+
+  it('leaves a cancelled request out of the next batch and never answers it', async () => {
+    const { loop, batches, letGo, outcomes } = loopOver({ held: true });
+    loop.submit(1, embed(['cat']));
+    await vi.waitUntil(() => batches.length === 1);
+    loop.submit(2, embed(['dog']));
+    loop.submit(3, embed(['dog', 'good']));
+    loop.cancel(3);
+    loop.cancel(1);
+    letGo();
+    await vi.waitUntil(() => batches.length === 2);
+    letGo();
+    await vi.waitUntil(() => outcomes().length > 0);
+    expect(batches[1]!.length).toBe(1);
+    expect(outcomes().map(({ id }) => id)).toEqual([2]);
+  });
+
+  it('does not let a large request hold up a small one', async () => {
+    const { loop, batches, outcomeOf } = loopOver({ batchTokens: 64 });
+    loop.submit(1, embed(Array.from({ length: 2_000 }, () => 'cat dog')));
+    loop.submit(2, embed(['good']));
+    await outcomeOf(2);
+    expect(batches.findIndex((rows) => rows.some(({ ids }) => ids[1] === 4))).toBeLessThanOrEqual(1);
+    expect(rowsOf(await outcomeOf(1)).length).toBe(2_000);
+  });
+
+  it.each<[string, WireEncodeRequest, object]>([
+    [
+      'a text that is too long',
+      embed(['cat', 'cat '.repeat(20)]),
+      {
+        code: 'context_length_exceeded',
+        param: 'input[1]',
+        message: expect.stringContaining('22 tokens; this model takes at most 8'),
+      },
+    ],
+    [
+      'too many token ids',
+      embed([[4, 4, 4, 4, 4, 4, 4, 4, 4]]),
+      { code: 'context_length_exceeded', param: 'input', message: expect.stringContaining('9 tokens') },
+    ],
+    [
+      'a token id outside of the vocabulary',
+      embed([[4], [5, 11]]),
+      { code: 'invalid_value', param: 'input[1][1]', message: expect.stringContaining('vocabulary has 11') },
+    ],
+  ])('names the input at fault: %s', async (_what, request, error) => {
+    const { loop, outcomeOf, batches } = loopOver();
+    loop.submit(1, request);
+    expect(await outcomeOf(1)).toMatchObject({ error });
+    expect(batches.flat().length).toBeLessThan(2);
+  });
+
+  it('cuts where the request asks for it', async () => {
+    const { loop, outcomeOf } = loopOver();
+    loop.submit(1, embed(['cat '.repeat(20), [4, 5, 6, 7]], { truncateTokens: 3 }));
+    expect(await outcomeOf(1)).toMatchObject({ promptTokens: 6, rows: 2 });
+    loop.submit(2, embed(['cat '.repeat(20)], { truncateTokens: 2 ** 31 - 1 }));
+    expect(await outcomeOf(2)).toMatchObject({ promptTokens: 8 });
+  });
+
+  it('cuts vectors to the dimensions asked for, and brings them to length 1 afterwards', async () => {
+    const { loop, outcomeOf } = loopOver({ normalise: true });
+    loop.submit(1, embed([[4, 3, 9]], { dimensions: 2 }));
+    const [vector] = rowsOf(await outcomeOf(1));
+    expect(vector!.map((value) => value.toFixed(6))).toEqual(['0.800000', '0.600000']);
+  });
+
+  it('fails only the requests of a batch that broke, and goes on', async () => {
+    const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const { loop, outcomeOf } = loopOver();
+    loop.submit(1, embed([[4, 1]]));
+    expect(await outcomeOf(1)).toMatchObject({ error: { code: 'internal_error' } });
+    loop.submit(2, embed(['cat']));
+    expect(rowsOf(await outcomeOf(2))).toEqual([[2, 9, 3]]);
+    expect(stderr).toHaveBeenCalled();
+    stderr.mockRestore();
+  });
+
+  it('tells what each batch was', async () => {
+    const { loop, outcomeOf, sent } = loopOver();
+    loop.submit(
+      1,
+      embed([
+        [4, 5, 6],
+        [4, 5, 6, 7],
+      ]),
+    );
+    await outcomeOf(1);
+    await vi.waitUntil(() => sent.some(({ type }) => type === 'batched'));
+    expect(sent.find(({ type }) => type === 'batched')).toMatchObject({
+      batch: { inputs: 2, tokens: 7, paddingTokens: 1, waiting: 0 },
+    });
+  });
+});
