@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { packageRoot } from './package-root.ts';
+import { samplingSchema } from './sampling.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex');
 /** A path inside a repository or an archive: relative, forward slashes, never leaving it. */
@@ -65,6 +66,8 @@ const fileEntry = z
     task: z.undefined().optional(),
     /** The GGUF's `general.architecture`. */
     architecture: z.enum(['llama', 'qwen2', 'qwen3']),
+    /** What the model's authors recommend. */
+    sampling: samplingSchema.prefault({}),
     ...pinnedFile,
   })
   .refine((e) => e.sha256 !== null || e.untried, { message: NO_DIGEST_UNTRIED, path: ['sha256'] })

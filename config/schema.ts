@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { samplingSchema } from './sampling.ts';
 
 /** Shape, defaults and meaning of `qianmen.yaml`. The names are public: samples, documentation and tools rely on them. */
 
@@ -47,6 +48,8 @@ const engine = z
      * input; default and at most what the model says.
      */
     contextTokens: positive.max(1_048_576).optional(),
+    /** Used where a request does not say; default: what the catalogue recommends for the model. */
+    sampling: samplingSchema.prefault({}),
     /** Requests that may wait for a slot; the next one gets 503. */
     queueLimit: positive.default(256),
     /** Encoders: most tokens computed together, padding included. */

@@ -1,18 +1,13 @@
-import { statSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { dirname } from 'node:path';
+import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
-import { type Config, type EngineConfig, engineName } from '../config/schema.ts';
-import { errorBody } from './api/openai/error-body.ts';
+import { type Config, engineName } from '../config/schema.ts';
 import type { Readiness } from './api/operations.ts';
 import { createApp } from './app.ts';
 import type { Deployment } from './core/deployment.ts';
-import { AppError } from './core/error.ts';
-import type { Emit, GatewayEvent } from './core/event.ts';
-import { createLocalEncoder } from './encoder/local-encoder.ts';
-import { createEngineBackend } from './engine/engine-backend.ts';
+import type { GatewayEvent } from './core/event.ts';
+import { createEngine } from './engines.ts';
 import { Gateway } from './gateway/gateway.ts';
+import { createHttpServer, listen } from './http-server.ts';
 import { buildRoutes } from './routes.ts';
 import { createLogger, type Logger, logEvents } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
@@ -133,26 +128,6 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
   };
 }
 
-/** A directory holds an encoder, a file holds a generator. */
-function createEngine(engine: EngineConfig, path: string, emit: Emit) {
-  const common = {
-    name: engineName(engine),
-    ...(engine.threads === undefined ? {} : { threads: engine.threads }),
-    ...(engine.contextTokens === undefined ? {} : { contextTokens: engine.contextTokens }),
-    queueLimit: engine.queueLimit,
-    spinning: engine.spinning,
-    emit,
-  };
-  if (engine.task !== undefined || statSync(path, { throwIfNoEntry: false })?.isDirectory())
-    return createLocalEncoder({
-      ...common,
-      directory: path,
-      batchTokens: engine.batchTokens,
-      ...(engine.task === undefined ? {} : { task: engine.task }),
-    });
-  return createEngineBackend({ ...common, modelPath: path, cacheDir: dirname(path), slots: engine.slots });
-}
-
 function refuseOpenDoor({ listen: { host, allowUnauthenticated } }: Config): void {
   const loopback = host === 'localhost' || host === '::1' || /^127\./.test(host);
   if (loopback || allowUnauthenticated) return;
@@ -160,57 +135,6 @@ function refuseOpenDoor({ listen: { host, allowUnauthenticated } }: Config): voi
     `Refusing to listen on ${host}: no API keys are configured, so anybody who reaches it could use every model. ` +
       'Listen on 127.0.0.1, or set listen.allowUnauthenticated: true if something in front checks who calls.',
   );
-}
-
-function createHttpServer(
-  handle: (incoming: IncomingMessage, outgoing: ServerResponse) => void,
-  config: Config,
-): Server {
-  const { requestTimeoutMs, maxBodyBytes } = config.listen;
-  const server = createServer(
-    {
-      noDelay: true,
-      keepAliveTimeout: 75_000,
-      headersTimeout: requestTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
-    },
-    handle,
-  );
-  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    // A body that will be refused for its size is not asked for.
-    if (!(Number(incoming.headers['content-length']) > maxBodyBytes)) outgoing.writeContinue();
-    handle(incoming, outgoing);
-  });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (!socket.writable || socket.bytesWritten > 0) {
-      socket.destroy();
-      return;
-    }
-    const timedOut = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-    const failure = timedOut
-      ? new AppError('request_timeout')
-      : new AppError('invalid_value', { message: 'The request is not valid HTTP/1.1.' });
-    const body = JSON.stringify(errorBody(failure));
-    socket.end(
-      `HTTP/1.1 ${failure.status} ${timedOut ? 'Request Timeout' : 'Bad Request'}\r\ncontent-type: application/json\r\n` +
-        `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    );
-  });
-  return server;
-}
-
-function listen(server: Server, { listen: { host, port } }: Config): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new Error(`Port ${port} on ${host} is taken. Stop what uses it, or choose another with --port.`)
-          : new Error(`Cannot listen on ${host}:${port}: ${error.message}`),
-      );
-    });
-    server.listen({ host, port }, resolve);
-  });
 }
 
 function delay(ms: number): Promise<void> {

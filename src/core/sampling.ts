@@ -1,5 +1,5 @@
-/** How tokens are drawn. Every field is set: the wire mapping fills in defaults. */
-export interface Sampling {
+/** What a client may leave to the model: every model has settings that suit it best. */
+export interface SamplingDefaults {
   /** 0 means greedy. */
   readonly temperature: number;
   /** (0, 1]; 1 is off. */
@@ -8,14 +8,38 @@ export interface Sampling {
   readonly topK: number;
   /** [0, 1]; 0 is off. */
   readonly minP: number;
-  readonly frequencyPenalty: number;
-  readonly presencePenalty: number;
   /** > 0; 1 is off. */
   readonly repetitionPenalty: number;
+}
+
+interface SamplingChoices {
+  readonly frequencyPenalty: number;
+  readonly presencePenalty: number;
   /** Token id → bias added to its logit. */
   readonly logitBias: ReadonlyMap<number, number>;
   /** With a seed, the same request gives the same text whatever else is in the batch. */
   readonly seed: number | undefined;
+}
+
+/** How tokens are drawn, as the client asked; undefined: as the model has it. */
+export type Sampling = SamplingChoices & { readonly [Field in keyof SamplingDefaults]: number | undefined };
+
+export type ResolvedSampling = SamplingChoices & SamplingDefaults;
+
+/** Draws from the model's own distribution: what OpenAI documents as the default. */
+const UNCHANGED: SamplingDefaults = { temperature: 1, topP: 1, topK: 0, minP: 0, repetitionPenalty: 1 };
+
+/** The client's word first, then the model's, then none. */
+export function resolveSampling(sampling: Sampling, model: Partial<SamplingDefaults>): ResolvedSampling {
+  const { temperature, topP, topK, minP, repetitionPenalty } = { ...UNCHANGED, ...model };
+  return {
+    ...sampling,
+    temperature: sampling.temperature ?? temperature,
+    topP: sampling.topP ?? topP,
+    topK: sampling.topK ?? topK,
+    minP: sampling.minP ?? minP,
+    repetitionPenalty: sampling.repetitionPenalty ?? repetitionPenalty,
+  };
 }
 
 /** When generation ends. */

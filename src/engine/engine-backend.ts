@@ -3,6 +3,7 @@ import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
+import type { SamplingDefaults } from '../core/sampling.ts';
 import { type SpawnEngine, spawnEngine } from './engine-child.ts';
 import { EngineRun } from './engine-run.ts';
 import { FrameError } from './frame.ts';
@@ -37,6 +38,8 @@ export interface EngineBackendOptions {
   readonly queueLimit?: number;
   /** Threads wait busily: faster, but burns the cores. Default false. */
   readonly spinning?: boolean;
+  /** Used where a request does not say; what the model's authors recommend. */
+  readonly sampling?: Partial<SamplingDefaults>;
   readonly emit: Emit;
   readonly clock?: Clock;
   readonly times?: Partial<SupervisorTimes>;
@@ -62,6 +65,7 @@ class LocalEngine implements EngineBackend {
   readonly ready: Promise<void>;
   readonly #emit: Emit;
   readonly #clock: Clock;
+  readonly #sampling: Partial<SamplingDefaults>;
   readonly #slots: number;
   readonly #queueLimit: number;
   readonly #supervisor: Supervisor;
@@ -74,6 +78,7 @@ class LocalEngine implements EngineBackend {
     this.name = options.name;
     this.#emit = options.emit;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#sampling = options.sampling ?? {};
     this.#slots = options.slots ?? DEFAULT_SLOTS;
     this.#queueLimit = options.queueLimit ?? DEFAULT_QUEUE_LIMIT;
     this.#supervisor = new Supervisor({
@@ -109,7 +114,7 @@ class LocalEngine implements EngineBackend {
     const id = this.#nextId++;
     const run = new EngineRun({ choices, cancel: () => this.#supervisor.send({ type: 'cancel', id }) });
     try {
-      this.#supervisor.send({ type: 'submit', id, request: toWireRequest(request) });
+      this.#supervisor.send({ type: 'submit', id, request: toWireRequest(request, this.#sampling) });
     } catch (error) {
       throw error instanceof FrameError ? new AppError('body_too_large', { cause: error }) : error;
     }

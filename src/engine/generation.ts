@@ -1,7 +1,7 @@
 import { SamplerState } from '../../kernels/sampler.ts';
 import { AppError } from '../core/error.ts';
 import type { Part } from '../core/part.ts';
-import type { GenerateRequest } from '../core/request.ts';
+import type { EngineRequest } from './messages.ts';
 import { echoText, type PromptModel, promptTokens } from './prompt-tokens.ts';
 import { Sequence } from './sequence.ts';
 
@@ -58,7 +58,7 @@ export class Generation {
 
 export interface GenerationOptions {
   readonly id: number;
-  readonly request: GenerateRequest;
+  readonly request: EngineRequest;
   readonly model: PromptModel;
   /** Where the request names no seed. */
   readonly randomSeed: () => number;

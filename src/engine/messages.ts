@@ -1,7 +1,7 @@
 import { AppError, type ErrorCode } from '../core/error.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest } from '../core/request.ts';
-import type { Sampling } from '../core/sampling.ts';
+import { type ResolvedSampling, resolveSampling, type SamplingDefaults } from '../core/sampling.ts';
 
 /** What an engine process is started with. */
 export interface LoadOptions {
@@ -44,7 +44,7 @@ interface StepStatistics {
 
 /** A request as JSON can carry it; the engine does not need the original bytes. */
 export interface WireGenerateRequest extends Omit<GenerateRequest, 'wire' | 'sampling'> {
-  readonly sampling: Omit<Sampling, 'logitBias'> & {
+  readonly sampling: Omit<ResolvedSampling, 'logitBias'> & {
     readonly logitBias: readonly (readonly [number, number])[];
   };
 }
@@ -85,12 +85,21 @@ export type FromEngine =
   | { readonly type: 'stepped'; readonly statistics: StepStatistics }
   | { readonly type: 'pong' };
 
-export function toWireRequest(request: GenerateRequest): WireGenerateRequest {
+/** What the engine works on: a request whose sampling is settled. */
+export type EngineRequest = GenerateRequest & { readonly sampling: ResolvedSampling };
+
+export function toWireRequest(
+  request: GenerateRequest,
+  defaults: Partial<SamplingDefaults> = {},
+): WireGenerateRequest {
   const { wire: _, sampling, ...rest } = request;
-  return { ...rest, sampling: { ...sampling, logitBias: [...sampling.logitBias] } };
+  return {
+    ...rest,
+    sampling: { ...resolveSampling(sampling, defaults), logitBias: [...sampling.logitBias] },
+  };
 }
 
-export function fromWireRequest(wire: WireGenerateRequest): GenerateRequest {
+export function fromWireRequest(wire: WireGenerateRequest): EngineRequest {
   const { sampling, ...rest } = wire;
   return {
     ...rest,

@@ -4,8 +4,8 @@ import { FakeDecoder } from '../../test/engine/fake-decoder.ts';
 import { completion, partOf, textOf, tokensOf } from '../../test/engine/requests.ts';
 import { TINY, tinyMetadata } from '../../test/engine/tiny-vocabulary.ts';
 import type { Part } from '../core/part.ts';
-import type { GenerateRequest } from '../core/request.ts';
 import { createGeneration } from './generation.ts';
+import type { EngineRequest } from './messages.ts';
 import { Runner } from './runner.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
@@ -41,7 +41,7 @@ class Engine {
     this.runner = new Runner({ decoder: this.decoder, scheduler, now: () => 0 });
   }
 
-  submit(request: GenerateRequest): number {
+  submit(request: EngineRequest): number {
     const id = ++this.#id;
     const model = { tokenizer, template: undefined, contextTokens: CONTEXT_TOKENS };
     this.parts.set(id, []);
@@ -56,7 +56,7 @@ class Engine {
   }
 
   /** All parts of one request, alone or after others. */
-  answer(request: GenerateRequest): Part[] {
+  answer(request: EngineRequest): Part[] {
     const id = this.submit(request);
     while (this.step());
     return this.parts.get(id)!;
@@ -86,7 +86,7 @@ test('a request gets the same reply alone and among others that come, go and lea
     fc.property(load, (requests) => {
       const engine = new Engine();
       const leaving: { id: number; step: number }[] = [];
-      const staying: { id: number; request: GenerateRequest }[] = [];
+      const staying: { id: number; request: EngineRequest }[] = [];
       for (let step = 0, busy = true; busy || step <= 30; step++) {
         for (const { prompt, leavesAfter, n } of requests.filter((r) => r.atStep === step)) {
           const request = completion(prompt, { n });

@@ -3,7 +3,7 @@ import { SamplerState } from '../../kernels/sampler.ts';
 import { GREEDY, textOf, tokensOf, UNTIL_EOS } from '../../test/engine/requests.ts';
 import { TINY, tinyMetadata } from '../../test/engine/tiny-vocabulary.ts';
 import type { FinishReason, Part } from '../core/part.ts';
-import type { Sampling, StopRules } from '../core/sampling.ts';
+import type { ResolvedSampling, StopRules } from '../core/sampling.ts';
 import { Sequence } from './sequence.ts';
 import { Tokenizer } from './tokenizer.ts';
 
@@ -11,7 +11,7 @@ const tokenizer = new Tokenizer(tinyMetadata());
 
 interface Setting {
   readonly stop?: Partial<StopRules>;
-  readonly sampling?: Partial<Sampling>;
+  readonly sampling?: Partial<ResolvedSampling>;
   readonly tokenLimit?: number;
   readonly topLogprobs?: number;
 }

@@ -1,8 +1,8 @@
 import type { Part } from '../../src/core/part.ts';
-import type { GenerateRequest } from '../../src/core/request.ts';
-import type { Sampling, StopRules } from '../../src/core/sampling.ts';
+import type { ResolvedSampling, StopRules } from '../../src/core/sampling.ts';
+import type { EngineRequest } from '../../src/engine/messages.ts';
 
-export const GREEDY: Sampling = {
+export const GREEDY: ResolvedSampling = {
   temperature: 0,
   topP: 1,
   topK: 0,
@@ -23,12 +23,12 @@ export const UNTIL_EOS: StopRules = {
   includeStopString: false,
 };
 
-type Changes = Partial<Omit<GenerateRequest, 'sampling' | 'stop'>> & {
-  readonly sampling?: Partial<Sampling>;
+type Changes = Partial<Omit<EngineRequest, 'sampling' | 'stop'>> & {
+  readonly sampling?: Partial<ResolvedSampling>;
   readonly stop?: Partial<StopRules>;
 };
 
-export function completion(text: string, changes: Changes = {}): GenerateRequest {
+export function completion(text: string, changes: Changes = {}): EngineRequest {
   const { sampling, stop, ...rest } = changes;
   return {
     id: 'req_test',
@@ -51,7 +51,7 @@ export function completion(text: string, changes: Changes = {}): GenerateRequest
   };
 }
 
-export function chat(text: string, changes: Changes = {}): GenerateRequest {
+export function chat(text: string, changes: Changes = {}): EngineRequest {
   return completion('', {
     endpoint: 'chat',
     prompts: [{ kind: 'chat', messages: [{ role: 'user', content: [{ type: 'text', text }] }] }],

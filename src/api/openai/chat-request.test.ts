@@ -24,7 +24,7 @@ function refusal(fields: object, limits: Partial<RequestLimits> = {}): AppError 
 }
 
 describe('defaults', () => {
-  it('fills in every field of the core request', () => {
+  it('fills in every field of the core request, but what the model may have a default for', () => {
     expect(parse({})).toEqual({
       id: 'id-1',
       endpoint: 'chat',
@@ -37,13 +37,13 @@ describe('defaults', () => {
       ],
       n: 1,
       sampling: {
-        temperature: 1,
-        topP: 1,
-        topK: 0,
-        minP: 0,
+        temperature: undefined,
+        topP: undefined,
+        topK: undefined,
+        minP: undefined,
         frequencyPenalty: 0,
         presencePenalty: 0,
-        repetitionPenalty: 1,
+        repetitionPenalty: undefined,
         logitBias: new Map(),
         seed: undefined,
       },

@@ -32,16 +32,16 @@ export function generationShape(limits: RequestLimits) {
 
 type GenerationFields = z.output<z.ZodObject<ReturnType<typeof generationShape>>>;
 
-/** Fills in OpenAI's defaults; `top_k` -1 and 0 both mean off. */
+/** What is left out stays open: the model may have a default of its own. `top_k` -1 and 0 both mean off. */
 export function toSampling(fields: GenerationFields, limits: RequestLimits): Sampling {
   return {
-    temperature: fields.temperature ?? 1,
-    topP: fields.top_p ?? 1,
-    topK: Math.max(fields.top_k ?? 0, 0),
-    minP: fields.min_p ?? 0,
+    temperature: fields.temperature ?? undefined,
+    topP: fields.top_p ?? undefined,
+    topK: typeof fields.top_k === 'number' ? Math.max(fields.top_k, 0) : undefined,
+    minP: fields.min_p ?? undefined,
     frequencyPenalty: fields.frequency_penalty ?? 0,
     presencePenalty: fields.presence_penalty ?? 0,
-    repetitionPenalty: fields.repetition_penalty ?? 1,
+    repetitionPenalty: fields.repetition_penalty ?? undefined,
     logitBias: toLogitBias(fields.logit_bias ?? {}, limits.logitBiasEntries),
     seed: fields.seed ?? undefined,
   };
