@@ -1,26 +1,27 @@
 import { loadCatalogue } from '../config/catalogue.ts';
 import { fetchModel } from '../src/models/fetch-model.ts';
 import { renderProgress } from '../src/models/progress.ts';
-import { MODELS_DIR, REAL_MODEL } from './model-file.ts';
+import { MODELS_DIR, REAL_ENCODER, REAL_MODEL } from './model-file.ts';
 import { promtoolPath } from './tools/promtool.ts';
 import { preparePython } from './tools/python.ts';
 
 /**
- * Runs once before all test files and brings what they share: the real model and the Python tools. Costs some milliseconds once
+ * Runs once before all test files and brings what they share: the real models and the Python tools. Costs some milliseconds once
  * they are there. Without a network the rest of the tests still runs; in CI nothing may be missing.
  */
 export default async function setup(): Promise<void> {
   const progress = renderProgress(process.stderr);
   try {
-    await required('the model', () =>
-      fetchModel({
-        name: REAL_MODEL,
-        catalogue: loadCatalogue(),
-        modelsDir: MODELS_DIR,
-        onProgress: progress.update,
-        hubUrl: process.env.HF_ENDPOINT,
-      }),
-    );
+    for (const name of [REAL_MODEL, REAL_ENCODER])
+      await required(`the model ${name}`, () =>
+        fetchModel({
+          name,
+          catalogue: loadCatalogue(),
+          modelsDir: MODELS_DIR,
+          onProgress: progress.update,
+          hubUrl: process.env.HF_ENDPOINT,
+        }),
+      );
   } finally {
     progress.end();
   }

@@ -20,3 +20,13 @@ export function realModelPath(): string {
   if (existsSync(path)) return path;
   throw new Error(`${path} is missing: the global setup could not fetch it, see the start of this run.`);
 }
+
+/** The catalogue name of the encoder that tests run for real. */
+export const REAL_ENCODER = 'all-minilm-l6-v2';
+
+/** Path of the real encoder's directory. Throws like `realModelPath`. */
+export function realEncoderPath(): string {
+  const path = join(MODELS_DIR, REAL_ENCODER);
+  if (existsSync(join(path, 'tokenizer.json'))) return path;
+  throw new Error(`${path} is missing: the global setup could not fetch it, see the start of this run.`);
+}
