@@ -1,0 +1,3 @@
+module qianmen/bench/peers
+
+go 1.24
