@@ -5,7 +5,9 @@ import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, usageOf, type W
 
 const DATA = Buffer.from('data:');
 const CHOICES = Buffer.from('"choices"');
-const FINISH_REASON = Buffer.from('"finish_reason"');
+// The key `"finish_reason"`, searched for from its rarest byte on: quotes stand everywhere, and each would stop the search.
+const FINISH = Buffer.from('"finish');
+const REASON = Buffer.from('_reason"');
 const CONTENT_KEYS = ['"content":"', '"content": "', '"text":"', '"text": "'].map((key) => Buffer.from(key));
 
 const QUOTE = 0x22;
@@ -46,6 +48,8 @@ export class StreamTap {
   readonly #splitter = new EventSplitter();
   readonly #ends: number[] = [];
   readonly #shapes: Shape[] = [];
+  /** Where in the present block the next `_reason"` stands, so that no stretch is searched twice. */
+  #reasonAt = -1;
 
   constructor(options: { hideUsage: boolean }) {
     this.#hideUsage = options.hideUsage;
@@ -64,6 +68,7 @@ export class StreamTap {
     }
     if (block === undefined) return undefined;
 
+    this.#reasonAt = -1;
     const seenBefore = this.observation.contentEvents;
     const kept: Buffer[] = [];
     let keptFrom = 0;
@@ -96,12 +101,38 @@ export class StreamTap {
       const textAt = start + offset + bytes.length;
       if (textAt >= end || block[textAt] === QUOTE) continue;
       if (!matches(block, start + offset, bytes) || !matches(block, start, DATA)) continue;
-      if (finishes(block, textAt, end)) return false;
+      if (this.#finishes(block, textAt, end)) return false;
       this.dataEvents += 1;
       this.observation.contentEvents += 1;
       return true;
     }
     return false;
+  }
+
+  /**
+   * A finish reason other than null stands between `from` and `end`. Inside a JSON string the quotes of the key would be
+   * escaped, so text that talks about finish reasons does not match.
+   */
+  #finishes(block: Buffer, from: number, end: number): boolean {
+    if (this.#reasonAt < from) this.#findReason(block, from);
+    while (this.#reasonAt < end) {
+      let at = this.#reasonAt;
+      const isKey = matches(block, at - FINISH.length, FINISH);
+      at += REASON.length;
+      this.#findReason(block, at);
+      if (!isKey) continue;
+      while (block[at] === SPACE) at += 1;
+      if (block[at] !== COLON) continue;
+      at += 1;
+      while (block[at] === SPACE) at += 1;
+      if (block[at] !== LOWER_N) return true;
+    }
+    return false;
+  }
+
+  #findReason(block: Buffer, from: number): void {
+    const at = block.indexOf(REASON, from);
+    this.#reasonAt = at < 0 ? Number.POSITIVE_INFINITY : at;
   }
 
   /** @returns Whether the event may go on to the client. */
@@ -171,23 +202,4 @@ function matches(block: Buffer, at: number, bytes: Buffer): boolean {
     if (block[at + i] !== bytes[i]) return false;
   }
   return true;
-}
-
-/**
- * A finish reason other than null stands between `from` and `end`. Inside a JSON string the quotes of the key would be
- * escaped, so text that talks about finish reasons does not match.
- */
-function finishes(block: Buffer, from: number, end: number): boolean {
-  let at = block.indexOf(FINISH_REASON, from);
-  while (at >= 0 && at < end) {
-    at += FINISH_REASON.length;
-    while (block[at] === SPACE) at += 1;
-    if (block[at] === COLON) {
-      at += 1;
-      while (block[at] === SPACE) at += 1;
-      if (block[at] !== LOWER_N) return true;
-    }
-    at = block.indexOf(FINISH_REASON, at);
-  }
-  return false;
 }
