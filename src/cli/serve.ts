@@ -5,6 +5,7 @@ import { type Config, engineName } from '../../config/schema.ts';
 import { startGateway } from '../serve.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { fetchWithProgress } from './fetch-with-progress.ts';
+import { greeting } from './greeting.ts';
 import type { Environment } from './run.ts';
 
 const DEFAULT_FILE = 'qianmen.yaml';
@@ -35,7 +36,17 @@ export async function serve(flags: ServeFlags, env: Environment): Promise<void> 
   process.once('SIGINT', stop.resolve);
   logger.info({ url: `${running.url}/v1`, models: running.gateway.models().map((m) => m.name) }, 'listening');
   void running.enginesSettled.then(() => {
-    if (running.readiness().ready) logger.info({ startMs: Math.round(process.uptime() * 1000) }, 'ready');
+    if (!running.readiness().ready) return;
+    const startMs = Math.round(process.uptime() * 1000);
+    logger.info({ startMs }, 'ready');
+    if (process.stderr.isTTY)
+      process.stderr.write(
+        greeting(
+          running.url,
+          running.gateway.models().map((m) => m.name),
+          startMs,
+        ),
+      );
   });
 
   const signal = await stop.promise;
