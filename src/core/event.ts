@@ -71,7 +71,7 @@ export interface EncoderBatched {
 export interface EngineStateChanged {
   readonly type: 'engine-state-changed';
   readonly engine: string;
-  readonly state: 'starting' | 'ready' | 'down';
+  readonly state: 'starting' | 'ready' | 'down' | 'closed';
   readonly detail: string;
 }
 

@@ -169,7 +169,7 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
         child.send({ type: 'shutdown' });
         this.#cancelTimer = this.#options.clock.after(this.#options.times.shutdownMs, () => child.kill());
       } else child.kill();
-      this.#become('down', 'closed');
+      this.#become('down', 'the gateway stops');
     });
     return this.#closed;
   }
@@ -262,6 +262,11 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
   #become(state: State, detail: string): void {
     this.#state = state;
     this.#detail = detail;
-    this.#options.emit({ type: 'engine-state-changed', engine: this.#options.name, state, detail });
+    this.#options.emit({
+      type: 'engine-state-changed',
+      engine: this.#options.name,
+      state: this.#closing ? 'closed' : state,
+      detail,
+    });
   }
 }
