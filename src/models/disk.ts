@@ -50,7 +50,7 @@ export interface HashOptions {
 }
 
 /** Hashes what is on the disk now, streamed. */
-export async function sha256OfFile(path: string, options: HashOptions = {}): Promise<string> {
+async function sha256OfFile(path: string, options: HashOptions = {}): Promise<string> {
   const hash = createHash('sha256');
   let hashedBytes = 0;
   const stream = createReadStream(path, { highWaterMark: 1 << 20, signal: options.signal });

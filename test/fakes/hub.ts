@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export interface HubRequestSeen {
+interface HubRequestSeen {
   readonly path: string;
   readonly range: string | undefined;
   readonly authorization: string | undefined;
 }
 
 /** How the fake behaves; every field may be changed between requests. */
-export interface HubBehaviour {
+interface HubBehaviour {
   content: Buffer;
   /** The storage's validator. Changes when the content does, unless a test says otherwise. */
   etag: string | undefined;
