@@ -1,3 +1,4 @@
+import { AppError } from '../core/error.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Enough for any error message; what comes after is not read. */
@@ -16,7 +17,7 @@ export function readErrorBody(exchange: Exchange): Promise<string> {
         bytesRead += bytes.length;
         if (bytesRead < MAX_BYTES) return;
         finish();
-        exchange.discard(0);
+        exchange.fail(new AppError('upstream_error'));
       },
       onEnd: finish,
       onFailure: finish,

@@ -59,7 +59,7 @@ export function skimObject(text: Buffer, from = 0): SkimmedObject | undefined {
   }
 }
 
-export function skipSpace(text: Buffer, from: number): number {
+function skipSpace(text: Buffer, from: number): number {
   let at = from;
   for (;;) {
     const byte = text[at];

@@ -37,7 +37,7 @@ export interface UpstreamOptions {
   readonly now?: () => number;
 }
 
-export interface UpstreamTimeouts {
+interface UpstreamTimeouts {
   /** Default 2,000. */
   readonly connectMs: number;
   /**

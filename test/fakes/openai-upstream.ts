@@ -84,6 +84,8 @@ export interface FakeUpstreamOptions {
   /** Served names; others get vLLM's 404. Undefined: any name is served, and `/models` lists `fake-model`. */
   readonly models?: readonly string[];
   readonly apiKey?: string;
+  /** Connections that wait to be accepted. Default: Node's 511. */
+  readonly backlog?: number;
   readonly behaviour?: FakeBehaviour;
   /** How many requests are remembered. Default 10,000; 100 as its own process. */
   readonly keepRequests?: number;
@@ -278,7 +280,11 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
     response.end();
   }
 
-  server.listen(options.port ?? 0, options.host ?? '127.0.0.1');
+  server.listen({
+    port: options.port ?? 0,
+    host: options.host ?? '127.0.0.1',
+    ...(options.backlog !== undefined && { backlog: options.backlog }),
+  });
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const cutConnections = () => {
@@ -347,6 +353,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
       host: { type: 'string', default: '127.0.0.1' },
       model: { type: 'string', multiple: true },
       'api-key': { type: 'string' },
+      backlog: { type: 'string' },
       behaviour: { type: 'string', default: '{}' },
     },
   });
@@ -355,6 +362,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
     host: values.host,
     ...(values.model && { models: values.model }),
     ...(values['api-key'] !== undefined && { apiKey: values['api-key'] }),
+    ...(values.backlog !== undefined && { backlog: Number(values.backlog) }),
     behaviour: JSON.parse(values.behaviour) as FakeBehaviour,
     keepRequests: 100,
   });

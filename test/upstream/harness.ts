@@ -116,17 +116,17 @@ export interface FakeProcess {
   readonly url: string;
   readonly port: number;
   readonly child: ChildProcess;
-  setBehaviour(behaviour: FakeBehaviour): Promise<void>;
 }
 
 /** The fake as a process of its own, for signals. Killed when the test ends. */
-export async function spawnFake(behaviour: FakeBehaviour = {}, port = 0): Promise<FakeProcess> {
+export async function spawnFake(
+  behaviour: FakeBehaviour = {},
+  flags: readonly string[] = [],
+): Promise<FakeProcess> {
   const program = fileURLToPath(new URL('../fakes/openai-upstream.ts', import.meta.url));
-  const child = spawn(
-    process.execPath,
-    [program, '--port', String(port), '--behaviour', JSON.stringify(behaviour)],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+  const child = spawn(process.execPath, [program, '--behaviour', JSON.stringify(behaviour), ...flags], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   onTestFinished(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGKILL');
@@ -134,11 +134,5 @@ export async function spawnFake(behaviour: FakeBehaviour = {}, port = 0): Promis
   });
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   const ready = JSON.parse(line) as { url: string; port: number };
-  return {
-    ...ready,
-    child,
-    async setBehaviour(next) {
-      await fetch(new URL('/__fake/behaviour', ready.url), { method: 'POST', body: JSON.stringify(next) });
-    },
-  };
+  return { ...ready, child };
 }
