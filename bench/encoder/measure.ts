@@ -1,6 +1,7 @@
 /**
  * Texts per second of 32 concurrent HTTP clients, one text per request, against a plain loop over the same model in a
- * process of its own. The two alternate; machines drift, so that only the ratios of one run mean something.
+ * process of its own, and the processor time that either takes. The two alternate; machines drift, so that only the
+ * ratios of one run mean something, and where others use the machine too, only those of processor time.
  *
  *   node bench/encoder/measure.ts [--model DIRECTORY] [--clients 32] [--threads 2] [--seconds 5] [--rounds 3]
  *
@@ -8,14 +9,14 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { Pool } from 'undici';
 import { stringify } from 'yaml';
-import { texts } from './texts.ts';
+import { type Corpus, texts } from './texts.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const { values } = parseArgs({
@@ -30,23 +31,40 @@ const { values } = parseArgs({
 const clients = Number(values.clients);
 const threads = Number(values.threads);
 const seconds = Number(values.seconds);
-const rounds = Number(values.rounds);
-const inputs = texts(512);
+const roundCount = Number(values.rounds);
+
+interface Figures {
+  /** Texts per second. */
+  readonly rate: number;
+  /** Processor time per text: of the loop's process, or of the encoder's. */
+  readonly cpuMs: number;
+  /** Processor time per text of the gateway, which the loop has no need of. */
+  readonly gatewayCpuMs: number;
+}
+
+interface Round {
+  readonly plain: Figures;
+  readonly served: Figures;
+  /** Texts per batch. */
+  readonly batchSize: number;
+}
 
 const folder = mkdtempSync(join(tmpdir(), 'qianmen-bench-'));
 const server = await startServer();
-const plain: number[] = [];
-const served: number[] = [];
-let batchSize = 0;
+const results = new Map<Corpus, Round[]>();
 try {
-  await httpRate(1);
-  for (let round = 0; round < rounds; round++) {
-    plain.push(await plainRate());
-    served.push(await httpRate(seconds));
+  for (const corpus of ['queries', 'mixed'] as const) {
+    await overHttp(corpus, 1);
+    const rounds: Round[] = [];
+    for (let round = 0; round < roundCount; round++) {
+      const plain = await oneByOne(corpus);
+      const before = await batches();
+      const served = await overHttp(corpus, seconds);
+      const after = await batches();
+      rounds.push({ plain, served, batchSize: (after.texts - before.texts) / (after.count - before.count) });
+    }
+    results.set(corpus, rounds);
   }
-  const metrics = await (await fetch(`${server.url}/metrics`)).text();
-  const value = (name: string) => Number(new RegExp(`^${name}\\{[^}]*\\} (\\S+)`, 'm').exec(metrics)?.[1]);
-  batchSize = value('qianmen_encoder_batch_size_sum') / value('qianmen_encoder_batch_size_count');
 } finally {
   server.child.kill('SIGTERM');
   await once(server.child, 'exit');
@@ -56,19 +74,18 @@ const report = render();
 writeFileSync(new URL('RESULTS.md', import.meta.url), report);
 process.stdout.write(report);
 
-async function plainRate(): Promise<number> {
+async function oneByOne(corpus: Corpus): Promise<Figures> {
   const script = join(root, 'bench/encoder/one-by-one.ts');
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    script,
-    values.model,
-    String(threads),
-    String(seconds),
-  ]);
-  return Number(stdout);
+  const args = [script, values.model, String(threads), String(seconds), corpus];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  return { ...(JSON.parse(stdout) as { rate: number; cpuMs: number }), gatewayCpuMs: 0 };
 }
 
-async function httpRate(forSeconds: number): Promise<number> {
+async function overHttp(corpus: Corpus, forSeconds: number): Promise<Figures> {
+  const inputs = texts(512, corpus);
   const pool = new Pool(server.url, { connections: clients });
+  const [gatewayPid, encoderPid] = [server.child.pid!, encoderProcess()];
+  const [gatewayBefore, encoderBefore] = [cpuMsOf(gatewayPid), cpuMsOf(encoderPid)];
   const startedAtMs = performance.now();
   const untilMs = startedAtMs + forSeconds * 1000;
   let next = 0;
@@ -88,7 +105,30 @@ async function httpRate(forSeconds: number): Promise<number> {
   await Promise.all(Array.from({ length: clients }, client));
   const rate = next / ((performance.now() - startedAtMs) / 1000);
   await pool.close();
-  return rate;
+  return {
+    rate,
+    cpuMs: (cpuMsOf(encoderPid) - encoderBefore) / next,
+    gatewayCpuMs: (cpuMsOf(gatewayPid) - gatewayBefore) / next,
+  };
+}
+
+function encoderProcess(): number {
+  const pid = server.child.pid;
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')[0]);
+}
+
+/** User and system time so far; a tick of Linux is 10 ms. */
+function cpuMsOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+async function batches(): Promise<{ texts: number; count: number }> {
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  const value = (name: string) =>
+    Number(new RegExp(`^${name}\\{[^}]*\\} (\\S+)`, 'm').exec(metrics)?.[1] ?? 0);
+  return { texts: value('qianmen_encoder_batch_size_sum'), count: value('qianmen_encoder_batch_size_count') };
 }
 
 async function startServer() {
@@ -113,25 +153,33 @@ async function startServer() {
 }
 
 function render(): string {
-  const range = (list: readonly number[], digits = 0) => {
+  const range = (list: readonly number[], digits: number) => {
     const sorted = [...list].sort((a, b) => a - b);
     const shown = [sorted[Math.floor(sorted.length / 2)], sorted[0], sorted.at(-1)].map((v) =>
       v?.toFixed(digits),
     );
     return `${shown[0]} (${shown[1]}–${shown[2]})`;
   };
-  const ratios = served.map((rate, i) => rate / (plain[i] ?? Number.NaN));
+  const rows: readonly (readonly [what: string, read: (round: Round) => number, digits: number])[] = [
+    ['loop: texts per second', (r) => r.plain.rate, 0],
+    ['HTTP: texts per second', (r) => r.served.rate, 0],
+    ['**ratio of texts per second**', (r) => r.served.rate / r.plain.rate, 2],
+    ['texts per batch', (r) => r.batchSize, 1],
+    ['loop: processor ms per text', (r) => r.plain.cpuMs, 2],
+    ['HTTP: processor ms per text, encoder', (r) => r.served.cpuMs, 2],
+    ['HTTP: processor ms per text, gateway', (r) => r.served.gatewayCpuMs, 2],
+    ['**loop ÷ encoder, processor time**', (r) => r.plain.cpuMs / r.served.cpuMs, 2],
+  ];
+  const line = ([what, read, digits]: (typeof rows)[number]) =>
+    `| ${what} | ${[...results.values()].map((rounds) => range(rounds.map(read), digits)).join(' | ')} |`;
   return `# Embeddings: ${clients} clients over HTTP against a plain loop
 
 Made by \`node bench/encoder/measure.ts\` on ${new Date().toISOString().slice(0, 10)}: ${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node};
-all-MiniLM-L6-v2 (int8), ${threads} threads for either. Clients, gateway and encoder share the cores; the plain loop has them for itself.
-Median (min–max) of ${rounds} alternating rounds of ${seconds} s.
+all-MiniLM-L6-v2 (int8), ${threads} threads for either, one text per request. Clients, gateway and encoder share the cores, the plain
+loop has them for itself. Median (min–max) of ${roundCount} alternating rounds of ${seconds} s.
 
-| what | measured |
-|---|---|
-| one by one in a loop, texts per second | ${range(plain)} |
-| ${clients} clients over HTTP, texts per second | ${range(served)} |
-| ratio, round by round | ${range(ratios, 2)} |
-| texts per batch, mean | ${batchSize.toFixed(1)} |
+| | ${[...results.keys()].join(' | ')} |
+|---|${'---|'.repeat(results.size)}
+${rows.map(line).join('\n')}
 `;
 }
