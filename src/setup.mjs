@@ -99,6 +99,7 @@ async function install() {
   } finally {
     clearInterval(still);
   }
+  linkNode();
   fs.writeFileSync(installStamp, lockHash());
   say(`dependencies installed in ${seconds(began)}`);
 }
@@ -140,6 +141,13 @@ function installFailure(output) {
 }
 
 // Node
+
+/** npm 10 leaves a command called "node" out of node_modules/.bin, where npm scripts look first. */
+function linkNode() {
+  const binary = `node-${process.platform}-${process.arch}/bin/node`;
+  if (fs.existsSync(bundledNode) || !fs.existsSync(at('node_modules', binary))) return;
+  fs.symlinkSync(`../${binary}`, bundledNode);
+}
 
 /** Makes sure that `env node` finds a Node that is new enough, once npm has put node_modules/.bin in front of PATH. */
 function requireNode() {

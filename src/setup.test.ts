@@ -217,6 +217,16 @@ describe('setup', () => {
     expect(await npmCalls()).toBe(2);
   });
 
+  it('puts the Node that came along where npm scripts look first, if npm did not', async () => {
+    const binary = `node_modules/node-${process.platform}-${process.arch}/bin`;
+    await fakeNpm('');
+    const npm = join(root, 'bin/npm');
+    const bring = `\nmkdir -p ${binary} && ln -s '${process.execPath}' ${binary}/node`;
+    await writeFile(npm, (await readFile(npm, 'utf8')) + bring, { mode: 0o755 });
+    expect((await setup()).code).toBe(0);
+    expect(existsSync(join(root, 'node_modules/.bin/node'))).toBe(true);
+  });
+
   it('gives way to the Node of the host when the one that comes along cannot run', async () => {
     await fakeNpm('');
     await setup();
