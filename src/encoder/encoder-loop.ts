@@ -29,7 +29,7 @@ export interface EncoderLoopOptions {
   readonly runner: BatchRunner;
   readonly tokenizer: EncoderTokenizer;
   readonly limits: JobLimits;
-  /** Most padded tokens per batch; smaller ones are made where the model is slow. */
+  /** Most padded tokens per batch; smaller ones are made where the model is slow. 0: every row runs alone. */
   readonly batchTokens: number;
   readonly send: (message: FromEncoder) => void;
   /** Monotonic milliseconds. */
@@ -88,8 +88,8 @@ export class EncoderLoop {
     const { now } = this.#options;
     const untilMs = now() + TOKENISE_SLICE_MS;
     let tokens = 0;
-    const budget = this.#budgetTokens();
-    while (this.#untokenised.length > 0 && now() < untilMs && tokens < 2 * budget) {
+    const enough = Math.max(1, 2 * this.#budgetTokens());
+    while (this.#untokenised.length > 0 && now() < untilMs && tokens < enough) {
       const job = this.#untokenised.shift()!;
       try {
         const { index, row } = job.next();

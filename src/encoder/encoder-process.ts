@@ -29,7 +29,8 @@ async function load(options: EncoderLoadOptions): Promise<void> {
       runner: session,
       tokenizer,
       limits: { maxTokens: info.contextTokens, normalise: description.normalise },
-      batchTokens: options.batchTokens,
+      // No budget: one row at a time.
+      batchTokens: info.rowsIndependent ? options.batchTokens : 0,
       send,
       now: () => performance.now(),
     });

@@ -30,7 +30,7 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
     padId,
     readout: task === 'embed' ? { kind: 'vector', pooling } : { kind: 'logits' },
   });
-  const dimensions = await measureDimensions(session, tokenizer, graphPath);
+  const { dimensions, rowsIndependent } = await probe(session, tokenizer, graphPath);
   if (task === 'rerank' && dimensions !== 1)
     throw new ModelFileError(graphPath, `it gives ${dimensions} scores per document; a reranker gives 1`);
   return {
@@ -43,6 +43,7 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
       task,
       contextTokens: Math.min(options.contextTokens ?? description.maxTokens, description.maxTokens),
       dimensions,
+      rowsIndependent,
       labels: Array.from(
         { length: task === 'classify' ? dimensions : 0 },
         (_, i) => labels[i] ?? `LABEL_${i}`,
@@ -66,16 +67,40 @@ function createTokenizer(description: EncoderDescription, directory: string): En
   }
 }
 
-/** By running the graph once, which also is the first sign that it works. */
-async function measureDimensions(
+/** Of a number in a row, relative to the row's largest: rounding differs by far less, quantisation by far more. */
+const SAME = 1e-3;
+
+interface Probed {
+  readonly dimensions: number;
+  readonly rowsIndependent: boolean;
+}
+
+/**
+ * Runs the graph, which also is the first sign that it works: a short row alone, and beside a long one. Graphs whose
+ * activations are quantised dynamically (`DynamicQuantizeLinear`) take one scale for the whole batch, so that what else
+ * is in it shows in every row.
+ */
+async function probe(
   session: EncoderSession,
   tokenizer: EncoderTokenizer,
   graphPath: string,
-): Promise<number> {
+): Promise<Probed> {
+  const short = { ids: tokenizer.encode('a', 16).row.ids };
+  const step = Math.max(1, Math.floor(tokenizer.vocabularySize / 12));
+  const long = { ids: Array.from({ length: 12 }, (_, i) => (i * step) % tokenizer.vocabularySize) };
   try {
-    const [vector] = await session.run([tokenizer.encode('a', 16).row]);
-    return vector!.length;
+    const alone = [...(await session.run([short])), ...(await session.run([long]))];
+    const together = await session.run([short, long]);
+    return {
+      dimensions: alone[0]!.length,
+      rowsIndependent: alone.every((row, i) => isSame(row, together[i]!)),
+    };
   } catch (error) {
     throw new ModelFileError(graphPath, `it does not run: ${(error as Error).message}`, { cause: error });
   }
+}
+
+function isSame(a: Float32Array, b: Float32Array): boolean {
+  const largest = a.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return a.every((value, i) => Math.abs(value - b[i]!) <= SAME * largest);
 }

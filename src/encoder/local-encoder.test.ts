@@ -11,6 +11,7 @@ const INFO: EncoderInfo = {
   task: 'embed',
   contextTokens: 16,
   dimensions: 2,
+  rowsIndependent: true,
   labels: [],
   independentClasses: false,
   vocabularySize: 30,

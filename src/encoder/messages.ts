@@ -24,6 +24,8 @@ export interface EncoderInfo {
   readonly contextTokens: number;
   /** Numbers per vector, or classes. */
   readonly dimensions: number;
+  /** A row's result does not depend on what else is in the batch; where it does, every row runs alone. */
+  readonly rowsIndependent: boolean;
   readonly labels: readonly string[];
   readonly independentClasses: boolean;
   readonly vocabularySize: number;

@@ -122,6 +122,38 @@ describe('classification', () => {
   });
 });
 
+describe('a model whose rows show in each other', () => {
+  it('runs every text alone, so that nobody gets another result for what somebody else sent', async () => {
+    const batches: number[] = [];
+    const encoder = createLocalEncoder({
+      name: 'q',
+      directory: writeTinyClassifier({
+        weights: { good: [0.1, 0], cat: [100, 0], a: [0.2, 0.1] },
+        quantised: true,
+      }),
+      threads: 1,
+      emit: (event) => event.type === 'encoder-batched' && batches.push(event.inputs),
+    });
+    try {
+      await encoder.ready;
+      expect(encoder.info()).toMatchObject({ rowsIndependent: false });
+      const { signal } = new AbortController();
+      const [alone] = (await encoder.classify(classifyRequest(['good']), { signal })).classes;
+      const [beside] = (await encoder.classify(classifyRequest(['good', 'cat']), { signal })).classes;
+      expect(beside).toEqual(alone);
+      await eventually('all batches were told', () => batches.length === 3);
+      expect(batches).toEqual([1, 1, 1]);
+    } finally {
+      await encoder.close();
+    }
+  });
+});
+
+function classifyRequest(inputs: readonly string[]): ClassifyRequest {
+  const wire = { dialect: 'openai', path: '/classify', body: Buffer.alloc(0) } as const;
+  return { id: 'r', endpoint: 'classify', model: 'm', inputs, truncateTokens: undefined, wire };
+}
+
 describe('a remote server behind the same routes', () => {
   it('gets the bytes with its own model name, and its reply comes back untouched', async () => {
     const seen: { path: string | undefined; body: Record<string, unknown> }[] = [];
@@ -180,14 +212,7 @@ describe('an encoder process', () => {
     });
     try {
       await encoder.ready;
-      const request: ClassifyRequest = {
-        id: 'r',
-        endpoint: 'classify',
-        model: 'mood',
-        inputs: Array.from({ length: 2_048 }, () => 'good good good good good good'),
-        truncateTokens: undefined,
-        wire: { dialect: 'openai', path: '/classify', body: Buffer.alloc(0) },
-      };
+      const request = classifyRequest(Array.from({ length: 2_048 }, () => 'good good good good good good'));
       const { signal } = new AbortController();
       const running = encoder.classify(request, { signal });
       process.kill(encoder.info()!.pid, 'SIGKILL');

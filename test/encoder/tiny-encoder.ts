@@ -74,6 +74,8 @@ export interface TinyEncoderOptions {
   readonly weights: Readonly<Partial<Record<(typeof WORDS)[number], readonly number[]>>>;
   /** Only the second segment counts: what stands in the document, not what stands in the query. */
   readonly secondSegmentOnly?: boolean;
+  /** Activations are quantised with one scale for the whole batch, as `onnxruntime.quantization.quantize_dynamic` does. */
+  readonly quantised?: boolean;
   readonly config?: object;
 }
 
@@ -96,7 +98,11 @@ export function writeTinyClassifier(options: TinyEncoderOptions): string {
   graph.float32('table', table, [WORDS.length, classes]);
   graph.int64('last', [2]);
   graph.int64('sequence', [1]);
-  graph.node('Gather', ['table', 'input_ids'], ['rows']);
+  graph.node('Gather', ['table', 'input_ids'], [options.quantised ? 'exact' : 'rows']);
+  if (options.quantised) {
+    graph.node('DynamicQuantizeLinear', ['exact'], ['quantised', 'scale', 'zero']);
+    graph.node('DequantizeLinear', ['quantised', 'scale', 'zero'], ['rows']);
+  }
   const counted = options.secondSegmentOnly ? 'token_type_ids' : 'attention_mask';
   graph.node('Cast', [counted], ['weightless'], { to: 1 });
   graph.node('Unsqueeze', ['weightless', 'last'], ['weight']);
