@@ -52,6 +52,12 @@ const engine = z
     sampling: samplingSchema.prefault({}),
     /** Requests that may wait for a slot; the next one gets 503. */
     queueLimit: positive.default(256),
+    /** Memory for computed prompts, so that one which begins alike need not be computed again. 0 turns it off. */
+    prefixCacheBytes: z
+      .number()
+      .int()
+      .min(0)
+      .default(512 * 1024 * 1024),
     /** Encoders: most tokens computed together, padding included. */
     batchTokens: positive.max(1_048_576).default(4_096),
     /** Busy-wait between steps: faster where the cores are free, slower where they are shared. */

@@ -63,6 +63,21 @@ describe.each(ARCHITECTURES)('Decoder of %s', (architecture) => {
     expect(copy(decoder.decode(2, 1, [5], [PROMPT.length]))).toEqual(before);
   });
 
+  it('goes on from restored positions with the same logits, bit for bit', () => {
+    const whole = copy(decoder.prefill(0, PROMPT, 0, true));
+    const next = copy(decoder.decode(0, 1, [5], [PROMPT.length]));
+    const block = () => new Float32Array(16 * decoder.positionElements);
+    const blocks = [block(), block()];
+    for (const [i, into] of blocks.entries()) decoder.save(0, i * 16, into);
+    decoder.prefill(0, PROMPT.slice().reverse(), 0, false);
+    for (const restored of [32, 31, 16]) {
+      decoder.prefill(3, PROMPT.slice().reverse(), 0, false);
+      for (const [i, from] of blocks.entries()) if (i * 16 < restored) decoder.restore(from, 3, i * 16);
+      expect(copy(decoder.prefill(3, PROMPT.slice(restored), restored, true))).toEqual(whole);
+      expect(copy(decoder.decode(3, 1, [5], [PROMPT.length]))).toEqual(next);
+    }
+  });
+
   it('decodes as prefill would', () => {
     const whole = copy(decoder.prefill(0, PROMPT, 0, true));
     decoder.prefill(1, PROMPT.slice(0, 10), 0, false);
@@ -134,6 +149,10 @@ describe('Decoder', () => {
     ['a step beyond the context', (d) => d.decode(0, 1, [1], [CONTEXT])],
     ['a past that is not a number', (d) => d.decode(0, 1, [1], [Number.NaN])],
     ['a move beyond the context', (d) => d.move(0, 1, CONTEXT + 1)],
+    ['saving beyond the context', (d) => d.save(0, CONTEXT, new Float32Array(d.positionElements))],
+    ['saving half a position', (d) => d.save(0, 0, new Float32Array(d.positionElements / 2))],
+    ['restoring beyond the context', (d) => d.restore(new Float32Array(d.positionElements), 0, CONTEXT)],
+    ['restoring into a slot that is not there', (d) => d.restore(new Float32Array(d.positionElements), 4, 0)],
   ])('refuses %s', (_name, act) => {
     expect(() => act(decoder)).toThrow(RangeError);
   });

@@ -34,6 +34,8 @@ export class Decoder {
   readonly contextTokens: number;
   /** KV memory of all slots, bytes (committed by the system as it is touched). */
   readonly kvBytes: number;
+  /** Numbers that `save` copies for each position. */
+  readonly positionElements: number;
   readonly #session: OrtSession;
   readonly #kv: KvMemory;
   readonly #bindings: DecoderBindings;
@@ -59,6 +61,7 @@ export class Decoder {
     // Room for the padding of a one-token chunk at the very end.
     this.#kv = new KvMemory(shape, slots, contextTokens + MIN_CHUNK - 1);
     this.kvBytes = this.#kv.sizeBytes;
+    this.positionElements = this.#kv.positionElements;
     this.#session = new OrtSession(graphPath, { threads, spinning });
     this.#bindings = new DecoderBindings(this.#session, this.#kv, shape.vocabSize);
   }
@@ -124,6 +127,20 @@ export class Decoder {
     if (fromSlot !== toSlot) this.#kv.copy(fromSlot, toSlot, length);
   }
 
+  /** Copies KV positions `position…` of a slot to `into`, whose length says how many: a multiple of `positionElements`. */
+  save(slot: number, position: number, into: Float32Array): void {
+    this.#checkSlots(slot, 1);
+    this.#checkPositions(position, into.length / this.positionElements);
+    this.#kv.save(slot, position, into);
+  }
+
+  /** Copies what `save` gave, of the same sequence at the same positions, into a slot. */
+  restore(from: Float32Array, slot: number, position: number): void {
+    this.#checkSlots(slot, 1);
+    this.#checkPositions(position, from.length / this.positionElements);
+    this.#kv.restore(from, slot, position);
+  }
+
   /** Releases all native memory. The decoder cannot be used any more; closing twice is allowed. */
   close(): void {
     if (this.#closed) return;
@@ -139,7 +156,7 @@ export class Decoder {
   }
 
   #checkPositions(past: number, added: number): void {
-    if (!(past >= 0 && past + added <= this.contextTokens))
+    if (!(past >= 0 && Number.isInteger(past + added) && past + added <= this.contextTokens))
       throw new RangeError(`positions ${past} … ${past + added - 1} of ${this.contextTokens}`);
   }
 

@@ -37,6 +37,11 @@ export class KvMemory {
     }
   }
 
+  /** Numbers that one position of a slot has: [layers × key and value × kvHeads × headDim]. */
+  get positionElements(): number {
+    return this.layers * 2 * this.#kvHeads * this.#headDim;
+  }
+
   get #slotElements(): number {
     return this.#kvHeads * this.positions * this.#headDim;
   }
@@ -61,6 +66,39 @@ export class KvMemory {
         const to = toSlot * this.#slotElements + head * headElements;
         key.copyWithin(to, from, from + copied);
         value.copyWithin(to, from, from + copied);
+      }
+    }
+  }
+
+  /** Copies positions of a slot, from `position` on, to `into`: as many as it has room for. */
+  save(slot: number, position: number, into: Float32Array): void {
+    this.#eachRun(slot, position, into, (kv, start, at, length) => {
+      into.set(kv.subarray(start, start + length), at);
+    });
+  }
+
+  /** The reverse of `save`. */
+  restore(from: Float32Array, slot: number, position: number): void {
+    this.#eachRun(slot, position, from, (kv, start, at, length) => {
+      kv.set(from.subarray(at, at + length), start);
+    });
+  }
+
+  /** The pieces of a range of positions: `length` numbers from `start` in a layer's buffer, from `at` in `outside`. */
+  #eachRun(
+    slot: number,
+    position: number,
+    outside: Float32Array,
+    copy: (kv: Float32Array, start: number, at: number, length: number) => void,
+  ): void {
+    const length = (outside.length / this.positionElements) * this.#headDim;
+    let at = 0;
+    for (const { key, value } of this.#buffers) {
+      for (let head = 0; head < this.#kvHeads; head++) {
+        const start = slot * this.#slotElements + (head * this.positions + position) * this.#headDim;
+        copy(key, start, at, length);
+        copy(value, start, at + length, length);
+        at += 2 * length;
       }
     }
   }

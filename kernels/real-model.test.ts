@@ -100,6 +100,19 @@ describe('the 8-bit graph of SmolLM2', { timeout: TIMEOUT_MS }, () => {
     }
   });
 
+  it('goes on from restored positions with the same bits', () => {
+    const tokens = PROMPTS.flatMap((each) => each.tokens).slice(0, 321);
+    const whole = copy(decoder.prefill(0, tokens, 0, true));
+    const saved = new Float32Array(320 * decoder.positionElements);
+    decoder.save(0, 0, saved);
+    for (const length of [320, 304, 16]) {
+      decoder.prefill(2, tokens.toReversed(), 0, false);
+      decoder.restore(saved, 2, 0);
+      const logits = decoder.prefill(2, tokens.slice(length), length, true)!;
+      expect(same(logits, whole), `${length} of ${tokens.length} restored`).toBe(true);
+    }
+  });
+
   it('goes on from a moved slot with the same bits', () => {
     const { tokens } = PROMPTS[6]!;
     decoder.prefill(3, tokens, 0, false);

@@ -28,6 +28,7 @@ export function createEngine(engine: EngineConfig, path: string, emit: Emit) {
     modelPath: path,
     cacheDir: dirname(path),
     slots: engine.slots,
+    prefixCacheBytes: engine.prefixCacheBytes,
     sampling: { ...recommendedSampling(engine), ...engine.sampling },
   });
 }

@@ -71,6 +71,7 @@ describe('/metrics', () => {
     'qianmen_request_duration_seconds_count',
     'qianmen_engine_batch_size_count',
     'qianmen_engine_prefill_tokens_total',
+    'qianmen_engine_prefix_cache_bytes',
     'qianmen_backend_attempts_total',
     'nodejs_eventloop_lag_seconds',
   ])('has samples of %s', async (name) => {

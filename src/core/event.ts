@@ -54,6 +54,10 @@ export interface EngineStepped {
   readonly waiting: number;
   readonly decodeMs: number;
   readonly prefillTokens: number;
+  /** Prompt tokens copied instead of computed. */
+  readonly cachedTokens: number;
+  /** What the prefix cache holds. */
+  readonly prefixCacheBytes: number;
 }
 
 /** A batch of a local encoder. */
@@ -82,13 +86,33 @@ export interface UpstreamHealthChanged {
   readonly detail: string;
 }
 
+/** The models that the configuration wants from an upstream and that it does not list have changed. */
+export interface UpstreamModelsMissing {
+  readonly type: 'upstream-models-missing';
+  readonly upstream: string;
+  /** Empty: all are there now. */
+  readonly missing: readonly string[];
+}
+
+/** Somebody has read the configuration again. */
+export interface ConfigReloaded {
+  readonly type: 'config-reloaded';
+  readonly ok: boolean;
+  /** Why it was refused, or what changed. */
+  readonly detail: string;
+  /** Settings that differ and need a restart. */
+  readonly ignored: readonly string[];
+}
+
 export type GatewayEvent =
   | RequestSettled
   | RequestRefused
   | EngineStepped
   | EncoderBatched
   | EngineStateChanged
-  | UpstreamHealthChanged;
+  | UpstreamHealthChanged
+  | UpstreamModelsMissing
+  | ConfigReloaded;
 
 /** The one outlet for telemetry. Must not throw. */
 export type Emit = (event: GatewayEvent) => void;

@@ -270,7 +270,14 @@ describe('closing', () => {
 
 test('steps become events', () => {
   children.last.ready();
-  const statistics = { batchSize: 3, waiting: 1, decodeMs: 5, prefillTokens: 64 };
+  const statistics = {
+    batchSize: 3,
+    waiting: 1,
+    decodeMs: 5,
+    prefillTokens: 64,
+    cachedTokens: 32,
+    prefixCacheBytes: 4_096,
+  };
   children.last.say({ type: 'stepped', statistics });
   expect(events.at(-1)).toEqual({ type: 'engine-stepped', engine: 'small', ...statistics });
 });

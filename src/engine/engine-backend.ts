@@ -18,6 +18,7 @@ import { type Clock, DEFAULT_TIMES, Supervisor, type SupervisorTimes, SYSTEM_CLO
 
 const DEFAULT_SLOTS = 16;
 const DEFAULT_QUEUE_LIMIT = 256;
+const DEFAULT_PREFIX_CACHE_BYTES = 512 * 2 ** 20;
 
 /** Requests that the process has not even read; more than this means that it hangs. */
 const MOST_UNREAD_BYTES = 64 * 2 ** 20;
@@ -36,6 +37,8 @@ export interface EngineBackendOptions {
   readonly contextTokens?: number;
   /** Sequences that may wait for a slot; default 256. */
   readonly queueLimit?: number;
+  /** Most memory for the KV of prompts that were computed; default 512 MiB, 0 is none. */
+  readonly prefixCacheBytes?: number;
   /** Threads wait busily: faster, but burns the cores. Default false. */
   readonly spinning?: boolean;
   /** Used where a request does not say; what the model's authors recommend. */
@@ -88,6 +91,7 @@ class LocalEngine implements EngineBackend {
         cacheDir: options.cacheDir,
         slots: this.#slots,
         queueLimit: this.#queueLimit,
+        prefixCacheBytes: options.prefixCacheBytes ?? DEFAULT_PREFIX_CACHE_BYTES,
         spinning: options.spinning ?? false,
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.contextTokens === undefined ? {} : { contextTokens: options.contextTokens }),

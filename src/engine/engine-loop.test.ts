@@ -19,6 +19,7 @@ function loop(
     prompts: { tokenizer, template: undefined, contextTokens: 64 },
     slots,
     queueLimit,
+    prefixCacheBytes: 0,
     send: (message) => sent.push(JSON.parse(JSON.stringify(message))),
     drained,
   });

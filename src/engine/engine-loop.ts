@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { AppError } from '../core/error.ts';
 import { createGeneration } from './generation.ts';
 import { type FromEngine, fromWireRequest, toWirePart, type WireGenerateRequest } from './messages.ts';
+import { type CopyableKv, PrefixCache } from './prefix-cache.ts';
 import type { PromptModel } from './prompt-tokens.ts';
 import { type Delivery, Runner, type StepDecoder, type StepReport } from './runner.ts';
 import { Scheduler } from './scheduler.ts';
@@ -20,10 +21,11 @@ interface Arrival {
 }
 
 export interface EngineLoopOptions {
-  readonly decoder: StepDecoder;
+  readonly decoder: StepDecoder & CopyableKv;
   readonly prompts: PromptModel;
   readonly slots: number;
   readonly queueLimit: number;
+  readonly prefixCacheBytes: number;
   readonly send: (message: FromEngine) => void;
   /** Resolves when the other side has taken enough of what was sent. */
   readonly drained: () => Promise<void> | undefined;
@@ -35,6 +37,7 @@ export interface EngineLoopOptions {
  */
 export class EngineLoop {
   readonly #options: EngineLoopOptions;
+  readonly #cache: PrefixCache;
   readonly #scheduler: Scheduler<Sequence>;
   readonly #runner: Runner;
   /** Not tokenised yet. */
@@ -45,9 +48,15 @@ export class EngineLoop {
 
   constructor(options: EngineLoopOptions) {
     this.#options = options;
-    const { decoder, slots, queueLimit } = options;
-    this.#scheduler = new Scheduler<Sequence>({ slots, queueLimit });
-    this.#runner = new Runner({ decoder, scheduler: this.#scheduler, now: () => performance.now() });
+    const { decoder, slots, queueLimit, prefixCacheBytes } = options;
+    const cache = new PrefixCache(decoder, prefixCacheBytes);
+    this.#cache = cache;
+    this.#scheduler = new Scheduler<Sequence>({
+      slots,
+      queueLimit,
+      restorable: ({ prompt }) => cache.restorable(prompt),
+    });
+    this.#runner = new Runner({ decoder, cache, scheduler: this.#scheduler, now: () => performance.now() });
   }
 
   submit(id: number, wire: WireGenerateRequest): void {
@@ -138,6 +147,8 @@ export class EngineLoop {
         waiting: this.#runner.waiting + this.#arrivals.length,
         decodeMs: decoding.reduce((sum, s) => sum + s.decodeMs, 0) / Math.max(1, decoding.length),
         prefillTokens: steps.reduce((sum, s) => sum + s.prefillTokens, 0),
+        cachedTokens: steps.reduce((sum, s) => sum + s.cachedTokens, 0),
+        prefixCacheBytes: this.#cache.sizeBytes,
       },
     });
     this.#steps = [];

@@ -49,6 +49,7 @@ function load(options: LoadOptions): void {
     prompts,
     slots: options.slots,
     queueLimit: options.queueLimit,
+    prefixCacheBytes: options.prefixCacheBytes,
     send,
     drained,
   });

@@ -14,6 +14,8 @@ export class Generation {
   readonly #promptTokens: number;
   /** Shown with `start`: what is known without running the model. */
   readonly #opening: readonly Part[];
+  /** The first choice of each prompt: the others share its prompt's computation. */
+  readonly #firsts: readonly Sequence[];
   #started = false;
 
   constructor(id: number, sequences: readonly Sequence[], promptTokens: number, opening: readonly Part[]) {
@@ -21,10 +23,15 @@ export class Generation {
     this.sequences = sequences;
     this.#promptTokens = promptTokens;
     this.#opening = opening;
+    this.#firsts = sequences.filter((s, i) => s.prompt !== sequences[i - 1]?.prompt);
   }
 
   get done(): boolean {
     return this.sequences.every((s) => s.done);
+  }
+
+  get #cachedTokens(): number {
+    return this.#firsts.reduce((sum, s) => sum + s.cachedTokens, 0);
   }
 
   cancel(): void {
@@ -37,7 +44,7 @@ export class Generation {
     if (!this.#started) {
       this.#started = true;
       delivered.push(
-        { type: 'start', promptTokens: this.#promptTokens, cachedPromptTokens: 0 },
+        { type: 'start', promptTokens: this.#promptTokens, cachedPromptTokens: this.#cachedTokens },
         ...this.#opening,
       );
     }
@@ -48,7 +55,7 @@ export class Generation {
         usage: {
           promptTokens: this.#promptTokens,
           completionTokens: this.sequences.reduce((sum, s) => sum + s.generated, 0),
-          cachedPromptTokens: 0,
+          cachedPromptTokens: this.#cachedTokens,
           reasoningTokens: 0,
         },
       });

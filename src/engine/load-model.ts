@@ -49,6 +49,7 @@ export function loadModel(options: LoadOptions): LoadedModel {
       slots,
       threads,
       kvBytes: decoder.kvBytes,
+      prefixCacheBytes: options.prefixCacheBytes,
       chatTemplate: template !== undefined,
       requantisedTensors: requantised.length,
       loadMs: Math.round(performance.now() - startedAtMs),

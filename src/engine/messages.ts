@@ -13,6 +13,8 @@ export interface LoadOptions {
   /** Undefined: what the model allows, up to a default. */
   readonly contextTokens?: number;
   readonly queueLimit: number;
+  /** Most memory for the KV of prompts that were computed. */
+  readonly prefixCacheBytes: number;
   readonly spinning: boolean;
 }
 
@@ -26,6 +28,8 @@ export interface EngineInfo {
   readonly threads: number;
   /** KV memory if all of it is used. */
   readonly kvBytes: number;
+  /** What the prefix cache may take on top. */
+  readonly prefixCacheBytes: number;
   readonly chatTemplate: boolean;
   /** Tensors whose quantisation had to be changed. */
   readonly requantisedTensors: number;
@@ -40,6 +44,10 @@ interface StepStatistics {
   /** Mean of the decode batches. */
   readonly decodeMs: number;
   readonly prefillTokens: number;
+  /** Prompt tokens copied instead of computed. */
+  readonly cachedTokens: number;
+  /** What the prefix cache holds now. */
+  readonly prefixCacheBytes: number;
 }
 
 /** A request as JSON can carry it; the engine does not need the original bytes. */

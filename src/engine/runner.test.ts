@@ -4,8 +4,10 @@ import { FakeDecoder } from '../../test/engine/fake-decoder.ts';
 import { completion, partOf, textOf, tokensOf } from '../../test/engine/requests.ts';
 import { TINY, tinyMetadata } from '../../test/engine/tiny-vocabulary.ts';
 import type { Part } from '../core/part.ts';
+import type { Usage } from '../core/usage.ts';
 import { createGeneration } from './generation.ts';
 import type { EngineRequest } from './messages.ts';
+import { BLOCK_TOKENS, PrefixCache } from './prefix-cache.ts';
 import { Runner } from './runner.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
@@ -13,6 +15,8 @@ import { Tokenizer } from './tokenizer.ts';
 
 const SLOTS = 4;
 const CONTEXT_TOKENS = 96;
+/** Room for five blocks: less than two of the longest prompts have. */
+const CACHE_BYTES = 5 * BLOCK_TOKENS * 4;
 const tokenizer = new Tokenizer(tinyMetadata());
 
 /** Depends on all of the history, so that one foreign token in a slot changes everything after it. */
@@ -20,6 +24,10 @@ function hashed(history: readonly number[]): number {
   let hash = 7;
   for (const token of history) hash = (hash * 31 + token) % 1_000_003;
   return hash % 40 === 0 ? TINY.imEnd : 97 + (hash % 26);
+}
+
+function usageOf(parts: readonly Part[]): Usage {
+  return partOf(parts, 'usage').usage;
 }
 
 /** Says this, byte by byte, whatever the prompt of `promptLength` tokens was. */
@@ -37,8 +45,14 @@ class Engine {
 
   constructor(next: (history: readonly number[]) => number = hashed) {
     this.decoder = new FakeDecoder({ vocabSize: TINY.size, slots: SLOTS, next });
-    const scheduler = new Scheduler<Sequence>({ slots: SLOTS, queueLimit: 100, busyChunkTokens: 16 });
-    this.runner = new Runner({ decoder: this.decoder, scheduler, now: () => 0 });
+    const cache = new PrefixCache(this.decoder, CACHE_BYTES);
+    const scheduler = new Scheduler<Sequence>({
+      slots: SLOTS,
+      queueLimit: 100,
+      busyChunkTokens: 16,
+      restorable: ({ prompt }) => cache.restorable(prompt),
+    });
+    this.runner = new Runner({ decoder: this.decoder, cache, scheduler, now: () => 0 });
   }
 
   submit(request: EngineRequest): number {
@@ -70,7 +84,13 @@ class Engine {
   }
 }
 
-const prompts = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 60 });
+/** Many begin alike, as chats do. */
+const prompts = fc
+  .tuple(
+    fc.constantFrom('', 'abcabcabcabcabcab', 'abcabcabcabcabcabcabcabcabcabcabca', 'cbacbacbacbacbacb'),
+    fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 30 }),
+  )
+  .map((pieces) => pieces.join(''));
 
 test('a request gets the same reply alone and among others that come, go and leave', () => {
   const load = fc.array(
@@ -102,7 +122,10 @@ test('a request gets the same reply alone and among others that come, go and lea
         const alone = new Engine().answer(request);
         for (let index = 0; index < request.n; index++)
           expect(textOf(engine.parts.get(id)!, index)).toBe(textOf(alone, index));
-        expect(partOf(engine.parts.get(id)!, 'usage')).toEqual(partOf(alone, 'usage'));
+        expect(usageOf(engine.parts.get(id)!)).toEqual({
+          ...usageOf(alone),
+          cachedPromptTokens: expect.any(Number),
+        });
       }
     }),
     { numRuns: 60 },
@@ -172,6 +195,42 @@ describe('the parts of a reply', () => {
     expect(textOf(parts)).toBe('abchi');
     expect(tokensOf(parts)).toBe(3);
   });
+});
+
+describe('a prompt that begins like an earlier one', () => {
+  const history = 'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz';
+
+  test('computes only what is new, and says so', () => {
+    const engine = new Engine();
+    const first = engine.answer(completion(history));
+    expect(usageOf(first).cachedPromptTokens).toBe(0);
+    const before = engine.decoder.prefillSizes.length;
+    const second = engine.answer(completion(`${history}xyz`));
+    expect(engine.decoder.prefillSizes.slice(before)).toEqual([history.length + 3 - 3 * BLOCK_TOKENS]);
+    expect(partOf(second, 'start').cachedPromptTokens).toBe(3 * BLOCK_TOKENS);
+    expect(usageOf(second).cachedPromptTokens).toBe(3 * BLOCK_TOKENS);
+    expect(textOf(second)).toBe(textOf(new Engine().answer(completion(`${history}xyz`))));
+  });
+
+  test('computes its last token even if all of it is known', () => {
+    const engine = new Engine();
+    const prompt = history.slice(0, 2 * BLOCK_TOKENS);
+    const first = engine.answer(completion(prompt));
+    const before = engine.decoder.prefillSizes.length;
+    const second = engine.answer(completion(prompt));
+    expect(engine.decoder.prefillSizes.slice(before)).toEqual([1]);
+    expect(usageOf(second).cachedPromptTokens).toBe(2 * BLOCK_TOKENS - 1);
+    expect(textOf(second)).toBe(textOf(first));
+  });
+});
+
+test('choices compute their prompt once', () => {
+  const engine = new Engine();
+  const parts = engine.answer(completion('abcdef', { n: 4 }));
+  expect(engine.decoder.prefillSizes).toEqual([6]);
+  const alone = textOf(new Engine().answer(completion('abcdef')));
+  for (let index = 0; index < 4; index++) expect(textOf(parts, index)).toBe(alone);
+  expect(usageOf(parts)).toMatchObject({ promptTokens: 6, cachedPromptTokens: 0 });
 });
 
 test('a cancelled request takes no further step', () => {

@@ -1,6 +1,7 @@
 import { AppError } from '../core/error.ts';
 import type { Part } from '../core/part.ts';
 import type { Generation } from './generation.ts';
+import type { PrefixCache } from './prefix-cache.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
 
@@ -30,10 +31,13 @@ export interface StepReport {
   readonly batchSize: number;
   readonly decodeMs: number;
   readonly prefillTokens: number;
+  /** Prompt tokens whose KV memory was copied instead of computed. */
+  readonly cachedTokens: number;
 }
 
 export interface RunnerOptions {
   readonly decoder: StepDecoder;
+  readonly cache: PrefixCache;
   readonly scheduler: Scheduler<Sequence>;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -42,12 +46,14 @@ export interface RunnerOptions {
 /** Runs the scheduler's plans on the decoder, one step at a time. */
 export class Runner {
   readonly #decoder: StepDecoder;
+  readonly #cache: PrefixCache;
   readonly #scheduler: Scheduler<Sequence>;
   readonly #now: () => number;
   readonly #generations = new Map<number, Generation>();
 
-  constructor({ decoder, scheduler, now }: RunnerOptions) {
+  constructor({ decoder, cache, scheduler, now }: RunnerOptions) {
     this.#decoder = decoder;
+    this.#cache = cache;
     this.#scheduler = scheduler;
     this.#now = now;
   }
@@ -94,6 +100,13 @@ export class Runner {
     };
 
     for (const { from, to, length } of plan.moves) this.#decoder.move(from, to, length);
+    let cachedTokens = 0;
+    // Before anything is kept, which may evict what the plan counts on.
+    for (const { sequence, slot, length } of plan.restores) {
+      this.#cache.restore(sequence.prompt, length, slot);
+      sequence.cachedTokens = length;
+      cachedTokens += length;
+    }
     const startedAtMs = this.#now();
     const count = plan.decode.length;
     if (count > 0) {
@@ -109,10 +122,17 @@ export class Runner {
     }
     const decodeMs = this.#now() - startedAtMs;
     let prefillTokens = 0;
-    for (const { sequence, slot, from, to, last } of plan.prefill) {
+    for (const { sequence, slot, from, to, last, forks } of plan.prefill) {
       const logits = this.#decoder.prefill(slot, sequence.prompt.slice(from, to), from, last);
       prefillTokens += to - from;
-      if (logits !== undefined) accept(sequence, logits);
+      this.#cache.keep(sequence.prompt, to, slot);
+      if (logits === undefined) continue;
+      accept(sequence, logits);
+      for (const fork of forks) {
+        this.#decoder.move(slot, fork.slot, to);
+        cachedTokens += to;
+        accept(fork.sequence, logits);
+      }
     }
     return {
       deliveries: [
@@ -122,6 +142,7 @@ export class Runner {
       batchSize: count,
       decodeMs,
       prefillTokens,
+      cachedTokens,
     };
   }
 

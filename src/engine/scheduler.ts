@@ -2,6 +2,8 @@
 export interface Schedulable {
   /** Tokens to be prefilled, at least 1. */
   readonly promptLength: number;
+  /** Sequences that share this object have the same prompt. */
+  readonly prompt: object;
   /** Finished or cancelled: it takes no further step. Turns true between steps. */
   readonly done: boolean;
 }
@@ -13,6 +15,13 @@ export interface SlotMove {
   readonly length: number;
 }
 
+/** A prompt that begins like an earlier one: its first `length` positions are copied into its slot. */
+export interface Restore<S> {
+  readonly sequence: S;
+  readonly slot: number;
+  readonly length: number;
+}
+
 export interface PrefillChunk<S> {
   readonly sequence: S;
   readonly slot: number;
@@ -21,17 +30,20 @@ export interface PrefillChunk<S> {
   readonly to: number;
   /** The prompt ends here: the logits give the sequence's first token. */
   readonly last: boolean;
+  /** With the last chunk: sequences of the same prompt, which get a copy of its KV memory and the same logits. */
+  readonly forks: readonly { readonly sequence: S; readonly slot: number }[];
 }
 
-/** One step: first the moves in order, then the decode batch, then the chunks in order. */
+/** One step: first the moves in order, then the restores, then the decode batch, then the chunks in order. */
 export interface StepPlan<S> {
   readonly moves: readonly SlotMove[];
+  readonly restores: readonly Restore<S>[];
   /** Element i decodes in slot i, on top of `past` KV positions. */
   readonly decode: readonly { readonly sequence: S; readonly past: number }[];
   readonly prefill: readonly PrefillChunk<S>[];
 }
 
-export interface SchedulerOptions {
+export interface SchedulerOptions<S> {
   readonly slots: number;
   /** Sequences that may wait for a slot. */
   readonly queueLimit: number;
@@ -39,6 +51,8 @@ export interface SchedulerOptions {
   readonly busyChunkTokens?: number;
   /** Prompt tokens per step while nothing decodes. */
   readonly idleChunkTokens?: number;
+  /** Positions of its prompt that can be restored instead of computed, fewer than it has; asked when it gets a slot. */
+  readonly restorable?: (sequence: S) => number;
 }
 
 interface Running<S> {
@@ -59,6 +73,7 @@ interface Running<S> {
  * - Every decoding sequence decodes in every step, and the step prefills at most `busyChunkTokens`: nobody waits for
  *   another's prompt longer than that.
  * - Every step makes progress on the oldest prompt, as long as a slot is free.
+ * - Sequences of one prompt that wait one behind the other share its computation, as far as there are slots.
  * - A sequence that is done holds no slot from the next plan on.
  */
 export class Scheduler<S extends Schedulable> {
@@ -66,15 +81,17 @@ export class Scheduler<S extends Schedulable> {
   readonly #queueLimit: number;
   readonly #busyChunkTokens: number;
   readonly #idleChunkTokens: number;
+  readonly #restorable: (sequence: S) => number;
   #waiting: S[] = [];
   #prefilling: (Running<S> & { slot: number }) | undefined;
   readonly #decoding: Running<S>[] = [];
 
-  constructor(options: SchedulerOptions) {
+  constructor(options: SchedulerOptions<S>) {
     this.#slots = options.slots;
     this.#queueLimit = options.queueLimit;
     this.#busyChunkTokens = options.busyChunkTokens ?? 64;
     this.#idleChunkTokens = options.idleChunkTokens ?? 256;
+    this.#restorable = options.restorable ?? (() => 0);
   }
 
   /** Sequences that have no slot yet. */
@@ -102,8 +119,9 @@ export class Scheduler<S extends Schedulable> {
     const moves: SlotMove[] = [];
     this.#release(moves);
     const decode = this.#decoding.map((running) => ({ sequence: running.sequence, past: running.length++ }));
-    const prefill = this.#fill(moves);
-    return decode.length === 0 && prefill.length === 0 ? undefined : { moves, decode, prefill };
+    const restores: Restore<S>[] = [];
+    const prefill = this.#fill(moves, restores);
+    return decode.length === 0 && prefill.length === 0 ? undefined : { moves, restores, decode, prefill };
   }
 
   #release(moves: SlotMove[]): void {
@@ -119,13 +137,13 @@ export class Scheduler<S extends Schedulable> {
     }
   }
 
-  #fill(moves: SlotMove[]): PrefillChunk<S>[] {
+  #fill(moves: SlotMove[], restores: Restore<S>[]): PrefillChunk<S>[] {
     const chunks: PrefillChunk<S>[] = [];
     let spent = 0;
     for (;;) {
       // A prompt that ended in this step counts as decoding: its first token is not held up by the prompts behind it.
       const budget = (this.#decoding.length > 0 ? this.#busyChunkTokens : this.#idleChunkTokens) - spent;
-      const current = budget > 0 ? (this.#prefilling ?? this.#admit()) : undefined;
+      const current = budget > 0 ? (this.#prefilling ?? this.#admit(restores)) : undefined;
       if (current === undefined) return chunks;
       const from = current.length;
       const to = Math.min(current.sequence.promptLength, from + budget);
@@ -135,17 +153,32 @@ export class Scheduler<S extends Schedulable> {
         moves.push({ from: current.slot, to: this.#decoding.length, length: from });
         current.slot = this.#decoding.length;
       }
-      chunks.push({ sequence: current.sequence, slot: current.slot, from, to, last });
       spent += to - from;
       current.length = to;
       this.#prefilling = last ? undefined : current;
       if (last) this.#decoding.push(current);
+      const forks = last ? this.#fork(current) : [];
+      chunks.push({ sequence: current.sequence, slot: current.slot, from, to, last, forks });
     }
   }
 
-  #admit(): (Running<S> & { slot: number }) | undefined {
+  #admit(restores: Restore<S>[]): (Running<S> & { slot: number }) | undefined {
     if (this.#decoding.length >= this.#slots) return undefined;
     const sequence = this.#waiting.shift();
-    return sequence && { sequence, length: 0, slot: this.#decoding.length };
+    if (sequence === undefined) return undefined;
+    const slot = this.#decoding.length;
+    const length = this.#restorable(sequence);
+    if (length > 0) restores.push({ sequence, slot, length });
+    return { sequence, length, slot };
+  }
+
+  #fork({ sequence: { prompt }, length }: Running<S>): { sequence: S; slot: number }[] {
+    const forks: { sequence: S; slot: number }[] = [];
+    while (this.#decoding.length < this.#slots && this.#waiting[0]?.prompt === prompt) {
+      const sequence = this.#waiting.shift()!;
+      forks.push({ sequence, slot: this.#decoding.length });
+      this.#decoding.push({ sequence, length });
+    }
+    return forks;
   }
 }

@@ -46,6 +46,8 @@ export class Sequence implements Schedulable {
   lastToken = 0;
   /** Tokens generated, including the one that ended the sequence. */
   generated = 0;
+  /** Prompt tokens that were taken from the prefix cache. */
+  cachedTokens = 0;
   #done = false;
   readonly #options: SequenceOptions;
   readonly #banned: readonly number[];

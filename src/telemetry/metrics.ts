@@ -182,13 +182,27 @@ function engineMetrics(registry: Registry): (event: EngineStepped) => void {
     labelNames,
     registers,
   });
+  const cached = new Counter({
+    name: 'qianmen_engine_cached_tokens_total',
+    help: 'Prompt tokens copied by the engine instead of computed.',
+    labelNames,
+    registers,
+  });
+  const cacheBytes = new Gauge({
+    name: 'qianmen_engine_prefix_cache_bytes',
+    help: 'Memory of computed prompts that the engine keeps.',
+    labelNames,
+    registers,
+  });
   return (event) => {
     const labels = { engine: event.engine };
+    cacheBytes.set(labels, event.prefixCacheBytes);
     if (event.batchSize > 0) {
       batch.observe(labels, event.batchSize);
       step.observe(labels, event.decodeMs / 1000);
     }
     if (event.prefillTokens > 0) prefill.inc(labels, event.prefillTokens);
+    if (event.cachedTokens > 0) cached.inc(labels, event.cachedTokens);
   };
 }
 

@@ -9,6 +9,7 @@ export const FAKE_INFO: EngineInfo = {
   contextTokens: 64,
   slots: 2,
   threads: 1,
+  prefixCacheBytes: 1_000,
   kvBytes: 0,
   chatTemplate: true,
   requantisedTensors: 0,

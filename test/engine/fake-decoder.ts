@@ -1,11 +1,14 @@
+import type { CopyableKv } from '../../src/engine/prefix-cache.ts';
 import type { StepDecoder } from '../../src/engine/runner.ts';
 
 /**
  * Behaves like a decoder whose next token is a function of everything before it, and checks what a real one relies on:
  * that a batch is the slots 0 … count-1, and that every slot holds exactly the positions its caller claims.
  */
-export class FakeDecoder implements StepDecoder {
+export class FakeDecoder implements StepDecoder, CopyableKv {
   readonly vocabSize: number;
+  /** The KV memory of a position is the token there. */
+  readonly positionElements = 1;
   readonly batchSizes: number[] = [];
   readonly prefillSizes: number[] = [];
   readonly #next: (history: readonly number[]) => number;
@@ -47,6 +50,17 @@ export class FakeDecoder implements StepDecoder {
 
   move(fromSlot: number, toSlot: number, length: number): void {
     this.#slots[toSlot] = this.#at(fromSlot, length).slice();
+  }
+
+  save(slot: number, position: number, into: Float32Array): void {
+    const history = this.#slots[slot] ?? [];
+    if (history.length < position + into.length) throw new Error(`slot ${slot} holds only ${history.length}`);
+    into.set(history.slice(position, position + into.length));
+  }
+
+  restore(from: Float32Array, slot: number, position: number): void {
+    const history = this.#at(slot, position);
+    history.push(...from);
   }
 
   #at(slot: number, past: number): number[] {

@@ -11,26 +11,31 @@ import { chat, collect, completion, partOf, textOf, tokensOf } from './requests.
 
 let engine: EngineBackend;
 
-beforeAll(async () => {
-  engine = createEngineBackend({
+function start(options: { prefixCacheBytes?: number } = {}): EngineBackend {
+  return createEngineBackend({
     name: 'smol',
     modelPath: realModelPath(),
     cacheDir: MODELS_DIR,
     slots: 10,
     contextTokens: 512,
     emit: () => {},
+    ...options,
   });
+}
+
+beforeAll(async () => {
+  engine = start();
   await engine.ready;
 });
 
 afterAll(() => engine.close());
 
-async function begin(request: GenerateRequest, signal = new AbortController().signal) {
-  return engine.run(request, { model: 'smol', signal });
+async function begin(request: GenerateRequest, signal = new AbortController().signal, by = engine) {
+  return by.run(request, { model: 'smol', signal });
 }
 
-async function answer(request: GenerateRequest): Promise<Part[]> {
-  return collect(await begin(request));
+async function answer(request: GenerateRequest, by = engine): Promise<Part[]> {
+  return collect(await begin(request, undefined, by));
 }
 
 async function until(condition: () => boolean, withinMs: number): Promise<void> {
@@ -96,6 +101,26 @@ describe('sampling', () => {
     const together = await Promise.all(requests.map(async (request) => textOf(await answer(request))));
     expect(together).toEqual(alone);
   });
+});
+
+test('a prompt that begins like earlier ones gives the same bits as in an engine that keeps nothing', async () => {
+  const plain = start({ prefixCacheBytes: 0 });
+  await plain.ready;
+  try {
+    const text = 'The sea is deep and blue, and the old lighthouse stands above it. '.repeat(8);
+    let cached = 0;
+    for (const end of [40, 200, 200, 330, text.length, 120]) {
+      const request = chat(text.slice(0, end), { topLogprobs: 2, stop: { maxTokens: 12 } });
+      const [kept, computed] = await Promise.all([answer(request), answer(request, plain)]);
+      const deltas = (parts: readonly Part[]) => parts.filter((p) => p.type === 'text-delta');
+      expect(deltas(kept)).toEqual(deltas(computed));
+      expect(partOf(computed, 'usage').usage.cachedPromptTokens).toBe(0);
+      cached += partOf(kept, 'usage').usage.cachedPromptTokens;
+    }
+    expect(cached).toBeGreaterThan(150);
+  } finally {
+    await plain.close();
+  }
 });
 
 test('log-probabilities of a greedy reply name the most likely token, and its text', async () => {

@@ -1,0 +1,120 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { BLOCK_TOKENS, type CopyableKv, PrefixCache } from './prefix-cache.ts';
+
+/** One slot whose KV memory at a position tells all tokens up to there, as a model's does. */
+class Slot implements CopyableKv {
+  readonly positionElements = 1;
+  #kv: number[] = [];
+
+  compute(prompt: readonly number[]): void {
+    let hash = 7;
+    this.#kv = prompt.map((token) => {
+      hash = (hash * 31 + token + 1) % 16_777_213;
+      return hash;
+    });
+  }
+
+  get kv(): readonly number[] {
+    return this.#kv;
+  }
+
+  clear(): void {
+    this.#kv = [];
+  }
+
+  save(_slot: number, position: number, into: Float32Array): void {
+    into.set(this.#kv.slice(position, position + into.length));
+  }
+
+  restore(from: Float32Array, _slot: number, position: number): void {
+    this.#kv.splice(position, from.length, ...from);
+  }
+}
+
+function cacheOf(blocks: number): { slot: Slot; cache: PrefixCache } {
+  const slot = new Slot();
+  return { slot, cache: new PrefixCache(slot, blocks * BLOCK_TOKENS * 4) };
+}
+
+function keep({ slot, cache }: ReturnType<typeof cacheOf>, prompt: readonly number[]): void {
+  slot.compute(prompt);
+  cache.keep(prompt, prompt.length, 0);
+}
+
+const block = (filler: number): number[] => new Array(BLOCK_TOKENS).fill(filler);
+
+/** A tree of beginnings, so that prompts share some and differ in others. */
+const prompts = fc
+  .tuple(fc.array(fc.nat(2), { maxLength: 6 }), fc.nat(BLOCK_TOKENS - 1))
+  .map(([blocks, rest]) => [...blocks.flatMap(block), 99, ...new Array(rest).fill(3)]);
+
+test('what is restored is what was computed, and memory stays bounded', () => {
+  const uses = fc.array(fc.record({ prompt: prompts, kept: fc.double({ min: 0, max: 1, noNaN: true }) }), {
+    maxLength: 60,
+  });
+  fc.assert(
+    fc.property(uses, fc.nat(12), (all, blocks) => {
+      const { slot, cache } = cacheOf(blocks);
+      for (const { prompt, kept } of all) {
+        const length = cache.restorable(prompt);
+        expect(length).toBeLessThan(prompt.length);
+        slot.compute(prompt);
+        const computed = [...slot.kv];
+        slot.clear();
+        cache.restore(prompt, length, 0);
+        expect(slot.kv.slice(0, length)).toEqual(computed.slice(0, length));
+        slot.compute(prompt);
+        cache.keep(prompt, Math.floor(kept * prompt.length), 0);
+        expect(cache.sizeBytes).toBeLessThanOrEqual(blocks * BLOCK_TOKENS * 4);
+      }
+    }),
+  );
+});
+
+test('every kept block can be found until the next one is kept', () => {
+  fc.assert(
+    fc.property(
+      fc.array(prompts, { minLength: 1, maxLength: 30 }),
+      fc.integer({ min: 1, max: 12 }),
+      (all, n) => {
+        const known = cacheOf(n);
+        for (const prompt of all) {
+          keep(known, prompt);
+          const reachable = new Set<string>();
+          for (const other of all) {
+            const found = Math.floor((known.cache.restorable([...other, 0]) + 1) / BLOCK_TOKENS);
+            for (let end = 1; end <= found; end++) reachable.add(other.slice(0, end * BLOCK_TOKENS).join());
+          }
+          expect(reachable.size * BLOCK_TOKENS * 4).toBe(known.cache.sizeBytes);
+        }
+      },
+    ),
+  );
+});
+
+test('only whole blocks are kept, and the last token is left to be computed', () => {
+  const known = cacheOf(8);
+  keep(known, [...block(1), ...block(2), 5]);
+  expect(known.cache.restorable([...block(1), ...block(2), 5, 6])).toBe(2 * BLOCK_TOKENS);
+  expect(known.cache.restorable([...block(1), ...block(2)])).toBe(2 * BLOCK_TOKENS - 1);
+  expect(known.cache.restorable([...block(1), ...block(3)])).toBe(BLOCK_TOKENS);
+  expect(known.cache.restorable([...block(2), 5])).toBe(0);
+  expect(known.cache.restorable([1])).toBe(0);
+});
+
+test('the prompt unused for longest goes first, from its end', () => {
+  const known = cacheOf(4);
+  keep(known, [...block(1), ...block(2)]);
+  keep(known, [...block(3), ...block(4)]);
+  known.cache.restore([...block(1), ...block(2), 0], 2 * BLOCK_TOKENS, 0);
+  keep(known, block(5));
+  expect(known.cache.restorable([...block(1), ...block(2), 0])).toBe(2 * BLOCK_TOKENS);
+  expect(known.cache.restorable([...block(3), ...block(4), 0])).toBe(BLOCK_TOKENS);
+});
+
+test('of a prompt too long for the memory the beginning is kept', () => {
+  const known = cacheOf(2);
+  keep(known, [...block(1), ...block(2), ...block(3)]);
+  expect(known.cache.restorable([...block(1), ...block(2), ...block(3), 0])).toBe(2 * BLOCK_TOKENS);
+});
