@@ -224,6 +224,16 @@ describe('a prompt that begins like an earlier one', () => {
   });
 });
 
+test('the next turn of a chat computes neither its prompt nor its reply again', () => {
+  const engine = new Engine(saying('it is so, and it has always been so', 20));
+  const prompt = 'abcdefghijklmnopqrst';
+  const history = prompt + textOf(engine.answer(completion(prompt)));
+  const before = engine.decoder.prefillSizes.length;
+  const next = engine.answer(completion(`${history}xyz`));
+  expect(usageOf(next).cachedPromptTokens).toBe(history.length - (history.length % BLOCK_TOKENS));
+  expect(engine.decoder.prefillSizes[before]).toBeLessThan(BLOCK_TOKENS + 3);
+});
+
 test('choices compute their prompt once', () => {
   const engine = new Engine();
   const parts = engine.answer(completion('abcdef', { n: 4 }));

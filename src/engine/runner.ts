@@ -2,6 +2,7 @@ import { AppError } from '../core/error.ts';
 import type { Part } from '../core/part.ts';
 import type { Generation } from './generation.ts';
 import type { PrefixCache } from './prefix-cache.ts';
+import { ReadBack } from './read-back.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
 
@@ -47,6 +48,7 @@ export interface RunnerOptions {
 export class Runner {
   readonly #decoder: StepDecoder;
   readonly #cache: PrefixCache;
+  readonly #readBack: ReadBack;
   readonly #scheduler: Scheduler<Sequence>;
   readonly #now: () => number;
   readonly #generations = new Map<number, Generation>();
@@ -54,6 +56,7 @@ export class Runner {
   constructor({ decoder, cache, scheduler, now }: RunnerOptions) {
     this.#decoder = decoder;
     this.#cache = cache;
+    this.#readBack = new ReadBack(decoder, cache);
     this.#scheduler = scheduler;
     this.#now = now;
   }
@@ -83,13 +86,14 @@ export class Runner {
   /** Undefined when there is nothing to do. */
   step(): StepReport | undefined {
     const plan = this.#scheduler.plan();
-    if (plan === undefined) return undefined;
+    if (plan === undefined) return this.#stepIdle();
     const parts = new Map<number, Part[]>();
     const failed = new Map<number, AppError>();
     const accept = (sequence: Sequence, logits: Float32Array): void => {
       if (failed.has(sequence.request)) return;
       try {
         const given = sequence.accept(logits);
+        if (sequence.done) this.#readBack.add(sequence.prompt, sequence.output);
         const before = parts.get(sequence.request);
         if (before === undefined) parts.set(sequence.request, given);
         else before.push(...given);
@@ -144,6 +148,12 @@ export class Runner {
       prefillTokens,
       cachedTokens,
     };
+  }
+
+  #stepIdle(): StepReport | undefined {
+    const prefillTokens = this.#readBack.step();
+    if (prefillTokens === 0) return undefined;
+    return { deliveries: [], batchSize: 0, decodeMs: 0, prefillTokens, cachedTokens: 0 };
   }
 
   #fail(id: number, error: AppError): Delivery {

@@ -44,6 +44,8 @@ export class Sequence implements Schedulable {
   readonly prompt: readonly number[];
   /** The token to be decoded next. */
   lastToken = 0;
+  /** All tokens generated. */
+  readonly output: number[] = [];
   /** Tokens generated, including the one that ended the sequence. */
   generated = 0;
   /** Prompt tokens that were taken from the prefix cache. */
@@ -88,6 +90,7 @@ export class Sequence implements Schedulable {
     const token = sample(logits, sampler, mayStop ? [] : this.#banned);
     sampler.record(token);
     this.lastToken = token;
+    this.output.push(token);
     this.generated++;
 
     if (mayStop && this.#stopIds.has(token)) return this.#finish('', 'stop', token);

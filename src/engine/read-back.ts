@@ -1,0 +1,67 @@
+import { BLOCK_TOKENS, type PrefixCache } from './prefix-cache.ts';
+
+/** What a request that arrives meanwhile has to wait for. */
+const CHUNK_TOKENS = 2 * BLOCK_TOKENS;
+
+/** More replies than this are forgotten, the oldest first. */
+const MOST_REPLIES = 64;
+
+interface Reply {
+  readonly promptLength: number;
+  /** Prompt and output. */
+  readonly tokens: readonly number[];
+}
+
+interface PrefillingDecoder {
+  prefill(slot: number, tokens: ArrayLike<number>, past: number, wantLogits: boolean): unknown;
+}
+
+/**
+ * Computes finished replies once more, as prompts, while there is nothing else to do: the next turn of a chat begins with
+ * them, and what was decoded cannot be kept, because it rounds differently.
+ *
+ * Only while no sequence has a slot: it works in slot 0. It holds no state there from step to step; how far it has come
+ * is what the cache has.
+ */
+export class ReadBack {
+  readonly #decoder: PrefillingDecoder;
+  readonly #cache: PrefixCache;
+  readonly #replies: Reply[] = [];
+
+  constructor(decoder: PrefillingDecoder, cache: PrefixCache) {
+    this.#decoder = decoder;
+    this.#cache = cache;
+  }
+
+  add(prompt: readonly number[], output: readonly number[]): void {
+    this.#replies.push({ promptLength: prompt.length, tokens: [...prompt, ...output] });
+    if (this.#replies.length > MOST_REPLIES) this.#replies.shift();
+  }
+
+  /** Takes one step. Returns the number of tokens computed; 0: there is nothing to do. */
+  step(): number {
+    for (;;) {
+      const reply = this.#replies[0];
+      if (reply === undefined) return 0;
+      const { tokens } = reply;
+      const from = this.#cache.restorable(tokens);
+      const end = wholeBlocks(tokens.length);
+      // A prompt that is no longer there has made way for others, which would make way for it again.
+      const worthwhile = from >= wholeBlocks(reply.promptLength) && from < Math.min(end, tokens.length - 1);
+      if (!worthwhile) {
+        this.#replies.shift();
+        continue;
+      }
+      const to = Math.min(end, from + CHUNK_TOKENS);
+      this.#cache.restore(tokens, from, 0);
+      this.#decoder.prefill(0, tokens.slice(from, to), from, false);
+      this.#cache.keep(tokens, to, 0);
+      if (this.#cache.restorable(tokens) <= from) this.#replies.shift();
+      return to - from;
+    }
+  }
+}
+
+function wholeBlocks(tokens: number): number {
+  return tokens - (tokens % BLOCK_TOKENS);
+}
