@@ -42,7 +42,8 @@ describe('a lock', () => {
 
   it('of a dead process on this machine is taken over at once', async () => {
     await leaveBehind({ pid: 2 ** 22 + 1, host: hostname() }, 0);
-    expect(await withLock(path, {}, async () => 'in')).toBe('in');
+    const onWait = () => expect.fail('it waited');
+    expect(await withLock(path, { onWait }, async () => 'in')).toBe('in');
   });
 
   it('whose heartbeat stopped on another machine is taken over', async () => {
