@@ -7,22 +7,21 @@ import { AppError } from './core/error.ts';
 /** The HTTP/1.1 server with its time limits; what is not HTTP gets an error in OpenAI's shape all the same. */
 export function createHttpServer(
   handle: (incoming: IncomingMessage, outgoing: ServerResponse) => void,
-  config: Config,
+  config: () => Config,
 ): Server {
-  const { requestTimeoutMs, maxBodyBytes } = config.listen;
   const server = createServer(
     {
       noDelay: true,
       keepAliveTimeout: 75_000,
-      headersTimeout: requestTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
+      connectionsCheckingInterval: Math.min(1_000, config().listen.requestTimeoutMs),
     },
     handle,
   );
+  limitTimes(server, config());
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
     // A body that will be refused for its size is not asked for.
-    if (!(Number(incoming.headers['content-length']) > maxBodyBytes)) outgoing.writeContinue();
+    if (!(Number(incoming.headers['content-length']) > config().listen.maxBodyBytes))
+      outgoing.writeContinue();
     handle(incoming, outgoing);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -41,6 +40,12 @@ export function createHttpServer(
     );
   });
   return server;
+}
+
+/** Also for a server that runs: it concerns connections that come later. */
+export function limitTimes(server: Server, { listen: { requestTimeoutMs } }: Config): void {
+  server.headersTimeout = requestTimeoutMs;
+  server.requestTimeout = requestTimeoutMs;
 }
 
 /** @throws Error that names the fix if the address cannot be bound. */

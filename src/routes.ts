@@ -1,25 +1,34 @@
 import type { Config } from '../config/schema.ts';
 import { roundRobin } from '../routers/round-robin.ts';
-import type { Backend } from './core/backend.ts';
-import type { Deployment } from './core/deployment.ts';
+import type { Deployment, PublicModel } from './core/deployment.ts';
 import type { Route } from './gateway/gateway.ts';
+import type { UpstreamBackend } from './upstream/upstream.ts';
 
 /**
  * From the configuration to the table of public models: the `models` entries, and every engine under its own name
- * unless an entry took it.
+ * unless an entry took it. A model of the previous table keeps its age, and its policy with what that has learnt.
  */
 export function buildRoutes(
   config: Config,
   engines: readonly Deployment['backend'][],
-  upstreams: readonly Backend[],
+  upstreams: readonly UpstreamBackend[],
+  previous: ReadonlyMap<string, Route> = new Map(),
 ): ReadonlyMap<string, Route> {
   const engineByName = new Map(engines.map((backend) => [backend.name, backend]));
   const upstreamByName = new Map(upstreams.map((backend) => [backend.name, backend]));
   const upstreamConfig = new Map(config.upstreams.map((upstream) => [upstream.name, upstream]));
   const createdAtS = Math.floor(Date.now() / 1000);
   const routes = new Map<string, Route>();
+  const add = (model: Omit<PublicModel, 'createdAtS'>, policyName: string) => {
+    const before = previous.get(model.name);
+    const policy = before?.policy.name === policyName ? before.policy : roundRobin();
+    routes.set(model.name, {
+      model: { ...model, createdAtS: before?.model.createdAtS ?? createdAtS },
+      policy,
+    });
+  };
 
-  for (const { name, deployments } of config.models) {
+  for (const { name, policy, deployments } of config.models) {
     const built = deployments.map((entry): Deployment => {
       const engine = entry.engine === undefined ? undefined : engineByName.get(entry.engine);
       if (engine) return { ...localDeployment(engine), contextTokens: entry.contextTokens };
@@ -40,14 +49,19 @@ export function buildRoutes(
         contextTokens: entry.contextTokens,
       };
     });
-    routes.set(name, { model: { name, deployments: built, createdAtS }, policy: roundRobin() });
+    add({ name, deployments: withoutDrained(built) }, policy);
   }
   for (const engine of engines) {
     if (routes.has(engine.name)) continue;
-    const model = { name: engine.name, deployments: [localDeployment(engine)], createdAtS };
-    routes.set(engine.name, { model, policy: roundRobin() });
+    add({ name: engine.name, deployments: [localDeployment(engine)] }, 'round-robin');
   }
   return routes;
+}
+
+/** A model that is nowhere else stays known: it answers that it is unavailable. */
+function withoutDrained(deployments: readonly Deployment[]): readonly Deployment[] {
+  const open = deployments.filter(({ backend }) => !('drained' in backend && backend.drained));
+  return open.length > 0 ? open : deployments;
 }
 
 function localDeployment(backend: Deployment['backend']): Deployment {

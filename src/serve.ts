@@ -1,22 +1,19 @@
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
-import { type Config, engineName } from '../config/schema.ts';
+import type { Config } from '../config/schema.ts';
 import type { Readiness } from './api/operations.ts';
 import { createApp } from './app.ts';
-import type { Deployment } from './core/deployment.ts';
 import type { GatewayEvent } from './core/event.ts';
-import { createEngine } from './engines.ts';
+import { Fleet, type ModelPaths } from './fleet.ts';
 import { Gateway } from './gateway/gateway.ts';
-import { createHttpServer, listen } from './http-server.ts';
-import { buildRoutes } from './routes.ts';
+import { createHttpServer, limitTimes, listen } from './http-server.ts';
+import { type LoadedConfig, Reloader } from './reload.ts';
 import { createLogger, type Logger, logEvents } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
-import { createUpstream } from './upstream/upstream.ts';
 
 export interface StartOptions {
   readonly logger?: Logger;
-  /** Where each engine's model file, or its directory, lies, by engine name. Engines configured with `path` need no entry. */
-  readonly modelPaths?: ReadonlyMap<string, string>;
+  readonly modelPaths?: ModelPaths;
 }
 
 export interface RunningGateway {
@@ -26,6 +23,8 @@ export interface RunningGateway {
   /** Resolves when every engine is ready or has failed for the first time. */
   readonly enginesSettled: Promise<void>;
   readiness(): Readiness;
+  /** Goes on with another configuration; running replies are not touched. Resolves to false if it was refused, which is logged. */
+  reload(load: () => Promise<LoadedConfig>): Promise<boolean>;
   /** Lets running requests finish within the configured time, then ends everything. Resolves to the number it cut off. */
   drain(): Promise<number>;
   /** Ends at once. */
@@ -41,53 +40,56 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     for (const sink of sinks) sink(event);
   };
 
-  const engines = config.engines.map((engine) => {
-    const name = engineName(engine);
-    const modelPath = engine.path ?? options.modelPaths?.get(name);
-    if (modelPath === undefined) throw new Error(`no model file for engine ${name}`);
-    return createEngine(engine, modelPath, emit);
+  const fleet = new Fleet({ emit, onRoutes: (routes) => gateway.configure({ routes }) });
+  const gateway = new Gateway({ routes: fleet.routes, emit, maxRetries: config.limits.maxRetries });
+  const metrics = createMetrics({
+    backends: () => fleet.backends,
+    leaving: () => fleet.leaving,
+    inFlight: () => gateway.inFlight,
   });
-  const upstreams = config.upstreams.map(({ apiKey, region, ...upstream }) =>
-    createUpstream({
-      ...upstream,
-      ...(apiKey === undefined ? {} : { apiKey }),
-      ...(region === undefined ? {} : { region }),
-      emit,
-    }),
-  );
-  const backends: Deployment['backend'][] = [...engines, ...upstreams];
-
-  const gateway = new Gateway({
-    routes: buildRoutes(config, engines, upstreams),
-    emit,
-    maxRetries: config.limits.maxRetries,
-  });
-  const metrics = createMetrics({ backends, inFlight: () => gateway.inFlight });
   sinks.push(metrics.observe);
+  await fleet.apply(config, options.modelPaths ?? new Map());
 
   let draining = false;
+  const reloader = new Reloader({
+    initial: config,
+    emit,
+    async apply({ config, modelPaths }) {
+      const changes = await fleet.apply(config, modelPaths);
+      gateway.configure({ maxRetries: config.limits.maxRetries });
+      logger.level = config.log.level;
+      limitTimes(server, config);
+      app = appFor(config);
+      return changes;
+    },
+  });
   const readiness = (): Readiness => ({
     draining,
     ready: gateway.models().some((m) => m.deployments.some((d) => d.backend.health().state === 'ready')),
-    backends: Object.fromEntries(backends.map((b) => [b.name, b.health()])),
+    backends: Object.fromEntries(fleet.backends.map((b) => [b.name, b.health()])),
+    ...(reloader.problem === undefined ? {} : { configProblem: reloader.problem }),
   });
-  const app = createApp({
-    gateway,
-    maxBodyBytes: config.listen.maxBodyBytes,
-    heartbeatMs: config.listen.heartbeatMs,
-    limits: { n: config.limits.maxChoices, topLogprobs: config.limits.maxTopLogprobs },
-    corsOrigins: config.listen.cors.origins,
-    draining: () => draining,
-    emit,
-    readiness,
-    metrics: metrics.scrape,
-  });
-  const server = createHttpServer(getRequestListener(app.fetch, { overrideGlobalObjects: false }), config);
-  const closeBackends = () => Promise.all(backends.map((backend) => backend.close()));
+  const appFor = ({ listen, limits }: Config) =>
+    createApp({
+      gateway,
+      maxBodyBytes: listen.maxBodyBytes,
+      heartbeatMs: listen.heartbeatMs,
+      limits: { n: limits.maxChoices, topLogprobs: limits.maxTopLogprobs },
+      corsOrigins: listen.cors.origins,
+      draining: () => draining,
+      emit,
+      readiness,
+      metrics: metrics.scrape,
+    });
+  let app = appFor(config);
+  const server = createHttpServer(
+    getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false }),
+    () => reloader.current,
+  );
   try {
     await listen(server, config);
   } catch (error) {
-    await closeBackends();
+    await fleet.close();
     throw error;
   }
 
@@ -95,13 +97,15 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     gateway,
-    enginesSettled: Promise.allSettled(engines.map((engine) => engine.ready)).then(() => undefined),
+    enginesSettled: fleet.enginesSettled(),
     readiness,
+    reload: (load) => reloader.reload(load),
     async drain() {
       draining = true;
-      await delay(config.listen.drainDelayMs);
+      const { drainDelayMs, drainTimeoutMs } = reloader.current.listen;
+      await delay(drainDelayMs);
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      const deadline = performance.now() + config.listen.drainTimeoutMs;
+      const deadline = performance.now() + drainTimeoutMs;
       while (gateway.inFlight > 0 && performance.now() < deadline) {
         server.closeIdleConnections();
         await delay(25);
@@ -116,14 +120,14 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       }
       server.closeAllConnections();
       await closed;
-      await closeBackends();
+      await fleet.close();
       return cut;
     },
     async close() {
       draining = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
-      await Promise.all([closed, closeBackends()]);
+      await Promise.all([closed, fleet.close()]);
     },
   };
 }

@@ -6,6 +6,8 @@ export interface Readiness {
   readonly ready: boolean;
   readonly draining: boolean;
   readonly backends: Readonly<Record<string, BackendHealth>>;
+  /** Why the configuration that was last read is not in use. */
+  readonly configProblem?: string;
 }
 
 export interface OperationsOptions {
@@ -17,9 +19,11 @@ export interface OperationsOptions {
 export function operationsRoutes(app: Hono<AppEnv>, { readiness, metrics }: OperationsOptions): void {
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
   app.get('/readyz', (c) => {
-    const { ready, draining, backends } = readiness();
+    const { ready, draining, backends, configProblem } = readiness();
     const status = draining ? 'draining' : ready ? 'ready' : 'not ready';
-    return c.json({ status, backends }, ready && !draining ? 200 : 503);
+    const config =
+      configProblem === undefined ? {} : { config: { status: 'refused', detail: configProblem } };
+    return c.json({ status, backends, ...config }, ready && !draining ? 200 : 503);
   });
   app.get('/metrics', async (c) => {
     const { contentType, body } = await metrics();

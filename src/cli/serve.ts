@@ -1,39 +1,28 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { checkConfig, DEFAULT_CONFIG, loadConfig } from '../../config/load.ts';
-import { type Config, engineName } from '../../config/schema.ts';
+import { closeSync, openSync } from 'node:fs';
 import { startGateway } from '../serve.ts';
-import { createLogger } from '../telemetry/log.ts';
-import { fetchWithProgress } from './fetch-with-progress.ts';
+import { createLogger, type Logger } from '../telemetry/log.ts';
 import { greeting } from './greeting.ts';
+import { configFile, modelFetcher, readConfig, type ServeFlags } from './read-config.ts';
 import type { Environment } from './run.ts';
+import { watchFile } from './watch-file.ts';
 
-const DEFAULT_FILE = 'qianmen.yaml';
-
-export interface ServeFlags {
-  readonly config?: string;
-  readonly host?: string;
-  readonly port?: number;
-  readonly dataDir?: string;
-}
-
-/** Serves until SIGTERM or SIGINT, then drains. A second signal ends at once. */
+/**
+ * Serves until SIGTERM or SIGINT, then drains; a second signal ends at once. Reads its configuration again on SIGHUP and when
+ * the file changes.
+ */
 export async function serve(flags: ServeFlags, env: Environment): Promise<void> {
   const config = readConfig(flags, env);
   const logger = createLogger(config.log.level);
-  const modelPaths = new Map<string, string>();
-  for (const engine of config.engines) {
-    if (engine.model === undefined) continue;
-    modelPaths.set(
-      engineName(engine),
-      await fetchWithProgress(engine.model, join(config.dataDir, 'models'), env),
-    );
-  }
+  const fetchModels = modelFetcher(env);
+  const { modelPaths } = await fetchModels(config, config.dataDir);
 
   const running = await startGateway(config, { logger, modelPaths });
   const stop = Promise.withResolvers<NodeJS.Signals>();
   process.once('SIGTERM', stop.resolve);
   process.once('SIGINT', stop.resolve);
+  await onReloadRequest(flags, logger, stop.resolve, () =>
+    running.reload(async () => fetchModels(readConfig(flags, env), config.dataDir)),
+  );
   logger.info({ url: `${running.url}/v1`, models: running.gateway.models().map((m) => m.name) }, 'listening');
   void running.enginesSettled.then(() => {
     if (!running.readiness().ready) return;
@@ -59,17 +48,32 @@ export async function serve(flags: ServeFlags, env: Environment): Promise<void> 
   process.exit(0);
 }
 
-function readConfig(flags: ServeFlags, env: Environment): Config {
-  const file = flags.config ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
-  const config =
-    file === undefined ? checkConfig(DEFAULT_CONFIG, 'the default configuration') : loadConfig(file, env);
-  return {
-    ...config,
-    dataDir: flags.dataDir ?? config.dataDir,
-    listen: {
-      ...config.listen,
-      host: flags.host ?? config.listen.host,
-      port: flags.port ?? config.listen.port,
-    },
-  };
+/** SIGHUP also means that the terminal has gone: what was started in one ends with it. */
+async function onReloadRequest(
+  flags: ServeFlags,
+  logger: Logger,
+  stop: (signal: NodeJS.Signals) => void,
+  reload: () => Promise<unknown>,
+): Promise<void> {
+  const startedInTerminal = hasTerminal();
+  process.on('SIGHUP', () => {
+    if (startedInTerminal && !hasTerminal()) stop('SIGHUP');
+    else void reload();
+  });
+  const file = configFile(flags);
+  if (file === undefined) return;
+  try {
+    await watchFile(file, () => void reload());
+  } catch (error) {
+    logger.warn({ file, err: error }, 'cannot watch the configuration; SIGHUP still reloads it');
+  }
+}
+
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -34,7 +34,7 @@ export interface GatewayOptions {
 
 /** The life of one request: route → run → deliver → settle. Everything that may end a request passes through settle. */
 export class Gateway {
-  readonly #options: Required<GatewayOptions>;
+  #options: Required<GatewayOptions>;
   #inFlight = 0;
 
   constructor(options: GatewayOptions) {
@@ -43,6 +43,11 @@ export class Gateway {
 
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  /** From the next request on; running ones keep what they began with. */
+  configure(changes: Partial<Pick<GatewayOptions, 'routes' | 'maxRetries'>>): void {
+    this.#options = { ...this.#options, ...changes };
   }
 
   models(): readonly PublicModel[] {

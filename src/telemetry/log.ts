@@ -31,6 +31,19 @@ export function logEvents(logger: Logger): (event: GatewayEvent) => void {
         logger[healthy ? 'info' : 'warn']({ upstream, healthy, detail }, 'upstream');
         break;
       }
+      case 'upstream-models-missing': {
+        const { upstream, missing } = event;
+        if (missing.length > 0) logger.warn({ upstream, missing }, 'upstream does not list its models');
+        else logger.info({ upstream }, 'upstream lists its models');
+        break;
+      }
+      case 'config-reloaded': {
+        const { ok, detail, ignored } = event;
+        if (ok) logger.info({ changes: detail }, 'configuration reloaded');
+        else logger.error({ reason: detail }, 'configuration refused; the last good one stays');
+        if (ignored.length > 0) logger.warn({ ignored }, 'these settings change with a restart only');
+        break;
+      }
       case 'engine-stepped':
       case 'encoder-batched':
         break;

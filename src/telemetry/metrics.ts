@@ -1,12 +1,19 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Deployment } from '../core/deployment.ts';
-import type { EncoderBatched, EngineStepped, GatewayEvent, RequestSettled } from '../core/event.ts';
+import type {
+  ConfigReloaded,
+  EncoderBatched,
+  EngineStepped,
+  GatewayEvent,
+  RequestSettled,
+} from '../core/event.ts';
 
 const TTFT_BUCKETS_S = [
   0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60,
 ];
 const TPOT_BUCKETS_S = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5];
 const DURATION_BUCKETS_S = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const UP = 'qianmen_backend_up';
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128];
 
 export interface Metrics {
@@ -19,7 +26,9 @@ export interface Metrics {
  * at scrape time; labels are bounded: models and backends come from the configuration, codes from the error catalogue.
  */
 export function createMetrics(options: {
-  readonly backends: readonly Deployment['backend'][];
+  readonly backends: () => readonly Deployment['backend'][];
+  /** Backends that finish what they have begun. One may bear the name of its replacement. */
+  readonly leaving: () => readonly Deployment['backend'][];
   readonly inFlight: () => number;
 }): Metrics {
   const registry = new Registry();
@@ -44,13 +53,14 @@ export function createMetrics(options: {
       labelNames: ['backend', 'kind'],
       registers,
       collect() {
-        for (const backend of options.backends)
-          this.set({ backend: backend.name, kind: backend.kind }, read(backend));
+        this.reset();
+        for (const backend of options.backends())
+          this.inc({ backend: backend.name, kind: backend.kind }, read(backend));
+        for (const backend of options.leaving())
+          this.inc({ backend: backend.name, kind: backend.kind }, name === UP ? 0 : read(backend));
       },
     });
-  perBackend('qianmen_backend_up', '1 while the backend takes requests.', (b) =>
-    b.health().state === 'ready' ? 1 : 0,
-  );
+  perBackend(UP, '1 while the backend takes requests.', (b) => (b.health().state === 'ready' ? 1 : 0));
   perBackend(
     'qianmen_backend_requests_in_flight',
     'Requests inside the backend.',
@@ -68,6 +78,7 @@ export function createMetrics(options: {
     labelNames: ['code'],
     registers,
   });
+  const observeReload = reloadMetrics(registry);
   const observeRequest = requestMetrics(registry);
   const observeStep = engineMetrics(registry);
   const observeBatch = encoderMetrics(registry);
@@ -77,11 +88,31 @@ export function createMetrics(options: {
       else if (event.type === 'request-refused') refused.inc({ code: event.code });
       else if (event.type === 'engine-stepped') observeStep(event);
       else if (event.type === 'encoder-batched') observeBatch(event);
+      else if (event.type === 'config-reloaded') observeReload(event);
     },
     async scrape() {
       const body = await registry.metrics();
       return { contentType: registry.contentType, body: body.endsWith('\n') ? body : `${body}\n` };
     },
+  };
+}
+
+function reloadMetrics(registry: Registry): (event: ConfigReloaded) => void {
+  const registers = [registry];
+  const failures = new Counter({
+    name: 'qianmen_config_reload_failures_total',
+    help: 'Configurations that were refused, the last good one staying.',
+    registers,
+  });
+  const success = new Gauge({
+    name: 'qianmen_config_last_reload_success',
+    help: '1 if the configuration that was last read is the one in use.',
+    registers,
+  });
+  success.set(1);
+  return ({ ok }) => {
+    success.set(ok ? 1 : 0);
+    if (!ok) failures.inc();
   };
 }
 

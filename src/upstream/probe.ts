@@ -1,5 +1,6 @@
 import { Client } from 'undici';
 import type { Health } from './health.ts';
+import { parseServedModels } from './served-models.ts';
 
 export interface ProbeOptions {
   readonly origin: string;
@@ -8,7 +9,11 @@ export interface ProbeOptions {
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly health: Health;
+  /** Told what a good answer lists; undefined where it is no list. */
+  readonly onModels?: (models: readonly string[] | undefined) => void;
 }
+
+const MOST_BODY_BYTES = 1024 * 1024;
 
 /** While the upstream is down it is asked this often, so that it serves again within about a second of healing. */
 const DOWN_INTERVAL_MS = 1_000;
@@ -41,9 +46,10 @@ export function startProbe(options: ProbeOptions): () => Promise<void> {
         bodyTimeout: 0,
         signal,
       });
-      await reply.body.dump({ limit: 1024 * 1024, signal });
+      const body = await readText(reply.body);
       if (stopped) return;
       const { statusCode } = reply;
+      if (statusCode === 200) options.onModels?.(body === undefined ? undefined : parseServedModels(body));
       if (statusCode >= 500) {
         health.probeFailed({ detail: `the probe was answered with HTTP ${statusCode}`, mayBeBusy: true });
       } else {
@@ -72,4 +78,16 @@ export function startProbe(options: ProbeOptions): () => Promise<void> {
     clearTimeout(timer);
     await client.destroy();
   };
+}
+
+/** Undefined when it is too long. */
+async function readText(body: AsyncIterable<Buffer>): Promise<string | undefined> {
+  const pieces: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const piece of body) {
+    sizeBytes += piece.length;
+    if (sizeBytes > MOST_BODY_BYTES) return undefined;
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString();
 }

@@ -12,6 +12,7 @@ import { mapFailedReply, type Secrets, secretsOf } from './map-error.ts';
 import { startProbe } from './probe.ts';
 import { readErrorBody } from './read-error-body.ts';
 import { parseRetryAfter } from './retry-after.ts';
+import { ServedModels } from './served-models.ts';
 import { spliceBody } from './splice.ts';
 
 export interface UpstreamOptions {
@@ -61,8 +62,19 @@ const DEFAULT_TIMEOUTS: UpstreamTimeouts = {
 /** What may stand in a header and in a log line. */
 const SAFE_ID = /^[\x21-\x7e]{1,200}$/;
 
+export interface UpstreamBackend extends Backend {
+  /** What the server last said that it serves; undefined until it has, or where it does not tell. */
+  readonly served: readonly string[] | undefined;
+  /** Of the expected models, those that it does not list. */
+  readonly missing: readonly string[];
+  /** While true it takes no new requests; running ones finish. */
+  drained: boolean;
+  /** The models that the configuration wants from it. */
+  expect(models: readonly string[]): void;
+}
+
 /** A server that speaks the OpenAI dialect (vLLM, SGLang, a cloud). Must be closed. */
-export function createUpstream(options: UpstreamOptions): Backend {
+export function createUpstream(options: UpstreamOptions): UpstreamBackend {
   return new Upstream(options);
 }
 
@@ -72,7 +84,7 @@ interface Opened {
   readonly body: Body;
 }
 
-class Upstream implements Backend {
+class Upstream implements UpstreamBackend {
   readonly name: string;
   readonly kind = 'upstream';
   readonly #capabilities: readonly Requirement['capability'][] | undefined;
@@ -82,7 +94,9 @@ class Upstream implements Backend {
   readonly #secrets: Secrets;
   readonly #connections: Connections;
   readonly #health: Health;
+  readonly #models: ServedModels;
   readonly #stopProbe: () => Promise<void>;
+  drained = false;
   #closed: Promise<void> | undefined;
   #inFlight = 0;
 
@@ -109,6 +123,9 @@ class Upstream implements Backend {
       now,
     });
     this.#health = new Health({ upstream: options.name, emit: options.emit, now });
+    this.#models = new ServedModels((missing) =>
+      options.emit({ type: 'upstream-models-missing', upstream: options.name, missing }),
+    );
     this.#stopProbe = startProbe({
       origin: url.origin,
       path: this.#pathPrefix + (options.probe?.path ?? '/models'),
@@ -116,6 +133,7 @@ class Upstream implements Backend {
       intervalMs: options.probe?.intervalMs ?? 10_000,
       timeoutMs: options.probe?.timeoutMs ?? 2_000,
       health: this.#health,
+      onModels: (models) => this.#models.listed(models),
     });
   }
 
@@ -141,8 +159,24 @@ class Upstream implements Backend {
     return can && request.requirements.find(({ capability }) => !can.includes(capability));
   }
 
+  get served(): readonly string[] | undefined {
+    return this.#models.served;
+  }
+
+  get missing(): readonly string[] {
+    return this.#models.missing;
+  }
+
+  expect(models: readonly string[]): void {
+    this.#models.expect(models);
+  }
+
   health(): BackendHealth {
-    return { ...this.#health.snapshot(), inFlight: this.#inFlight, queued: 0 };
+    const load = { inFlight: this.#inFlight, queued: 0 };
+    if (this.drained) return { state: 'down', detail: 'drained by an operator', ...load };
+    const { missing } = this.#models;
+    const doubt = missing.length > 0 ? { detail: `does not list ${missing.join(', ')}` } : {};
+    return { ...doubt, ...this.#health.snapshot(), ...load };
   }
 
   /** Ends what still runs. */
@@ -152,7 +186,7 @@ class Upstream implements Backend {
   }
 
   async #open(request: RelayRequest, options: RunOptions, hideUsage: boolean): Promise<Opened> {
-    if (this.#closed !== undefined) throw new AppError('model_unavailable');
+    if (this.#closed !== undefined || this.drained) throw new AppError('model_unavailable');
     const { signal } = options;
     const bytes = spliceBody(request.wire.body, { model: options.model, forceUsage: request.stream });
     const call = this.#health.begin();

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +16,11 @@ export interface GatewayProcess {
   output(): string;
   /** Resolves to the exit code once it has ended. */
   readonly exited: Promise<number | null>;
-  /** Process ids of its engine processes. */
+  /** Replaces its configuration file, as editors do. It notices by itself, or on SIGHUP. */
+  reconfigure(config: object): void;
+  /** The same with a text that need not be a configuration. */
+  rewrite(text: string): void;
+  /** Process ids of its engine processes, or of its workers. */
   enginePids(): number[];
   kill(): Promise<void>;
 }
@@ -42,11 +46,17 @@ export async function startGatewayProcess(config: object): Promise<GatewayProces
   const exited = once(child, 'exit').then(([code]) => code as number | null);
   void exited.then((code) => listening.reject(new Error(`the gateway ended with ${code}:\n${output}`)));
   const url = await listening.promise;
+  const rewrite = (text: string) => {
+    writeFileSync(`${file}.new`, text);
+    renameSync(`${file}.new`, file);
+  };
   return {
     url,
     child,
     exited,
     output: () => output,
+    reconfigure: (changed) => rewrite(stringify({ dataDir: folder, ...changed })),
+    rewrite,
     enginePids: () =>
       readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
         .split(' ')

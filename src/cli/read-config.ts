@@ -1,0 +1,53 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkConfig, DEFAULT_CONFIG, loadConfig } from '../../config/load.ts';
+import { type Config, engineName } from '../../config/schema.ts';
+import type { LoadedConfig } from '../reload.ts';
+import { fetchWithProgress } from './fetch-with-progress.ts';
+import type { Environment } from './run.ts';
+
+const DEFAULT_FILE = 'qianmen.yaml';
+
+export interface ServeFlags {
+  readonly config?: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly dataDir?: string;
+}
+
+/** The file to read, if there is one. */
+export function configFile(flags: ServeFlags): string | undefined {
+  return flags.config ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
+}
+
+/** @throws ConfigError */
+export function readConfig(flags: ServeFlags, env: Environment): Config {
+  const file = configFile(flags);
+  const config =
+    file === undefined ? checkConfig(DEFAULT_CONFIG, 'the default configuration') : loadConfig(file, env);
+  return {
+    ...config,
+    dataDir: flags.dataDir ?? config.dataDir,
+    listen: {
+      ...config.listen,
+      host: flags.host ?? config.listen.host,
+      port: flags.port ?? config.listen.port,
+    },
+  };
+}
+
+/** Fetches the model files that the configuration names and that were not fetched before. */
+export function modelFetcher(env: Environment): (config: Config, dataDir: string) => Promise<LoadedConfig> {
+  const fetched = new Map<string, string>();
+  return async (config, dataDir) => {
+    const modelPaths = new Map<string, string>();
+    for (const engine of config.engines) {
+      const { model } = engine;
+      if (model === undefined) continue;
+      const path = fetched.get(model) ?? (await fetchWithProgress(model, join(dataDir, 'models'), env));
+      fetched.set(model, path);
+      modelPaths.set(engineName(engine), path);
+    }
+    return { config, modelPaths };
+  };
+}

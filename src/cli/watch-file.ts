@@ -1,0 +1,35 @@
+import { watch } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** Editors write in several steps. */
+const SETTLE_MS = 200;
+
+/**
+ * Calls back when the file holds something else than before, or is gone. It is the folder that is watched, since editors and
+ * Kubernetes replace files, and the latter through symbolic links with other names. Keeps no process alive.
+ *
+ * @returns What ends the watch.
+ * @throws Error where the system cannot watch.
+ */
+export async function watchFile(file: string, onChange: () => void): Promise<() => void> {
+  const read = () => readFile(file, 'utf8').catch(() => undefined);
+  let known = await read();
+  let timer: NodeJS.Timeout | undefined;
+  const compare = async () => {
+    const text = await read();
+    if (text === known) return;
+    known = text;
+    onChange();
+  };
+  const watcher = watch(dirname(file), { persistent: false }, () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => void compare(), SETTLE_MS).unref();
+  });
+  // A folder that goes away ends the watch; SIGHUP still works.
+  watcher.on('error', () => watcher.close());
+  return () => {
+    clearTimeout(timer);
+    watcher.close();
+  };
+}

@@ -1,0 +1,78 @@
+import type { Config } from '../config/schema.ts';
+import type { Emit } from './core/event.ts';
+import type { ModelPaths } from './fleet.ts';
+
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly modelPaths: ModelPaths;
+}
+
+/** What only a restart changes, read from a configuration. */
+const FIXED = {
+  'listen.host': ({ listen }: Config) => listen.host,
+  'listen.port': ({ listen }: Config) => listen.port,
+  'listen.allowUnauthenticated': ({ listen }: Config) => listen.allowUnauthenticated,
+  dataDir: ({ dataDir }: Config) => dataDir,
+} as const;
+
+export interface ReloaderOptions {
+  readonly initial: Config;
+  /** Applies it as a whole or throws. Resolves to what has changed, in words. */
+  readonly apply: (loaded: LoadedConfig) => Promise<string>;
+  readonly emit: Emit;
+}
+
+/** Takes configurations one after the other; whatever is wrong with one, the last good one stays. */
+export class Reloader {
+  readonly #options: ReloaderOptions;
+  #current: Config;
+  #problem: string | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ReloaderOptions) {
+    this.#options = options;
+    this.#current = options.initial;
+  }
+
+  /** The configuration in use. */
+  get current(): Config {
+    return this.#current;
+  }
+
+  /** Why the one that was last read is not in use. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** @param load May throw, which refuses the configuration. Resolves to whether it is in use now. */
+  reload(load: () => Promise<LoadedConfig>): Promise<boolean> {
+    const result = this.#last.then(() => this.#reload(load));
+    this.#last = result;
+    return result;
+  }
+
+  async #reload(load: () => Promise<LoadedConfig>): Promise<boolean> {
+    const { apply, emit } = this.#options;
+    try {
+      const loaded = await load();
+      const fixed = Object.entries(FIXED);
+      const ignored = fixed.filter(([, read]) => read(loaded.config) !== read(this.#current));
+      const config = withFixed(loaded.config, this.#current);
+      const detail = await apply({ ...loaded, config });
+      this.#current = config;
+      this.#problem = undefined;
+      emit({ type: 'config-reloaded', ok: true, detail, ignored: ignored.map(([name]) => name) });
+      return true;
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      this.#problem = detail;
+      emit({ type: 'config-reloaded', ok: false, detail, ignored: [] });
+      return false;
+    }
+  }
+}
+
+function withFixed(config: Config, { listen, dataDir }: Config): Config {
+  const { host, port, allowUnauthenticated } = listen;
+  return { ...config, dataDir, listen: { ...config.listen, host, port, allowUnauthenticated } };
+}
