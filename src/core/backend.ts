@@ -47,6 +47,13 @@ export interface BackendHealth {
   readonly queued: number;
   /** While not ready: when to ask again. */
   readonly retryAfterMs?: number;
+  /** Absent where nothing guards the backend. */
+  readonly breaker?: 'closed' | 'open' | 'half-open';
+}
+
+export interface ConcurrencyBounds {
+  readonly initial: number;
+  readonly max: number;
 }
 
 /**
@@ -56,6 +63,8 @@ export interface BackendHealth {
 export interface Backend {
   readonly name: string;
   readonly kind: 'engine' | 'upstream';
+  /** How many requests to have inside it at once: found out by the gateway within these. Absent: it queues by itself. */
+  readonly concurrency?: ConcurrencyBounds;
   /** The reply as typed parts. The iterator's `return` stops the work. */
   run(request: GenerateRequest, options: RunOptions): Promise<AsyncIterable<Part>>;
   /** The reply as bytes in the request's own dialect; absent where the backend does not speak one. */

@@ -78,6 +78,8 @@ export type EncodeOptions = Pick<RunOptions, 'signal'>;
 export interface Encoder {
   readonly name: string;
   readonly kind: 'encoder';
+  /** It queues by itself. */
+  readonly concurrency?: undefined;
   /** Undefined until the model is loaded, unless the configuration tells. */
   readonly task: EncoderTask | undefined;
   embed(request: EmbedRequest, options: EncodeOptions): Promise<Embeddings>;

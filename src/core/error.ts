@@ -43,6 +43,7 @@ export const ERROR_CATALOGUE = {
   overloaded: entry(503, 'server_error', true, 'The server is overloaded; try again later.'),
   shutting_down: entry(503, 'server_error', false, 'The server is shutting down.'),
   upstream_timeout: entry(504, 'server_error', true, 'The model server did not answer in time.'),
+  deadline_exceeded: entry(504, 'server_error', false, 'The request did not finish within its time.'),
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERROR_CATALOGUE;
@@ -66,6 +67,8 @@ export interface AppErrorOptions {
   readonly retryAfterMs?: number | undefined;
   /** Replaces the catalogue's status where an upstream's own status means something to the client (400, 413, 422, 429). */
   readonly status?: number;
+  /** The request never reached the backend, so that trying another costs nobody anything. */
+  readonly nothingSent?: boolean;
   /** For logs only; never crosses the wire. */
   readonly cause?: unknown;
 }
@@ -79,6 +82,7 @@ export class AppError extends Error {
   readonly param: string | undefined;
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
+  readonly nothingSent: boolean;
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     const entry = ERROR_CATALOGUE[code];
@@ -92,6 +96,7 @@ export class AppError extends Error {
     this.param = options.param;
     this.retryable = entry.retryable;
     this.retryAfterMs = options.retryAfterMs;
+    this.nothingSent = options.nothingSent ?? false;
   }
 
   /** Wraps anything thrown: an AppError stays itself, an abort becomes `client_closed`, the rest `internal_error`. */

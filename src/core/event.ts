@@ -3,11 +3,18 @@ import type { Usage } from './usage.ts';
 
 export type Outcome = 'ok' | 'error' | 'cancelled';
 
+/** Why an attempt was made. */
+export type AttemptKind = 'first' | 'retry' | 'hedge';
+
 /** One attempt at one deployment. */
 export interface AttemptRecord {
   readonly deployment: string;
   readonly backend: string;
+  readonly kind: AttemptKind;
   readonly code: ErrorCode | undefined;
+  /** Cancelled, because another attempt at the same request was answered first. */
+  readonly lost: boolean;
+  /** Until the reply began or the attempt failed. */
   readonly durationMs: number;
 }
 
@@ -27,6 +34,8 @@ export interface RequestSettled {
   readonly deployment: string | undefined;
   readonly attempts: readonly AttemptRecord[];
   readonly durationMs: number;
+  /** Waited for a deployment to have room. */
+  readonly queuedMs: number;
   readonly ttftMs: number | undefined;
   /** Mean time per output token after the first. */
   readonly tpotMs: number | undefined;

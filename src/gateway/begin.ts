@@ -1,22 +1,9 @@
-import type { Candidate } from '../../routers/policy.ts';
 import type { Backend } from '../core/backend.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
+import { type AttemptOptions, startAtBest } from './attempts.ts';
 import type { Reply, Route } from './gateway.ts';
-import type { Settlement } from './settlement.ts';
-
-export interface BeginOptions {
-  readonly signal: AbortSignal;
-  readonly settlement: Settlement;
-  readonly now: () => number;
-  readonly random: () => number;
-  readonly maxRetries: number;
-}
-
-interface RoutedCandidate<B extends Deployment['backend']> extends Candidate {
-  readonly deployment: DeploymentOf<B>;
-}
 
 export type DeploymentOf<B extends Deployment['backend']> = Deployment & { readonly backend: B };
 
@@ -25,43 +12,12 @@ export type DeploymentOf<B extends Deployment['backend']> = Deployment & { reado
  *
  * @throws AppError of the last attempt, or one that names the field that no deployment supports.
  */
-export async function begin(route: Route, request: GenerateRequest, options: BeginOptions): Promise<Reply> {
+export async function begin(route: Route, request: GenerateRequest, options: AttemptOptions): Promise<Reply> {
   const capable = capableDeployments(route.model.deployments.filter(isGenerator), request);
-  return await startAtBest(route, capable, options, ({ backend, model }) =>
-    start(backend, request, model, options.signal),
+  const size = { stream: request.stream, promptBytes: request.wire.body.length };
+  return await startAtBest(route, capable, size, options, ({ backend, model }, signal) =>
+    start(backend, request, model, signal),
   );
-}
-
-/**
- * Tries the deployments as the policy ranks them, the next one while nothing has been delivered and the failure says
- * that another try may help.
- *
- * @throws AppError of the last attempt.
- */
-export async function startAtBest<B extends Deployment['backend'], T>(
-  route: Route,
-  capable: readonly DeploymentOf<B>[],
-  { signal, settlement, now, random, maxRetries }: BeginOptions,
-  attempt: (deployment: DeploymentOf<B>) => Promise<T>,
-): Promise<T> {
-  const candidates = capable.map((deployment) => toCandidate(deployment));
-  const ranked = route.policy.rank({ candidates, nowMs: now(), random });
-
-  let failure: AppError | undefined;
-  for (const { deployment } of ranked.slice(0, maxRetries + 1)) {
-    signal.throwIfAborted();
-    const startedAtMs = now();
-    try {
-      const reply = await attempt(deployment);
-      settlement.attempt(deployment, undefined, now() - startedAtMs);
-      return reply;
-    } catch (error) {
-      failure = signal.aborted ? new AppError('client_closed', { cause: error }) : AppError.from(error);
-      settlement.attempt(deployment, failure.code, now() - startedAtMs);
-      if (!failure.retryable || signal.aborted) throw failure;
-    }
-  }
-  throw failure ?? new AppError('model_unavailable');
 }
 
 function isGenerator(deployment: Deployment): deployment is DeploymentOf<Backend> {
@@ -76,11 +32,6 @@ async function start(
 ): Promise<Reply> {
   if (backend.relay) return { kind: 'relay', relay: await backend.relay(request, { model, signal }) };
   return { kind: 'parts', parts: await backend.run(request, { model, signal }) };
-}
-
-function toCandidate<B extends Deployment['backend']>(deployment: DeploymentOf<B>): RoutedCandidate<B> {
-  const { state, inFlight } = deployment.backend.health();
-  return { id: deployment.id, ready: state === 'ready', inFlight, deployment };
 }
 
 function capableDeployments(

@@ -9,7 +9,13 @@ import type { GenerateRequest } from '../core/request.ts';
 import type { EncodeReply } from './encode.ts';
 import { Gateway } from './gateway.ts';
 
-const request = { id: 'req_1', endpoint: 'embeddings', model: 'm', inputs: ['a'] } as unknown as EmbedRequest;
+const request = {
+  id: 'req_1',
+  endpoint: 'embeddings',
+  model: 'm',
+  inputs: ['a'],
+  wire: { body: Buffer.from('{}') },
+} as unknown as EmbedRequest;
 const embeddings: Embeddings = { endpoint: 'embeddings', vectors: [Float32Array.of(1)], promptTokens: 3 };
 const health = () => ({ state: 'ready', inFlight: 0, queued: 0 }) as const;
 

@@ -2,7 +2,8 @@ import type { Backend, Relay, RelayRequest } from '../core/backend.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { type EncodeRequest, type EncodeResult, type Encoder, TASK_OF } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
-import { type BeginOptions, type DeploymentOf, startAtBest } from './begin.ts';
+import { type AttemptOptions, startAtBest } from './attempts.ts';
+import type { DeploymentOf } from './begin.ts';
 import type { Route } from './gateway.ts';
 
 /** What became of the texts, or a remote server's answer in the client's own dialect. */
@@ -27,7 +28,7 @@ const PURPOSE = {
 export async function encode(
   route: Route,
   request: EncodeRequest,
-  options: BeginOptions,
+  options: AttemptOptions,
 ): Promise<EncodeReply> {
   const { deployments, name } = route.model;
   const capable = deployments.filter((deployment): deployment is DeploymentOf<Encoder | Relaying> =>
@@ -38,8 +39,9 @@ export async function encode(
       message: `The model \`${name}\` does not ${PURPOSE[request.endpoint]}.`,
       param: 'model',
     });
-  return await startAtBest(route, capable, options, async ({ backend, model }) => {
-    const { signal, settlement } = options;
+  const size = { stream: false, promptBytes: request.wire.body.length };
+  return await startAtBest(route, capable, size, options, async ({ backend, model }, signal) => {
+    const { settlement } = options;
     if (backend.kind !== 'encoder') {
       const relay = await backend.relay(toRelayRequest(request), { model, signal });
       settlement.observation = relay.observation;

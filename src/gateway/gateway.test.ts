@@ -16,6 +16,7 @@ const request = {
   n: 1,
   stream: true,
   requirements: [],
+  wire: { dialect: 'openai', path: '/chat/completions', body: Buffer.from('{}') },
 } as unknown as GenerateRequest;
 
 const answer: Part[] = [

@@ -5,16 +5,24 @@ import type { EncodeRequest } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
+import type { GatewayReport } from '../core/report.ts';
 import type { GenerateRequest } from '../core/request.ts';
-import { type BeginOptions, begin } from './begin.ts';
+import type { AttemptOptions } from './attempts.ts';
+import { begin } from './begin.ts';
+import { endedBy, withDeadline } from './deadline.ts';
 import { type EncodeReply, encode } from './encode.ts';
+import type { ModelState, QueueBounds } from './model-state.ts';
 import { observeParts } from './observe-parts.ts';
+import { Placement } from './placement.ts';
 import { type SettledRequest, Settlement } from './settlement.ts';
+import type { Slot } from './slot.ts';
 
 /** A model and the policy that spreads its requests. */
 export interface Route {
   readonly model: PublicModel;
   readonly policy: Policy;
+  /** A stream whose first token is late is asked for at a second deployment too. */
+  readonly hedge?: boolean;
 }
 
 /** A reply that has begun: typed parts, or bytes in the client's own dialect. */
@@ -27,18 +35,31 @@ export interface GatewayOptions {
   readonly emit: Emit;
   /** Attempts after the first, all before anything was delivered. */
   readonly maxRetries: number;
+  readonly queue?: QueueBounds;
+  /** For requests that bring no time limit of their own. Undefined: none. */
+  readonly timeoutMs?: number | undefined;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
   readonly random?: () => number;
 }
 
+export interface RequestLimits {
+  /** Replaces the configured one. */
+  readonly timeoutMs?: number | undefined;
+}
+
+const DEFAULT_QUEUE: QueueBounds = { capacity: 256, maxWaitMs: 10_000 };
+
 /** The life of one request: route → run → deliver → settle. Everything that may end a request passes through settle. */
 export class Gateway {
-  #options: Required<GatewayOptions>;
+  #options: GatewayOptions & Required<Pick<GatewayOptions, 'now'>>;
+  readonly #placement: Placement;
   #inFlight = 0;
 
   constructor(options: GatewayOptions) {
-    this.#options = { now: () => performance.now(), random: Math.random, ...options };
+    const { now = () => performance.now(), random = Math.random, queue = DEFAULT_QUEUE } = options;
+    this.#options = { ...options, now };
+    this.#placement = new Placement({ queue, now, random });
   }
 
   get inFlight(): number {
@@ -46,8 +67,14 @@ export class Gateway {
   }
 
   /** From the next request on; running ones keep what they began with. */
-  configure(changes: Partial<Pick<GatewayOptions, 'routes' | 'maxRetries'>>): void {
+  configure(changes: Partial<Pick<GatewayOptions, 'routes' | 'maxRetries' | 'queue' | 'timeoutMs'>>): void {
     this.#options = { ...this.#options, ...changes };
+    if (changes.queue) this.#placement.configure(changes.queue);
+  }
+
+  /** For operators: backends and models as they are now. */
+  report(): GatewayReport {
+    return this.#placement.report(this.#options.routes.values());
   }
 
   models(): readonly PublicModel[] {
@@ -67,9 +94,10 @@ export class Gateway {
     request: GenerateRequest,
     signal: AbortSignal,
     deliver: (reply: Reply) => Promise<void>,
+    limits: RequestLimits = {},
   ): Promise<void> {
     const { now } = this.#options;
-    await this.#settled(request, request.model, signal, async (route, options) => {
+    await this.#settled(request, request.model, signal, limits, async (route, options) => {
       const { settlement } = options;
       const reply = await begin(route, request, options);
       if (reply.kind === 'relay') {
@@ -86,34 +114,48 @@ export class Gateway {
     request: EncodeRequest,
     signal: AbortSignal,
     deliver: (reply: EncodeReply) => Promise<void>,
+    limits: RequestLimits = {},
   ): Promise<void> {
     const settled = { id: request.id, endpoint: request.endpoint, stream: false };
-    await this.#settled(settled, request.model, signal, async (route, options) => {
+    await this.#settled(settled, request.model, signal, limits, async (route, options) => {
       await deliver(await encode(route, request, options));
     });
   }
 
   async #settled(
     request: SettledRequest,
-    model: string,
-    signal: AbortSignal,
-    work: (route: Route, options: BeginOptions) => Promise<void>,
+    name: string,
+    client: AbortSignal,
+    limits: RequestLimits,
+    work: (route: Route, options: AttemptOptions) => Promise<void>,
   ): Promise<void> {
-    const { emit, now, random, maxRetries } = this.#options;
+    const { emit, now, maxRetries } = this.#options;
     const settlement = new Settlement(request, now);
+    const placement = this.#placement;
+    const deadline = withDeadline(client, limits.timeoutMs ?? this.#options.timeoutMs);
+    const { signal } = deadline;
+    let slot: Slot | undefined;
+    let model: ModelState | undefined;
+    const hold = (held: Slot) => {
+      slot = held;
+    };
     this.#inFlight++;
     try {
-      const route = this.#route(model);
+      const route = this.#route(name);
       settlement.model = route.model.name;
-      await work(route, { signal, settlement, now, random, maxRetries });
-      signal.throwIfAborted();
+      model = placement.model(route.model.name);
+      model.begin();
+      await work(route, { signal, settlement, placement, maxRetries, hold });
+      client.throwIfAborted();
     } catch (error) {
-      throw settlement.fail(
-        signal.aborted ? new AppError('client_closed', { cause: error }) : AppError.from(error),
-      );
+      throw settlement.fail(signal.aborted ? endedBy(signal, error) : AppError.from(error));
     } finally {
+      deadline.clear();
       this.#inFlight--;
-      emit(settlement.settle());
+      model?.end();
+      const event = settlement.settle();
+      slot?.release(event);
+      emit(event);
     }
   }
 

@@ -1,5 +1,5 @@
 import type { Deployment } from '../core/deployment.ts';
-import type { AppError, ErrorCode } from '../core/error.ts';
+import type { AppError } from '../core/error.ts';
 import type { AttemptRecord, Outcome, RequestSettled } from '../core/event.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
 import type { Usage } from '../core/usage.ts';
@@ -19,6 +19,7 @@ export class Settlement {
   promptTokens = 0;
   cachedPromptTokens = 0;
   deliveredTokens = 0;
+  queuedMs = 0;
   readonly #request: SettledRequest;
   readonly #now: () => number;
   readonly #startedAtMs: number;
@@ -32,8 +33,12 @@ export class Settlement {
     this.#startedAtMs = now();
   }
 
-  attempt(deployment: Deployment, code: ErrorCode | undefined, durationMs: number): void {
-    this.#attempts.push({ deployment: deployment.id, backend: deployment.backend.name, code, durationMs });
+  get nowMs(): number {
+    return this.#now();
+  }
+
+  attempt({ id, backend }: Deployment, outcome: Omit<AttemptRecord, 'deployment' | 'backend'>): void {
+    this.#attempts.push({ deployment: id, backend: backend.name, ...outcome });
   }
 
   fail(error: AppError): AppError {
@@ -46,7 +51,7 @@ export class Settlement {
     this.#settled = true;
     const { firstTokenAtMs, lastTokenAtMs, usage } = this.observation;
     const counted = usage ?? this.#countedUsage();
-    const last = this.#attempts.at(-1);
+    const answered = this.#attempts.find(({ code, lost }) => code === undefined && !lost);
     const laterTokens = counted.completionTokens - 1;
     return {
       type: 'request-settled',
@@ -58,9 +63,10 @@ export class Settlement {
       status: this.#failure?.status ?? 200,
       code: this.#failure?.code,
       cause: this.#failure?.cause,
-      deployment: last?.deployment,
+      deployment: (answered ?? this.#attempts.at(-1))?.deployment,
       attempts: this.#attempts,
       durationMs: this.#now() - this.#startedAtMs,
+      queuedMs: this.queuedMs,
       ttftMs: firstTokenAtMs === undefined ? undefined : firstTokenAtMs - this.#startedAtMs,
       tpotMs:
         firstTokenAtMs === undefined || lastTokenAtMs === undefined || laterTokens < 1

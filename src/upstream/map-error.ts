@@ -90,7 +90,10 @@ function asRecord(value: unknown): Record<string, unknown> {
 
 /** @param requestSent False: the connection never came about, so that nothing can have been done. */
 export function mapTransportError(cause: Error, requestSent: boolean): AppError {
-  return new AppError(requestSent ? 'upstream_error' : 'upstream_unreachable', { cause });
+  return new AppError(requestSent ? 'upstream_error' : 'upstream_unreachable', {
+    cause,
+    nothingSent: !requestSent,
+  });
 }
 
 /** What an abort means: the caller's own AppError if it gave one as the reason, else that the client left. */

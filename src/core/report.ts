@@ -1,0 +1,47 @@
+import type { BackendHealth } from './backend.ts';
+
+/** Seconds-old figures; undefined while nothing was seen. */
+export interface LatencyReport {
+  readonly count: number;
+  readonly p50Ms: number | undefined;
+  readonly p95Ms: number | undefined;
+  readonly p99Ms: number | undefined;
+}
+
+/** What the gateway knows of one backend, for operators. */
+export interface BackendReport {
+  readonly name: string;
+  readonly kind: 'engine' | 'upstream' | 'encoder';
+  readonly health: BackendHealth;
+  /** Requests that the gateway has there now. */
+  readonly inFlight: number;
+  /** Undefined: the backend queues by itself. */
+  readonly limit: number | undefined;
+  /** It asked to be left alone, or answers far slower than its peers; 0: neither. */
+  readonly coolingMs: number;
+  readonly ejectedMs: number;
+  readonly ejections: number;
+  /** Time to first token of streams. */
+  readonly ttft: LatencyReport;
+  /** Mean time per output token of whole requests. */
+  readonly tpot: LatencyReport;
+}
+
+/** What the gateway knows of one public model, for operators. */
+export interface ModelReport {
+  readonly name: string;
+  readonly active: number;
+  readonly queued: number;
+  /** Retries running now, those that wait for their turn, and how many may run at once. */
+  readonly retrying: number;
+  readonly retriesWaiting: number;
+  readonly retryBudget: number;
+  readonly retries: number;
+  readonly rejected: { readonly full: number; readonly timeout: number };
+  readonly hedges: { readonly won: number; readonly lost: number };
+}
+
+export interface GatewayReport {
+  readonly backends: readonly BackendReport[];
+  readonly models: readonly ModelReport[];
+}

@@ -1,0 +1,47 @@
+import type { AppError } from '../core/error.ts';
+
+/** For a backend that wants to be left alone but does not say for how long. */
+const DEFAULT_MS = 1_000;
+/** A refused key is not mended by asking again soon. */
+const REFUSED_KEY_MS = 10_000;
+const MAX_MS = 60_000;
+/** Where there is no other backend, one request so often finds out whether the wait is over. */
+const TRIAL_EVERY_MS = 1_000;
+
+/** A backend that said 429, or when to come back, or that our key is no good, is left alone for a while. */
+export class CoolDown {
+  readonly #now: () => number;
+  #untilMs = Number.NEGATIVE_INFINITY;
+  #trialAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  get leftMs(): number {
+    return Math.max(0, this.#untilMs - this.#now());
+  }
+
+  /** A request may find out whether the wait is over. */
+  get trialDue(): boolean {
+    return this.leftMs === 0 || this.#now() - this.#trialAtMs >= TRIAL_EVERY_MS;
+  }
+
+  began(): void {
+    if (this.leftMs > 0) this.#trialAtMs = this.#now();
+  }
+
+  answered(): void {
+    this.#untilMs = Number.NEGATIVE_INFINITY;
+  }
+
+  failed({ code, retryAfterMs }: AppError): void {
+    const forMs =
+      code === 'upstream_refused'
+        ? REFUSED_KEY_MS
+        : (retryAfterMs ?? (code === 'rate_limit_exceeded' ? DEFAULT_MS : undefined));
+    if (forMs === undefined) return;
+    this.#untilMs = Math.max(this.#untilMs, this.#now() + Math.min(forMs, MAX_MS));
+    this.#trialAtMs = this.#now();
+  }
+}

@@ -1,0 +1,34 @@
+import { AppError } from '../core/error.ts';
+
+export interface Deadline {
+  /** Aborted with the client's reason, or with `deadline_exceeded` when the time is over. */
+  readonly signal: AbortSignal;
+  /** The work is over, in time. */
+  clear(): void;
+}
+
+/** Ties a client's signal to a time limit. */
+export function withDeadline(client: AbortSignal, timeoutMs: number | undefined): Deadline {
+  if (timeoutMs === undefined) return { signal: client, clear() {} };
+  const controller = new AbortController();
+  const leave = () => controller.abort(client.reason);
+  if (client.aborted) leave();
+  else client.addEventListener('abort', leave, { once: true });
+  const timer = setTimeout(() => {
+    const message = `The request did not finish within ${timeoutMs} ms.`;
+    controller.abort(new AppError('deadline_exceeded', { message }));
+  }, timeoutMs);
+  return {
+    signal: controller.signal,
+    clear() {
+      clearTimeout(timer);
+      client.removeEventListener('abort', leave);
+    },
+  };
+}
+
+/** Why the signal ended the request: its deadline, or its client. */
+export function endedBy(signal: AbortSignal, cause: unknown): AppError {
+  const reason: unknown = signal.reason;
+  return reason instanceof AppError ? reason : new AppError('client_closed', { cause });
+}

@@ -1,0 +1,93 @@
+const RECENT = 16;
+const MIN_SAMPLES = 8;
+const RECENT_MS = 30_000;
+const MADS = 3;
+/** Makes the MAD of a normal distribution its standard deviation. */
+const MAD_SCALE = 1.4826;
+/** Peers that agree to the per mille must not make a difference of a per cent an outlier: about twice as slow is. */
+const MIN_MAD = 0.15;
+
+const FIRST_EJECTION_MS = 10_000;
+const MAX_EJECTION_MS = 60_000;
+
+/** How much slower than predicted a backend has been of late, and for how long it is left alone because of that. */
+export class Slowness {
+  readonly #now: () => number;
+  readonly #random: () => number;
+  readonly #samples: { readonly atMs: number; readonly logRatio: number }[] = [];
+  #ejectedUntilMs = Number.NEGATIVE_INFINITY;
+  #streak = 0;
+  #ejections = 0;
+
+  constructor(now: () => number, random: () => number) {
+    this.#now = now;
+    this.#random = random;
+  }
+
+  get ejectedMs(): number {
+    return Math.max(0, this.#ejectedUntilMs - this.#now());
+  }
+
+  /** Ever. */
+  get ejections(): number {
+    return this.#ejections;
+  }
+
+  observe(observedMs: number, predictedMs: number): void {
+    this.#samples.push({ atMs: this.#now(), logRatio: Math.log(observedMs / predictedMs) });
+    if (this.#samples.length > RECENT) this.#samples.shift();
+  }
+
+  /** Median of log(observed / predicted); undefined without enough recent samples. */
+  get score(): number | undefined {
+    const sinceMs = this.#now() - RECENT_MS;
+    const recent = this.#samples.filter(({ atMs }) => atMs >= sinceMs).map(({ logRatio }) => logRatio);
+    return recent.length < MIN_SAMPLES ? undefined : median(recent);
+  }
+
+  /** Ten seconds, and twice as long if it has not mended since the last time; up to a minute. */
+  eject(): void {
+    const nowMs = this.#now();
+    this.#streak = nowMs - this.#ejectedUntilMs < MAX_EJECTION_MS ? this.#streak + 1 : 0;
+    const forMs = FIRST_EJECTION_MS * 2 ** this.#streak * (0.8 + 0.4 * this.#random());
+    this.#ejectedUntilMs = nowMs + Math.min(forMs, MAX_EJECTION_MS);
+    this.#ejections += 1;
+    this.#samples.length = 0;
+  }
+}
+
+/** @param peers Scores of the others in the fleet, at least one. */
+export function isOutlier(score: number, peers: readonly number[]): boolean {
+  if (peers.length === 0) return false;
+  const middle = median(peers);
+  const mad = MAD_SCALE * median(peers.map((peer) => Math.abs(peer - middle)));
+  return score - middle > MADS * Math.max(mad, MIN_MAD * MAD_SCALE);
+}
+
+export interface FleetMember {
+  /** Takes requests: neither down nor told to wait nor ejected. */
+  readonly ready: boolean;
+  readonly slowness: Slowness;
+}
+
+/**
+ * Ejects the member if it has become far slower than its peers: 3 MAD on log(observed / predicted) of the time to first
+ * token. Never more than half of the fleet, and never the last one that works.
+ */
+export function ejectIfOutlier(member: FleetMember, fleet: readonly FleetMember[]): boolean {
+  const { score } = member.slowness;
+  if (score === undefined || !member.ready) return false;
+  const peers = fleet.filter((peer) => peer !== member && peer.ready);
+  const scores = peers.flatMap((peer) => peer.slowness.score ?? []);
+  const ejected = fleet.filter((peer) => peer.slowness.ejectedMs > 0).length;
+  if (peers.length === 0 || ejected + 1 > fleet.length / 2 || !isOutlier(score, scores)) return false;
+  member.slowness.eject();
+  return true;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  const upper = sorted[half] ?? 0;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[half - 1] ?? 0)) / 2;
+}

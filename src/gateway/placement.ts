@@ -1,0 +1,174 @@
+import type { Candidate } from '../../routers/policy.ts';
+import type { Deployment } from '../core/deployment.ts';
+import { AppError } from '../core/error.ts';
+import type { GatewayReport } from '../core/report.ts';
+import type { Route } from './gateway.ts';
+import { Lane } from './lane.ts';
+import { ModelState, type QueueBounds } from './model-state.ts';
+import { ejectIfOutlier } from './outlier.ts';
+import { Slot, type SlotRequest } from './slot.ts';
+
+export interface PlacementOptions {
+  readonly queue: QueueBounds;
+  readonly now: () => number;
+  readonly random: () => number;
+}
+
+interface RoutedCandidate<D extends Deployment> extends Candidate {
+  readonly deployment: D;
+  readonly lane: Lane;
+}
+
+const MIN_RETRY_AFTER_MS = 1_000;
+
+/**
+ * Gives requests a place in a backend, or has them wait for one:
+ *
+ *   ready ones with room ─▶ the policy's first
+ *   ready ones, no room ──▶ the model's queue, until one has room
+ *   none ready ───────────▶ any that may be asked all the same: when nothing is ready, trying one beats refusing
+ *
+ * What it knows is kept by backend and by model name, so that both may come and go.
+ */
+export class Placement {
+  #options: PlacementOptions;
+  readonly #lanes = new WeakMap<Deployment['backend'], Lane>();
+  readonly #models = new Map<string, ModelState>();
+
+  constructor(options: PlacementOptions) {
+    this.#options = options;
+  }
+
+  configure(queue: QueueBounds): void {
+    this.#options = { ...this.#options, queue };
+    for (const model of this.#models.values()) model.queue.resize(queue);
+  }
+
+  model(name: string): ModelState {
+    let state = this.#models.get(name);
+    if (state === undefined) {
+      state = new ModelState(name, this.#options.queue, this.#options.now);
+      this.#models.set(name, state);
+    }
+    return state;
+  }
+
+  lane(backend: Deployment['backend']): Lane {
+    let lane = this.#lanes.get(backend);
+    if (lane === undefined) {
+      lane = new Lane(backend, this.#options.now, this.#options.random);
+      this.#lanes.set(backend, lane);
+    }
+    return lane;
+  }
+
+  /**
+   * Resolves to a place at one of the deployments, as soon as there is one.
+   *
+   * @throws AppError `overloaded` when the queue is full or the wait too long, `rate_limit_exceeded` when every deployment asked to be
+   *   left alone; and the reason of the signal.
+   */
+  async place<D extends Deployment>(
+    route: Route,
+    deployments: readonly D[],
+    request: SlotRequest,
+    signal: AbortSignal,
+  ): Promise<Slot<D>> {
+    const { queue } = this.model(route.model.name);
+    const claim = () => this.tryPlace(route, deployments, request);
+    // Nobody overtakes those who wait.
+    const slot = queue.length === 0 ? claim() : undefined;
+    if (slot !== undefined) return slot;
+    this.#refuseIfAllCool(deployments);
+    const waited = await queue.wait(claim, signal);
+    if (typeof waited !== 'string') return waited as Slot<D>;
+    const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.ceil(queue.headAgeMs));
+    throw new AppError('overloaded', { retryAfterMs });
+  }
+
+  /** The same without waiting. */
+  tryPlace<D extends Deployment>(
+    route: Route,
+    deployments: readonly D[],
+    request: SlotRequest,
+    readyOnly = false,
+  ): Slot<D> | undefined {
+    const { now, random } = this.#options;
+    const all = deployments.map((deployment) => this.#candidate(deployment));
+    const ready = all.filter((candidate) => candidate.ready);
+    const askable = ready.length > 0 || readyOnly ? ready : all.filter(({ lane }) => lane.coolDown.trialDue);
+    const free = askable.filter(({ lane }) => lane.free);
+    const best = free.length > 1 ? route.policy.rank({ candidates: free, nowMs: now(), random })[0] : free[0];
+    return best && this.#slot(best, request);
+  }
+
+  /** One of the deployments takes requests as far as is known. */
+  anyReady(deployments: readonly Deployment[]): boolean {
+    return deployments.some(({ backend }) => this.lane(backend).ready);
+  }
+
+  /** Requests in flight against what the ready deployments take; 0 where nothing limits them. */
+  saturation(deployments: readonly Deployment[]): number {
+    let inFlight = 0;
+    let limit = 0;
+    for (const { backend } of deployments) {
+      const lane = this.lane(backend);
+      if (lane.limit === undefined || !lane.ready) continue;
+      inFlight += lane.limit.inFlight;
+      limit += lane.limit.limit;
+    }
+    return limit === 0 ? 0 : inFlight / limit;
+  }
+
+  /** The soonest that anybody said one of them may be asked again. */
+  retryAfterMs(deployments: readonly Deployment[]): number | undefined {
+    const known = deployments.flatMap(({ backend }) => this.lane(backend).retryAfterMs ?? []);
+    return known.length === 0 ? undefined : Math.min(...known);
+  }
+
+  /** Leaves a backend alone that has become far slower than the others of its fleet. */
+  judge(route: Route, slot: Slot): void {
+    const fleet = new Set(route.model.deployments.map(({ backend }) => this.lane(backend)));
+    ejectIfOutlier(slot.lane, [...fleet]);
+  }
+
+  report(routes: Iterable<Route>): GatewayReport {
+    const known = [...routes];
+    const backends = new Set(known.flatMap(({ model }) => model.deployments.map(({ backend }) => backend)));
+    return {
+      backends: [...backends].map((backend) => this.lane(backend).report()),
+      models: known.map(({ model }) => this.model(model.name).report()),
+    };
+  }
+
+  #anyWaits(): boolean {
+    for (const { queue } of this.#models.values()) if (queue.length > 0) return true;
+    return false;
+  }
+
+  #refuseIfAllCool(deployments: readonly Deployment[]): void {
+    const cooling = deployments.every(({ backend }) => !this.lane(backend).coolDown.trialDue);
+    if (!cooling) return;
+    throw new AppError('rate_limit_exceeded', { retryAfterMs: this.retryAfterMs(deployments) });
+  }
+
+  #candidate<D extends Deployment>(deployment: D): RoutedCandidate<D> {
+    const lane = this.lane(deployment.backend);
+    return { id: deployment.id, ready: lane.ready, inFlight: lane.inFlight, deployment, lane };
+  }
+
+  #slot<D extends Deployment>({ deployment, lane }: RoutedCandidate<D>, request: SlotRequest): Slot<D> {
+    const { now } = this.#options;
+    return new Slot({ deployment, lane, request, now, onFree: () => this.#pump() });
+  }
+
+  #pump(): void {
+    if (!this.#anyWaits()) return;
+    for (const model of [...this.#models.values()]) {
+      if (model.queue.length === 0 || !model.queue.pump()) continue;
+      // Models that share a backend take turns.
+      this.#models.delete(model.name);
+      this.#models.set(model.name, model);
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import { WaitQueue } from './wait-queue.ts';
+
+const SHARE = 0.1;
+const MIN_RETRIES = 3;
+/** How long a failed request waits for its turn to be tried again. */
+const MAX_WAIT_MS = 10_000;
+
+/**
+ * Keeps retries from multiplying the load of a fleet in trouble: of the active requests of a model, a tenth may be
+ * retrying at once, and three in any case (as Envoy's retry budgets). The others wait for their turn, so that a fleet
+ * that lost a member loses no request and is not overrun either.
+ */
+export class RetryBudget {
+  readonly #active: () => number;
+  readonly #queue: WaitQueue<() => void>;
+  #running = 0;
+  #total = 0;
+
+  constructor(active: () => number, now: () => number) {
+    this.#active = active;
+    this.#queue = new WaitQueue({ capacity: Number.POSITIVE_INFINITY, maxWaitMs: MAX_WAIT_MS, now });
+  }
+
+  get limit(): number {
+    return Math.max(MIN_RETRIES, Math.floor(this.#active() * SHARE));
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  /** Ever begun. */
+  get total(): number {
+    return this.#total;
+  }
+
+  /**
+   * Resolves to what gives the turn back, or to undefined when the turn did not come in time.
+   *
+   * @throws The reason of the signal.
+   */
+  async turn(signal: AbortSignal): Promise<(() => void) | undefined> {
+    const turn = this.#queue.length === 0 ? this.take() : undefined;
+    if (turn !== undefined) return turn;
+    const given = await this.#queue.wait(() => this.take(), signal);
+    return typeof given === 'function' ? given : undefined;
+  }
+
+  /** The same without waiting. */
+  take(): (() => void) | undefined {
+    if (this.#running >= this.limit) return undefined;
+    this.#running += 1;
+    this.#total += 1;
+    let given = false;
+    return () => {
+      if (given) return;
+      given = true;
+      this.#running -= 1;
+      this.#queue.pump();
+    };
+  }
+}

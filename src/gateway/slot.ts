@@ -1,0 +1,94 @@
+import type { Deployment } from '../core/deployment.ts';
+import type { AppError } from '../core/error.ts';
+import type { RequestSettled } from '../core/event.ts';
+import type { Lane } from './lane.ts';
+
+/** What is known of a request before and after it ran, for those that learn from it. */
+export interface SlotRequest {
+  readonly stream: boolean;
+  /** Of its body: how much there is to read. */
+  readonly promptBytes: number;
+}
+
+/** A place in one backend, held from the moment of choosing until the request is settled there. */
+export class Slot<D extends Deployment = Deployment> {
+  readonly deployment: D;
+  readonly lane: Lane;
+  readonly startedAtMs: number;
+  readonly #request: SlotRequest;
+  readonly #now: () => number;
+  readonly #onFree: () => void;
+  #held = true;
+
+  constructor(options: {
+    deployment: D;
+    lane: Lane;
+    request: SlotRequest;
+    now: () => number;
+    /** The place is free again. */
+    onFree: () => void;
+  }) {
+    this.deployment = options.deployment;
+    this.lane = options.lane;
+    this.#request = options.request;
+    this.#now = options.now;
+    this.#onFree = options.onFree;
+    this.startedAtMs = options.now();
+    this.lane.enter();
+  }
+
+  get ageMs(): number {
+    return this.#now() - this.startedAtMs;
+  }
+
+  /** The reply has begun: of a stream, its first token is there. */
+  answered(): void {
+    const { lane, ageMs } = this;
+    lane.coolDown.answered();
+    if (!this.#request.stream) return;
+    const { firstToken, ratios } = lane.latency(this.deployment.model);
+    lane.ttft.observe(ageMs);
+    const predictedMs = firstToken.predictMs(this.#request.promptBytes);
+    if (predictedMs !== undefined) {
+      ratios.observe(ageMs / predictedMs);
+      lane.slowness.observe(ageMs, predictedMs);
+      lane.limit?.answered('first-token', ageMs, predictedMs, this.startedAtMs);
+    }
+    firstToken.observe(this.#request.promptBytes, ageMs, this.#now());
+  }
+
+  failed(error: AppError): void {
+    this.lane.failed(error, this.startedAtMs);
+    this.#free();
+  }
+
+  /** Another attempt was answered first: that this one was not tells something too. */
+  lost(): void {
+    const predictedMs = this.lane
+      .latency(this.deployment.model)
+      .firstToken.predictMs(this.#request.promptBytes);
+    if (predictedMs !== undefined && this.ageMs > predictedMs)
+      this.lane.slowness.observe(this.ageMs, predictedMs);
+    this.#free();
+  }
+
+  /** The request that was answered here is settled. */
+  release({ outcome, tpotMs, usage: { completionTokens } }: RequestSettled): void {
+    const { lane, ageMs } = this;
+    if (tpotMs !== undefined) lane.tpot.observe(tpotMs);
+    if (outcome === 'ok' && !this.#request.stream && completionTokens > 0) {
+      const { whole } = lane.latency(this.deployment.model);
+      const predictedMs = whole.predictMs(completionTokens);
+      if (predictedMs !== undefined) lane.limit?.answered('whole', ageMs, predictedMs, this.startedAtMs);
+      whole.observe(completionTokens, ageMs, this.#now());
+    }
+    this.#free();
+  }
+
+  #free(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.lane.leave();
+    this.#onFree();
+  }
+}
