@@ -7,6 +7,7 @@ import type { PromptModel } from './prompt-tokens.ts';
 import { type Delivery, Runner, type StepDecoder, type StepReport } from './runner.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
+import { StepBudget } from './step-budget.ts';
 
 /** Between two steps, prompts are tokenised for so long: a burst of requests does not hold up those that decode. */
 const TOKENISING_MS = 8;
@@ -51,12 +52,20 @@ export class EngineLoop {
     const { decoder, slots, queueLimit, prefixCacheBytes } = options;
     const cache = new PrefixCache(decoder, prefixCacheBytes);
     this.#cache = cache;
+    const budget = new StepBudget();
     this.#scheduler = new Scheduler<Sequence>({
       slots,
       queueLimit,
+      busyChunkTokens: () => budget.chunkTokens,
       restorable: ({ prompt }) => cache.restorable(prompt),
     });
-    this.#runner = new Runner({ decoder, cache, scheduler: this.#scheduler, now: () => performance.now() });
+    this.#runner = new Runner({
+      decoder,
+      cache,
+      scheduler: this.#scheduler,
+      budget,
+      now: () => performance.now(),
+    });
   }
 
   submit(id: number, wire: WireGenerateRequest): void {

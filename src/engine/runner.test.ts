@@ -11,6 +11,7 @@ import { BLOCK_TOKENS, PrefixCache } from './prefix-cache.ts';
 import { Runner } from './runner.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
+import { StepBudget } from './step-budget.ts';
 import { Tokenizer } from './tokenizer.ts';
 
 const SLOTS = 4;
@@ -49,10 +50,16 @@ class Engine {
     const scheduler = new Scheduler<Sequence>({
       slots: SLOTS,
       queueLimit: 100,
-      busyChunkTokens: 16,
+      busyChunkTokens: () => 16,
       restorable: ({ prompt }) => cache.restorable(prompt),
     });
-    this.runner = new Runner({ decoder: this.decoder, cache, scheduler, now: () => 0 });
+    this.runner = new Runner({
+      decoder: this.decoder,
+      cache,
+      scheduler,
+      budget: new StepBudget(),
+      now: () => 0,
+    });
   }
 
   submit(request: EngineRequest): number {

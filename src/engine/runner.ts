@@ -5,6 +5,7 @@ import type { PrefixCache } from './prefix-cache.ts';
 import { ReadBack } from './read-back.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
+import type { StepBudget } from './step-budget.ts';
 
 /** The decoder as the runner uses it; see kernels/decoder.ts. */
 export interface StepDecoder {
@@ -40,6 +41,8 @@ export interface RunnerOptions {
   readonly decoder: StepDecoder;
   readonly cache: PrefixCache;
   readonly scheduler: Scheduler<Sequence>;
+  /** Told how long things take. */
+  readonly budget: StepBudget;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -50,14 +53,16 @@ export class Runner {
   readonly #cache: PrefixCache;
   readonly #readBack: ReadBack;
   readonly #scheduler: Scheduler<Sequence>;
+  readonly #budget: StepBudget;
   readonly #now: () => number;
   readonly #generations = new Map<number, Generation>();
 
-  constructor({ decoder, cache, scheduler, now }: RunnerOptions) {
+  constructor({ decoder, cache, scheduler, budget, now }: RunnerOptions) {
     this.#decoder = decoder;
     this.#cache = cache;
     this.#readBack = new ReadBack(decoder, cache);
     this.#scheduler = scheduler;
+    this.#budget = budget;
     this.#now = now;
   }
 
@@ -125,11 +130,14 @@ export class Runner {
         accept(sequence, rows.subarray(i * size, (i + 1) * size));
     }
     const decodeMs = this.#now() - startedAtMs;
+    if (count > 0) this.#budget.decoded(decodeMs);
     let prefillTokens = 0;
     for (const { sequence, slot, from, to, last, forks } of plan.prefill) {
+      const chunkStartedAtMs = this.#now();
       const logits = this.#decoder.prefill(slot, sequence.prompt.slice(from, to), from, last);
       prefillTokens += to - from;
       this.#cache.keep(sequence.prompt, to, slot);
+      this.#budget.prefilled(to - from, this.#now() - chunkStartedAtMs);
       if (logits === undefined) continue;
       accept(sequence, logits);
       for (const fork of forks) {

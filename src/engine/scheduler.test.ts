@@ -162,7 +162,7 @@ describe('whatever arrives, leaves and ends', () => {
         const scheduler = new Scheduler<Job>({
           slots: 8,
           queueLimit: 1_000,
-          busyChunkTokens: 64,
+          busyChunkTokens: () => 64,
           restorable,
         });
         for (const job of arrivals.flatMap(jobsOf)) scheduler.add(job);

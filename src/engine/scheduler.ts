@@ -47,8 +47,8 @@ export interface SchedulerOptions<S> {
   readonly slots: number;
   /** Sequences that may wait for a slot. */
   readonly queueLimit: number;
-  /** Prompt tokens per step while something decodes: bounds the gap between two tokens of those that do. */
-  readonly busyChunkTokens?: number;
+  /** Prompt tokens per step while something decodes, asked in every step: bounds the gap between two tokens of those that do. */
+  readonly busyChunkTokens?: () => number;
   /** Prompt tokens per step while nothing decodes. */
   readonly idleChunkTokens?: number;
   /** Positions of its prompt that can be restored instead of computed, fewer than it has; asked when it gets a slot. */
@@ -79,7 +79,7 @@ interface Running<S> {
 export class Scheduler<S extends Schedulable> {
   readonly #slots: number;
   readonly #queueLimit: number;
-  readonly #busyChunkTokens: number;
+  readonly #busyChunkTokens: () => number;
   readonly #idleChunkTokens: number;
   readonly #restorable: (sequence: S) => number;
   #waiting: S[] = [];
@@ -89,7 +89,7 @@ export class Scheduler<S extends Schedulable> {
   constructor(options: SchedulerOptions<S>) {
     this.#slots = options.slots;
     this.#queueLimit = options.queueLimit;
-    this.#busyChunkTokens = options.busyChunkTokens ?? 64;
+    this.#busyChunkTokens = options.busyChunkTokens ?? (() => 64);
     this.#idleChunkTokens = options.idleChunkTokens ?? 256;
     this.#restorable = options.restorable ?? (() => 0);
   }
@@ -139,10 +139,11 @@ export class Scheduler<S extends Schedulable> {
 
   #fill(moves: SlotMove[], restores: Restore<S>[]): PrefillChunk<S>[] {
     const chunks: PrefillChunk<S>[] = [];
+    const busyChunkTokens = this.#busyChunkTokens();
     let spent = 0;
     for (;;) {
       // A prompt that ended in this step counts as decoding: its first token is not held up by the prompts behind it.
-      const budget = (this.#decoding.length > 0 ? this.#busyChunkTokens : this.#idleChunkTokens) - spent;
+      const budget = (this.#decoding.length > 0 ? busyChunkTokens : this.#idleChunkTokens) - spent;
       const current = budget > 0 ? (this.#prefilling ?? this.#admit(restores)) : undefined;
       if (current === undefined) return chunks;
       const from = current.length;
