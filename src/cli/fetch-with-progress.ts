@@ -1,3 +1,4 @@
+import { EnvHttpProxyAgent } from 'undici';
 import { loadCatalogue } from '../../config/catalogue.ts';
 import { fetchModel } from '../models/fetch-model.ts';
 import { renderProgress } from '../models/progress.ts';
@@ -17,6 +18,8 @@ export async function fetchWithProgress(name: string, modelsDir: string, env: En
       catalogue: loadCatalogue(),
       modelsDir,
       signal: interrupt.signal,
+      // Honours HTTPS_PROXY and NO_PROXY.
+      dispatcher: new EnvHttpProxyAgent(),
       onProgress: (state) => progress.update(state),
       ...(env.HF_TOKEN === undefined ? {} : { hubToken: env.HF_TOKEN }),
       ...(env.HF_ENDPOINT === undefined ? {} : { hubUrl: env.HF_ENDPOINT }),
