@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { GatewayEvent } from '../core/event.ts';
 import { type CallOutcome, Health } from './health.ts';
@@ -5,13 +6,16 @@ import { type CallOutcome, Health } from './health.ts';
 let nowMs: number;
 let events: string[];
 let health: Health;
+let random: number;
 
 beforeEach(() => {
   nowMs = 1_000;
+  random = 0.5;
   events = [];
   health = new Health({
     upstream: 'a',
     now: () => nowMs,
+    random: () => random,
     emit: (event: GatewayEvent) => {
       if (event.type === 'upstream-health-changed') events.push(`${event.healthy}: ${event.detail}`);
     },
@@ -29,7 +33,12 @@ describe('Health', () => {
     call(...FIVE.slice(1), 'ok', ...FIVE.slice(1));
     expect(health.snapshot().state).toBe('ready');
     call('failed');
-    expect(health.snapshot()).toEqual({ state: 'down', detail: 'boom', retryAfterMs: 5_000 });
+    expect(health.snapshot()).toEqual({
+      state: 'down',
+      breaker: 'open',
+      detail: 'boom',
+      retryAfterMs: 5_000,
+    });
     expect(events).toEqual(['false: boom']);
   });
 
@@ -47,7 +56,7 @@ describe('Health', () => {
     const trial = health.begin();
     expect(health.snapshot()).toMatchObject({ state: 'down', retryAfterMs: 1_000 });
     trial.answered();
-    expect(health.snapshot()).toEqual({ state: 'ready' });
+    expect(health.snapshot()).toEqual({ state: 'ready', breaker: 'closed' });
     trial.end('ok');
     expect(events).toEqual(['false: boom', 'true: a request was answered']);
     call(...FIVE.slice(1));
@@ -88,7 +97,7 @@ describe('Health', () => {
   it('comes back at once on a probe when it was unreachable, else after the cool-down', () => {
     call('unreachable', 'unreachable', 'unreachable', 'unreachable', 'unreachable');
     health.probeSucceeded(undefined);
-    expect(health.snapshot()).toEqual({ state: 'ready' });
+    expect(health.snapshot()).toEqual({ state: 'ready', breaker: 'closed' });
     call('failed');
     expect(health.snapshot().state).toBe('down');
     health.probeSucceeded(undefined);
@@ -123,9 +132,104 @@ describe('Health', () => {
 
   it('tells operators that the key is refused, but stays up', () => {
     health.probeSucceeded('refuses the API key');
-    expect(health.snapshot()).toEqual({ state: 'ready', detail: 'refuses the API key' });
+    expect(health.snapshot()).toMatchObject({ state: 'ready', detail: 'refuses the API key' });
     health.probeSucceeded(undefined);
-    expect(health.snapshot()).toEqual({ state: 'ready' });
+    expect(health.snapshot()).toEqual({ state: 'ready', breaker: 'closed' });
+  });
+
+  it('goes down when half of twenty requests in 30 s fail, however they alternate', () => {
+    for (let i = 0; i < 10; i += 1) call('ok', 'failed');
+    expect(health.snapshot()).toMatchObject({ state: 'down', breaker: 'open' });
+    nowMs += 60_000;
+    call('ok');
+    for (let i = 0; i < 9; i += 1) call('ok', 'failed');
+    expect(health.snapshot().state).toBe('ready');
+    nowMs += 31_000;
+    for (let i = 0; i < 9; i += 1) call('failed', 'ok');
+    expect(health.snapshot().state).toBe('ready');
+  });
+
+  it('stays up when fewer than half fail', () => {
+    for (let i = 0; i < 40; i += 1) call('ok', 'ok', 'failed');
+    expect(health.snapshot().state).toBe('ready');
+  });
+
+  it('spreads the times at which it comes back', () => {
+    random = 0;
+    call(...FIVE);
+    expect(health.snapshot().retryAfterMs).toBe(4_000);
+    nowMs += 4_000;
+    random = 0.999;
+    call('failed');
+    expect(health.snapshot().retryAfterMs).toBeGreaterThan(11_900);
+  });
+
+  it('is not dead because long prompts wait in vain while others are answered', () => {
+    for (let i = 0; i < 20; i += 1) {
+      const long = health.begin();
+      nowMs += 60_000;
+      health.begin().answered();
+      long.end('late', 'waited');
+    }
+    expect(health.snapshot().state).toBe('ready');
+  });
+
+  it('is dead when everybody waits in vain, and when begun replies fall silent', () => {
+    for (let i = 0; i < 5; i += 1) {
+      const one = health.begin();
+      nowMs += 1_000;
+      one.end('late', 'waited');
+    }
+    expect(health.snapshot().state).toBe('down');
+    nowMs += 60_000;
+    health.begin().end('ok');
+    for (let i = 0; i < 5; i += 1) {
+      const one = health.begin();
+      nowMs += 1_000;
+      one.answered();
+      nowMs += 1_000;
+      one.end('late', 'silent');
+    }
+    expect(health.snapshot().state).toBe('down');
+  });
+
+  it('lets a second and a third trial through when the first takes long, and no fourth', () => {
+    call(...FIVE);
+    nowMs += 5_000;
+    const trials = [health.begin()];
+    for (let i = 0; i < 2; i += 1) {
+      expect(health.snapshot()).toMatchObject({ state: 'down', breaker: 'half-open' });
+      nowMs += 1_000;
+      expect(health.snapshot()).toMatchObject({ state: 'ready', breaker: 'half-open' });
+      trials.push(health.begin());
+    }
+    nowMs += 60_000;
+    expect(health.snapshot().state).toBe('down');
+    trials[2]?.answered();
+    expect(health.snapshot().breaker).toBe('closed');
+  });
+
+  it('can always close again, whatever happened before', () => {
+    const outcomes = fc.constantFrom<CallOutcome>('ok', 'failed', 'unreachable', 'late', 'neutral');
+    const step = fc.record({ outcome: outcomes, afterMs: fc.nat(20_000), overlaps: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const running: { end: () => void }[] = [];
+        for (const { outcome, afterMs, overlaps } of steps) {
+          const one = health.begin();
+          nowMs += afterMs;
+          running.push({ end: () => one.end(outcome, 'boom') });
+          if (!overlaps) for (const { end } of running.splice(0)) end();
+        }
+        for (const { end } of running) end();
+        nowMs += 60_000;
+        expect(health.snapshot().state).toBe('ready');
+        const last = health.begin();
+        last.answered();
+        last.end('ok');
+        expect(health.snapshot()).toMatchObject({ state: 'ready', breaker: 'closed' });
+      }),
+    );
   });
 
   it('counts an end once', () => {

@@ -1,20 +1,23 @@
 import type { BackendHealth } from '../core/backend.ts';
 import type { Emit } from '../core/event.ts';
+import { FailureRate } from './failure-rate.ts';
 
 const FAILURES_TO_OPEN = 5;
 const COOL_DOWN_MS = 5_000;
 const MAX_COOL_DOWN_MS = 60_000;
-/** While a trial runs, others are told to come back after this. */
-const TRIAL_RETRY_MS = 1_000;
+/** Half-open: so many requests try it, the next one when those before have not been answered for so long. */
+const MAX_TRIALS = 3;
+const TRIAL_SPACING_MS = 1_000;
 /** Probe failures in a row that mean something. */
 const PROBE_FAILURES_TO_OPEN = 2;
 /** A probe's failure says nothing while real requests succeed. */
 const FRESH_SUCCESS_MS = 20_000;
 
 /**
- * `unreachable`: no connection came about. `neutral`: the end says nothing about the upstream (4xx, the client left).
+ * `unreachable`: no connection came about. `late`: nothing came in time. `neutral`: the end says nothing about the
+ * upstream (4xx, the client left).
  */
-export type CallOutcome = 'ok' | 'failed' | 'unreachable' | 'neutral';
+export type CallOutcome = 'ok' | 'failed' | 'unreachable' | 'late' | 'neutral';
 
 /** One request, as far as health is concerned. */
 export interface HealthCall {
@@ -34,17 +37,22 @@ export interface ProbeFailure {
  * A circuit breaker fed by requests and probes.
  *
  *              5 failures in a row,
+ *              half of ≥ 20 in 30 s,
  *              or probes fail               cool-down over
- *   closed ────────────────────────▶ open ────────────────▶ half-open: one request at a time
+ *   closed ────────────────────────▶ open ────────────────▶ half-open: one request, up to 3 if it takes long
  *     ▲                               │ ▲                        │
  *     │   probe answers (at once if   │ └──────── fails ─────────┤   (cool-down doubles, to 60 s)
  *     └── it was unreachable) ────────┘                          │
  *     └──────────────────────── succeeds ────────────────────────┘
+ *
+ * A request that waits in vain while others are answered is not held against the upstream: it is busy with long prompts.
  */
 export class Health {
   readonly #upstream: string;
   readonly #emit: Emit;
   readonly #now: () => number;
+  readonly #random: () => number;
+  readonly #rate: FailureRate;
   #state: 'closed' | 'open' | 'half-open' = 'closed';
   #detail: string | undefined;
   #consecutive = 0;
@@ -53,37 +61,50 @@ export class Health {
   #openUntilMs = 0;
   #unreachable = false;
   #trials = 0;
+  #lastTrialAtMs = 0;
   /** Calls begun before the last opening are not asked any more. */
   #generation = 0;
   #running = 0;
   #lastSuccessAtMs = Number.NEGATIVE_INFINITY;
+  #lastAnswerAtMs = Number.NEGATIVE_INFINITY;
   #probeFailures = 0;
   #everAnswered = false;
 
-  constructor(options: { upstream: string; emit: Emit; now: () => number }) {
+  constructor(options: { upstream: string; emit: Emit; now: () => number; random: () => number }) {
     this.#upstream = options.upstream;
     this.#emit = options.emit;
     this.#now = options.now;
+    this.#random = options.random;
+    this.#rate = new FailureRate(options.now);
   }
 
-  snapshot(): Pick<BackendHealth, 'state' | 'detail' | 'retryAfterMs'> {
+  snapshot(): Pick<BackendHealth, 'state' | 'detail' | 'retryAfterMs' | 'breaker'> {
     const detail = this.#detail === undefined ? {} : { detail: this.#detail };
-    if (this.#state === 'closed') return { state: 'ready', ...detail };
+    if (this.#state === 'closed') return { state: 'ready', breaker: 'closed', ...detail };
     const waitMs = this.#state === 'open' ? this.#openUntilMs - this.#now() : 0;
-    if (waitMs > 0) return { state: 'down', retryAfterMs: Math.ceil(waitMs), ...detail };
-    if (this.#trials > 0) return { state: 'down', retryAfterMs: TRIAL_RETRY_MS, ...detail };
-    return { state: 'ready', ...detail };
+    if (waitMs > 0) return { state: 'down', breaker: 'open', retryAfterMs: Math.ceil(waitMs), ...detail };
+    const nextTrialMs = this.#trials === 0 ? 0 : this.#lastTrialAtMs + TRIAL_SPACING_MS - this.#now();
+    if (this.#trials >= MAX_TRIALS || nextTrialMs > 0)
+      return { state: 'down', breaker: 'half-open', retryAfterMs: TRIAL_SPACING_MS, ...detail };
+    return { state: 'ready', breaker: 'half-open', ...detail };
   }
 
   begin(): HealthCall {
     if (this.#state === 'open' && this.#now() >= this.#openUntilMs) this.#state = 'half-open';
     const trial = this.#state === 'half-open';
     const generation = this.#generation;
-    if (trial) this.#trials += 1;
+    const begunAtMs = this.#now();
+    if (trial) {
+      this.#trials += 1;
+      this.#lastTrialAtMs = begunAtMs;
+    }
     this.#running += 1;
     let ended = false;
+    let answered = false;
     return {
       answered: () => {
+        answered = true;
+        this.#lastAnswerAtMs = this.#now();
         if (trial && generation === this.#generation)
           this.#close(FAILURES_TO_OPEN - 1, 'a request was answered');
       },
@@ -91,10 +112,11 @@ export class Health {
         if (ended) return;
         ended = true;
         this.#running -= 1;
-        if (trial) this.#trials -= 1;
         if (generation !== this.#generation) return;
+        if (trial) this.#trials -= 1;
+        const busy = outcome === 'late' && !answered && this.#lastAnswerAtMs > begunAtMs;
         if (outcome === 'ok') this.#succeeded();
-        else if (outcome !== 'neutral') this.#failed(detail, outcome === 'unreachable');
+        else if (outcome !== 'neutral' && !busy) this.#failed(detail, outcome === 'unreachable');
       },
     };
   }
@@ -127,6 +149,7 @@ export class Health {
     this.#probeFailures = 0;
     this.#lastSuccessAtMs = this.#now();
     this.#openings = 0;
+    this.#rate.count(false);
     if (this.#state !== 'closed') this.#close(0, 'a request was answered');
     this.#consecutive = 0;
   }
@@ -134,9 +157,10 @@ export class Health {
   #failed(detail: string, unreachable: boolean): void {
     this.#consecutive += 1;
     this.#lastSuccessAtMs = Number.NEGATIVE_INFINITY;
-    if (this.#state === 'half-open' || (this.#state === 'closed' && this.#consecutive >= FAILURES_TO_OPEN)) {
-      this.#open(detail, unreachable);
-    }
+    this.#rate.count(true);
+    if (this.#state === 'open') return;
+    const tooMany = this.#consecutive >= FAILURES_TO_OPEN || this.#rate.tooHigh;
+    if (this.#state === 'half-open' || tooMany) this.#open(detail, unreachable);
   }
 
   #open(detail: string, unreachable: boolean): void {
@@ -144,9 +168,13 @@ export class Health {
     this.#state = 'open';
     this.#detail = detail;
     this.#unreachable = unreachable;
-    this.#openUntilMs = this.#now() + Math.min(COOL_DOWN_MS * 2 ** this.#openings, MAX_COOL_DOWN_MS);
+    // Up to a fifth more or less, so that gateways that lost it together do not come back together.
+    const coolDownMs = COOL_DOWN_MS * 2 ** this.#openings * (0.8 + 0.4 * this.#random());
+    this.#openUntilMs = this.#now() + Math.min(coolDownMs, MAX_COOL_DOWN_MS);
     this.#openings += 1;
     this.#generation += 1;
+    this.#trials = 0;
+    this.#rate.clear();
     if (announce) this.#announce(false, detail);
   }
 

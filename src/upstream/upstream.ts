@@ -36,6 +36,7 @@ export interface UpstreamOptions {
   readonly emit: Emit;
   /** Monotonic milliseconds, on the clock of `Observation`. */
   readonly now?: () => number;
+  readonly random?: () => number;
 }
 
 interface UpstreamTimeouts {
@@ -122,7 +123,12 @@ class Upstream implements UpstreamBackend {
       shortestLimitMs: Math.min(timeouts.firstByteMs, timeouts.idleMs, timeouts.totalMs),
       now,
     });
-    this.#health = new Health({ upstream: options.name, emit: options.emit, now });
+    this.#health = new Health({
+      upstream: options.name,
+      emit: options.emit,
+      now,
+      random: options.random ?? Math.random,
+    });
     this.#models = new ServedModels((missing) =>
       options.emit({ type: 'upstream-models-missing', upstream: options.name, missing }),
     );
@@ -249,8 +255,9 @@ class Upstream implements UpstreamBackend {
     switch (error.code) {
       case 'upstream_unreachable':
         return status === undefined ? 'unreachable' : 'failed';
-      case 'upstream_error':
       case 'upstream_timeout':
+        return status === undefined || status < 300 ? 'late' : 'failed';
+      case 'upstream_error':
         return 'failed';
       default:
         return 'neutral';
