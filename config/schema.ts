@@ -68,12 +68,25 @@ const engine = z
       'needs exactly one of `model` (a catalogue name) and `path` (a GGUF file, or the directory of an encoder)',
   });
 
+/** `dns`, `srv`, or either with its settings. */
+const discovery = z.preprocess(
+  (value) => (typeof value === 'string' ? { type: value } : value),
+  z.strictObject({
+    type: z.enum(['dns', 'srv']),
+    intervalMs: milliseconds.default(10_000),
+    /** `srv`: the records' name; default: the host name of `url`. */
+    service: z.string().min(1).optional(),
+  }),
+);
+
 const upstream = z.strictObject({
   name,
   /** API root, such as http://10.0.0.5:8000/v1 */
   url: z.url({ protocol: /^https?$/ }).refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
     message: 'must not carry a user name or password; put the key into apiKey',
   }),
+  /** Every address behind the host name of `url` is a server of its own. */
+  discovery: discovery.optional(),
   apiKey: z.string().min(1).optional(),
   region: z.string().min(1).optional(),
   privacy: z.enum(['local', 'private', 'public']).default('public'),

@@ -1,5 +1,7 @@
 import { Hono } from 'hono';
 import { cors } from 'hono/cors';
+import { adminGuard, isAdminPath } from './api/admin/guard.ts';
+import { type UpstreamAdmin, upstreamAdminRoutes } from './api/admin/upstream-routes.ts';
 import { encoderRoutes } from './api/encoder-routes.ts';
 import type { AppEnv } from './api/http/app-env.ts';
 import { requestId } from './api/http/request-id.ts';
@@ -14,6 +16,7 @@ export interface AppOptions extends OpenAiOptions, OperationsOptions {
   /** While true, every reply asks its client to close the connection. */
   readonly draining: () => boolean;
   readonly emit: Emit;
+  readonly admin: UpstreamAdmin;
 }
 
 /** The whole HTTP surface. Needs no socket: every route also answers `app.request()`. */
@@ -25,7 +28,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
     const replyHeaders: Record<string, string> = {};
     if (options.draining()) replyHeaders.connection = 'close';
     const origin = c.req.header('origin');
-    if (origin !== undefined && allows(options.corsOrigins, origin)) {
+    if (origin !== undefined && !isAdminPath(c.req.path) && allows(options.corsOrigins, origin)) {
       replyHeaders['access-control-allow-origin'] = origin;
       replyHeaders['access-control-expose-headers'] = 'x-request-id, retry-after';
       replyHeaders.vary = 'Origin';
@@ -39,15 +42,19 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   });
   if (options.corsOrigins.length > 0) {
     const preflight = cors({ origin: (origin) => (allows(options.corsOrigins, origin) ? origin : null) });
-    app.options('*', preflight);
+    app.options('*', (c, next) => (isAdminPath(c.req.path) ? next() : preflight(c, next)));
   }
+  app.use('/admin/*', adminGuard());
 
   openAiRoutes(app, options);
   encoderRoutes(app, options);
   operationsRoutes(app, options);
+  upstreamAdminRoutes(app, options.admin);
 
   app.notFound((c) => {
-    const allowed = ['GET', 'POST'].filter((method) => app.router.match(method, c.req.path)[0].length > 1);
+    const middlewares = isAdminPath(c.req.path) ? 2 : 1;
+    const routed = (method: string) => app.router.match(method, c.req.path)[0].length > middlewares;
+    const allowed = ['GET', 'POST'].filter(routed);
     if (allowed.length === 0) {
       throw new AppError('route_not_found', {
         message: `There is no route ${c.req.method} ${c.req.path.slice(0, 200)}.`,

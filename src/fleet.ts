@@ -1,11 +1,14 @@
 import { type Config, engineName } from '../config/schema.ts';
+import type { UpstreamAdmin, UpstreamView } from './api/admin/upstream-routes.ts';
 import type { Deployment } from './core/deployment.ts';
 import type { Emit } from './core/event.ts';
 import { createEngine } from './engines.ts';
 import type { Route } from './gateway/gateway.ts';
 import { Retirement } from './retirement.ts';
 import { buildRoutes } from './routes.ts';
-import { createUpstream, type UpstreamBackend } from './upstream/upstream.ts';
+import { UpstreamGroup } from './upstream/group.ts';
+import { type Resolver, SYSTEM_RESOLVER } from './upstream/resolver.ts';
+import type { UpstreamBackend } from './upstream/upstream.ts';
 
 type AnyBackend = Deployment['backend'];
 type Engine = ReturnType<typeof createEngine>;
@@ -15,12 +18,13 @@ export interface FleetOptions {
   readonly emit: Emit;
   /** Called whenever the public models, or where they are served, have changed. */
   readonly onRoutes: (routes: Routes) => void;
+  readonly resolver?: Resolver;
 }
 
-/** A backend and the part of the configuration that it was made from. */
-interface Made<B extends AnyBackend> {
+/** Something that serves, and the part of the configuration that it was made from. */
+interface Made<T> {
   readonly key: string;
-  readonly backend: B;
+  readonly made: T;
 }
 
 /** Where each engine's model file, or its directory, lies, by engine name. Engines configured with `path` need no entry. */
@@ -33,12 +37,15 @@ export type ModelPaths = ReadonlyMap<string, string>;
  *   new part       ── started; one that replaces an engine takes over when it is ready
  *   gone part      ── gets nothing new, and is closed once its last request has finished
  */
-export class Fleet {
+export class Fleet implements UpstreamAdmin {
   readonly #options: FleetOptions;
   readonly #retirement = new Retirement();
+  /** Names of members or of whole entries. */
   readonly #drained = new Set<string>();
+  /** Which entry a member came from, also after it has left. */
+  readonly #entries = new WeakMap<AnyBackend, string>();
   #engines = new Map<string, Made<Engine>>();
-  #upstreams = new Map<string, Made<UpstreamBackend>>();
+  #groups = new Map<string, Made<UpstreamGroup>>();
   #config: Config | undefined;
   #routes: Routes = new Map();
 
@@ -52,16 +59,12 @@ export class Fleet {
 
   /** Those that serve. */
   get backends(): readonly AnyBackend[] {
-    return [...this.#engineBackends(), ...this.#upstreamBackends()];
+    return [...this.#engineBackends(), ...this.#groupList().flatMap(({ members }) => members)];
   }
 
   /** Those that only finish what they have begun. */
   get leaving(): readonly AnyBackend[] {
     return this.#retirement.backends;
-  }
-
-  get upstreams(): readonly UpstreamBackend[] {
-    return this.#upstreamBackends();
   }
 
   /** Resolves when every engine is ready or has failed for the first time. */
@@ -75,43 +78,67 @@ export class Fleet {
    * @throws Error if a part cannot be had; then nothing has changed.
    */
   async apply(config: Config, modelPaths: ModelPaths): Promise<string> {
-    const started: AnyBackend[] = [];
-    const make = <B extends AnyBackend>(
-      current: ReadonlyMap<string, Made<B>>,
-      parts: readonly { name: string; part: object; create: () => B }[],
-    ): Map<string, Made<B>> =>
+    const started: { close(): Promise<void> }[] = [];
+    const make = <T extends { close(): Promise<void> }>(
+      current: ReadonlyMap<string, Made<T>>,
+      parts: readonly { name: string; part: object; create: () => T }[],
+    ): Map<string, Made<T>> =>
       new Map(
         parts.map(({ name, part, create }) => {
           const key = JSON.stringify(part);
           const kept = current.get(name);
           if (kept?.key === key) return [name, kept];
-          const backend = create();
-          started.push(backend);
-          return [name, { key, backend }];
+          const made = create();
+          started.push(made);
+          return [name, { key, made }];
         }),
       );
     try {
       const engines = make(this.#engines, this.#engineParts(config, modelPaths));
-      const upstreams = make(this.#upstreams, this.#upstreamParts(config));
-      await this.#replacementsReady(engines);
-      return this.#adopt(config, engines, upstreams);
+      const groups = make(this.#groups, this.#groupParts(config));
+      await Promise.all([
+        this.#replacementsReady(engines),
+        ...[...groups.values()].map(({ made }) => made.settled),
+      ]);
+      return this.#adopt(config, engines, groups);
     } catch (error) {
-      await Promise.all(started.map((backend) => backend.close()));
+      await Promise.all(started.map((part) => part.close()));
       throw error;
     }
   }
 
-  /** No new requests for this upstream, or again some; not kept over a restart. @returns Whether there is such an upstream. */
+  upstreams(): readonly UpstreamView[] {
+    const serving = this.#groupList().flatMap(({ name, members }) =>
+      members.map((member) => viewOf(member, name, false)),
+    );
+    const leaving = this.leaving
+      .filter(isUpstream)
+      .map((member) => viewOf(member, this.#entries.get(member) ?? member.name, true));
+    return [...serving, ...leaving];
+  }
+
+  /** No new requests for a member, or for all of an entry; or again some. Not kept over a restart. */
   setDrained(name: string, drained: boolean): boolean {
-    if (!this.#upstreams.has(name)) return false;
+    const group = this.#groupList().find(
+      (candidate) => candidate.name === name || candidate.members.some((member) => member.name === name),
+    );
+    if (group === undefined) return false;
     if (drained) this.#drained.add(name);
-    else this.#drained.delete(name);
+    else this.#undrain(name, group);
     this.#reroute();
     return true;
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#retirement.close(), ...this.backends.map((backend) => backend.close())]);
+    const parts = [...this.#engineBackends(), ...this.#groupList()];
+    await Promise.all([this.#retirement.close(), ...parts.map((part) => part.close())]);
+  }
+
+  /** The whole entry stands for its members; one member of a drained entry leaves the others drained. */
+  #undrain(name: string, { name: entry, members }: UpstreamGroup): void {
+    if (this.#drained.delete(entry)) for (const member of members) this.#drained.add(member.name);
+    for (const member of members)
+      if (name === entry || name === member.name) this.#drained.delete(member.name);
   }
 
   #engineParts(config: Config, modelPaths: ModelPaths) {
@@ -123,69 +150,94 @@ export class Fleet {
     });
   }
 
-  #upstreamParts(config: Config) {
-    return config.upstreams.map((upstream) => {
+  #groupParts(config: Config) {
+    const { emit, resolver = SYSTEM_RESOLVER } = this.#options;
+    return config.upstreams.map((entry) => {
       // Where an upstream stands matters to routes, not to its connections.
-      const { apiKey, region, privacy, ...part } = upstream;
-      const options = { ...part, ...(apiKey === undefined ? {} : { apiKey }) };
-      const create = () => createUpstream({ ...options, emit: this.#options.emit });
-      return { name: upstream.name, part: options, create };
+      const { apiKey, region, privacy, discovery, ...rest } = entry;
+      const upstream = { ...rest, ...(apiKey === undefined ? {} : { apiKey }), emit };
+      const create = () => {
+        const group: UpstreamGroup = new UpstreamGroup({
+          upstream,
+          discovery,
+          resolver,
+          onChange: (gone) => this.#membersChanged(group, gone),
+        });
+        return group;
+      };
+      return { name: entry.name, part: { ...upstream, discovery }, create };
     });
   }
 
   /** An engine with new settings takes over once it can: until then, and if it never can, the old one serves. */
   async #replacementsReady(engines: ReadonlyMap<string, Made<Engine>>): Promise<void> {
-    const replacements = [...engines].filter(([name, { backend }]) => {
+    const replacements = [...engines].filter(([name, { made }]) => {
       const current = this.#engines.get(name);
-      return current !== undefined && current.backend !== backend;
+      return current !== undefined && current.made !== made;
     });
-    await Promise.all(replacements.map(([, { backend }]) => backend.ready));
+    await Promise.all(replacements.map(([, { made }]) => made.ready));
   }
 
   #adopt(
     config: Config,
     engines: Map<string, Made<Engine>>,
-    upstreams: Map<string, Made<UpstreamBackend>>,
+    groups: Map<string, Made<UpstreamGroup>>,
   ): string {
     const before = this.backends;
-    const modelsBefore = new Set(this.#routes.keys());
+    const groupsBefore = this.#groupList();
+    const modelsBefore = [...this.#routes.keys()];
     this.#config = config;
     this.#engines = engines;
-    this.#upstreams = upstreams;
-    for (const name of this.#drained) if (!upstreams.has(name)) this.#drained.delete(name);
+    this.#groups = groups;
+    for (const group of groupsBefore) if (!this.#groupList().includes(group)) group.stop();
     this.#reroute();
     const after = this.backends;
     const gone = before.filter((backend) => !after.includes(backend));
     for (const backend of gone) this.#retirement.add(backend);
-    return [
-      changeText('backends', before.map(nameOf), after.map(nameOf)),
-      `${gone.filter(({ name }) => after.some((backend) => backend.name === name)).length} of them replaced`,
-      changeText('models', [...modelsBefore], [...this.#routes.keys()]),
-    ].join('; ');
+    return changesText(before, after, modelsBefore, [...this.#routes.keys()]);
+  }
+
+  #membersChanged(group: UpstreamGroup, gone: readonly UpstreamBackend[]): void {
+    if (this.#groups.get(group.name)?.made === group) this.#reroute();
+    for (const member of gone) this.#retirement.add(member);
   }
 
   #reroute(): void {
     const config = this.#config;
     if (config === undefined) return;
-    for (const [name, { backend }] of this.#upstreams) {
-      backend.drained = this.#drained.has(name);
-      backend.expect(expectedModels(config, name));
+    const known = new Set<string>();
+    for (const { name, members } of this.#groupList()) {
+      const expected = expectedModels(config, name);
+      known.add(name);
+      for (const member of members) {
+        known.add(member.name);
+        this.#entries.set(member, name);
+        member.drained = this.#drained.has(name) || this.#drained.has(member.name);
+        member.expect(expected);
+      }
     }
-    this.#routes = buildRoutes(config, this.#engineBackends(), this.#upstreamBackends(), this.#routes);
+    for (const name of this.#drained) if (!known.has(name)) this.#drained.delete(name);
+    this.#routes = buildRoutes(config, this.#engineBackends(), this.#groupList(), this.#routes);
     this.#options.onRoutes(this.#routes);
   }
 
   #engineBackends(): Engine[] {
-    return [...this.#engines.values()].map(({ backend }) => backend);
+    return [...this.#engines.values()].map(({ made }) => made);
   }
 
-  #upstreamBackends(): UpstreamBackend[] {
-    return [...this.#upstreams.values()].map(({ backend }) => backend);
+  #groupList(): UpstreamGroup[] {
+    return [...this.#groups.values()].map(({ made }) => made);
   }
 }
 
-function nameOf({ name }: AnyBackend): string {
-  return name;
+function viewOf(upstream: UpstreamBackend, entry: string, leaving: boolean): UpstreamView {
+  const { name, drained, served, missing } = upstream;
+  const health = upstream.health();
+  return { name, entry, leaving, drained, health, models: served ?? null, missingModels: missing };
+}
+
+function isUpstream(backend: AnyBackend): backend is UpstreamBackend {
+  return backend.kind === 'upstream';
 }
 
 /** What the configuration wants an upstream to serve. */
@@ -195,9 +247,24 @@ function expectedModels(config: Config, upstream: string): string[] {
   );
 }
 
-function changeText(what: string, before: readonly string[], after: readonly string[]): string {
-  const added = after.filter((name) => !before.includes(name));
-  const removed = before.filter((name) => !after.includes(name));
-  const list = (names: readonly string[]) => (names.length === 0 ? 'none' : names.join(', '));
-  return `${what}: ${after.length}, added ${list(added)}, removed ${list(removed)}`;
+function changesText(
+  before: readonly AnyBackend[],
+  after: readonly AnyBackend[],
+  modelsBefore: readonly string[],
+  modelsAfter: readonly string[],
+): string {
+  const [old, now] = [before.map(({ name }) => name), after.map(({ name }) => name)];
+  const kept = after.filter((backend) => before.includes(backend));
+  const replaced = after.filter((backend) => old.includes(backend.name) && !kept.includes(backend));
+  const list = (names: readonly string[]) => names.join(', ') || 'none';
+  const without = (names: readonly string[], others: readonly string[]) =>
+    list(names.filter((name) => !others.includes(name)));
+  return [
+    `backends kept: ${list(kept.map(({ name }) => name))}`,
+    `replaced: ${list(replaced.map(({ name }) => name))}`,
+    `added: ${without(now, old)}`,
+    `removed: ${without(old, now)}`,
+    `models added: ${without(modelsAfter, modelsBefore)}`,
+    `removed: ${without(modelsBefore, modelsAfter)}`,
+  ].join('; ');
 }

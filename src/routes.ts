@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { roundRobin } from '../routers/round-robin.ts';
 import type { Deployment, PublicModel } from './core/deployment.ts';
 import type { Route } from './gateway/gateway.ts';
-import type { UpstreamBackend } from './upstream/upstream.ts';
+import type { UpstreamGroup } from './upstream/group.ts';
 
 /**
  * From the configuration to the table of public models: the `models` entries, and every engine under its own name
@@ -11,11 +11,11 @@ import type { UpstreamBackend } from './upstream/upstream.ts';
 export function buildRoutes(
   config: Config,
   engines: readonly Deployment['backend'][],
-  upstreams: readonly UpstreamBackend[],
+  upstreams: readonly Pick<UpstreamGroup, 'name' | 'members'>[],
   previous: ReadonlyMap<string, Route> = new Map(),
 ): ReadonlyMap<string, Route> {
   const engineByName = new Map(engines.map((backend) => [backend.name, backend]));
-  const upstreamByName = new Map(upstreams.map((backend) => [backend.name, backend]));
+  const membersByName = new Map(upstreams.map(({ name, members }) => [name, members]));
   const upstreamConfig = new Map(config.upstreams.map((upstream) => [upstream.name, upstream]));
   const createdAtS = Math.floor(Date.now() / 1000);
   const routes = new Map<string, Route>();
@@ -29,14 +29,14 @@ export function buildRoutes(
   };
 
   for (const { name, policy, deployments } of config.models) {
-    const built = deployments.map((entry): Deployment => {
+    const built = deployments.flatMap((entry): Deployment[] => {
       const engine = entry.engine === undefined ? undefined : engineByName.get(entry.engine);
-      if (engine) return { ...localDeployment(engine), contextTokens: entry.contextTokens };
-      const backend = upstreamByName.get(entry.upstream ?? '');
-      if (!backend) throw new Error(`model ${name} names an unknown backend`);
+      if (engine) return [{ ...localDeployment(engine), contextTokens: entry.contextTokens }];
+      const members = membersByName.get(entry.upstream ?? '');
+      if (!members) throw new Error(`model ${name} names an unknown backend`);
       const model = entry.model ?? name;
-      const { region, privacy = 'public' } = upstreamConfig.get(backend.name) ?? {};
-      return {
+      const { region, privacy = 'public' } = upstreamConfig.get(entry.upstream ?? '') ?? {};
+      return members.map((backend) => ({
         id: `${backend.name}/${model}`,
         backend,
         model,
@@ -47,7 +47,7 @@ export function buildRoutes(
           cachedInputUsdPerMTok: entry.price.cachedInputUsdPerMTok ?? entry.price.inputUsdPerMTok,
         },
         contextTokens: entry.contextTokens,
-      };
+      }));
     });
     add({ name, deployments: withoutDrained(built) }, policy);
   }

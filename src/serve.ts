@@ -10,10 +10,13 @@ import { createHttpServer, limitTimes, listen } from './http-server.ts';
 import { type LoadedConfig, Reloader } from './reload.ts';
 import { createLogger, type Logger, logEvents } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
+import type { Resolver } from './upstream/resolver.ts';
 
 export interface StartOptions {
   readonly logger?: Logger;
   readonly modelPaths?: ModelPaths;
+  /** Default: the system's. */
+  readonly resolver?: Resolver;
 }
 
 export interface RunningGateway {
@@ -40,7 +43,11 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     for (const sink of sinks) sink(event);
   };
 
-  const fleet = new Fleet({ emit, onRoutes: (routes) => gateway.configure({ routes }) });
+  const fleet = new Fleet({
+    emit,
+    onRoutes: (routes) => gateway.configure({ routes }),
+    ...(options.resolver === undefined ? {} : { resolver: options.resolver }),
+  });
   const gateway = new Gateway({ routes: fleet.routes, emit, maxRetries: config.limits.maxRetries });
   const metrics = createMetrics({
     backends: () => fleet.backends,
@@ -78,6 +85,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       corsOrigins: listen.cors.origins,
       draining: () => draining,
       emit,
+      admin: fleet,
       readiness,
       metrics: metrics.scrape,
     });

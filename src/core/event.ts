@@ -103,6 +103,17 @@ export interface UpstreamModelsMissing {
   readonly missing: readonly string[];
 }
 
+/** The servers found under an upstream's name have changed, or cannot be asked for any more. */
+export interface UpstreamMembersChanged {
+  readonly type: 'upstream-members-changed';
+  readonly upstream: string;
+  /** `address:port` */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** Why there was no answer; the servers known before stay. */
+  readonly problem: string | undefined;
+}
+
 /** Somebody has read the configuration again. */
 export interface ConfigReloaded {
   readonly type: 'config-reloaded';
@@ -121,6 +132,7 @@ export type GatewayEvent =
   | EngineStateChanged
   | UpstreamHealthChanged
   | UpstreamModelsMissing
+  | UpstreamMembersChanged
   | ConfigReloaded;
 
 /** The one outlet for telemetry. Must not throw. */

@@ -37,6 +37,12 @@ export function logEvents(logger: Logger): (event: GatewayEvent) => void {
         else logger.info({ upstream }, 'upstream lists its models');
         break;
       }
+      case 'upstream-members-changed': {
+        const { upstream, added, removed, problem } = event;
+        if (problem === undefined) logger.info({ upstream, added, removed }, 'upstream members');
+        else logger.warn({ upstream, problem }, 'upstream members cannot be found; those known stay');
+        break;
+      }
       case 'config-reloaded': {
         const { ok, detail, ignored } = event;
         if (ok) logger.info({ changes: detail }, 'configuration reloaded');

@@ -1,11 +1,13 @@
 import { Client, type Dispatcher, Pool } from 'undici';
 import { AppError } from '../core/error.ts';
+import { type Address, connectOption } from './address.ts';
 import { CountingClient } from './counting-client.ts';
 import { Exchange, type ExchangeLimits, type ResponseHead } from './exchange.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface ConnectionsOptions {
   readonly origin: string;
+  readonly address: Address | undefined;
   readonly connectMs: number;
   readonly maxConnections: number | undefined;
   /** The shortest limit that exchanges will be given. */
@@ -42,7 +44,7 @@ export class Connections {
       // Ours count from other moments, and keep one timer for all.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: { timeout: options.connectMs },
+      connect: connectOption(options.connectMs, options.address),
     };
     this.#pool = new Pool(options.origin, {
       ...this.#clientOptions,

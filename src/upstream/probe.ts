@@ -1,9 +1,11 @@
 import { Client } from 'undici';
+import { type Address, connectOption } from './address.ts';
 import type { Health } from './health.ts';
 import { parseServedModels } from './served-models.ts';
 
 export interface ProbeOptions {
   readonly origin: string;
+  readonly address: Address | undefined;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly intervalMs: number;
@@ -30,7 +32,7 @@ export function startProbe(options: ProbeOptions): () => Promise<void> {
     pipelining: 1,
     allowH2: false,
     keepAliveTimeout: 1,
-    connect: { timeout: timeoutMs },
+    connect: connectOption(timeoutMs, options.address),
   });
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;

@@ -3,6 +3,7 @@ import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
+import type { Address } from './address.ts';
 import { type Body, StreamBody, WholeBody } from './body.ts';
 import { Connections } from './connections.ts';
 import { decodeReply } from './decode-reply.ts';
@@ -19,6 +20,8 @@ export interface UpstreamOptions {
   readonly name: string;
   /** API root, such as http://10.0.0.5:8000/v1 */
   readonly url: string;
+  /** Where to connect to, if not where the URL's name points. */
+  readonly address?: Address;
   readonly apiKey?: string;
   /** What the server can do beyond text. Undefined: everything, and it refuses by itself what it cannot. */
   readonly capabilities?: readonly Requirement['capability'][];
@@ -118,6 +121,7 @@ class Upstream implements UpstreamBackend {
     this.#secrets = secretsOf(url, options.apiKey);
     this.#connections = new Connections({
       origin: url.origin,
+      address: options.address,
       connectMs: timeouts.connectMs,
       maxConnections: options.maxConnections,
       shortestLimitMs: Math.min(timeouts.firstByteMs, timeouts.idleMs, timeouts.totalMs),
@@ -134,6 +138,7 @@ class Upstream implements UpstreamBackend {
     );
     this.#stopProbe = startProbe({
       origin: url.origin,
+      address: options.address,
       path: this.#pathPrefix + (options.probe?.path ?? '/models'),
       headers: { 'user-agent': 'qianmen', ...authorization },
       intervalMs: options.probe?.intervalMs ?? 10_000,

@@ -1,0 +1,52 @@
+import { lookup, resolveSrv } from 'node:dns/promises';
+import type { Address } from './address.ts';
+
+/** Asks for names; tests bring their own. Both throw where there is no answer. */
+export interface Resolver {
+  /** IPv4 and IPv6 addresses of a host. */
+  addresses(host: string): Promise<readonly string[]>;
+  /** SRV records. */
+  services(name: string): Promise<readonly ServiceRecord[]>;
+}
+
+export interface ServiceRecord {
+  readonly host: string;
+  readonly port: number;
+  /** Lower ones are to be used first. */
+  readonly priority: number;
+}
+
+/** Addresses come the system's way, so that /etc/hosts and search domains count; SRV records come from DNS. */
+export const SYSTEM_RESOLVER: Resolver = {
+  async addresses(host) {
+    return (await lookup(host, { all: true })).map(({ address }) => address);
+  },
+  async services(name) {
+    return (await resolveSrv(name)).map(({ name: host, port, priority }) => ({ host, port, priority }));
+  },
+};
+
+/**
+ * Where a name's servers are, sorted and without duplicates. Of SRV records only those of the first priority count; weights do
+ * not, since requests are spread by load.
+ *
+ * @throws Error where there is no answer, or an empty one.
+ */
+export async function resolveMembers(
+  target: { readonly type: 'dns' | 'srv'; readonly name: string; readonly port: number },
+  resolver: Resolver,
+): Promise<readonly Address[]> {
+  const { type, name, port } = target;
+  const services = type === 'srv' ? await resolver.services(name) : [{ host: name, port, priority: 0 }];
+  const first = Math.min(...services.map(({ priority }) => priority));
+  const found = await Promise.all(
+    services
+      .filter(({ priority }) => priority === first)
+      .map(async (service) =>
+        (await resolver.addresses(service.host)).map((host) => ({ host, port: service.port })),
+      ),
+  );
+  const byText = new Map(found.flat().map((address) => [`${address.host} ${address.port}`, address]));
+  if (byText.size === 0) throw new Error(`${name} has no address`);
+  return [...byText.keys()].sort().map((text) => byText.get(text)!);
+}
