@@ -23,7 +23,7 @@ export class ConcurrencyLimit {
   readonly #now: () => number;
   #limit: number;
   #inFlight = 0;
-  #windowSinceMs: number;
+  #windowSinceMs = 0;
   /** observed / target */
   #window: number[] = [];
   #heldBack = false;
@@ -34,7 +34,6 @@ export class ConcurrencyLimit {
     this.#max = max;
     this.#limit = Math.min(initial, max);
     this.#now = now;
-    this.#windowSinceMs = now();
   }
 
   get limit(): number {
@@ -67,6 +66,7 @@ export class ConcurrencyLimit {
   ): void {
     if (startedAtMs < this.#cutAtMs) return;
     const target = predictedMs * (kind === 'whole' ? WHOLE_TOLERANCE : TOLERANCE) + SLACK_MS;
+    if (this.#window.length === 0) this.#windowSinceMs = this.#now();
     this.#window.push(observedMs / target);
     const ageMs = this.#now() - this.#windowSinceMs;
     const enough = this.#window.length >= WINDOW_SAMPLES;
@@ -96,6 +96,5 @@ export class ConcurrencyLimit {
   #startWindow(): void {
     this.#window = [];
     this.#heldBack = !this.free;
-    this.#windowSinceMs = this.#now();
   }
 }
