@@ -1,0 +1,392 @@
+import { literal } from './code-points.ts';
+import { type Bounds, integerGrammar, numberGrammar } from './decimal-range.ts';
+import { GrammarError } from './grammar-error.ts';
+import {
+  asSchema,
+  constraints,
+  countOf,
+  intersect,
+  isObject,
+  numberOf,
+  propertiesOf,
+  refuseUnsupported,
+  requiredOf,
+  resolveRef,
+  type Schema,
+  type SchemaObject,
+  schemasOf,
+  type TypeName,
+  typesOf,
+  unsupported,
+} from './json-schema.ts';
+import { areDisjoint, refuseEndless } from './json-schema-analysis.ts';
+import { parseRegex } from './regex.ts';
+import {
+  type AddRule,
+  isAnchored,
+  JSON_CHARACTER,
+  lengthsOf,
+  regexGrammar,
+  repeated,
+} from './regex-grammar.ts';
+import { STRING_FORMATS } from './string-formats.ts';
+
+/** Schemas visited, those behind references once each. */
+const MOST_SCHEMAS = 4_096;
+const MOST_CHARS = 256 * 1_024;
+const MOST_LEVELS = 200;
+
+/**
+ * Spacing is fixed, as Python's `json.dumps` has it: models know it well, and one that may write spaces wherever JSON allows
+ * them may never stop.
+ */
+const COMMA = '", "';
+const COLON = '": "';
+
+const PRIMITIVES: Readonly<Record<string, string>> = {
+  string: '"\\"" string_rest',
+  string_rest: `"\\"" | ${JSON_CHARACTER} string_rest | "\\\\" string_escape string_rest`,
+  string_escape: '["\\\\/bfnrt] | "u" [0-9a-fA-F]{4}',
+  // As many digits and as large exponents as a double holds: 1e999 would be read as infinity.
+  integer: '"-"? ("0" | [1-9] [0-9]{0,14})',
+  number: '"-"? ("0" | [1-9] [0-9]{0,14}) ("." [0-9]{1,15})? ([eE] [+-]? [0-9]{1,2})?',
+  any: 'string | number | object | array | "true" | "false" | "null"',
+  object: `"{" (string ${COLON} any object_rest)? "}"`,
+  object_rest: `"" | ${COMMA} string ${COLON} any object_rest`,
+  array: '"[" (any array_rest)? "]"',
+  array_rest: `"" | ${COMMA} any array_rest`,
+};
+const NEEDS: Readonly<Record<string, readonly string[]>> = {
+  string: ['string_rest', 'string_escape'],
+  any: ['string', 'number', 'object', 'array'],
+  object: ['string', 'any', 'object_rest'],
+  array: ['any', 'array_rest'],
+};
+
+/**
+ * Turns JSON Schemas into rules whose texts are all valid under them. The texts may be fewer than the schema allows: objects
+ * with `properties` have no others, an expression with lookaround is refused. What cannot be held to is refused too,
+ * never ignored.
+ */
+export class JsonGrammar {
+  readonly #rules = new Map<string, string>();
+  readonly #refs = new Map<string, string>();
+  #root: Schema = true;
+  #document = 0;
+  #schemas = 0;
+
+  /** The rules that the expressions given so far need, a line each. */
+  get rules(): string {
+    return [...this.#rules].map(([name, text]) => `${name} ::= ${text}\n`).join('');
+  }
+
+  /** An expression for the JSON texts of a schema. Throws GrammarError. */
+  add(schema: Schema): string {
+    if (JSON.stringify(schema).length > MOST_CHARS)
+      throw new GrammarError(`has more than ${MOST_CHARS} characters`);
+    refuseEndless(schema);
+    this.#root = schema;
+    this.#document++;
+    return this.#value(schema, 0);
+  }
+
+  #value(schema: Schema, level: number): string {
+    if (++this.#schemas > MOST_SCHEMAS) throw new GrammarError(`has more than ${MOST_SCHEMAS} parts`);
+    if (level > MOST_LEVELS)
+      throw new GrammarError('is nested too deeply, or has references that lead in circles');
+    if (schema === false) throw new GrammarError('allows no value in some place');
+    if (schema === true) return this.#primitive('any');
+    refuseUnsupported(schema);
+    const { $ref, allOf, anyOf, oneOf, ...rest } = constraints(schema);
+    if ($ref !== undefined)
+      return this.#reference($ref, { ...rest, ...given({ allOf, anyOf, oneOf }) }, level);
+    if (allOf !== undefined) {
+      const all = schemasOf(schema, 'allOf').map((part) => this.#resolved(part, 0));
+      return this.#value(all.reduce(intersect, { ...rest, ...given({ anyOf, oneOf }) }), level + 1);
+    }
+    if (anyOf !== undefined) return this.#choice(schema, 'anyOf', { ...rest, ...given({ oneOf }) }, level);
+    if (oneOf !== undefined) return this.#choice(schema, 'oneOf', rest, level);
+    if (Object.hasOwn(rest, 'const')) return literal(JSON.stringify(rest.const));
+    if (rest.enum !== undefined) return this.#enumeration(rest);
+    return this.#typed(rest, level);
+  }
+
+  #reference($ref: unknown, beside: SchemaObject, level: number): string {
+    const target = resolveRef(this.#root, $ref);
+    if (Object.keys(beside).length > 0)
+      return this.#value(intersect(this.#resolved(target, 0), beside), level + 1);
+    const key = `${this.#document} ${$ref}`;
+    let name = this.#refs.get(key);
+    if (name === undefined) {
+      name = this.#newName();
+      // Before its own text, which may refer to it.
+      this.#refs.set(key, name);
+      this.#rules.set(name, '');
+      this.#rules.set(name, this.#value(target, level + 1));
+    }
+    return name;
+  }
+
+  /** Without a reference at its top, so that it can be joined with another. */
+  #resolved(schema: Schema, hops: number): Schema {
+    if (typeof schema === 'boolean' || schema.$ref === undefined) return schema;
+    if (hops > 16) throw new GrammarError('has references that lead in circles');
+    const { $ref, ...beside } = schema;
+    return intersect(this.#resolved(resolveRef(this.#root, $ref), hops + 1), beside);
+  }
+
+  #choice(schema: SchemaObject, keyword: 'anyOf' | 'oneOf', beside: SchemaObject, level: number): string {
+    const options = schemasOf(schema, keyword).filter((option) => option !== false);
+    if (keyword === 'oneOf') {
+      const resolved = options.map((option) => this.#resolved(option, 0));
+      if (!areDisjoint(resolved, (option) => this.#resolved(option, 0))) throw unsupported('oneOf');
+    }
+    const joined =
+      Object.keys(beside).length === 0
+        ? options
+        : options.map((option) => intersect(this.#resolved(option, 0), beside));
+    if (joined.length === 0) throw new GrammarError('allows no value in some place');
+    return alternatives(joined.map((option) => this.#value(option, level + 1)));
+  }
+
+  #enumeration(schema: SchemaObject): string {
+    if (!Array.isArray(schema.enum)) throw new GrammarError('has an `enum` that is not a list');
+    const types = typesOf(schema);
+    const values = schema.enum.filter(
+      (value) => types === undefined || types.some((type) => isOf(value, type)),
+    );
+    if (values.length === 0) throw new GrammarError('has an `enum` without a value that is allowed');
+    return alternatives([...new Set(values.map((value) => JSON.stringify(value)))].map(literal));
+  }
+
+  #typed(schema: SchemaObject, level: number): string {
+    const types = typesOf(schema) ?? impliedTypes(schema);
+    if (types === undefined) return this.#primitive('any');
+    return alternatives(types.map((type) => this.#ofType(type, schema, level)));
+  }
+
+  #ofType(type: TypeName, schema: SchemaObject, level: number): string {
+    switch (type) {
+      case 'null':
+        return '"null"';
+      case 'boolean':
+        return '("true" | "false")';
+      case 'integer':
+      case 'number':
+        return this.#number(type, schema);
+      case 'string':
+        return this.#string(schema);
+      case 'array':
+        return this.#array(schema, level);
+      case 'object':
+        return this.#object(schema, level);
+    }
+  }
+
+  #number(type: 'integer' | 'number', schema: SchemaObject): string {
+    const bounds = boundsOf(schema);
+    if (bounds === undefined) return this.#primitive(type);
+    const text =
+      type === 'integer' || schema.multipleOf === 1 ? integerGrammar(bounds) : numberGrammar(bounds);
+    if (text === undefined) throw new GrammarError('has bounds with no number between them');
+    return text;
+  }
+
+  #string(schema: SchemaObject): string {
+    const min = countOf(schema, 'minLength', 0);
+    const max = countOf(schema, 'maxLength', Number.POSITIVE_INFINITY);
+    if (max < min) throw new GrammarError('has a `maxLength` below its `minLength`');
+    const expression = expressionOf(schema, this.#addRule);
+    if (expression !== undefined) {
+      const { text, length } = expression;
+      if (length.min < min || length.max > max) throw unsupported('pattern');
+      return `"\\"" (${text}) "\\""`;
+    }
+    if (min === 0 && max === Number.POSITIVE_INFINITY) return this.#primitive('string');
+    return max === 0 ? '"\\"\\""' : `"\\"" ${repeated(JSON_CHARACTER, min, max, this.#addRule)} "\\""`;
+  }
+
+  #array(schema: SchemaObject, level: number): string {
+    const tuple = Array.isArray(schema.items) ? schema.items : schema.prefixItems;
+    const first = tuple === undefined ? [] : (tuple as unknown[]).map(asSchema);
+    const others =
+      (Array.isArray(schema.items) ? schema.additionalItems : schema.items) ?? first.length === 0;
+    const min = countOf(schema, 'minItems', 0);
+    const max = countOf(schema, 'maxItems', Number.POSITIVE_INFINITY);
+    if (max < min) throw new GrammarError('has a `maxItems` below its `minItems`');
+    if (first.length > max) throw unsupported('prefixItems');
+    const items = first.map((item) => this.#value(item, level + 1));
+    const open = asSchema(others) !== false && max > first.length;
+    if (!open) {
+      if (min > first.length) throw new GrammarError('has a `minItems` that it does not allow');
+      return items.length === 0 ? '"[]"' : `"[" ${items.join(` ${COMMA} `)} "]"`;
+    }
+    const item = group(this.#value(asSchema(others), level + 1));
+    if (items.length > 0) {
+      const more = this.#more(item, Math.max(0, min - first.length), max - first.length);
+      return `"[" ${items.join(` ${COMMA} `)} ${more} "]"`;
+    }
+    const list = `${item} ${this.#more(item, Math.max(0, min - 1), max - 1)}`;
+    return min > 0 ? `"[" ${list} "]"` : `"[" (${list})? "]"`;
+  }
+
+  #object(schema: SchemaObject, level: number): string {
+    const additional = asSchema(schema.additionalProperties ?? true);
+    const properties = new Map(propertiesOf(schema));
+    const required = new Set(requiredOf(schema));
+    for (const name of required) if (!properties.has(name)) properties.set(name, additional);
+    const min = countOf(schema, 'minProperties', 0);
+    const max = countOf(schema, 'maxProperties', Number.POSITIVE_INFINITY);
+    // Others would have to have other names than these, which a grammar cannot tell.
+    if (properties.size > 0) {
+      if (min > required.size) throw unsupported('minProperties');
+      if (max < properties.size) throw unsupported('maxProperties');
+      const usable = [...properties].filter(([name, value]) => value !== false || required.has(name));
+      return this.#members(usable, required, level);
+    }
+    if (additional === false || max === 0) {
+      if (min > 0) throw new GrammarError('has a `minProperties` that it does not allow');
+      return '"{}"';
+    }
+    // Names may come twice, and count once.
+    if (min > 1) throw unsupported('minProperties');
+    if (additional === true && min === 0 && max === Number.POSITIVE_INFINITY)
+      return this.#primitive('object');
+    const member = `${this.#primitive('string')} ${COLON} ${group(this.#value(additional, level + 1))}`;
+    const list = `${member} ${this.#more(member, 0, max - 1)}`;
+    return min > 0 ? `"{" ${list} "}"` : `"{" (${list})? "}"`;
+  }
+
+  /**
+   * In the order of the schema. Where some may be left out, a rule `first` goes on while nothing was written yet, and
+   * a rule `next` after a member.
+   */
+  #members(
+    properties: readonly (readonly [string, Schema])[],
+    required: ReadonlySet<string>,
+    level: number,
+  ): string {
+    const members = properties.map(
+      ([name, value]) => `${literal(JSON.stringify(name))} ${COLON} ${group(this.#value(value, level + 1))}`,
+    );
+    if (required.size === members.length) return `"{" ${members.join(` ${COMMA} `)} "}"`;
+    let first: string | undefined;
+    let next = '';
+    for (let i = members.length - 1; i >= 0; i--) {
+      const member = members[i]!;
+      if (required.has(properties[i]![0])) {
+        first = `${member} ${next}`;
+        next = this.#rule(`${COMMA} ${member} ${next}`);
+      } else {
+        first = this.#rule(`${member} ${next} | ${first ?? '""'}`);
+        next = this.#rule(`(${COMMA} ${member})? ${next}`);
+      }
+    }
+    return `"{" ${group(first ?? '')} "}"`;
+  }
+
+  /** Further elements of a list. */
+  #more(text: string, min: number, max: number): string {
+    return max === 0 ? '' : repeated(`${COMMA} ${text}`, min, max, this.#addRule);
+  }
+
+  #primitive(name: string): string {
+    if (!this.#rules.has(name)) {
+      this.#rules.set(name, PRIMITIVES[name]!);
+      for (const needed of NEEDS[name] ?? []) this.#primitive(needed);
+    }
+    return name;
+  }
+
+  #rule(text: string): string {
+    return this.#addRule(() => text);
+  }
+
+  readonly #addRule: AddRule = (text) => {
+    const name = this.#newName();
+    this.#rules.set(name, '');
+    this.#rules.set(name, text(name));
+    return name;
+  };
+
+  #newName(): string {
+    return `r_${this.#rules.size}`;
+  }
+}
+
+function given(keywords: SchemaObject): SchemaObject {
+  return Object.fromEntries(Object.entries(keywords).filter(([, value]) => value !== undefined));
+}
+
+function alternatives(texts: readonly string[]): string {
+  return texts.length === 1 ? texts[0]! : `(${texts.join(' | ')})`;
+}
+
+function group(text: string): string {
+  return `(${text === '' ? '""' : text})`;
+}
+
+/** A schema without `type` that speaks of one type means it: any other value would pass unlooked at. */
+function impliedTypes(schema: SchemaObject): readonly TypeName[] | undefined {
+  const has = (...keywords: string[]) => keywords.some((keyword) => schema[keyword] !== undefined);
+  if (has('properties', 'required', 'additionalProperties', 'minProperties', 'maxProperties'))
+    return ['object'];
+  if (has('items', 'prefixItems', 'minItems', 'maxItems')) return ['array'];
+  if (has('pattern', 'minLength', 'maxLength') || STRING_FORMATS[String(schema.format)]) return ['string'];
+  return boundsOf(schema) === undefined ? undefined : ['number'];
+}
+
+function isOf(value: unknown, type: TypeName): boolean {
+  switch (type) {
+    case 'null':
+      return value === null;
+    case 'array':
+      return Array.isArray(value);
+    case 'object':
+      return isObject(value);
+    case 'integer':
+      return Number.isInteger(value);
+    default:
+      return typeof value === type;
+  }
+}
+
+function boundsOf(schema: SchemaObject): Bounds | undefined {
+  const minimum = numberOf(schema, 'minimum') ?? Number.NEGATIVE_INFINITY;
+  const maximum = numberOf(schema, 'maximum') ?? Number.POSITIVE_INFINITY;
+  const above = numberOf(schema, 'exclusiveMinimum') ?? Number.NEGATIVE_INFINITY;
+  const below = numberOf(schema, 'exclusiveMaximum') ?? Number.POSITIVE_INFINITY;
+  const min = Math.max(minimum, above);
+  const max = Math.min(maximum, below);
+  const isSafe = (bound: number) => Math.abs(bound) >= Number.MAX_SAFE_INTEGER;
+  if (isSafe(min) && isSafe(max) && min < 0 && max > 0) return undefined;
+  return { min, max, aboveMin: above >= minimum, belowMax: below <= maximum };
+}
+
+/** A pattern that cannot be used gives way to a format that can: libraries send both for the same thing. */
+function expressionOf(
+  schema: SchemaObject,
+  addRule: AddRule,
+): { text: string; length: { min: number; max: number } } | undefined {
+  const format = STRING_FORMATS[String(schema.format)];
+  if (schema.pattern === undefined) return format === undefined ? undefined : expression(format, addRule);
+  if (typeof schema.pattern !== 'string') throw new GrammarError('has a `pattern` that is not a string');
+  try {
+    return expression(schema.pattern, addRule);
+  } catch (error) {
+    if (format === undefined) throw error;
+    return expression(format, addRule);
+  }
+}
+
+function expression(
+  pattern: string,
+  addRule: AddRule,
+): { text: string; length: { min: number; max: number } } {
+  const regex = parseRegex(pattern);
+  const length = lengthsOf(regex);
+  return {
+    text: regexGrammar(regex, 'json', true, addRule),
+    length: isAnchored(regex) ? length : { min: length.min, max: Number.POSITIVE_INFINITY },
+  };
+}
