@@ -12,6 +12,8 @@ const positive = z.number().int().positive();
 const listen = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
   port: z.number().int().min(0).max(65_535).default(8080),
+  /** Gateway processes that share the port; more than one only without `engines`. */
+  workers: positive.max(256).default(1),
   /** Largest request body; larger ones get 413 before they are buffered. */
   maxBodyBytes: positive.default(32 * 1024 * 1024),
   /** Time for a client to send its headers, and then its whole request. */
@@ -91,6 +93,8 @@ const upstream = z.strictObject({
   region: z.string().min(1).optional(),
   privacy: z.enum(['local', 'private', 'public']).default('public'),
   maxConnections: positive.default(512),
+  /** Requests inside it at once: found out while it runs, from `initial` on. What is beyond goes elsewhere, or waits. */
+  concurrency: z.strictObject({ initial: positive.default(64), max: positive.default(512) }).prefault({}),
   timeouts: z
     .strictObject({
       connectMs: milliseconds.default(2_000),
@@ -126,6 +130,8 @@ const deployment = z
 const model = z.strictObject({
   name,
   policy: z.enum(['round-robin']).default('round-robin'),
+  /** Ask a second deployment when the first token of a stream is late: at most for a twentieth of the requests. Both may be billed. */
+  hedge: z.boolean().default(false),
   deployments: z.array(deployment).min(1),
 });
 
@@ -135,6 +141,12 @@ const limits = z.strictObject({
   maxTopLogprobs: z.number().int().min(0).default(20),
   /** Attempts after the first, only while nothing was delivered. */
   maxRetries: z.number().int().min(0).default(2),
+  /** Requests of one model that may wait for a deployment to have room; the next one gets 503. */
+  queueLength: z.number().int().min(0).default(256),
+  /** A request that has waited for so long gets 503. */
+  queueTimeoutMs: milliseconds.default(10_000),
+  /** A request that takes longer gets 504, or an error event if it has begun. `x-qianmen-timeout-ms` replaces it. */
+  requestTimeoutMs: milliseconds.default(600_000),
 });
 
 export const configSchema = z
@@ -165,11 +177,22 @@ export function engineName(config: EngineConfig): string {
 }
 
 function checkReferences(
-  config: { engines: EngineConfig[]; upstreams: UpstreamConfig[]; models: ModelConfig[] },
+  config: {
+    listen: { workers: number };
+    engines: EngineConfig[];
+    upstreams: UpstreamConfig[];
+    models: ModelConfig[];
+  },
   context: z.RefinementCtx,
 ): void {
   const complain = (path: (string | number)[], message: string) =>
     context.addIssue({ code: 'custom', path, message });
+  if (config.listen.workers > 1 && config.engines.length > 0)
+    complain(
+      ['listen', 'workers'],
+      'must be 1 where `engines` are configured, since every worker would start its own. Run the engines in a second ' +
+        'gateway with one worker, and name that gateway in `upstreams` here',
+    );
   const engines = config.engines.map(engineName);
   const upstreams = config.upstreams.map((u) => u.name);
   const duplicates = (names: string[], section: string, field: string) => {

@@ -49,7 +49,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   openAiRoutes(app, options);
   encoderRoutes(app, options);
   operationsRoutes(app, options);
-  upstreamAdminRoutes(app, options.admin);
+  upstreamAdminRoutes(app, options.admin, () => options.gateway.report());
 
   app.notFound((c) => {
     const middlewares = isAdminPath(c.req.path) ? 2 : 1;

@@ -19,16 +19,17 @@ export function buildRoutes(
   const upstreamConfig = new Map(config.upstreams.map((upstream) => [upstream.name, upstream]));
   const createdAtS = Math.floor(Date.now() / 1000);
   const routes = new Map<string, Route>();
-  const add = (model: Omit<PublicModel, 'createdAtS'>, policyName: string) => {
+  const add = (model: Omit<PublicModel, 'createdAtS'>, policyName: string, hedge: boolean) => {
     const before = previous.get(model.name);
     const policy = before?.policy.name === policyName ? before.policy : roundRobin();
     routes.set(model.name, {
       model: { ...model, createdAtS: before?.model.createdAtS ?? createdAtS },
       policy,
+      hedge,
     });
   };
 
-  for (const { name, policy, deployments } of config.models) {
+  for (const { name, policy, hedge, deployments } of config.models) {
     const built = deployments.flatMap((entry): Deployment[] => {
       const engine = entry.engine === undefined ? undefined : engineByName.get(entry.engine);
       if (engine) return [{ ...localDeployment(engine), contextTokens: entry.contextTokens }];
@@ -49,11 +50,11 @@ export function buildRoutes(
         contextTokens: entry.contextTokens,
       }));
     });
-    add({ name, deployments: withoutDrained(built) }, policy);
+    add({ name, deployments: withoutDrained(built) }, policy, hedge);
   }
   for (const engine of engines) {
     if (routes.has(engine.name)) continue;
-    add({ name: engine.name, deployments: [localDeployment(engine)] }, 'round-robin');
+    add({ name: engine.name, deployments: [localDeployment(engine)] }, 'round-robin', false);
   }
   return routes;
 }

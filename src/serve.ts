@@ -9,7 +9,7 @@ import { Gateway } from './gateway/gateway.ts';
 import { createHttpServer, limitTimes, listen } from './http-server.ts';
 import { type LoadedConfig, Reloader } from './reload.ts';
 import { createLogger, type Logger, logEvents } from './telemetry/log.ts';
-import { createMetrics } from './telemetry/metrics.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 import type { Resolver } from './upstream/resolver.ts';
 
 export interface StartOptions {
@@ -17,6 +17,12 @@ export interface StartOptions {
   readonly modelPaths?: ModelPaths;
   /** Default: the system's. */
   readonly resolver?: Resolver;
+  /** Replaces the process's own metrics where it is one of several. */
+  readonly scrape?: Metrics['scrape'];
+  /** What operators have said about upstreams before. */
+  readonly drains?: readonly { readonly name: string; readonly drained: boolean }[];
+  /** An operator has said something about an upstream. */
+  readonly onDrained?: (name: string, drained: boolean) => void;
 }
 
 export interface RunningGateway {
@@ -26,6 +32,8 @@ export interface RunningGateway {
   /** Resolves when every engine is ready or has failed for the first time. */
   readonly enginesSettled: Promise<void>;
   readiness(): Readiness;
+  snapshot: Metrics['snapshot'];
+  setDrained(upstream: string, drained: boolean): void;
   /** Goes on with another configuration; running replies are not touched. Resolves to false if it was refused, which is logged. */
   reload(load: () => Promise<LoadedConfig>): Promise<boolean>;
   /** Lets running requests finish within the configured time, then ends everything. Resolves to the number it cut off. */
@@ -48,14 +56,16 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     onRoutes: (routes) => gateway.configure({ routes }),
     ...(options.resolver === undefined ? {} : { resolver: options.resolver }),
   });
-  const gateway = new Gateway({ routes: fleet.routes, emit, maxRetries: config.limits.maxRetries });
+  const gateway = new Gateway({ routes: fleet.routes, emit, ...gatewayLimits(config) });
   const metrics = createMetrics({
     backends: () => fleet.backends,
     leaving: () => fleet.leaving,
     inFlight: () => gateway.inFlight,
+    report: () => gateway.report(),
   });
   sinks.push(metrics.observe);
   await fleet.apply(config, options.modelPaths ?? new Map());
+  for (const { name, drained } of options.drains ?? []) fleet.setDrained(name, drained);
 
   let draining = false;
   const reloader = new Reloader({
@@ -63,7 +73,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     emit,
     async apply({ config, modelPaths }) {
       const changes = await fleet.apply(config, modelPaths);
-      gateway.configure({ maxRetries: config.limits.maxRetries });
+      gateway.configure(gatewayLimits(config));
       logger.level = config.log.level;
       limitTimes(server, config);
       app = appFor(config);
@@ -85,9 +95,16 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       corsOrigins: listen.cors.origins,
       draining: () => draining,
       emit,
-      admin: fleet,
+      admin: {
+        upstreams: () => fleet.upstreams(),
+        setDrained(name, drained) {
+          const found = fleet.setDrained(name, drained);
+          if (found) options.onDrained?.(name, drained);
+          return found;
+        },
+      },
       readiness,
-      metrics: metrics.scrape,
+      metrics: options.scrape ?? metrics.scrape,
     });
   let app = appFor(config);
   const server = createHttpServer(
@@ -107,6 +124,8 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     gateway,
     enginesSettled: fleet.enginesSettled(),
     readiness,
+    snapshot: metrics.snapshot,
+    setDrained: (name, drained) => void fleet.setDrained(name, drained),
     reload: (load) => reloader.reload(load),
     async drain() {
       draining = true;
@@ -137,6 +156,14 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       server.closeAllConnections();
       await Promise.all([closed, fleet.close()]);
     },
+  };
+}
+
+function gatewayLimits({ limits }: Config) {
+  return {
+    maxRetries: limits.maxRetries,
+    queue: { capacity: limits.queueLength, maxWaitMs: limits.queueTimeoutMs },
+    timeoutMs: limits.requestTimeoutMs,
   };
 }
 

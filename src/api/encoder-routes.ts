@@ -8,12 +8,13 @@ import type {
 } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import type { WireRequest } from '../core/request.ts';
-import type { Gateway } from '../gateway/gateway.ts';
+import type { Gateway, TimeLimit } from '../gateway/gateway.ts';
 import { parseClassifyRequest } from './classify/classify-request.ts';
 import { classifyBody } from './classify/classify-response.ts';
 import type { AppEnv } from './http/app-env.ts';
 import type { ClientReply } from './http/client-reply.ts';
 import { parseJson } from './http/read-body.ts';
+import { requestTimeoutMs } from './http/request-timeout.ts';
 import { parseEmbeddingsRequest } from './openai/embeddings-request.ts';
 import { embeddingsBody } from './openai/embeddings-response.ts';
 import { clientReply, commonHeaders, readJsonBody, sendError } from './openai/exchange.ts';
@@ -76,9 +77,10 @@ async function encode(
   const body = await readJsonBody(c, maxBodyBytes);
   const wire: WireRequest = { dialect: 'openai', path, body };
   const parsed = parse(parseJson(body), wire, c.get('requestId'));
+  const limits = { timeoutMs: requestTimeoutMs(c) };
   const client = clientReply(c);
   // The work goes on behind the response, and handles every failure itself.
-  void answer(c, client, parsed, gateway);
+  void answer(c, client, parsed, gateway, limits);
   return client.response;
 }
 
@@ -87,30 +89,36 @@ async function answer(
   client: ClientReply,
   { request, render }: Parsed,
   gateway: Gateway,
+  limits: TimeLimit,
 ): Promise<void> {
   const start = (contentType: string) =>
     client.start(200, { 'content-type': contentType, ...commonHeaders(c) });
   try {
-    await gateway.encode(request, client.signal, async (reply) => {
-      if (reply.kind === 'relay') {
-        start(reply.relay.contentType);
-        await reply.relay.pump(client);
-        client.end();
-      } else {
-        start('application/json');
-        let pending = '';
-        for (const piece of render(reply.result)) {
-          pending += piece;
-          if (pending.length < WRITE_CHARS) continue;
-          if (!client.write(pending)) await client.drained();
-          // The socket may take all of it without ever being full: others have their turn here.
-          await new Promise(setImmediate);
-          if (client.signal.aborted) return;
-          pending = '';
+    await gateway.encode(
+      request,
+      client.signal,
+      async (reply) => {
+        if (reply.kind === 'relay') {
+          start(reply.relay.contentType);
+          await reply.relay.pump(client);
+          client.end();
+        } else {
+          start('application/json');
+          let pending = '';
+          for (const piece of render(reply.result)) {
+            pending += piece;
+            if (pending.length < WRITE_CHARS) continue;
+            if (!client.write(pending)) await client.drained();
+            // The socket may take all of it without ever being full: others have their turn here.
+            await new Promise(setImmediate);
+            if (client.signal.aborted) return;
+            pending = '';
+          }
+          client.end(pending);
         }
-        client.end(pending);
-      }
-    });
+      },
+      limits,
+    );
   } catch (error) {
     if (client.started) client.destroy();
     else sendError(c, client, AppError.from(error));

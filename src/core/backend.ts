@@ -64,7 +64,7 @@ export interface Backend {
   readonly name: string;
   readonly kind: 'engine' | 'upstream';
   /** How many requests to have inside it at once: found out by the gateway within these. Absent: it queues by itself. */
-  readonly concurrency?: ConcurrencyBounds;
+  readonly concurrency?: ConcurrencyBounds | undefined;
   /** The reply as typed parts. The iterator's `return` stops the work. */
   run(request: GenerateRequest, options: RunOptions): Promise<AsyncIterable<Part>>;
   /** The reply as bytes in the request's own dialect; absent where the backend does not speak one. */

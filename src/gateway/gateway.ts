@@ -43,7 +43,7 @@ export interface GatewayOptions {
   readonly random?: () => number;
 }
 
-export interface RequestLimits {
+export interface TimeLimit {
   /** Replaces the configured one. */
   readonly timeoutMs?: number | undefined;
 }
@@ -94,7 +94,7 @@ export class Gateway {
     request: GenerateRequest,
     signal: AbortSignal,
     deliver: (reply: Reply) => Promise<void>,
-    limits: RequestLimits = {},
+    limits: TimeLimit = {},
   ): Promise<void> {
     const { now } = this.#options;
     await this.#settled(request, request.model, signal, limits, async (route, options) => {
@@ -114,7 +114,7 @@ export class Gateway {
     request: EncodeRequest,
     signal: AbortSignal,
     deliver: (reply: EncodeReply) => Promise<void>,
-    limits: RequestLimits = {},
+    limits: TimeLimit = {},
   ): Promise<void> {
     const settled = { id: request.id, endpoint: request.endpoint, stream: false };
     await this.#settled(settled, request.model, signal, limits, async (route, options) => {
@@ -126,7 +126,7 @@ export class Gateway {
     request: SettledRequest,
     name: string,
     client: AbortSignal,
-    limits: RequestLimits,
+    limits: TimeLimit,
     work: (route: Route, options: AttemptOptions) => Promise<void>,
   ): Promise<void> {
     const { emit, now, maxRetries } = this.#options;

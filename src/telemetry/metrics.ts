@@ -1,4 +1,12 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client';
 import type { Deployment } from '../core/deployment.ts';
 import type {
   ConfigReloaded,
@@ -7,6 +15,8 @@ import type {
   GatewayEvent,
   RequestSettled,
 } from '../core/event.ts';
+import type { GatewayReport } from '../core/report.ts';
+import { resilienceMetrics } from './resilience-metrics.ts';
 
 const TTFT_BUCKETS_S = [
   0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60,
@@ -16,9 +26,16 @@ const DURATION_BUCKETS_S = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 1
 const UP = 'qianmen_backend_up';
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128];
 
+export interface Scrape {
+  readonly contentType: string;
+  readonly body: string;
+}
+
 export interface Metrics {
   readonly observe: (event: GatewayEvent) => void;
-  readonly scrape: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  readonly scrape: () => Promise<Scrape>;
+  /** The same as data, to be added up with other processes'. */
+  readonly snapshot: () => Promise<MetricObjectWithValues<MetricValue<string>>[]>;
 }
 
 /**
@@ -30,6 +47,7 @@ export function createMetrics(options: {
   /** Backends that finish what they have begun. One may bear the name of its replacement. */
   readonly leaving: () => readonly Deployment['backend'][];
   readonly inFlight: () => number;
+  readonly report: () => GatewayReport;
 }): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -51,6 +69,8 @@ export function createMetrics(options: {
       name,
       help,
       labelNames: ['backend', 'kind'],
+      // Of several processes the one that sees it down counts.
+      aggregator: name === UP ? 'min' : 'sum',
       registers,
       collect() {
         this.reset();
@@ -80,16 +100,20 @@ export function createMetrics(options: {
   });
   const observeReload = reloadMetrics(registry);
   const observeRequest = requestMetrics(registry);
+  const observeAttempts = resilienceMetrics(registry, options.report);
   const observeStep = engineMetrics(registry);
   const observeBatch = encoderMetrics(registry);
   return {
     observe(event) {
-      if (event.type === 'request-settled') observeRequest(event);
-      else if (event.type === 'request-refused') refused.inc({ code: event.code });
+      if (event.type === 'request-settled') {
+        observeRequest(event);
+        observeAttempts(event);
+      } else if (event.type === 'request-refused') refused.inc({ code: event.code });
       else if (event.type === 'engine-stepped') observeStep(event);
       else if (event.type === 'encoder-batched') observeBatch(event);
       else if (event.type === 'config-reloaded') observeReload(event);
     },
+    snapshot: () => registry.getMetricsAsJSON(),
     async scrape() {
       const body = await registry.metrics();
       return { contentType: registry.contentType, body: body.endsWith('\n') ? body : `${body}\n` };
@@ -102,11 +126,13 @@ function reloadMetrics(registry: Registry): (event: ConfigReloaded) => void {
   const failures = new Counter({
     name: 'qianmen_config_reload_failures_total',
     help: 'Configurations that were refused, the last good one staying.',
+    aggregator: 'max',
     registers,
   });
   const success = new Gauge({
     name: 'qianmen_config_last_reload_success',
     help: '1 if the configuration that was last read is the one in use.',
+    aggregator: 'min',
     registers,
   });
   success.set(1);
@@ -126,7 +152,7 @@ function requestMetrics(registry: Registry): (event: RequestSettled) => void {
   });
   const attempts = new Counter({
     name: 'qianmen_backend_attempts_total',
-    help: 'Attempts at backends, fail-over included; code is ok or the error.',
+    help: 'Attempts at backends, fail-over included; code is ok, lost (another was answered first) or the error.',
     labelNames: ['backend', 'code'],
     registers,
   });
@@ -174,7 +200,7 @@ function requestMetrics(registry: Registry): (event: RequestSettled) => void {
     const { usage } = event;
     requests.inc({ model, endpoint: event.endpoint, outcome: event.outcome, code: event.code ?? 'ok' });
     for (const attempt of event.attempts)
-      attempts.inc({ backend: attempt.backend, code: attempt.code ?? 'ok' });
+      attempts.inc({ backend: attempt.backend, code: attempt.lost ? 'lost' : (attempt.code ?? 'ok') });
     if (usage.promptTokens > 0) tokens.inc({ model, kind: 'prompt' }, usage.promptTokens);
     if (usage.cachedPromptTokens > 0) tokens.inc({ model, kind: 'cached_prompt' }, usage.cachedPromptTokens);
     if (usage.completionTokens > 0) tokens.inc({ model, kind: 'completion' }, usage.completionTokens);

@@ -4,7 +4,7 @@ import type { UpstreamBackend } from './upstream.ts';
 /** Stands for an upstream whose name has had no address yet. */
 export function unresolvedUpstream(name: string, detail: string): UpstreamBackend {
   const fail = async () => {
-    throw new AppError('upstream_unreachable', { cause: new Error(detail) });
+    throw new AppError('upstream_unreachable', { cause: new Error(detail), nothingSent: true });
   };
   return {
     name,

@@ -1,4 +1,11 @@
-import type { Backend, BackendHealth, Relay, RelayRequest, RunOptions } from '../core/backend.ts';
+import type {
+  Backend,
+  BackendHealth,
+  ConcurrencyBounds,
+  Relay,
+  RelayRequest,
+  RunOptions,
+} from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
@@ -28,6 +35,8 @@ export interface UpstreamOptions {
   readonly timeouts?: Partial<UpstreamTimeouts>;
   /** Undefined: no limit. Requests beyond it wait for a connection. */
   readonly maxConnections?: number;
+  /** Undefined: as many as come. */
+  readonly concurrency?: ConcurrencyBounds;
   readonly probe?: {
     /** Below the API root. Default `/models`. */
     readonly path?: string;
@@ -91,6 +100,7 @@ interface Opened {
 class Upstream implements UpstreamBackend {
   readonly name: string;
   readonly kind = 'upstream';
+  readonly concurrency: ConcurrencyBounds | undefined;
   readonly #capabilities: readonly Requirement['capability'][] | undefined;
   readonly #timeouts: UpstreamTimeouts;
   readonly #pathPrefix: string;
@@ -111,6 +121,7 @@ class Upstream implements UpstreamBackend {
     const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
     this.#timeouts = timeouts;
     this.name = options.name;
+    this.concurrency = options.concurrency;
     this.#capabilities = options.capabilities;
     this.#pathPrefix = url.pathname.replace(/\/+$/, '');
     this.#headers = Object.entries({

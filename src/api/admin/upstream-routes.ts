@@ -1,6 +1,7 @@
 import type { Context, Hono } from 'hono';
 import type { BackendHealth } from '../../core/backend.ts';
 import { AppError } from '../../core/error.ts';
+import type { GatewayReport } from '../../core/report.ts';
 import type { AppEnv } from '../http/app-env.ts';
 
 /** What operators see of an upstream. */
@@ -25,9 +26,20 @@ export interface UpstreamAdmin {
 }
 
 /** Looking at upstreams, and taking them out of service for a while. Names with a slash are sent with %2F. */
-export function upstreamAdminRoutes(app: Hono<AppEnv>, admin: UpstreamAdmin): void {
+export function upstreamAdminRoutes(
+  app: Hono<AppEnv>,
+  admin: UpstreamAdmin,
+  report: () => GatewayReport,
+): void {
+  const all = () => {
+    const traffic = new Map(report().backends.map((backend) => [backend.name, backend]));
+    return admin.upstreams().map((upstream) => {
+      const { name, kind, health, ...seen } = traffic.get(upstream.name) ?? {};
+      return { ...upstream, traffic: upstream.leaving || name === undefined ? null : seen };
+    });
+  };
   const view = (name: string) => {
-    const found = admin.upstreams().filter((upstream) => upstream.name === name || upstream.entry === name);
+    const found = all().filter((upstream) => upstream.name === name || upstream.entry === name);
     if (found.length === 0)
       throw new AppError('route_not_found', { message: `There is no upstream \`${name.slice(0, 200)}\`.` });
     return found;
@@ -38,7 +50,7 @@ export function upstreamAdminRoutes(app: Hono<AppEnv>, admin: UpstreamAdmin): vo
     admin.setDrained(name, drained);
     return c.json({ upstreams: view(name) });
   };
-  app.get('/admin/upstreams', (c) => c.json({ upstreams: admin.upstreams() }));
+  app.get('/admin/upstreams', (c) => c.json({ upstreams: all(), models: report().models }));
   app.get('/admin/upstreams/:name', (c) => c.json({ upstreams: view(c.req.param('name')) }));
   app.post('/admin/upstreams/:name/drain', (c) => setDrained(c, true));
   app.post('/admin/upstreams/:name/undrain', (c) => setDrained(c, false));

@@ -1,11 +1,12 @@
 import type { Context, Hono } from 'hono';
 import { AppError } from '../../core/error.ts';
 import type { GenerateRequest, WireRequest } from '../../core/request.ts';
-import type { Gateway, Reply } from '../../gateway/gateway.ts';
+import type { Gateway, Reply, TimeLimit } from '../../gateway/gateway.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import type { ClientReply } from '../http/client-reply.ts';
 import { EventStream } from '../http/event-stream.ts';
 import { parseJson } from '../http/read-body.ts';
+import { requestTimeoutMs } from '../http/request-timeout.ts';
 import { parseChatRequest } from './chat-request.ts';
 import { collectChat } from './chat-response.ts';
 import { chatStream } from './chat-stream.ts';
@@ -47,10 +48,11 @@ async function generate(
   options: OpenAiOptions,
 ): Promise<Response> {
   const request = await readRequest(c, endpoint, path, options);
+  const limits = { timeoutMs: requestTimeoutMs(c) };
   const client = clientReply(c);
   const finished = request.stream
-    ? streamReply(c, client, request, endpoint, options)
-    : wholeReply(c, client, request, endpoint, options);
+    ? streamReply(c, client, request, endpoint, options, limits)
+    : wholeReply(c, client, request, endpoint, options, limits);
   // The work goes on behind the response; both ways of replying handle every failure themselves.
   void finished;
   return client.response;
@@ -73,21 +75,27 @@ async function streamReply(
   request: GenerateRequest,
   endpoint: Endpoint,
   { gateway, heartbeatMs }: OpenAiOptions,
+  limits: TimeLimit,
 ): Promise<void> {
   const stream = new EventStream(client, { headers: commonHeaders(c), heartbeatMs });
   try {
-    await gateway.handle(request, client.signal, async (reply) => {
-      if (reply.kind === 'relay') {
-        await reply.relay.pump(stream);
-        stream.end();
-        return;
-      }
-      const encoder = endpoint.stream(replyHead(request));
-      for await (const part of reply.parts) {
-        if (!stream.write(encoder.push(part))) await stream.drained();
-      }
-      stream.end(encoder.end());
-    });
+    await gateway.handle(
+      request,
+      client.signal,
+      async (reply) => {
+        if (reply.kind === 'relay') {
+          await reply.relay.pump(stream);
+          stream.end();
+          return;
+        }
+        const encoder = endpoint.stream(replyHead(request));
+        for await (const part of reply.parts) {
+          if (!stream.write(encoder.push(part))) await stream.drained();
+        }
+        stream.end(encoder.end());
+      },
+      limits,
+    );
   } catch (error) {
     const failure = AppError.from(error);
     if (client.started) {
@@ -105,21 +113,27 @@ async function wholeReply(
   request: GenerateRequest,
   endpoint: Endpoint,
   { gateway }: OpenAiOptions,
+  limits: TimeLimit,
 ): Promise<void> {
   const start = (contentType: string) =>
     client.start(200, { 'content-type': contentType, ...commonHeaders(c) });
   try {
-    await gateway.handle(request, client.signal, async (reply: Reply) => {
-      if (reply.kind === 'relay') {
-        start(reply.relay.contentType);
-        await reply.relay.pump(client);
-        client.end();
-        return;
-      }
-      const body = JSON.stringify(await endpoint.collect(reply.parts, replyHead(request)));
-      start('application/json');
-      client.end(body);
-    });
+    await gateway.handle(
+      request,
+      client.signal,
+      async (reply: Reply) => {
+        if (reply.kind === 'relay') {
+          start(reply.relay.contentType);
+          await reply.relay.pump(client);
+          client.end();
+          return;
+        }
+        const body = JSON.stringify(await endpoint.collect(reply.parts, replyHead(request)));
+        start('application/json');
+        client.end(body);
+      },
+      limits,
+    );
   } catch (error) {
     if (client.started) client.destroy();
     else sendError(c, client, AppError.from(error));

@@ -1,0 +1,104 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { RequestSettled } from '../core/event.ts';
+import type { BackendReport, GatewayReport, ModelReport } from '../core/report.ts';
+
+const WAIT_BUCKETS_S = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const BREAKER_STATES = ['closed', 'open', 'half-open'] as const;
+
+/** How the gateway protects requests from upstreams, and upstreams from requests. */
+export function resilienceMetrics(
+  registry: Registry,
+  report: () => GatewayReport,
+): (event: RequestSettled) => void {
+  const registers = [registry];
+  const perModel = (name: string, help: string, read: (model: ModelReport) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['model'],
+      registers,
+      collect() {
+        this.reset();
+        for (const model of report().models) this.set({ model: model.name }, read(model));
+      },
+    });
+  perModel('qianmen_queue_length', 'Requests that wait for a deployment to have room.', (m) => m.queued);
+  perModel('qianmen_retries_in_flight', 'Retries whose reply has not begun.', (m) => m.retrying);
+  perModel('qianmen_retries_waiting', 'Failed requests that wait for their turn.', (m) => m.retriesWaiting);
+  perModel('qianmen_retry_budget', 'Retries that may be in flight at once.', (m) => m.retryBudget);
+
+  const perBackend = (name: string, help: string, read: (backend: BackendReport) => number | undefined) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['backend'],
+      registers,
+      collect() {
+        this.reset();
+        for (const backend of report().backends) {
+          const value = read(backend);
+          if (value !== undefined) this.set({ backend: backend.name }, value);
+        }
+      },
+    });
+  perBackend('qianmen_backend_concurrency_limit', 'Requests to have inside it at once.', (b) => b.limit);
+  perBackend('qianmen_backend_ejected', '1 while it is left alone for being slow.', (b) =>
+    Number(b.ejectedMs > 0),
+  );
+  perBackend('qianmen_backend_cooling', '1 while it is left alone at its own request.', (b) =>
+    Number(b.coolingMs > 0),
+  );
+  new Gauge({
+    name: 'qianmen_backend_breaker_state',
+    help: '1 for the state that the circuit breaker is in.',
+    labelNames: ['backend', 'state'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, health } of report().backends) {
+        if (health.breaker === undefined) continue;
+        for (const state of BREAKER_STATES)
+          this.set({ backend: name, state }, Number(state === health.breaker));
+      }
+    },
+  });
+  new Counter({
+    name: 'qianmen_backend_ejections_total',
+    help: 'Times that it was left alone for being far slower than its peers.',
+    labelNames: ['backend'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, ejections } of report().backends) this.inc({ backend: name }, ejections);
+    },
+  });
+
+  const retries = new Counter({
+    name: 'qianmen_retries_total',
+    help: 'Attempts after a failed one.',
+    labelNames: ['model'],
+    registers,
+  });
+  const hedges = new Counter({
+    name: 'qianmen_hedges_total',
+    help: 'Second attempts for late first tokens, by result: won, lost, failed.',
+    labelNames: ['model', 'result'],
+    registers,
+  });
+  const wait = new Histogram({
+    name: 'qianmen_queue_wait_seconds',
+    help: 'Waiting for a deployment to have room.',
+    buckets: WAIT_BUCKETS_S,
+    labelNames: ['model'],
+    registers,
+  });
+  return ({ model, attempts, queuedMs }) => {
+    if (model === undefined) return;
+    if (queuedMs > 0) wait.observe({ model }, queuedMs / 1_000);
+    for (const { kind, lost, code } of attempts) {
+      if (kind === 'retry') retries.inc({ model });
+      if (kind === 'hedge')
+        hedges.inc({ model, result: lost ? 'lost' : code === undefined ? 'won' : 'failed' });
+    }
+  };
+}
