@@ -11,6 +11,7 @@ export interface LoadedConfig {
 const FIXED = {
   'listen.host': ({ listen }: Config) => listen.host,
   'listen.port': ({ listen }: Config) => listen.port,
+  'listen.workers': ({ listen }: Config) => listen.workers,
   'listen.allowUnauthenticated': ({ listen }: Config) => listen.allowUnauthenticated,
   dataDir: ({ dataDir }: Config) => dataDir,
 } as const;
@@ -72,7 +73,12 @@ export class Reloader {
   }
 }
 
-function withFixed(config: Config, { listen, dataDir }: Config): Config {
-  const { host, port, allowUnauthenticated } = listen;
-  return { ...config, dataDir, listen: { ...config.listen, host, port, allowUnauthenticated } };
+/** What only a restart changes stays as it is in `current`. */
+export function withFixed(config: Config, current: Config): Config {
+  const { host, port, workers, allowUnauthenticated } = current.listen;
+  return {
+    ...config,
+    dataDir: current.dataDir,
+    listen: { ...config.listen, host, port, workers, allowUnauthenticated },
+  };
 }

@@ -1,17 +1,23 @@
-import { closeSync, openSync } from 'node:fs';
+import cluster from 'node:cluster';
 import { startGateway } from '../serve.ts';
-import { createLogger, type Logger } from '../telemetry/log.ts';
+import { createLogger } from '../telemetry/log.ts';
 import { greeting } from './greeting.ts';
+import { serveAsPrimary } from './primary.ts';
 import { configFile, modelFetcher, readConfig, type ServeFlags } from './read-config.ts';
+import { onReloadRequests } from './reload-requests.ts';
 import type { Environment } from './run.ts';
-import { watchFile } from './watch-file.ts';
+import { serveAsWorker } from './worker.ts';
 
 /**
  * Serves until SIGTERM or SIGINT, then drains; a second signal ends at once. Reads its configuration again on SIGHUP and when
  * the file changes.
  */
 export async function serve(flags: ServeFlags, env: Environment): Promise<void> {
+  if (cluster.isWorker) return await serveAsWorker();
   const config = readConfig(flags, env);
+  const file = configFile(flags);
+  if (config.listen.workers > 1)
+    return await serveAsPrimary({ config, file, readConfig: () => readConfig(flags, env) });
   const logger = createLogger(config.log.level);
   const fetchModels = modelFetcher(env);
   const { modelPaths } = await fetchModels(config, config.dataDir);
@@ -20,9 +26,12 @@ export async function serve(flags: ServeFlags, env: Environment): Promise<void> 
   const stop = Promise.withResolvers<NodeJS.Signals>();
   process.once('SIGTERM', stop.resolve);
   process.once('SIGINT', stop.resolve);
-  await onReloadRequest(flags, logger, stop.resolve, () =>
-    running.reload(async () => fetchModels(readConfig(flags, env), config.dataDir)),
-  );
+  await onReloadRequests({
+    file,
+    logger,
+    reload: () => void running.reload(async () => fetchModels(readConfig(flags, env), config.dataDir)),
+    stop: stop.resolve,
+  });
   logger.info({ url: `${running.url}/v1`, models: running.gateway.models().map((m) => m.name) }, 'listening');
   void running.enginesSettled.then(() => {
     if (!running.readiness().ready) return;
@@ -46,34 +55,4 @@ export async function serve(flags: ServeFlags, env: Environment): Promise<void> 
   const cut = await running.drain();
   logger.info({ cut }, 'stopped');
   process.exit(0);
-}
-
-/** SIGHUP also means that the terminal has gone: what was started in one ends with it. */
-async function onReloadRequest(
-  flags: ServeFlags,
-  logger: Logger,
-  stop: (signal: NodeJS.Signals) => void,
-  reload: () => Promise<unknown>,
-): Promise<void> {
-  const startedInTerminal = hasTerminal();
-  process.on('SIGHUP', () => {
-    if (startedInTerminal && !hasTerminal()) stop('SIGHUP');
-    else void reload();
-  });
-  const file = configFile(flags);
-  if (file === undefined) return;
-  try {
-    await watchFile(file, () => void reload());
-  } catch (error) {
-    logger.warn({ file, err: error }, 'cannot watch the configuration; SIGHUP still reloads it');
-  }
-}
-
-function hasTerminal(): boolean {
-  try {
-    closeSync(openSync('/dev/tty', 'r'));
-    return true;
-  } catch {
-    return false;
-  }
 }

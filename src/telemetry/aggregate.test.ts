@@ -4,7 +4,12 @@ import { MetricsAggregate } from './aggregate.ts';
 import { createMetrics } from './metrics.ts';
 
 function processThatRefused(times: number, reloadOk = true) {
-  const metrics = createMetrics({ backends: () => [], leaving: () => [], inFlight: () => times });
+  const metrics = createMetrics({
+    backends: () => [],
+    leaving: () => [],
+    inFlight: () => times,
+    report: () => ({ backends: [], models: [] }),
+  });
   const refused: GatewayEvent = {
     type: 'request-refused',
     requestId: 'r',

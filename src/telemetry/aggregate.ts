@@ -18,7 +18,9 @@ export class MetricsAggregate {
 
   /** A process has ended. */
   async lost(process: number): Promise<void> {
-    const counted = this.#latest.get(process)?.filter(({ type }) => ['counter', 'histogram'].includes(String(type)));
+    const counted = this.#latest
+      .get(process)
+      ?.filter(({ type }) => ['counter', 'histogram'].includes(String(type)));
     this.#latest.delete(process);
     if (counted === undefined) return;
     this.#departed = await AggregatorRegistry.aggregate([this.#departed, counted]).getMetricsAsJSON();

@@ -25,12 +25,16 @@ export interface GatewayProcess {
   kill(): Promise<void>;
 }
 
-/** Starts `qianmen serve` with this configuration on a free port. Resolves once it listens. */
-export async function startGatewayProcess(config: object): Promise<GatewayProcess> {
+/** Starts `qianmen serve` with this configuration on a free port, unless `keepPort`. Resolves once it listens. */
+export async function startGatewayProcess(
+  config: object,
+  options: { readonly keepPort?: boolean } = {},
+): Promise<GatewayProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'qianmen-test-'));
   const file = join(folder, 'qianmen.yaml');
   writeFileSync(file, stringify({ dataDir: folder, ...config }));
-  const child = spawn(process.execPath, [MAIN, 'serve', '--config', file, '--port', '0'], {
+  const port = options.keepPort ? [] : ['--port', '0'];
+  const child = spawn(process.execPath, [MAIN, 'serve', '--config', file, ...port], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -1,0 +1,158 @@
+import type { Worker } from 'node:cluster';
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { Config } from '../../config/schema.ts';
+import { withFixed } from '../reload.ts';
+import { MetricsAggregate } from '../telemetry/aggregate.ts';
+import { createLogger } from '../telemetry/log.ts';
+import { onReloadRequests } from './reload-requests.ts';
+import type { DrainOrder, FromWorker } from './worker-messages.ts';
+import { Workers } from './workers.ts';
+
+export interface PrimaryOptions {
+  readonly config: Config;
+  readonly file: string | undefined;
+  /** @throws Error if the configuration cannot be used. */
+  readonly readConfig: () => Config;
+}
+
+/** A worker that does not answer in time is shown as it was. */
+const MEASURE_TIMEOUT_MS = 1_000;
+/** Workers end themselves after `drainTimeoutMs`; this is for those that cannot. */
+const STOP_GRACE_MS = 5_000;
+
+/**
+ * Runs `listen.workers` gateway processes on one port, and no traffic of its own: it accepts connections and hands them round,
+ * replaces workers that die, spreads signals, configurations and operators' orders, and adds up metrics. Each worker has its own
+ * connections, breakers and counts of what is in flight.
+ */
+export async function serveAsPrimary({ config, file, readConfig }: PrimaryOptions): Promise<void> {
+  const logger = createLogger(config.log.level);
+  const aggregate = new MetricsAggregate();
+  const drains = new Map<string, DrainOrder>();
+  const measuring = new Map<number, { left: number; done: () => void }>();
+  const failed = Promise.withResolvers<never>();
+  let current = config;
+  let listening = 0;
+  let cut = 0;
+  let lastId = 0;
+
+  const workers = new Workers({
+    count: config.listen.workers,
+    startMessage: () => ({ type: 'start', config: current, drains: [...drains.values()] }),
+    onMessage: (worker, message) => receive(worker, message),
+    onLost(worker, how, restartMs) {
+      logger.error({ worker: worker.id, how, restartMs }, 'worker lost');
+      void aggregate.lost(worker.id);
+    },
+  });
+  const own = ownMetrics(workers);
+
+  const receive = (worker: Worker, message: FromWorker): void => {
+    switch (message.type) {
+      case 'listening':
+        listening++;
+        if (listening === config.listen.workers) {
+          const models = current.models.map(({ name }) => name);
+          logger.info({ url: `${message.url}/v1`, models, workers: listening }, 'listening');
+        } else if (listening > config.listen.workers) logger.info({ worker: worker.id }, 'worker replaced');
+        break;
+      case 'failed':
+        if (listening === 0) failed.reject(new Error(message.detail));
+        else logger.error({ worker: worker.id, reason: message.detail }, 'worker did not start');
+        worker.process.kill('SIGKILL');
+        break;
+      case 'drain-upstream':
+        // The latest word about a name counts, in the order in which the words were said.
+        drains.delete(message.order.name);
+        drains.set(message.order.name, message.order);
+        workers.broadcast(message, worker);
+        break;
+      case 'measured': {
+        aggregate.update(worker.id, message.snapshot);
+        const waiting = measuring.get(message.id);
+        if (waiting !== undefined && --waiting.left === 0) waiting.done();
+        break;
+      }
+      case 'scrape':
+        void scrape().then((result) =>
+          workers.send(worker, { type: 'scraped', id: message.id, scrape: result }),
+        );
+        break;
+      case 'stopped':
+        cut += message.cut;
+        break;
+    }
+  };
+
+  const scrape = async () => {
+    const id = ++lastId;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    measuring.set(id, { left: workers.running.length, done: resolve });
+    const timer = setTimeout(resolve, MEASURE_TIMEOUT_MS);
+    workers.broadcast({ type: 'measure', id });
+    await promise;
+    clearTimeout(timer);
+    measuring.delete(id);
+    return await aggregate.render(await own.getMetricsAsJSON());
+  };
+
+  const reload = (): void => {
+    try {
+      const next = withFixed(readConfig(), config);
+      if (next.engines.length > 0) throw new Error('engines: need listen.workers: 1, and a restart');
+      current = next;
+      logger.level = next.log.level;
+      workers.broadcast({ type: 'reload', config: next });
+    } catch (error) {
+      workers.broadcast({ type: 'reload-refused', detail: (error as Error).message });
+    }
+  };
+
+  logger.info(
+    { workers: config.listen.workers },
+    'breakers, retry budgets and limits hold for each worker by itself; exact ones for all will need Redis',
+  );
+  const stop = Promise.withResolvers<NodeJS.Signals>();
+  process.once('SIGTERM', stop.resolve);
+  process.once('SIGINT', stop.resolve);
+  await onReloadRequests({ file, logger, reload, stop: stop.resolve });
+
+  const signal = await Promise.race([stop.promise, failed.promise]).catch((error: unknown) => {
+    workers.kill();
+    throw error;
+  });
+  logger.info({ signal, workers: workers.running.length }, 'draining');
+  const endNow = () => {
+    workers.kill();
+    process.exit(130);
+  };
+  process.once('SIGTERM', endNow);
+  process.once('SIGINT', endNow);
+  const { drainDelayMs, drainTimeoutMs } = current.listen;
+  await workers.stop(drainDelayMs + drainTimeoutMs + STOP_GRACE_MS);
+  logger.info({ cut }, 'stopped');
+  process.exit(0);
+}
+
+function ownMetrics(workers: Workers): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  new Gauge({
+    name: 'qianmen_workers',
+    help: 'Gateway processes that run.',
+    registers,
+    collect() {
+      this.set(workers.running.length);
+    },
+  });
+  new Counter({
+    name: 'qianmen_worker_restarts_total',
+    help: 'Gateway processes started in place of one that died.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(workers.restarts);
+    },
+  });
+  return registry;
+}

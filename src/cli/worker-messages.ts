@@ -1,0 +1,26 @@
+import type { Config } from '../../config/schema.ts';
+import type { MetricsSnapshot } from '../telemetry/aggregate.ts';
+import type { Scrape } from '../telemetry/metrics.ts';
+
+/** What an operator has said about an upstream. */
+export interface DrainOrder {
+  readonly name: string;
+  readonly drained: boolean;
+}
+
+export type ToWorker =
+  | { readonly type: 'start'; readonly config: Config; readonly drains: readonly DrainOrder[] }
+  | { readonly type: 'reload'; readonly config: Config }
+  | { readonly type: 'reload-refused'; readonly detail: string }
+  | { readonly type: 'drain-upstream'; readonly order: DrainOrder }
+  | { readonly type: 'measure'; readonly id: number }
+  | { readonly type: 'scraped'; readonly id: number; readonly scrape: Scrape }
+  | { readonly type: 'stop' };
+
+export type FromWorker =
+  | { readonly type: 'listening'; readonly url: string }
+  | { readonly type: 'failed'; readonly detail: string }
+  | { readonly type: 'drain-upstream'; readonly order: DrainOrder }
+  | { readonly type: 'measured'; readonly id: number; readonly snapshot: MetricsSnapshot }
+  | { readonly type: 'scrape'; readonly id: number }
+  | { readonly type: 'stopped'; readonly cut: number };
