@@ -46,17 +46,15 @@ export async function startAtBest<D extends Deployment, T>(
       const askedAtMs = settlement.nowMs;
       const slot = await placement.place(route, tries.left, request, signal);
       settlement.queuedMs += settlement.nowMs - askedAtMs;
-      const answer = tries.run(slot, failure === undefined ? 'first' : 'retry');
-      const { reply, error } = await answer.then(
-        (reply) => ({ reply, error: undefined }),
-        (thrown: unknown) => ({ reply: undefined, error: AppError.from(thrown) }),
-      );
-      if (error === undefined) return reply as T;
-      failure = error;
+      const outcome = await tries.run(slot, failure === undefined ? 'first' : 'retry');
+      if ('reply' in outcome) return outcome.reply;
+      failure = outcome.failure;
     } finally {
       turn?.();
     }
-    if (!failure.retryable || signal.aborted) throw failure;
+    if (signal.aborted || !failure.retryable) throw failure;
+    // Nothing is retried at those that asked to be left alone.
+    tries.left = placement.notCooling(tries.left);
   }
   throw comeBack(failure ?? new AppError('model_unavailable'), placement, capable);
 }
@@ -107,7 +105,18 @@ class Tries<D extends Deployment, T> {
     this.#start = start;
   }
 
-  async run(slot: Slot<D>, kind: AttemptKind): Promise<T> {
+  async run(
+    slot: Slot<D>,
+    kind: AttemptKind,
+  ): Promise<{ readonly reply: T } | { readonly failure: AppError }> {
+    try {
+      return { reply: await this.#answer(slot, kind) };
+    } catch (error) {
+      return { failure: AppError.from(error) };
+    }
+  }
+
+  async #answer(slot: Slot<D>, kind: AttemptKind): Promise<T> {
     const delayMs = this.#hedgeAfterMs(slot.deployment);
     if (delayMs === undefined) return await this.#launch(slot, kind, false).answered;
     return await hedge(this.#launch(slot, kind, true), delayMs, () => this.#second());

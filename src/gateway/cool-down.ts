@@ -5,14 +5,14 @@ const DEFAULT_MS = 1_000;
 /** A refused key is not mended by asking again soon. */
 const REFUSED_KEY_MS = 10_000;
 const MAX_MS = 60_000;
-/** Where there is no other backend, one request so often finds out whether the wait is over. */
-const TRIAL_EVERY_MS = 1_000;
 
-/** A backend that said 429, or when to come back, or that our key is no good, is left alone for a while. */
+/**
+ * A backend that said 429, or when to come back, or that our key is no good, is left alone for a while: others are asked
+ * first, and nothing is retried there.
+ */
 export class CoolDown {
   readonly #now: () => number;
   #untilMs = Number.NEGATIVE_INFINITY;
-  #trialAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -22,26 +22,16 @@ export class CoolDown {
     return Math.max(0, this.#untilMs - this.#now());
   }
 
-  /** A request may find out whether the wait is over. */
-  get trialDue(): boolean {
-    return this.leftMs === 0 || this.#now() - this.#trialAtMs >= TRIAL_EVERY_MS;
-  }
-
-  began(): void {
-    if (this.leftMs > 0) this.#trialAtMs = this.#now();
-  }
-
   answered(): void {
     this.#untilMs = Number.NEGATIVE_INFINITY;
   }
 
+  /** The backend's latest word counts. */
   failed({ code, retryAfterMs }: AppError): void {
     const forMs =
       code === 'upstream_refused'
         ? REFUSED_KEY_MS
         : (retryAfterMs ?? (code === 'rate_limit_exceeded' ? DEFAULT_MS : undefined));
-    if (forMs === undefined) return;
-    this.#untilMs = Math.max(this.#untilMs, this.#now() + Math.min(forMs, MAX_MS));
-    this.#trialAtMs = this.#now();
+    if (forMs !== undefined) this.#untilMs = this.#now() + Math.min(forMs, MAX_MS);
   }
 }

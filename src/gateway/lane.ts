@@ -66,7 +66,6 @@ export class Lane implements FleetMember {
   enter(): void {
     this.#inFlight += 1;
     this.limit?.take();
-    this.coolDown.began();
   }
 
   leave(): void {

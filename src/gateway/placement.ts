@@ -26,7 +26,7 @@ const MIN_RETRY_AFTER_MS = 1_000;
  *
  *   ready ones with room ─▶ the policy's first
  *   ready ones, no room ──▶ the model's queue, until one has room
- *   none ready ───────────▶ any that may be asked all the same: when nothing is ready, trying one beats refusing
+ *   none ready ───────────▶ any: when nothing is ready, trying one beats refusing
  *
  * What it knows is kept by backend and by model name, so that both may come and go.
  */
@@ -65,8 +65,7 @@ export class Placement {
   /**
    * Resolves to a place at one of the deployments, as soon as there is one.
    *
-   * @throws AppError `overloaded` when the queue is full or the wait too long, `rate_limit_exceeded` when every deployment asked to be
-   *   left alone; and the reason of the signal.
+   * @throws AppError `overloaded` when the queue is full or the wait too long; and the reason of the signal.
    */
   async place<D extends Deployment>(
     route: Route,
@@ -79,7 +78,6 @@ export class Placement {
     // Nobody overtakes those who wait.
     const slot = queue.length === 0 ? claim() : undefined;
     if (slot !== undefined) return slot;
-    this.#refuseIfAllCool(deployments);
     const waited = await queue.wait(claim, signal);
     if (typeof waited !== 'string') return waited as Slot<D>;
     const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.ceil(queue.headAgeMs));
@@ -96,8 +94,7 @@ export class Placement {
     const { now, random } = this.#options;
     const all = deployments.map((deployment) => this.#candidate(deployment));
     const ready = all.filter((candidate) => candidate.ready);
-    const askable = ready.length > 0 || readyOnly ? ready : all.filter(({ lane }) => lane.coolDown.trialDue);
-    const free = askable.filter(({ lane }) => lane.free);
+    const free = (ready.length > 0 || readyOnly ? ready : all).filter(({ lane }) => lane.free);
     const best = free.length > 1 ? route.policy.rank({ candidates: free, nowMs: now(), random })[0] : free[0];
     return best && this.#slot(best, request);
   }
@@ -105,6 +102,11 @@ export class Placement {
   /** One of the deployments takes requests as far as is known. */
   anyReady(deployments: readonly Deployment[]): boolean {
     return deployments.some(({ backend }) => this.lane(backend).ready);
+  }
+
+  /** Without those that asked to be left alone. */
+  notCooling<D extends Deployment>(deployments: readonly D[]): readonly D[] {
+    return deployments.filter(({ backend }) => this.lane(backend).coolDown.leftMs === 0);
   }
 
   /** Requests in flight against what the ready deployments take; 0 where nothing limits them. */
@@ -144,12 +146,6 @@ export class Placement {
   #anyWaits(): boolean {
     for (const { queue } of this.#models.values()) if (queue.length > 0) return true;
     return false;
-  }
-
-  #refuseIfAllCool(deployments: readonly Deployment[]): void {
-    const cooling = deployments.every(({ backend }) => !this.lane(backend).coolDown.trialDue);
-    if (!cooling) return;
-    throw new AppError('rate_limit_exceeded', { retryAfterMs: this.retryAfterMs(deployments) });
   }
 
   #candidate<D extends Deployment>(deployment: D): RoutedCandidate<D> {

@@ -115,7 +115,13 @@ export abstract class Body implements BodyConsumer {
   }
 }
 
-/** Server-sent events: begun with the first one that has data. */
+/** More than this of a stream without a word of content: some server has another idea of what content is. */
+const SILENT_BEGUN_BYTES = 64 * 1024;
+
+/**
+ * Server-sent events: begun with the first token. Some servers send a first event, with the role and no text, before they
+ * have looked at the prompt; as long as nothing but that has come, another server may take over.
+ */
 export class StreamBody extends Body {
   readonly #tap: StreamTap;
 
@@ -131,15 +137,17 @@ export class StreamBody extends Body {
   onData(bytes: Buffer, readAtMs: number): void {
     const kept = this.#tap.push(bytes, readAtMs);
     if (kept !== undefined) this.forward(kept);
-    const { failure, done, dataEvents } = this.#tap;
+    const { failure, done, observation } = this.#tap;
     if (failure !== undefined) {
       this.finish(failure);
       this.exchange.fail(failure);
     } else if (done) {
       this.finish();
       this.exchange.discard(LINGER_MS);
-    } else if (dataEvents > 0 && !this.isBegun) {
-      this.begin();
+    } else if (!this.isBegun) {
+      const { contentEvents, finishReasons } = observation;
+      const told = contentEvents > 0 || finishReasons.length > 0;
+      if (told || this.earlyBytes >= SILENT_BEGUN_BYTES) this.begin();
     }
   }
 

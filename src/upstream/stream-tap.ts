@@ -42,8 +42,6 @@ export class StreamTap {
   failure: AppError | undefined;
   /** `[DONE]` was seen. */
   done = false;
-  /** Events with data so far. */
-  dataEvents = 0;
   readonly #hideUsage: boolean;
   readonly #splitter = new EventSplitter();
   readonly #ends: number[] = [];
@@ -102,7 +100,6 @@ export class StreamTap {
       if (textAt >= end || block[textAt] === QUOTE) continue;
       if (!matches(block, start + offset, bytes) || !matches(block, start, DATA)) continue;
       if (this.#finishes(block, textAt, end)) return false;
-      this.dataEvents += 1;
       this.observation.contentEvents += 1;
       return true;
     }
@@ -152,7 +149,6 @@ export class StreamTap {
       this.failure = brokenStream(`an error event: ${JSON.stringify(error).slice(0, 500)}`);
       return false;
     }
-    this.dataEvents += 1;
     const choices = choicesOf(chunk);
     const usage = usageOf(chunk);
     if (usage !== undefined) this.observation.usage = usage;

@@ -169,9 +169,8 @@ describe('in the middle of a stream', () => {
 
   it('a line never ends', async () => {
     const connected = await connect({ hugeLineBytes: 50_000_000 });
-    const { text, error } = await broken(connected);
-    expect(text).toMatch(/"role"[^\n]*\n\n$/);
-    expect(error.code).toBe('upstream_error');
+    // Nothing but the role has come before it: another server may take over.
+    expect(await failureOf(connected.relay())).toMatchObject({ code: 'upstream_error', retryable: true });
     await expectIdle(connected);
     await expect.poll(() => connected.fake.inFlight()).toBe(0);
     expect(connected.fake.requests[0]?.sentBytes).toBeLessThan(12_000_000);
