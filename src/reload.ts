@@ -7,6 +7,8 @@ export interface LoadedConfig {
   readonly modelPaths: ModelPaths;
 }
 
+type Load = () => Promise<LoadedConfig>;
+
 /** What only a restart changes, read from a configuration. */
 const FIXED = {
   'listen.host': ({ listen }: Config) => listen.host,
@@ -29,6 +31,7 @@ export class Reloader {
   #current: Config;
   #problem: string | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #waiting: { load: Load; readonly result: Promise<boolean> } | undefined;
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
@@ -45,14 +48,26 @@ export class Reloader {
     return this.#problem;
   }
 
-  /** @param load May throw, which refuses the configuration. Resolves to whether it is in use now. */
-  reload(load: () => Promise<LoadedConfig>): Promise<boolean> {
-    const result = this.#last.then(() => this.#reload(load));
+  /**
+   * @param load May throw, which refuses the configuration. While one is being applied only the latest of those that wait counts.
+   * @returns Whether it is in use now.
+   */
+  reload(load: Load): Promise<boolean> {
+    if (this.#waiting !== undefined) {
+      this.#waiting.load = load;
+      return this.#waiting.result;
+    }
+    const result = this.#last.then(() => {
+      const latest = this.#waiting?.load ?? load;
+      this.#waiting = undefined;
+      return this.#reload(latest);
+    });
+    this.#waiting = { load, result };
     this.#last = result;
     return result;
   }
 
-  async #reload(load: () => Promise<LoadedConfig>): Promise<boolean> {
+  async #reload(load: Load): Promise<boolean> {
     const { apply, emit } = this.#options;
     try {
       const loaded = await load();

@@ -1,5 +1,5 @@
 import cluster from 'node:cluster';
-import { startGateway } from '../serve.ts';
+import { type RunningGateway, startGateway } from '../serve.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { greeting } from './greeting.ts';
 import { serveAsPrimary } from './primary.ts';
@@ -20,18 +20,21 @@ export async function serve(flags: ServeFlags, env: Environment): Promise<void> 
     return await serveAsPrimary({ config, file, readConfig: () => readConfig(flags, env) });
   const logger = createLogger(config.log.level);
   const fetchModels = modelFetcher(env);
-  const { modelPaths } = await fetchModels(config, config.dataDir);
-
-  const running = await startGateway(config, { logger, modelPaths });
   const stop = Promise.withResolvers<NodeJS.Signals>();
-  process.once('SIGTERM', stop.resolve);
-  process.once('SIGINT', stop.resolve);
+  const started = Promise.withResolvers<RunningGateway>();
+  const load = async () => fetchModels(readConfig(flags, env), config.dataDir);
+  // From the beginning: fetching and starting may take long, and the file may change meanwhile.
   await onReloadRequests({
     file,
     logger,
-    reload: () => void running.reload(async () => fetchModels(readConfig(flags, env), config.dataDir)),
+    reload: () => void started.promise.then((gateway) => gateway.reload(load)),
     stop: stop.resolve,
   });
+  const { modelPaths } = await fetchModels(config, config.dataDir);
+  const running = await startGateway(config, { logger, modelPaths });
+  process.once('SIGTERM', stop.resolve);
+  process.once('SIGINT', stop.resolve);
+  started.resolve(running);
   logger.info({ url: `${running.url}/v1`, models: running.gateway.models().map((m) => m.name) }, 'listening');
   void running.enginesSettled.then(() => {
     if (!running.readiness().ready) return;

@@ -23,27 +23,30 @@ export async function serveAsWorker(): Promise<void> {
     send({ type: 'scrape', id });
     return promise;
   };
-  let running: RunningGateway | undefined;
+  let started: Promise<RunningGateway | undefined> = Promise.resolve(undefined);
 
-  const start = async ({ config, drains }: ToWorker & { type: 'start' }): Promise<void> => {
+  const start = async ({ config, drains }: ToWorker & { type: 'start' }) => {
     const worker = cluster.worker?.id;
     try {
-      running = await startGateway(config, {
+      const running = await startGateway(config, {
         logger: createLogger(config.log.level).child({ worker }),
         scrape,
         drains,
         onDrained: (name, drained) => send({ type: 'drain-upstream', order: { name, drained } }),
       });
       send({ type: 'listening', url: running.url });
+      return running;
     } catch (error) {
       send({ type: 'failed', detail: error instanceof Error ? error.message : String(error) });
+      return undefined;
     }
   };
 
   const handle = async (message: ToWorker): Promise<void> => {
+    if (message.type === 'start') started = start(message);
+    const running = await started;
     switch (message.type) {
       case 'start':
-        await start(message);
         break;
       case 'reload':
         await running?.reload(async () => ({ config: message.config, modelPaths: new Map() }));
