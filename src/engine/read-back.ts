@@ -41,7 +41,8 @@ export class ReadBack {
   /** Takes one step. Returns the number of tokens computed; 0: there is nothing to do. */
   step(): number {
     for (;;) {
-      const reply = this.#replies[0];
+      // The newest first: it is read back before its next turn comes, even if there are many.
+      const reply = this.#replies.at(-1);
       if (reply === undefined) return 0;
       const { tokens } = reply;
       const from = this.#cache.restorable(tokens);
@@ -49,14 +50,14 @@ export class ReadBack {
       // A prompt that is no longer there has made way for others, which would make way for it again.
       const worthwhile = from >= wholeBlocks(reply.promptLength) && from < Math.min(end, tokens.length - 1);
       if (!worthwhile) {
-        this.#replies.shift();
+        this.#replies.pop();
         continue;
       }
       const to = Math.min(end, from + CHUNK_TOKENS);
       this.#cache.restore(tokens, from, 0);
       this.#decoder.prefill(0, tokens.slice(from, to), from, false);
       this.#cache.keep(tokens, to, 0);
-      if (this.#cache.restorable(tokens) <= from) this.#replies.shift();
+      if (this.#cache.restorable(tokens) <= from) this.#replies.pop();
       return to - from;
     }
   }

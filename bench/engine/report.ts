@@ -1,0 +1,129 @@
+import { cpus, totalmem } from 'node:os';
+import type { Figure, Task } from './figures.ts';
+import type { Served } from './served.ts';
+
+export type Contestant = 'qianmen' | 'llama.cpp' | 'onnxruntime-node' | 'node-llama-cpp';
+
+export interface Round {
+  readonly bare: Partial<Record<Contestant, readonly Figure[]>>;
+  readonly served: Partial<Record<Contestant, Served>>;
+}
+
+const OTHERS: readonly Contestant[] = ['llama.cpp', 'onnxruntime-node', 'node-llama-cpp'];
+
+interface ReportOptions {
+  readonly task: Task;
+  readonly slots: number;
+  readonly absent: ReadonlyMap<Contestant, string>;
+}
+
+/** One document: medians over the rounds, and ratios as median (least–greatest) of the ratios within each round. */
+export function render(rounds: readonly Round[], { task, slots, absent }: ReportOptions): string {
+  const names = [...task.prompts.map((p) => `prompt ${p}`), ...task.batches.map((b) => `decode ${b}`)];
+  const bare = names.map((name) => {
+    const ours = column(rounds, (round) => bareFigure(round, 'qianmen', name));
+    const theirs = OTHERS.map((other) => column(rounds, (round) => bareFigure(round, other, name)));
+    return [name, whole(ours), ...theirs.map((figures) => beside(ours, figures))];
+  });
+  const servedRows = SERVED.map(({ name, read, ratio }) => {
+    const ours = column(rounds, (round) => round.served.qianmen && read(round.served.qianmen));
+    const theirs = column(rounds, (round) => {
+      const served = round.served['llama.cpp'];
+      return served && read(served);
+    });
+    return [
+      name,
+      ratio ? percent(ours) : whole(ours),
+      ratio ? percent(theirs) : whole(theirs),
+      ratios(ours, theirs),
+    ];
+  });
+  const ofBare = Object.keys(rounds[0]?.served.qianmen?.tokensPerSecond ?? {}).map((clients) => {
+    const served = column(rounds, ({ served }) => served.qianmen?.tokensPerSecond[clients]);
+    const bareFigures = column(rounds, (round) => bareFigure(round, 'qianmen', `decode ${clients}`));
+    return [`${clients} clients`, ratios(served, bareFigures)];
+  });
+  return `# The local engine beside llama.cpp
+
+${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux, Node ${process.version}. ${rounds.length} round(s),
+${task.threads} threads each. All contestants use the same file. Ratios are Qianmen ÷ the other, as median (least–greatest) of the rounds;
+absolute figures drift with the machine. Written by \`node bench/engine/run.ts\`.
+
+## Engines without servers
+
+Tokens per second: \`prompt N\` is one prompt of N tokens, \`decode N\` are N sequences of 128 tokens of context decoded together.
+
+${table(['', 'Qianmen', ...OTHERS.map((other) => `${other} (ratio)`)], bare)}
+
+node-llama-cpp's decoding includes its greedy sampling; onnxruntime-node runs Qianmen's graph and copies the KV memory at every step.
+
+## Servers
+
+Streamed chats over HTTP, ${slots} slots of 2,048 tokens, Qianmen's defaults beside llama.cpp's own server.
+
+${table(['', 'Qianmen', 'llama.cpp', 'ratio'], servedRows)}
+
+Share of the bare engine that arrives over HTTP, client on the same cores:
+
+${table(['', 'served ÷ bare'], ofBare)}
+${[...absent].map(([name, reason]) => `\nNot measured: ${name}: ${reason.split('\n')[0]}\n`).join('')}`;
+}
+
+const SERVED: readonly { name: string; read: (served: Served) => number | undefined; ratio?: true }[] = [
+  { name: '8 clients, tokens/s', read: (s) => s.tokensPerSecond['8'] },
+  { name: '32 clients, tokens/s', read: (s) => s.tokensPerSecond['32'] },
+  { name: 'longest gap in six streams while 1,000 tokens arrive, ms', read: (s) => s.arrival.longestGapMs },
+  { name: 'first token of those 1,000, ms', read: (s) => s.arrival.firstTokenMs },
+  { name: 'chat of 1,000 tokens, first token of the first turn, ms', read: (s) => s.turns.firstMs },
+  { name: 'of the second turn, ms', read: (s) => s.turns.secondMs },
+  { name: 'second ÷ first', read: (s) => s.turns.secondMs / s.turns.firstMs, ratio: true },
+];
+
+type Column = readonly (number | undefined)[];
+
+function column(rounds: readonly Round[], read: (round: Round) => number | undefined): Column {
+  return rounds.map(read);
+}
+
+function bareFigure(round: Round, contestant: Contestant, name: string): number | undefined {
+  return round.bare[contestant]?.find((figure) => figure.name === name)?.tokensPerSecond;
+}
+
+function beside(ours: Column, theirs: Column): string {
+  return theirs.every((value) => value === undefined) ? '–' : `${whole(theirs)} (${ratios(ours, theirs)})`;
+}
+
+function ratios(ours: Column, theirs: Column): string {
+  const each = sorted(ours.map((value, i) => value !== undefined && theirs[i] && value / theirs[i]));
+  if (each.length === 0) return '–';
+  const [middle, least, greatest] = [median(each), each[0]!, each.at(-1)!].map((ratio) => ratio.toFixed(2));
+  return each.length === 1 ? `${middle}` : `${middle} (${least}–${greatest})`;
+}
+
+function whole(values: Column): string {
+  return show(values, (value) => value.toFixed(0));
+}
+
+function percent(values: Column): string {
+  return show(values, (value) => `${(value * 100).toFixed(1)} %`);
+}
+
+function show(values: Column, format: (value: number) => string): string {
+  const present = sorted(values);
+  return present.length === 0 ? '–' : format(median(present));
+}
+
+function sorted(values: readonly (number | false | 0 | undefined)[]): number[] {
+  return values
+    .filter((value) => typeof value === 'number' && value > 0)
+    .sort((a, b) => Number(a) - Number(b)) as number[];
+}
+
+function median(ascending: readonly number[]): number {
+  return ascending[Math.floor(ascending.length / 2)]!;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}

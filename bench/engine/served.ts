@@ -1,0 +1,80 @@
+import { chat, firstTokenMs, longestGapMs, type Message, type Reply } from './chat-client.ts';
+
+/** What clients of a server see. */
+export interface Served {
+  /** By number of clients: tokens per second of all together, from the last first token to the first end. */
+  readonly tokensPerSecond: Readonly<Record<string, number>>;
+  /** Six replies are being streamed while a prompt of 1,000 tokens arrives. */
+  readonly arrival: { readonly longestGapMs: number; readonly firstTokenMs: number };
+  /** A chat of 1,000 tokens, its reply and the next question. */
+  readonly turns: { readonly firstMs: number; readonly secondMs: number };
+}
+
+const WORDS =
+  'the quick brown fox jumps over a lazy dog near an old river where children play every day'.split(' ');
+/** The template and the question around them make it 1,000 tokens. */
+const LONG_WORDS = 960;
+
+let texts = 0;
+
+/** Text that no server has seen before; about a token a word. */
+function newText(words: number): string {
+  let state = ++texts * 7_919;
+  return Array.from({ length: words }, () => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return WORDS[Math.floor((state / 2_147_483_648) * WORDS.length)];
+  }).join(' ');
+}
+
+function question(words: number): Message {
+  return { role: 'user', content: `Go on with this: ${newText(words)}` };
+}
+
+export async function measureServed(url: string, clientCounts: readonly number[]): Promise<Served> {
+  await chat(url, [question(20)], 8);
+  const tokensPerSecond: Record<string, number> = {};
+  for (const clients of clientCounts) tokensPerSecond[clients] = await throughput(url, clients);
+  return { tokensPerSecond, arrival: await arrival(url), turns: await turns(url) };
+}
+
+async function throughput(url: string, clients: number): Promise<number> {
+  const replies = await Promise.all(
+    Array.from({ length: clients }, () => chat(url, [question(60)], 64 + 2 * clients)),
+  );
+  const from = Math.max(...replies.map(({ atMs }) => atMs[0]!));
+  const to = Math.min(...replies.map(({ atMs }) => atMs.at(-1)!));
+  const between = replies.flatMap(({ atMs }) => atMs.filter((at) => at > from && at <= to));
+  return (between.length * 1_000) / (to - from);
+}
+
+async function arrival(url: string): Promise<Served['arrival']> {
+  const running: Promise<Reply>[] = [];
+  for (let i = 0; i < 6; i++) running.push(chat(url, [question(20)], 250));
+  // They are all under way once one more, behind them, has been answered.
+  await chat(url, [question(5)], 2);
+  const arrived = await chat(url, [question(LONG_WORDS)], 4);
+  const until = arrived.atMs[0]!;
+  const meanwhile = (await Promise.all(running)).map((reply) => ({
+    ...reply,
+    atMs: [
+      ...reply.atMs.filter((at) => at >= arrived.startedAtMs && at <= until),
+      // The first one after it ends a pause that began before.
+      ...reply.atMs.filter((at) => at > until).slice(0, 1),
+    ],
+  }));
+  if (meanwhile.some(({ atMs }) => atMs.length < 2))
+    throw new Error('a reply ended before the prompt arrived');
+  return {
+    longestGapMs: Math.max(...meanwhile.map(longestGapMs)),
+    firstTokenMs: firstTokenMs(arrived),
+  };
+}
+
+async function turns(url: string): Promise<Served['turns']> {
+  const messages = [question(LONG_WORDS)];
+  const first = await chat(url, messages, 60);
+  // A person reads the reply.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  messages.push({ role: 'assistant', content: first.text }, { role: 'user', content: 'And what came then?' });
+  return { firstMs: firstTokenMs(first), secondMs: firstTokenMs(await chat(url, messages, 4)) };
+}
