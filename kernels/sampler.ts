@@ -81,19 +81,21 @@ const MAX_HEAP_TOKENS = 256;
 let scratch = new Float32Array(0);
 
 /**
- * Draws one token. `logits` [vocabSize] is left as it is. `bannedTokenIds` cannot be drawn this time.
+ * Draws one token. `logits` [vocabSize] is left as it is. `bannedTokenIds` cannot be drawn this time, nor what the
+ * `mask` excludes: bit i of word j says whether token 32 j + i may be drawn.
  * Uses exactly one random number per call unless greedy. Throws when no token is left to draw.
  *
- * Order: bias, penalties, bans, temperature, min-p, top-k, top-p, each on what the one before has left, as in vLLM. No
+ * Order: bias, penalties, bans and mask, temperature, min-p, top-k, top-p, each on what the one before has left, as in vLLM. No
  * step sorts the vocabulary.
  */
 export function sample(
   logits: Float32Array,
   state: SamplerState,
   bannedTokenIds: readonly number[] = [],
+  mask?: Int32Array | undefined,
 ): number {
   const { temperature, topK, topP, minP } = state.parameters;
-  const row = adjustedRow(logits, state, bannedTokenIds);
+  const row = adjustedRow(logits, state, bannedTokenIds, mask);
   if (temperature < MIN_TEMPERATURE) return drawable(argmax(row));
 
   const random = state.random();
@@ -117,12 +119,29 @@ function adjustedRow(
   logits: Float32Array,
   state: SamplerState,
   bannedTokenIds: readonly number[],
+  mask: Int32Array | undefined,
 ): Float32Array {
-  if (!state.adjusts && bannedTokenIds.length === 0) return logits;
+  if (!state.adjusts && bannedTokenIds.length === 0 && mask === undefined) return logits;
   const row = scratchCopy(logits);
   state.adjust(row);
   for (const token of bannedTokenIds) row[token] = Number.NEGATIVE_INFINITY;
+  if (mask !== undefined) applyMask(row, mask);
   return row;
+}
+
+function applyMask(row: Float32Array, mask: Int32Array): void {
+  for (let word = 0; word < mask.length; word++) {
+    const bits = mask[word]!;
+    if (bits === -1) continue;
+    const start = word * 32;
+    if (bits === 0) {
+      row.fill(Number.NEGATIVE_INFINITY, start, start + 32);
+      continue;
+    }
+    const end = Math.min(start + 32, row.length);
+    for (let token = start; token < end; token++)
+      if (((bits >>> (token - start)) & 1) === 0) row[token] = Number.NEGATIVE_INFINITY;
+  }
 }
 
 /** The `rank`-th largest logit of the row, which stays as it is. */

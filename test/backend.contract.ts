@@ -192,6 +192,8 @@ function chatRequest({ maxTokens, n = 1, stream = true }: Ask): GenerateRequest 
     },
     tools: [],
     toolChoice: 'auto',
+    parallelToolCalls: true,
+    structure: undefined,
     templateVariables: {},
     topLogprobs: undefined,
     echo: false,

@@ -1,6 +1,7 @@
 import { literal } from './code-points.ts';
 import { type Bounds, integerGrammar, numberGrammar } from './decimal-range.ts';
 import { GrammarError } from './grammar-error.ts';
+import { COLON, COMMA, primitive } from './json-primitives.ts';
 import {
   asSchema,
   constraints,
@@ -20,15 +21,9 @@ import {
   unsupported,
 } from './json-schema.ts';
 import { areDisjoint, refuseEndless } from './json-schema-analysis.ts';
-import { parseRegex } from './regex.ts';
-import {
-  type AddRule,
-  isAnchored,
-  JSON_CHARACTER,
-  lengthsOf,
-  regexGrammar,
-  repeated,
-} from './regex-grammar.ts';
+import { stringGrammar } from './json-string.ts';
+import { repeated } from './regex-grammar.ts';
+import type { Rules } from './rules.ts';
 import { STRING_FORMATS } from './string-formats.ts';
 
 /** Schemas visited, those behind references once each. */
@@ -37,47 +32,19 @@ const MOST_CHARS = 256 * 1_024;
 const MOST_LEVELS = 200;
 
 /**
- * Spacing is fixed, as Python's `json.dumps` has it: models know it well, and one that may write spaces wherever JSON allows
- * them may never stop.
- */
-const COMMA = '", "';
-const COLON = '": "';
-
-const PRIMITIVES: Readonly<Record<string, string>> = {
-  string: '"\\"" string_rest',
-  string_rest: `"\\"" | ${JSON_CHARACTER} string_rest | "\\\\" string_escape string_rest`,
-  string_escape: '["\\\\/bfnrt] | "u" [0-9a-fA-F]{4}',
-  // As many digits and as large exponents as a double holds: 1e999 would be read as infinity.
-  integer: '"-"? ("0" | [1-9] [0-9]{0,14})',
-  number: '"-"? ("0" | [1-9] [0-9]{0,14}) ("." [0-9]{1,15})? ([eE] [+-]? [0-9]{1,2})?',
-  any: 'string | number | object | array | "true" | "false" | "null"',
-  object: `"{" (string ${COLON} any object_rest)? "}"`,
-  object_rest: `"" | ${COMMA} string ${COLON} any object_rest`,
-  array: '"[" (any array_rest)? "]"',
-  array_rest: `"" | ${COMMA} any array_rest`,
-};
-const NEEDS: Readonly<Record<string, readonly string[]>> = {
-  string: ['string_rest', 'string_escape'],
-  any: ['string', 'number', 'object', 'array'],
-  object: ['string', 'any', 'object_rest'],
-  array: ['any', 'array_rest'],
-};
-
-/**
  * Turns JSON Schemas into rules whose texts are all valid under them. The texts may be fewer than the schema allows: objects
  * with `properties` have no others, an expression with lookaround is refused. What cannot be held to is refused too,
  * never ignored.
  */
 export class JsonGrammar {
-  readonly #rules = new Map<string, string>();
+  readonly #rules: Rules;
   readonly #refs = new Map<string, string>();
   #root: Schema = true;
   #document = 0;
   #schemas = 0;
 
-  /** The rules that the expressions given so far need, a line each. */
-  get rules(): string {
-    return [...this.#rules].map(([name, text]) => `${name} ::= ${text}\n`).join('');
+  constructor(rules: Rules) {
+    this.#rules = rules;
   }
 
   /** An expression for the JSON texts of a schema. Throws GrammarError. */
@@ -95,7 +62,7 @@ export class JsonGrammar {
     if (level > MOST_LEVELS)
       throw new GrammarError('is nested too deeply, or has references that lead in circles');
     if (schema === false) throw new GrammarError('allows no value in some place');
-    if (schema === true) return this.#primitive('any');
+    if (schema === true) return primitive(this.#rules, 'any');
     refuseUnsupported(schema);
     const { $ref, allOf, anyOf, oneOf, ...rest } = constraints(schema);
     if ($ref !== undefined)
@@ -116,15 +83,13 @@ export class JsonGrammar {
     if (Object.keys(beside).length > 0)
       return this.#value(intersect(this.#resolved(target, 0), beside), level + 1);
     const key = `${this.#document} ${$ref}`;
-    let name = this.#refs.get(key);
-    if (name === undefined) {
-      name = this.#newName();
-      // Before its own text, which may refer to it.
-      this.#refs.set(key, name);
-      this.#rules.set(name, '');
-      this.#rules.set(name, this.#value(target, level + 1));
-    }
-    return name;
+    return (
+      this.#refs.get(key) ??
+      this.#rules.add((name) => {
+        this.#refs.set(key, name);
+        return this.#value(target, level + 1);
+      })
+    );
   }
 
   /** Without a reference at its top, so that it can be joined with another. */
@@ -161,7 +126,7 @@ export class JsonGrammar {
 
   #typed(schema: SchemaObject, level: number): string {
     const types = typesOf(schema) ?? impliedTypes(schema);
-    if (types === undefined) return this.#primitive('any');
+    if (types === undefined) return primitive(this.#rules, 'any');
     return alternatives(types.map((type) => this.#ofType(type, schema, level)));
   }
 
@@ -175,7 +140,7 @@ export class JsonGrammar {
       case 'number':
         return this.#number(type, schema);
       case 'string':
-        return this.#string(schema);
+        return stringGrammar(schema, this.#rules);
       case 'array':
         return this.#array(schema, level);
       case 'object':
@@ -185,25 +150,11 @@ export class JsonGrammar {
 
   #number(type: 'integer' | 'number', schema: SchemaObject): string {
     const bounds = boundsOf(schema);
-    if (bounds === undefined) return this.#primitive(type);
+    if (bounds === undefined) return primitive(this.#rules, type);
     const text =
       type === 'integer' || schema.multipleOf === 1 ? integerGrammar(bounds) : numberGrammar(bounds);
     if (text === undefined) throw new GrammarError('has bounds with no number between them');
     return text;
-  }
-
-  #string(schema: SchemaObject): string {
-    const min = countOf(schema, 'minLength', 0);
-    const max = countOf(schema, 'maxLength', Number.POSITIVE_INFINITY);
-    if (max < min) throw new GrammarError('has a `maxLength` below its `minLength`');
-    const expression = expressionOf(schema, this.#addRule);
-    if (expression !== undefined) {
-      const { text, length } = expression;
-      if (length.min < min || length.max > max) throw unsupported('pattern');
-      return `"\\"" (${text}) "\\""`;
-    }
-    if (min === 0 && max === Number.POSITIVE_INFINITY) return this.#primitive('string');
-    return max === 0 ? '"\\"\\""' : `"\\"" ${repeated(JSON_CHARACTER, min, max, this.#addRule)} "\\""`;
   }
 
   #array(schema: SchemaObject, level: number): string {
@@ -251,8 +202,8 @@ export class JsonGrammar {
     // Names may come twice, and count once.
     if (min > 1) throw unsupported('minProperties');
     if (additional === true && min === 0 && max === Number.POSITIVE_INFINITY)
-      return this.#primitive('object');
-    const member = `${this.#primitive('string')} ${COLON} ${group(this.#value(additional, level + 1))}`;
+      return primitive(this.#rules, 'object');
+    const member = `${primitive(this.#rules, 'string')} ${COLON} ${group(this.#value(additional, level + 1))}`;
     const list = `${member} ${this.#more(member, 0, max - 1)}`;
     return min > 0 ? `"{" ${list} "}"` : `"{" (${list})? "}"`;
   }
@@ -276,41 +227,22 @@ export class JsonGrammar {
       const member = members[i]!;
       if (required.has(properties[i]![0])) {
         first = `${member} ${next}`;
-        next = this.#rule(`${COMMA} ${member} ${next}`);
+        next = this.#named(`${COMMA} ${member} ${next}`);
       } else {
-        first = this.#rule(`${member} ${next} | ${first ?? '""'}`);
-        next = this.#rule(`(${COMMA} ${member})? ${next}`);
+        first = this.#named(`${member} ${next} | ${first ?? '""'}`);
+        next = this.#named(`(${COMMA} ${member})? ${next}`);
       }
     }
     return `"{" ${group(first ?? '')} "}"`;
   }
 
+  #named(text: string): string {
+    return this.#rules.add(() => text);
+  }
+
   /** Further elements of a list. */
   #more(text: string, min: number, max: number): string {
-    return max === 0 ? '' : repeated(`${COMMA} ${text}`, min, max, this.#addRule);
-  }
-
-  #primitive(name: string): string {
-    if (!this.#rules.has(name)) {
-      this.#rules.set(name, PRIMITIVES[name]!);
-      for (const needed of NEEDS[name] ?? []) this.#primitive(needed);
-    }
-    return name;
-  }
-
-  #rule(text: string): string {
-    return this.#addRule(() => text);
-  }
-
-  readonly #addRule: AddRule = (text) => {
-    const name = this.#newName();
-    this.#rules.set(name, '');
-    this.#rules.set(name, text(name));
-    return name;
-  };
-
-  #newName(): string {
-    return `r_${this.#rules.size}`;
+    return max === 0 ? '' : repeated(`${COMMA} ${text}`, min, max, this.#rules.add);
   }
 }
 
@@ -361,32 +293,4 @@ function boundsOf(schema: SchemaObject): Bounds | undefined {
   const isSafe = (bound: number) => Math.abs(bound) >= Number.MAX_SAFE_INTEGER;
   if (isSafe(min) && isSafe(max) && min < 0 && max > 0) return undefined;
   return { min, max, aboveMin: above >= minimum, belowMax: below <= maximum };
-}
-
-/** A pattern that cannot be used gives way to a format that can: libraries send both for the same thing. */
-function expressionOf(
-  schema: SchemaObject,
-  addRule: AddRule,
-): { text: string; length: { min: number; max: number } } | undefined {
-  const format = STRING_FORMATS[String(schema.format)];
-  if (schema.pattern === undefined) return format === undefined ? undefined : expression(format, addRule);
-  if (typeof schema.pattern !== 'string') throw new GrammarError('has a `pattern` that is not a string');
-  try {
-    return expression(schema.pattern, addRule);
-  } catch (error) {
-    if (format === undefined) throw error;
-    return expression(format, addRule);
-  }
-}
-
-function expression(
-  pattern: string,
-  addRule: AddRule,
-): { text: string; length: { min: number; max: number } } {
-  const regex = parseRegex(pattern);
-  const length = lengthsOf(regex);
-  return {
-    text: regexGrammar(regex, 'json', true, addRule),
-    length: isAnchored(regex) ? length : { min: length.min, max: Number.POSITIVE_INFINITY },
-  };
 }

@@ -1,6 +1,7 @@
 import { ANY, type CodePoints, countOf, includes, literal, setText, without } from './code-points.ts';
 import { GrammarError } from './grammar-error.ts';
 import type { Regex } from './regex.ts';
+import type { AddRule } from './rules.ts';
 
 /** Where the text stands: by itself, or between the quotes of a JSON string. */
 export type TextContext = 'plain' | 'json';
@@ -26,9 +27,6 @@ const MOST_EXPLICIT = 256;
 
 /** One character of a JSON string as it is. */
 export const JSON_CHARACTER = setText(without(ANY, NEEDS_ESCAPE), true)!;
-
-/** Gives a rule to a text and returns its name. A text that refers to itself gets the name first. */
-export type AddRule = (text: (name: string) => string) => string;
 
 /**
  * The expression, in the grammar's notation, for texts that match as a whole. With `search`, where an end is not

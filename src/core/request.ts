@@ -17,6 +17,15 @@ export interface WireRequest {
 
 export type ToolChoice = 'none' | 'auto' | 'required' | { readonly name: string };
 
+/** What a reply's text has to be. `param` is the wire field that asked for it. */
+export type Structure = { readonly param: string } & (
+  | { readonly kind: 'json'; readonly schema: unknown }
+  | { readonly kind: 'regex'; readonly pattern: string }
+  | { readonly kind: 'choice'; readonly choices: readonly string[] }
+  /** EBNF with a rule `root`. */
+  | { readonly kind: 'grammar'; readonly text: string }
+);
+
 /**
  * Features that not every deployment has. `param` is the wire field that asked for it, so that a refusal can name it.
  */
@@ -37,6 +46,10 @@ export interface GenerateRequest {
   readonly stop: StopRules;
   readonly tools: readonly Tool[];
   readonly toolChoice: ToolChoice;
+  /** Whether a reply may call more than one tool. */
+  readonly parallelToolCalls: boolean;
+  /** Undefined with a `structured-output` requirement: asked for in a form that only some upstreams know. */
+  readonly structure: Structure | undefined;
   /** Extra variables for the chat template (vLLM's `chat_template_kwargs`). */
   readonly templateVariables: Readonly<Record<string, unknown>>;
   /** Undefined: no log-probabilities. Else the number of alternatives per token (0 is allowed). */

@@ -40,6 +40,8 @@ export function completion(text: string, changes: Changes = {}): EngineRequest {
     stop: { ...UNTIL_EOS, ...stop },
     tools: [],
     toolChoice: 'auto',
+    parallelToolCalls: true,
+    structure: undefined,
     templateVariables: {},
     topLogprobs: undefined,
     echo: false,

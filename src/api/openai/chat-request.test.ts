@@ -57,6 +57,8 @@ describe('defaults', () => {
       },
       tools: [],
       toolChoice: 'none',
+      parallelToolCalls: true,
+      structure: undefined,
       templateVariables: {},
       topLogprobs: undefined,
       echo: false,
@@ -91,7 +93,6 @@ describe('defaults', () => {
         'metadata',
         'store',
       ],
-      ...['service_tier', 'prediction', 'parallel_tool_calls', 'verbosity', 'audio', 'web_search_options'],
     ];
     expect(parse(Object.fromEntries(names.map((name) => [name, null])))).toEqual(parse({}));
   });
@@ -107,7 +108,6 @@ describe('defaults', () => {
       store: true,
       metadata: { a: 'b' },
       verbosity: 'low',
-      parallel_tool_calls: false,
       priority: 3,
       stream_options: { include_obfuscation: false },
       client_metadata: { anything: [1] },

@@ -7,7 +7,7 @@ import { completeLimits, type RequestLimits } from './limits.ts';
 import { contentRequirements, messagesSchema, toMessage } from './message-schema.ts';
 import { requireShallow } from './nesting.ts';
 import { generationShape, toSampling, toStopRules } from './sampling-fields.ts';
-import { structuredOutputParam, structuredOutputShape } from './structured-output.ts';
+import { structuredOutputParam, structuredOutputShape, toStructure } from './structured-output.ts';
 import { toolShape, toToolUse } from './tool-fields.ts';
 
 /**
@@ -70,6 +70,8 @@ export function parseChatRequest(
     stop: toStopRules(fields, fields.max_completion_tokens ?? fields.max_tokens ?? undefined),
     tools,
     toolChoice,
+    parallelToolCalls: fields.parallel_tool_calls ?? true,
+    structure: toStructure(fields),
     templateVariables: toTemplateVariables(fields),
     topLogprobs: toTopLogprobs(fields),
     echo: false,

@@ -6,7 +6,7 @@ import { fromIssues, invalidValue } from './invalid-request.ts';
 import { completeLimits, type RequestLimits } from './limits.ts';
 import { requireShallow } from './nesting.ts';
 import { generationShape, toSampling, toStopRules } from './sampling-fields.ts';
-import { structuredOutputParam, structuredOutputShape } from './structured-output.ts';
+import { structuredOutputParam, structuredOutputShape, toStructure } from './structured-output.ts';
 
 const DEFAULT_MAX_TOKENS = 16;
 
@@ -65,6 +65,8 @@ export function parseCompletionRequest(
     stop: toStopRules(fields, fields.max_tokens ?? DEFAULT_MAX_TOKENS),
     tools: [],
     toolChoice: 'none',
+    parallelToolCalls: true,
+    structure: toStructure(fields),
     templateVariables: {},
     topLogprobs: fields.logprobs ?? undefined,
     echo: fields.echo ?? false,

@@ -12,7 +12,7 @@ export function requireShallow(body: unknown, maxDepth: number): void {
   }
 }
 
-function isDeeperThan(root: unknown, maxDepth: number): boolean {
+export function isDeeperThan(root: unknown, maxDepth: number): boolean {
   let level = isContainer(root) ? [root] : [];
   for (let depth = 1; level.length > 0; depth++) {
     if (depth > maxDepth) return true;

@@ -41,6 +41,7 @@ export function toolShape(limits: RequestLimits) {
         ]),
       ]),
     ),
+    parallel_tool_calls: optional(z.boolean()),
     functions: optional(boundedArray(functionDefinition, limits.tools)),
     function_call: optional(z.union([z.enum(['none', 'auto']), z.object({ name: toolName })])),
   };

@@ -1,0 +1,50 @@
+import { GrammarError } from './grammar-error.ts';
+import { primitive } from './json-primitives.ts';
+import { countOf, type SchemaObject, unsupported } from './json-schema.ts';
+import { parseRegex } from './regex.ts';
+import { isAnchored, JSON_CHARACTER, lengthsOf, regexGrammar, repeated } from './regex-grammar.ts';
+import type { AddRule, Rules } from './rules.ts';
+import { STRING_FORMATS } from './string-formats.ts';
+
+/** JSON strings of a schema's `pattern`, `format` and lengths. */
+export function stringGrammar(schema: SchemaObject, rules: Rules): string {
+  const min = countOf(schema, 'minLength', 0);
+  const max = countOf(schema, 'maxLength', Number.POSITIVE_INFINITY);
+  if (max < min) throw new GrammarError('has a `maxLength` below its `minLength`');
+  const expression = expressionOf(schema, rules.add);
+  if (expression !== undefined) {
+    const { text, length } = expression;
+    if (length.min < min || length.max > max) throw unsupported('pattern');
+    return `"\\"" (${text}) "\\""`;
+  }
+  if (min === 0 && max === Number.POSITIVE_INFINITY) return primitive(rules, 'string');
+  return max === 0 ? '"\\"\\""' : `"\\"" ${repeated(JSON_CHARACTER, min, max, rules.add)} "\\""`;
+}
+
+/** A pattern that cannot be used gives way to a format that can: libraries send both for the same thing. */
+function expressionOf(
+  schema: SchemaObject,
+  addRule: AddRule,
+): { text: string; length: { min: number; max: number } } | undefined {
+  const format = STRING_FORMATS[String(schema.format)];
+  if (schema.pattern === undefined) return format === undefined ? undefined : expression(format, addRule);
+  if (typeof schema.pattern !== 'string') throw new GrammarError('has a `pattern` that is not a string');
+  try {
+    return expression(schema.pattern, addRule);
+  } catch (error) {
+    if (format === undefined) throw error;
+    return expression(format, addRule);
+  }
+}
+
+function expression(
+  pattern: string,
+  addRule: AddRule,
+): { text: string; length: { min: number; max: number } } {
+  const regex = parseRegex(pattern);
+  const length = lengthsOf(regex);
+  return {
+    text: regexGrammar(regex, 'json', true, addRule),
+    length: isAnchored(regex) ? length : { min: length.min, max: Number.POSITIVE_INFINITY },
+  };
+}
