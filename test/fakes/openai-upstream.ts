@@ -3,6 +3,7 @@
  * with faults to order. Runs inside a test (`startFakeUpstream`) or as its own process, so that signals can hit it:
  *
  *   node test/fakes/openai-upstream.ts --port 0 --behaviour '{"itlMs":20,"tokens":100}' [--model NAME]… [--api-key KEY]
+ *     [--graceful]
  *
  * which prints one line of JSON, `{"ready":true,"url":…,"port":…}`. From outside, `GET /__fake/state` tells what was
  * seen and `POST /__fake/behaviour` replaces the behaviour.
@@ -20,6 +21,8 @@ export interface FakeBehaviour {
   readonly ttftMs?: number;
   /** Between events; a reply that is not streamed waits `tokens × itlMs` more. */
   readonly itlMs?: number;
+  /** Requests answered at once; the others wait for their turn before anything is sent. */
+  readonly capacity?: number;
   /** Length of the reply, cut by the request's max_tokens. Default 8. */
   readonly tokens?: number;
   /** The reply itself, split into words; replaces `tokens`. */
@@ -104,6 +107,8 @@ export interface FakeUpstream {
   setBehaviour(behaviour: FakeBehaviour): void;
   /** Destroys every open connection. */
   cutConnections(): void;
+  /** Takes no more connections, and resolves when every running request is answered. */
+  finish(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -116,6 +121,8 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
   const requests: FakeSeenRequest[] = [];
   const sockets = new Set<Socket>();
   let running = 0;
+  let busy = 0;
+  const waiting = new Set<() => void>();
   let accepted = 0;
   let failures = 0;
   let lastId = 0;
@@ -183,7 +190,26 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
       if (cutMs === 0) setImmediate(() => request.socket.destroy());
       else if (cutMs !== undefined) setTimeout(() => request.socket.destroy(), cutMs).unref();
     });
-    await answer(seen, response, behaviour);
+    if (behaviour.capacity === undefined) return answer(seen, response, behaviour);
+    await turn(behaviour.capacity, response);
+    busy += 1;
+    try {
+      if (!response.destroyed) await answer(seen, response, behaviour);
+    } finally {
+      busy -= 1;
+      const [next] = waiting;
+      next?.();
+    }
+  }
+
+  async function turn(capacity: number, response: ServerResponse): Promise<void> {
+    if (busy < capacity && waiting.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    waiting.add(resolve);
+    response.once('close', resolve);
+    await promise;
+    waiting.delete(resolve);
+    response.off('close', resolve);
   }
 
   async function answer(seen: FakeSeenRequest, response: ServerResponse, act: FakeBehaviour): Promise<void> {
@@ -301,6 +327,13 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
       failures = 0;
     },
     cutConnections,
+    async finish() {
+      const closed = once(server, 'close');
+      server.close();
+      const timer = setInterval(() => server.closeIdleConnections(), 10);
+      await closed;
+      clearInterval(timer);
+    },
     async close() {
       cutConnections();
       server.close();
@@ -355,6 +388,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
       'api-key': { type: 'string' },
       backlog: { type: 'string' },
       behaviour: { type: 'string', default: '{}' },
+      graceful: { type: 'boolean', default: false },
     },
   });
   const fake = await startFakeUpstream({
@@ -367,5 +401,6 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
     keepRequests: 100,
   });
   console.log(JSON.stringify({ ready: true, url: fake.url, port: fake.port }));
-  process.once('SIGTERM', () => void fake.close().then(() => process.exit(0)));
+  const end = () => (values.graceful ? fake.finish() : fake.close());
+  process.once('SIGTERM', () => void end().then(() => process.exit(0)));
 }
