@@ -109,11 +109,14 @@ describe('discovery: dns', () => {
     names.hosts = { 'fleet.test': ['127.0.0.2'] };
     await eventually('the change is seen', () => memberNames(gateway)[0] === `fleet@127.0.0.2:${one.port}`);
     expect(one.inFlight()).toBe(1);
+    const admin = async () => (await fetch(`${gateway.url}/admin/upstreams/fleet`)).json();
+    const leaving = { name: `fleet@127.0.0.1:${one.port}`, entry: 'fleet', leaving: true };
+    expect(await admin()).toMatchObject({ upstreams: [{ leaving: false }, leaving] });
     for (let i = 0; i < 4; i++) expect(await ask(gateway)).toBe(200);
     expect(two.requests).toHaveLength(4);
     expect((await stream.text()).trimEnd().endsWith('data: [DONE]')).toBe(true);
-    const admin = async () => (await fetch(`${gateway.url}/admin/upstreams`)).text();
-    await eventually('the old member is closed', async () => !(await admin()).includes('127.0.0.1:'));
+    const closed = async () => !JSON.stringify(await admin()).includes(leaving.name);
+    await eventually('the old member is closed', closed);
   });
 
   it('keeps the members it knows while there is no answer, or an empty one', async () => {
