@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type FakeUpstream, startFakeUpstream } from './fakes/openai-upstream.ts';
 import { realModelPath } from './model-file.ts';
@@ -200,6 +202,27 @@ describe('a configuration that is wrong', () => {
     await reload(gateway, () => gateway.reconfigure(serving(['a', a])));
     expect(await metric(gateway.url, 'qianmen_config_last_reload_success')).toBe(1);
     expect((await readyz(gateway)).config).toBeUndefined();
+  });
+});
+
+describe('a model file that cannot be fetched', () => {
+  it('refuses the configuration; requests go on while it is tried', async () => {
+    const a = await startFake();
+    const hub = createServer((incoming) => setTimeout(() => incoming.destroy(), 300));
+    hub.on('connection', (socket) => setTimeout(() => socket.destroy(), 300));
+    await new Promise<void>((resolve) => hub.listen(0, '127.0.0.1', resolve));
+    const { port } = hub.address() as AddressInfo;
+    gateway = await startGatewayProcess(serving(['a', a]), {
+      env: { HF_ENDPOINT: `http://127.0.0.1:${port}` },
+    });
+    const before = reloads(gateway);
+    gateway.reconfigure({ ...serving(['a', a]), engines: [{ model: 'qwen3-0.6b' }] });
+    await eventually('it is fetched', () => /qwen3-0\.6b: asking/.test(gateway?.output() ?? ''));
+    expect(await status(gateway, 'm-a')).toBe(200);
+    await eventually('it was given up', () => reloads(gateway as GatewayProcess) > before, 50_000);
+    expect((await readyz(gateway)).config?.detail).toMatch(/qwen3-0\.6b/);
+    expect(await status(gateway, 'm-a')).toBe(200);
+    hub.close();
   });
 });
 

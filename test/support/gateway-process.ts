@@ -28,7 +28,7 @@ export interface GatewayProcess {
 /** Starts `qianmen serve` with this configuration on a free port, unless `keepPort`. Resolves once it listens. */
 export async function startGatewayProcess(
   config: object,
-  options: { readonly keepPort?: boolean } = {},
+  options: { readonly keepPort?: boolean; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<GatewayProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'qianmen-test-'));
   const file = join(folder, 'qianmen.yaml');
@@ -36,6 +36,7 @@ export async function startGatewayProcess(
   const port = options.keepPort ? [] : ['--port', '0'];
   const child = spawn(process.execPath, [MAIN, 'serve', '--config', file, ...port], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
   });
   let output = '';
   const listening = Promise.withResolvers<string>();
