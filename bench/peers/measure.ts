@@ -82,7 +82,7 @@ export async function measure(
   const startedAtMs = performance.now();
   const output = await runToEnd(
     ['taskset', '-c', String(bench.core), join(bench.loadgen), ...given, ...watched, ...headers],
-    { timeoutMs: (warmupS + times.windowS + 30) * 1000 },
+    { timeoutMs: Math.ceil((warmupS + times.windowS + 30) * 1000) },
   );
   const tookS = (performance.now() - startedAtMs) / 1000;
   const own = process.cpuUsage(ownBefore);

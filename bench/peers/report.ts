@@ -152,6 +152,7 @@ export function renderReport(results: Results): string {
     `Written by \`node bench/peers/run.ts\` at ${results.at}; not to be edited. [README.md](README.md) tells how it is measured.`,
     `${results.machine}. ${results.rounds} rounds of ${results.windowS} s per figure, the gateways in turn. Medians, with the least and the most in brackets. ` +
       'Machines drift: compare inside one run only.',
+    ...noisy(results),
     '## Figures',
     figures(results),
     ...(subject === undefined
@@ -163,6 +164,21 @@ export function renderReport(results: Results): string {
     caveats(results),
     '',
   ].join('\n\n');
+}
+
+const QUIET_CORES = 0.1;
+
+function noisy({ measurements }: Results): string[] {
+  const cores = foreignCores(measurements);
+  if (cores.median <= QUIET_CORES) return [];
+  return [
+    `**The machine was not quiet: other processes used ${cores.median.toFixed(2)} cores. Rates, latencies and delays below are not worth quoting; CPU per request and RSS roughly are.**`,
+  ];
+}
+
+function foreignCores(measurements: readonly Measurement[]): { median: number; most: number } {
+  const cores = measurements.flatMap(({ sample }) => (sample === undefined ? [] : [sample.foreignCores]));
+  return { median: median(cores), most: Math.max(...cores) };
 }
 
 function figures({ peers, ...results }: Results): string {
@@ -280,9 +296,9 @@ function caveats(results: Results): string {
     `Paced streams: ${PACED_CHUNKS} events, one each ${PACED_INTERVAL_US / 1000} ms. Added means: less the same percentile of the same load without a gateway, in the same round.`,
     'RSS adds up the processes of a gateway; pages that they share count once for each.',
   );
-  const foreign = measurements.flatMap(({ sample }) => (sample === undefined ? [] : [sample.foreignCores]));
+  const foreign = foreignCores(measurements);
   lines.push(
-    `Other processes used ${median(foreign).toFixed(2)} cores (median; most: ${Math.max(...foreign).toFixed(2)}) during the measurements.`,
+    `Other processes used ${foreign.median.toFixed(2)} cores (median; most: ${foreign.most.toFixed(2)}) during the measurements.`,
   );
   return lines.map((line) => `- ${line}`).join('\n');
 }
