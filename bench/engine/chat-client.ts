@@ -13,7 +13,12 @@ export interface Message {
 
 const DATA = 'data: ';
 
-export async function chat(url: string, messages: readonly Message[], maxTokens: number): Promise<Reply> {
+export async function chat(
+  url: string,
+  messages: readonly Message[],
+  maxTokens: number,
+  { ignoreEos = true } = {},
+): Promise<Reply> {
   const startedAtMs = performance.now();
   const reply = await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
@@ -23,7 +28,7 @@ export async function chat(url: string, messages: readonly Message[], maxTokens:
       messages,
       max_tokens: maxTokens,
       temperature: 0,
-      ignore_eos: true,
+      ignore_eos: ignoreEos,
       stream: true,
     }),
   });

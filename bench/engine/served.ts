@@ -72,7 +72,8 @@ async function arrival(url: string): Promise<Served['arrival']> {
 
 async function turns(url: string): Promise<Served['turns']> {
   const messages = [question(LONG_WORDS)];
-  const first = await chat(url, messages, 60);
+  // A reply that goes on after its end would not be read as it was written.
+  const first = await chat(url, messages, 60, { ignoreEos: false });
   // A person reads the reply.
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   messages.push({ role: 'assistant', content: first.text }, { role: 'user', content: 'And what came then?' });
