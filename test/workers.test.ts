@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { type IncomingMessage, request } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type FakeUpstream, startFakeUpstream } from './fakes/openai-upstream.ts';
@@ -9,6 +10,7 @@ import {
   postChat,
   startGatewayProcess,
 } from './support/gateway-process.ts';
+import { promtoolPath } from './tools/promtool.ts';
 
 let gateway: GatewayProcess | undefined;
 let fake: FakeUpstream | undefined;
@@ -67,6 +69,18 @@ describe('workers', () => {
     }
   });
 
+  it.skipIf(promtoolPath() === undefined)('have metrics that pass promtool', async () => {
+    const { gateway } = await startWorkers();
+    for (let i = 0; i < 4; i++) expect(await ask(gateway)).toBe(200);
+    const input = await (await fetch(`${gateway.url}/metrics`)).text();
+    const { status, stdout, stderr } = spawnSync(promtoolPath() as string, ['check', 'metrics'], {
+      input,
+      encoding: 'utf8',
+    });
+    expect(`${stdout}${stderr}`).toBe('');
+    expect(status).toBe(0);
+  });
+
   it('lose only what the dead one was doing; it is replaced, ever later, and nothing counted is lost', async () => {
     const { gateway, fake } = await startWorkers();
     for (let i = 0; i < 8; i++) expect(await ask(gateway)).toBe(200);
@@ -86,6 +100,19 @@ describe('workers', () => {
     expect(await metric(gateway.url, 'qianmen_requests_total')).toBeGreaterThanOrEqual(8);
     for (let i = 0; i < 4; i++) expect(await ask(gateway)).toBe(200);
     expect(fake.requests).toHaveLength(14);
+  });
+
+  it('lose one that hangs, too, and meanwhile others serve', async () => {
+    const { gateway } = await startWorkers();
+    const [victim] = gateway.enginePids();
+    process.kill(victim as number, 'SIGSTOP');
+    // At most one connection is handed to it; a later one finds the other.
+    void ask(gateway);
+    void ask(gateway);
+    for (let i = 0; i < 6; i++) expect(await ask(gateway)).toBe(200);
+    await eventually('it is given up', () => gateway.output().includes('said nothing any more'), 30_000);
+    await eventually('it is replaced', () => gateway.output().includes('worker replaced'), 20_000);
+    expect(gateway.enginePids()).not.toContain(victim);
   });
 
   it('all drain on SIGTERM: no request fails, streams finish, exit code 0', async () => {

@@ -78,6 +78,8 @@ export async function serveAsPrimary({ config, file, readConfig }: PrimaryOption
           workers.send(worker, { type: 'scraped', id: message.id, scrape: result }),
         );
         break;
+      case 'pong':
+        break;
       case 'stopped':
         cut += message.cut;
         break;

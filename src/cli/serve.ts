@@ -14,15 +14,16 @@ import { serveAsWorker } from './worker.ts';
  */
 export async function serve(flags: ServeFlags, env: Environment): Promise<void> {
   if (cluster.isWorker) return await serveAsWorker();
-  const config = readConfig(flags, env);
   const file = configFile(flags);
-  if (config.listen.workers > 1)
-    return await serveAsPrimary({ config, file, readConfig: () => readConfig(flags, env) });
+  // A file that was there at the start is not replaced by the default when it is gone.
+  const read = () => readConfig(file === undefined ? flags : { ...flags, config: file }, env);
+  const config = read();
+  if (config.listen.workers > 1) return await serveAsPrimary({ config, file, readConfig: read });
   const logger = createLogger(config.log.level);
   const fetchModels = modelFetcher(env);
   const stop = Promise.withResolvers<NodeJS.Signals>();
   const started = Promise.withResolvers<RunningGateway>();
-  const load = async () => fetchModels(readConfig(flags, env), config.dataDir);
+  const load = async () => fetchModels(read(), config.dataDir);
   // From the beginning: fetching and starting may take long, and the file may change meanwhile.
   await onReloadRequests({
     file,

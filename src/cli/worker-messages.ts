@@ -15,6 +15,7 @@ export type ToWorker =
   | { readonly type: 'drain-upstream'; readonly order: DrainOrder }
   | { readonly type: 'measure'; readonly id: number }
   | { readonly type: 'scraped'; readonly id: number; readonly scrape: Scrape }
+  | { readonly type: 'ping' }
   | { readonly type: 'stop' };
 
 export type FromWorker =
@@ -23,4 +24,5 @@ export type FromWorker =
   | { readonly type: 'drain-upstream'; readonly order: DrainOrder }
   | { readonly type: 'measured'; readonly id: number; readonly snapshot: MetricsSnapshot }
   | { readonly type: 'scrape'; readonly id: number }
+  | { readonly type: 'pong' }
   | { readonly type: 'stopped'; readonly cut: number };

@@ -66,6 +66,9 @@ export async function serveAsWorker(): Promise<void> {
         scrapes.get(message.id)?.(message.scrape);
         scrapes.delete(message.id);
         break;
+      case 'ping':
+        send({ type: 'pong' });
+        break;
       case 'stop': {
         const cut = (await running?.drain()) ?? 0;
         process.send?.({ type: 'stopped', cut } satisfies FromWorker, () => process.exit(0));

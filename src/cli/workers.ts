@@ -6,6 +6,10 @@ const LONGEST_RESTART_MS = 30_000;
 /** A worker that ran so long has shown that it can. */
 const HEALTHY_MS = 60_000;
 
+const PING_MS = 2_000;
+/** Nothing in a gateway blocks its event loop for a hundredth of this. Counted in pings: a suspended machine is no hung worker. */
+const MOST_UNANSWERED_PINGS = 5;
+
 export interface WorkersOptions {
   readonly count: number;
   /** What a new worker is told first. */
@@ -20,6 +24,7 @@ export class Workers {
   readonly #options: WorkersOptions;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #exits = new Map<Worker, Promise<void>>();
+  readonly #unanswered = new Map<Worker, number>();
   #crashes = 0;
   #restarts = 0;
   #stopping = false;
@@ -27,6 +32,7 @@ export class Workers {
   constructor(options: WorkersOptions) {
     this.#options = options;
     for (let i = 0; i < options.count; i++) this.#fork();
+    setInterval(() => this.#ping(), PING_MS).unref();
   }
 
   get restarts(): number {
@@ -68,15 +74,30 @@ export class Workers {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#exits.set(worker, promise);
     worker.on('online', () => this.send(worker, startMessage()));
-    worker.on('message', (message: FromWorker) => onMessage(worker, message));
+    worker.on('message', (message: FromWorker) => {
+      // It is watched from its first word on: starting may take long.
+      this.#unanswered.set(worker, 0);
+      onMessage(worker, message);
+    });
     // Without a listener a broken pipe to a dying worker would end the primary.
     worker.on('error', () => {});
     worker.once('exit', (code, signal) => {
+      const hung = (this.#unanswered.get(worker) ?? 0) > MOST_UNANSWERED_PINGS;
       this.#exits.delete(worker);
+      this.#unanswered.delete(worker);
       resolve();
-      if (!this.#stopping)
-        this.#replace(worker, signal ?? `exit code ${code}`, performance.now() - startedAtMs);
+      if (this.#stopping) return;
+      const how = hung ? 'it said nothing any more' : (signal ?? `exit code ${code}`);
+      this.#replace(worker, how, performance.now() - startedAtMs);
     });
+  }
+
+  #ping(): void {
+    for (const [worker, unanswered] of this.#unanswered) {
+      this.#unanswered.set(worker, unanswered + 1);
+      if (unanswered < MOST_UNANSWERED_PINGS) this.send(worker, { type: 'ping' });
+      else worker.process.kill('SIGKILL');
+    }
   }
 
   #replace(worker: Worker, how: string, ranMs: number): void {

@@ -39,7 +39,7 @@ export function logEvents(logger: Logger): (event: GatewayEvent) => void {
       }
       case 'upstream-members-changed': {
         const { upstream, added, removed, problem } = event;
-        if (problem === undefined) logger.info({ upstream, added, removed }, 'upstream members');
+        if (problem === undefined) logger.info({ upstream, added, removed }, 'upstream members found');
         else logger.warn({ upstream, problem }, 'upstream members cannot be found; those known stay');
         break;
       }

@@ -85,11 +85,15 @@ export class UpstreamGroup {
     try {
       const addresses = await resolveMembers(target, resolver);
       if (this.#stopped) return;
+      const recovered = this.#problem !== '';
       this.#problem = '';
       const wanted = new Map(addresses.map((address) => [addressText(address), address]));
       const gone = [...this.#members].filter(([text]) => !wanted.has(text));
       const added = [...wanted].filter(([text]) => !this.#members.has(text));
-      if (gone.length === 0 && added.length === 0) return;
+      if (gone.length === 0 && added.length === 0) {
+        if (recovered) this.#tell([], []);
+        return;
+      }
       for (const [text] of gone) this.#members.delete(text);
       for (const [text, address] of added) {
         const name = `${this.name}@${text}`;

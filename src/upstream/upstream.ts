@@ -208,7 +208,8 @@ class Upstream implements UpstreamBackend {
   }
 
   async #open(request: RelayRequest, options: RunOptions, hideUsage: boolean): Promise<Opened> {
-    if (this.#closed !== undefined || this.drained) throw new AppError('model_unavailable');
+    if (this.#closed !== undefined || this.drained)
+      throw new AppError('model_unavailable', { nothingSent: true });
     const { signal } = options;
     const bytes = spliceBody(request.wire.body, { model: options.model, forceUsage: request.stream });
     const call = this.#health.begin();

@@ -119,6 +119,30 @@ describe('discovery: dns', () => {
     await eventually('the old member is closed', closed);
   });
 
+  it('fails no request while members come and go', async () => {
+    const [one, two] = await startPair();
+    const names = new Names();
+    const sets = [['127.0.0.1'], ['127.0.0.1', '127.0.0.2'], ['127.0.0.2'], []];
+    names.hosts = { 'fleet.test': ['127.0.0.1'] };
+    const gateway = await start(names, one.port, { discovery: { type: 'dns', intervalMs: 20 } });
+    for (const fake of [one, two]) fake.setBehaviour({ ttftMs: 30 });
+    let open = true;
+    const statuses: number[] = [];
+    const client = async () => {
+      while (open) statuses.push(await ask(gateway));
+    };
+    const clients = Promise.all([client(), client(), client()]);
+    for (let i = 0; i < 24; i++) {
+      names.hosts = { 'fleet.test': sets[i % sets.length] ?? [] };
+      const asked = names.asked;
+      await eventually('it was asked again', () => names.asked > asked + 1);
+    }
+    open = false;
+    await clients;
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    expect(Math.min(one.requests.length, two.requests.length)).toBeGreaterThan(3);
+  });
+
   it('keeps the members it knows while there is no answer, or an empty one', async () => {
     const [one] = await startPair();
     const names = new Names();
