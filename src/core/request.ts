@@ -52,6 +52,8 @@ export interface GenerateRequest {
   readonly structure: Structure | undefined;
   /** Extra variables for the chat template (vLLM's `chat_template_kwargs`). */
   readonly templateVariables: Readonly<Record<string, unknown>>;
+  /** A model's memory of a prompt serves only requests with the same salt (vLLM's `cache_salt`). */
+  readonly cacheSalt?: string;
   /** Undefined: no log-probabilities. Else the number of alternatives per token (0 is allowed). */
   readonly topLogprobs: number | undefined;
   /** Completions only: the reply starts with the prompt. */

@@ -103,6 +103,15 @@ test('only whole blocks are kept, and the last token is left to be computed', ()
   expect(known.cache.restorable([1])).toBe(0);
 });
 
+test('what was kept under one salt is not found under another', () => {
+  const { slot, cache } = cacheOf(8);
+  const prompt = [...block(1), 5];
+  slot.compute(prompt);
+  cache.keep(prompt, prompt.length, 0, 'a');
+  expect(cache.restorable(prompt, 'a')).toBe(BLOCK_TOKENS);
+  for (const other of ['', 'b', '"a"', '1']) expect(cache.restorable(prompt, other)).toBe(0);
+});
+
 test('the prompt unused for longest goes first, from its end', () => {
   const known = cacheOf(4);
   keep(known, [...block(1), ...block(2)]);

@@ -22,6 +22,8 @@ interface Block {
  *                   └──── block              that is by all tokens up to its end: no hash that could collide
  *
  * Invariants:
+ * - What was kept under one salt is not found under another: one tenant cannot tell from the time to its first token what
+ *   another has asked.
  * - Only what `prefill` computed is kept, never decoded positions: the two round differently, and a hit gives the same
  *   bits as a miss.
  * - No block was used less recently than one behind it. So the one unused for longest ends its chain, and evicting it
@@ -47,27 +49,27 @@ export class PrefixCache {
   }
 
   /** Positions of a prompt that can be restored; never all, since the last one's logits are not kept. */
-  restorable(prompt: readonly number[]): number {
-    return Math.min(this.#chain(prompt).length * BLOCK_TOKENS, prompt.length - 1);
+  restorable(prompt: readonly number[], salt = ''): number {
+    return Math.min(this.#chain(prompt, salt).length * BLOCK_TOKENS, prompt.length - 1);
   }
 
   /** Fills the first `length` positions of a slot, which `restorable` has said to be there. */
-  restore(prompt: readonly number[], length: number, slot: number): void {
-    const chain = this.#chain(prompt).slice(0, Math.ceil(length / BLOCK_TOKENS));
+  restore(prompt: readonly number[], length: number, slot: number, salt = ''): void {
+    const chain = this.#chain(prompt, salt).slice(0, Math.ceil(length / BLOCK_TOKENS));
     for (const [i, { kv }] of chain.entries()) this.#kv.restore(kv, slot, i * BLOCK_TOKENS);
     this.#touch(chain);
   }
 
   /** Keeps the whole blocks among the first `length` positions of a prompt, which a slot holds; as many as fit. */
-  keep(prompt: readonly number[], length: number, slot: number): void {
-    const chain = this.#chain(prompt);
+  keep(prompt: readonly number[], length: number, slot: number, salt = ''): void {
+    const chain = this.#chain(prompt, salt);
     // So that room is made at the cost of other chains first.
     this.#touch(chain);
     for (let at = chain.length * BLOCK_TOKENS; at + BLOCK_TOKENS <= length; at += BLOCK_TOKENS) {
       const kv = this.#room(chain);
       if (kv === undefined) break;
       this.#kv.save(slot, at, kv);
-      const block = { id: this.#nextId++, key: keyOf(chain.at(-1), prompt, at), kv };
+      const block = { id: this.#nextId++, key: keyOf(chain.at(-1) ?? salt, prompt, at), kv };
       this.#blocks.set(block.key, block);
       chain.push(block);
     }
@@ -75,10 +77,10 @@ export class PrefixCache {
   }
 
   /** The blocks that a prompt begins with. */
-  #chain(prompt: readonly number[]): Block[] {
+  #chain(prompt: readonly number[], salt: string): Block[] {
     const chain: Block[] = [];
     for (let at = 0; at + BLOCK_TOKENS <= prompt.length; at += BLOCK_TOKENS) {
-      const block = this.#blocks.get(keyOf(chain.at(-1), prompt, at));
+      const block = this.#blocks.get(keyOf(chain.at(-1) ?? salt, prompt, at));
       if (block === undefined) break;
       chain.push(block);
     }
@@ -102,6 +104,8 @@ export class PrefixCache {
   }
 }
 
-function keyOf(before: Block | undefined, prompt: readonly number[], at: number): string {
-  return `${before?.id ?? 0}:${prompt.slice(at, at + BLOCK_TOKENS).join()}`;
+/** `before`: the block before it, or the salt where there is none. */
+function keyOf(before: Block | string, prompt: readonly number[], at: number): string {
+  const beginning = typeof before === 'string' ? JSON.stringify(before) : before.id;
+  return `${beginning}:${prompt.slice(at, at + BLOCK_TOKENS).join()}`;
 }

@@ -10,6 +10,8 @@ interface Reply {
   readonly promptLength: number;
   /** Prompt and output. */
   readonly tokens: readonly number[];
+  /** Of the cache. */
+  readonly salt: string;
 }
 
 interface PrefillingDecoder {
@@ -33,8 +35,8 @@ export class ReadBack {
     this.#cache = cache;
   }
 
-  add(prompt: readonly number[], output: readonly number[]): void {
-    this.#replies.push({ promptLength: prompt.length, tokens: [...prompt, ...output] });
+  add(prompt: readonly number[], output: readonly number[], salt = ''): void {
+    this.#replies.push({ promptLength: prompt.length, tokens: [...prompt, ...output], salt });
     if (this.#replies.length > MOST_REPLIES) this.#replies.shift();
   }
 
@@ -44,8 +46,8 @@ export class ReadBack {
       // The newest first: it is read back before its next turn comes, even if there are many.
       const reply = this.#replies.at(-1);
       if (reply === undefined) return 0;
-      const { tokens } = reply;
-      const from = this.#cache.restorable(tokens);
+      const { tokens, salt } = reply;
+      const from = this.#cache.restorable(tokens, salt);
       const end = wholeBlocks(tokens.length);
       // A prompt that is no longer there has made way for others, which would make way for it again.
       const worthwhile = from >= wholeBlocks(reply.promptLength) && from < Math.min(end, tokens.length - 1);
@@ -54,10 +56,10 @@ export class ReadBack {
         continue;
       }
       const to = Math.min(end, from + CHUNK_TOKENS);
-      this.#cache.restore(tokens, from, 0);
+      this.#cache.restore(tokens, from, 0, salt);
       this.#decoder.prefill(0, tokens.slice(from, to), from, false);
-      this.#cache.keep(tokens, to, 0);
-      if (this.#cache.restorable(tokens) <= from) this.#replies.pop();
+      this.#cache.keep(tokens, to, 0, salt);
+      if (this.#cache.restorable(tokens, salt) <= from) this.#replies.pop();
       return to - from;
     }
   }

@@ -80,6 +80,7 @@ describe('defaults', () => {
         'stop',
         'stop_token_ids',
         'min_tokens',
+        'cache_salt',
       ],
       ...['ignore_eos', 'include_stop_str_in_output', 'response_format', 'structured_outputs', 'guided_json'],
       ...['guided_regex', 'guided_choice', 'guided_grammar', 'guided_json_object', 'tools', 'tool_choice'],
@@ -136,6 +137,7 @@ describe('generation', () => {
       stop_token_ids: [1, 2],
       ignore_eos: true,
       include_stop_str_in_output: true,
+      cache_salt: 'tenant 1',
       n: 16,
     });
     expect(request.sampling).toEqual({
@@ -161,6 +163,7 @@ describe('generation', () => {
       includeStopString: true,
     });
     expect(request.n).toBe(16);
+    expect(request.cacheSalt).toBe('tenant 1');
   });
 
   it('still takes the old max_tokens, a single stop string, and -1 as "no top_k"', () => {

@@ -73,6 +73,7 @@ export function parseChatRequest(
     parallelToolCalls: fields.parallel_tool_calls ?? true,
     structure: toStructure(fields),
     templateVariables: toTemplateVariables(fields),
+    ...(fields.cache_salt ? { cacheSalt: fields.cache_salt } : {}),
     topLogprobs: toTopLogprobs(fields),
     echo: false,
     stream: fields.stream ?? false,

@@ -68,6 +68,7 @@ export function parseCompletionRequest(
     parallelToolCalls: true,
     structure: toStructure(fields),
     templateVariables: {},
+    ...(fields.cache_salt ? { cacheSalt: fields.cache_salt } : {}),
     topLogprobs: fields.logprobs ?? undefined,
     echo: fields.echo ?? false,
     stream: fields.stream ?? false,

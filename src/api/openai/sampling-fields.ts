@@ -27,6 +27,7 @@ export function generationShape(limits: RequestLimits) {
     min_tokens: optional(z.int().min(0)),
     ignore_eos: optional(z.boolean()),
     include_stop_str_in_output: optional(z.boolean()),
+    cache_salt: optional(z.string().min(1).max(512)),
   };
 }
 
