@@ -38,7 +38,8 @@ export interface ModelReport {
   readonly retryBudget: number;
   readonly retries: number;
   readonly rejected: { readonly full: number; readonly timeout: number };
-  readonly hedges: { readonly won: number; readonly lost: number };
+  /** `available`: how many may be made now. */
+  readonly hedges: { readonly won: number; readonly lost: number; readonly available: number };
 }
 
 export interface GatewayReport {

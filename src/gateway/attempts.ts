@@ -43,9 +43,8 @@ export async function startAtBest<D extends Deployment, T>(
       charged += 1;
     }
     try {
-      const askedAtMs = settlement.nowMs;
       const slot = await placement.place(route, tries.left, request, signal);
-      settlement.queuedMs += settlement.nowMs - askedAtMs;
+      settlement.queuedMs += slot.waitedMs;
       const outcome = await tries.run(slot, failure === undefined ? 'first' : 'retry');
       if ('reply' in outcome) return outcome.reply;
       failure = outcome.failure;

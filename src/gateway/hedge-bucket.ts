@@ -13,10 +13,14 @@ export class HedgeBucket {
     this.#tokens = Math.min(MAX_TOKENS, this.#tokens + SHARE);
   }
 
+  get available(): number {
+    // Twenty times a twentieth is a little less than one.
+    return Math.floor(this.#tokens + 1e-9);
+  }
+
   /** @param saturation Requests in flight against what the fleet takes. */
   allows(saturation: number): boolean {
-    // Twenty times a twentieth is a little less than one.
-    return this.#tokens >= 1 - 1e-9 && saturation <= MAX_SATURATION;
+    return this.available > 0 && saturation <= MAX_SATURATION;
   }
 
   spend(): void {

@@ -44,7 +44,7 @@ export class ModelState {
       retryBudget: budget.limit,
       retries: budget.total,
       rejected: { ...queue.rejected },
-      hedges: { won: hedges.won, lost: hedges.lost },
+      hedges: { won: hedges.won, lost: hedges.lost, available: hedges.available },
     };
   }
 }

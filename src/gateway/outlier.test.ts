@@ -23,7 +23,17 @@ class Member implements FleetMember {
   }
 }
 
-const members = (...times: number[]) => times.map((t) => new Member().answer(t));
+/** Two looks at it, with time for more samples between. */
+function judge(
+  member: Member,
+  fleet: readonly { readonly member: Member; readonly times: number }[],
+): boolean {
+  const all = fleet.map((one) => one.member);
+  if (ejectIfOutlier(member, all)) throw new Error('ejected at first sight');
+  nowMs += 1;
+  for (const one of fleet) if (one.member.ready) one.member.answer(one.times);
+  return ejectIfOutlier(member, all);
+}
 
 describe('isOutlier', () => {
   it('asks for three MAD, and for about twice as slow at the least', () => {
@@ -35,59 +45,74 @@ describe('isOutlier', () => {
 });
 
 describe('ejectIfOutlier', () => {
+  const fleetOf = (...times: number[]) => times.map((t) => ({ member: new Member().answer(t), times: t }));
+  const ejectedOf = (fleet: ReturnType<typeof fleetOf>) =>
+    fleet.map(({ member }) => judge(member, fleet)).map(Number);
+
   it('leaves the one alone that has become slow', () => {
-    const fleet = members(1, 1.1, 5, 0.9);
-    expect(fleet.map((member) => ejectIfOutlier(member, fleet))).toEqual([false, false, true, false]);
-    expect(fleet[2]).toMatchObject({ ready: false, slowness: { ejectedMs: 10_000, ejections: 1 } });
+    const fleet = fleetOf(1, 1.1, 5, 0.9);
+    expect(ejectedOf(fleet)).toEqual([0, 0, 1, 0]);
+    expect(fleet[2]?.member).toMatchObject({ ready: false, slowness: { ejectedMs: 9_999, ejections: 1 } });
   });
 
   it('does nothing when all have become slow together', () => {
-    const fleet = members(5, 5.5, 4.5);
-    expect(fleet.some((member) => ejectIfOutlier(member, fleet))).toBe(false);
+    expect(ejectedOf(fleetOf(5, 5.5, 4.5))).toEqual([0, 0, 0]);
+  });
+
+  it('does not punish the first to notice that all have become slow', () => {
+    const fleet = fleetOf(1, 1, 1);
+    const [first] = fleet;
+    first?.member.answer(9).answer(9);
+    expect(
+      judge(
+        first!.member,
+        fleet.map(({ member }) => ({ member, times: 9 })),
+      ),
+    ).toBe(false);
   });
 
   it('ejects half of the fleet at most', () => {
-    const fleet = members(1, 1, 1, 9, 9);
-    expect(fleet.filter((member) => ejectIfOutlier(member, fleet))).toHaveLength(2);
-    fleet[2]?.answer(9).answer(9);
-    expect(ejectIfOutlier(fleet[2]!, fleet)).toBe(false);
+    const fleet = fleetOf(1, 1, 1, 9, 9);
+    expect(ejectedOf(fleet)).toEqual([0, 0, 0, 1, 1]);
+    fleet[2]?.member.answer(9).answer(9);
+    fleet[2]!.times = 9;
+    expect(judge(fleet[2]!.member, fleet)).toBe(false);
   });
 
   it('never ejects the last one that works', () => {
-    const [slow, other] = members(9, 1);
-    other!.up = false;
-    expect(ejectIfOutlier(slow!, [slow!, other!])).toBe(false);
-    other!.up = true;
-    expect(ejectIfOutlier(slow!, [slow!, other!])).toBe(true);
-    expect(ejectIfOutlier(slow!, [slow!])).toBe(false);
+    const fleet = fleetOf(9, 1);
+    const [slow, other] = fleet;
+    other!.member.up = false;
+    expect(judge(slow!.member, fleet)).toBe(false);
+    expect(judge(slow!.member, [slow!])).toBe(false);
+    other!.member.up = true;
+    expect(judge(slow!.member, fleet)).toBe(true);
   });
 
   it('judges by enough samples, and recent ones only', () => {
-    const fleet = members(1, 1);
+    const fleet = fleetOf(1, 1);
     const fresh = new Member();
     fresh.slowness.observe(900, 100);
-    expect(ejectIfOutlier(fresh, [...fleet, fresh])).toBe(false);
+    expect(ejectIfOutlier(fresh, [...fleet.map(({ member }) => member), fresh])).toBe(false);
     const old = new Member().answer(9);
     nowMs += 31_000;
-    for (const member of fleet) member.answer(1);
-    expect(ejectIfOutlier(old, [...fleet, old])).toBe(false);
+    for (const { member } of fleet) member.answer(1);
+    expect(old.slowness.score).toBeUndefined();
   });
 
   it('takes it back, and leaves it alone for longer if it has not mended', () => {
-    const fleet = members(1, 1, 9);
-    const slow = fleet[2]!;
+    const fleet = fleetOf(1, 1, 9);
+    const slow = fleet[2]!.member;
     for (const expected of [10_000, 20_000, 40_000, 60_000, 60_000]) {
-      slow.answer(9);
-      for (const member of fleet.slice(0, 2)) member.answer(1);
-      expect(ejectIfOutlier(slow, fleet)).toBe(true);
+      for (const { member, times } of fleet) member.answer(times);
+      expect(judge(slow, fleet)).toBe(true);
       expect(slow.slowness.ejectedMs).toBe(expected);
       nowMs += expected;
       expect(slow.ready).toBe(true);
     }
     nowMs += 61_000;
-    slow.answer(9);
-    for (const member of fleet.slice(0, 2)) member.answer(1);
-    ejectIfOutlier(slow, fleet);
+    for (const { member, times } of fleet) member.answer(times);
+    judge(slow, fleet);
     expect(slow.slowness.ejectedMs).toBe(10_000);
   });
 });

@@ -1,5 +1,7 @@
 const RECENT = 16;
 const MIN_SAMPLES = 8;
+/** Samples since the suspicion arose. */
+const MIN_LATER_SAMPLES = 4;
 const RECENT_MS = 30_000;
 const MADS = 3;
 /** Makes the MAD of a normal distribution its standard deviation. */
@@ -15,6 +17,8 @@ export class Slowness {
   readonly #now: () => number;
   readonly #random: () => number;
   readonly #samples: { readonly atMs: number; readonly logRatio: number }[] = [];
+  /** Since when it has looked like an outlier. */
+  suspectSinceMs: number | undefined;
   #ejectedUntilMs = Number.NEGATIVE_INFINITY;
   #streak = 0;
   #ejections = 0;
@@ -40,9 +44,21 @@ export class Slowness {
 
   /** Median of log(observed / predicted); undefined without enough recent samples. */
   get score(): number | undefined {
-    const sinceMs = this.#now() - RECENT_MS;
-    const recent = this.#samples.filter(({ atMs }) => atMs >= sinceMs).map(({ logRatio }) => logRatio);
-    return recent.length < MIN_SAMPLES ? undefined : median(recent);
+    return this.#scoreAfter(this.#now() - RECENT_MS, MIN_SAMPLES);
+  }
+
+  laterScore(sinceMs: number): number | undefined {
+    return this.#scoreAfter(sinceMs, MIN_LATER_SAMPLES);
+  }
+
+  suspect(): number {
+    this.suspectSinceMs ??= this.#now();
+    return this.suspectSinceMs;
+  }
+
+  #scoreAfter(sinceMs: number, atLeast: number): number | undefined {
+    const recent = this.#samples.filter(({ atMs }) => atMs > sinceMs).map(({ logRatio }) => logRatio);
+    return recent.length < atLeast ? undefined : median(recent);
   }
 
   /** Ten seconds, and twice as long if it has not mended since the last time; up to a minute. */
@@ -53,6 +69,7 @@ export class Slowness {
     this.#ejectedUntilMs = nowMs + Math.min(forMs, MAX_EJECTION_MS);
     this.#ejections += 1;
     this.#samples.length = 0;
+    this.suspectSinceMs = undefined;
   }
 }
 
@@ -72,7 +89,8 @@ export interface FleetMember {
 
 /**
  * Ejects the member if it has become far slower than its peers: 3 MAD on log(observed / predicted) of the time to first
- * token. Never more than half of the fleet, and never the last one that works.
+ * token. Never more than half of the fleet, and never the last one that works. The suspicion has to hold among samples
+ * that all came after it, so that the first to notice that everything has become slow is not punished for it.
  */
 export function ejectIfOutlier(member: FleetMember, fleet: readonly FleetMember[]): boolean {
   const { score } = member.slowness;
@@ -80,7 +98,15 @@ export function ejectIfOutlier(member: FleetMember, fleet: readonly FleetMember[
   const peers = fleet.filter((peer) => peer !== member && peer.ready);
   const scores = peers.flatMap((peer) => peer.slowness.score ?? []);
   const ejected = fleet.filter((peer) => peer.slowness.ejectedMs > 0).length;
-  if (peers.length === 0 || ejected + 1 > fleet.length / 2 || !isOutlier(score, scores)) return false;
+  if (peers.length === 0 || ejected + 1 > fleet.length / 2) return false;
+  if (!isOutlier(score, scores)) {
+    member.slowness.suspectSinceMs = undefined;
+    return false;
+  }
+  const sinceMs = member.slowness.suspect();
+  const later = member.slowness.laterScore(sinceMs);
+  const laterScores = peers.flatMap((peer) => peer.slowness.laterScore(sinceMs) ?? []);
+  if (later === undefined || !isOutlier(later, laterScores)) return false;
   member.slowness.eject();
   return true;
 }

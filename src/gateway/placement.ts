@@ -78,8 +78,13 @@ export class Placement {
     // Nobody overtakes those who wait.
     const slot = queue.length === 0 ? claim() : undefined;
     if (slot !== undefined) return slot;
+    const { now } = this.#options;
+    const sinceMs = now();
     const waited = await queue.wait(claim, signal);
-    if (typeof waited !== 'string') return waited as Slot<D>;
+    if (typeof waited !== 'string') {
+      waited.waitedMs = now() - sinceMs;
+      return waited as Slot<D>;
+    }
     const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.ceil(queue.headAgeMs));
     throw new AppError('overloaded', { retryAfterMs });
   }

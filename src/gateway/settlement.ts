@@ -33,10 +33,6 @@ export class Settlement {
     this.#startedAtMs = now();
   }
 
-  get nowMs(): number {
-    return this.#now();
-  }
-
   attempt({ id, backend }: Deployment, outcome: Omit<AttemptRecord, 'deployment' | 'backend'>): void {
     this.#attempts.push({ deployment: id, backend: backend.name, ...outcome });
   }

@@ -15,6 +15,8 @@ export class Slot<D extends Deployment = Deployment> {
   readonly deployment: D;
   readonly lane: Lane;
   readonly startedAtMs: number;
+  /** In the queue. */
+  waitedMs = 0;
   readonly #request: SlotRequest;
   readonly #now: () => number;
   readonly #onFree: () => void;

@@ -18,7 +18,7 @@ describe('retries', () => {
   });
 
   it('wait for their turn in place of failing when many need one at once', async () => {
-    const fleet = await serveFleet([{ dieAfterEvents: 0, ttftMs: 30 }, { ttftMs: 20 }, { ttftMs: 20 }], {
+    const fleet = await serveFleet([{ dieAfterEvents: 0, ttftMs: 1_500 }, { ttftMs: 20 }, { ttftMs: 20 }], {
       upstream: { probe: { intervalMs: 60_000 } },
     });
     let most = 0;
@@ -144,10 +144,10 @@ describe('the only upstream', () => {
 
 describe('a process of a fleet', () => {
   it('is killed while many wait for their first token: all are answered by the others', async () => {
-    const processes = await Promise.all([1, 2, 3].map(() => spawnFake({ ttftMs: 400, itlMs: 1 })));
+    const processes = await Promise.all([1, 2, 3].map(() => spawnFake({ ttftMs: 1_000, itlMs: 1 })));
     const fleet = await serveUpstreams(processes.map(({ url }) => url));
     const asked = many(60, () => fleet.ask());
-    await eventually('all are under way', () => fleet.backend('a').inFlight >= 20);
+    await eventually('all are under way', () => fleet.backend('a').inFlight >= 10);
     processes[0]?.child.kill('SIGKILL');
     expect((await asked).filter(isWhole)).toHaveLength(60);
     await fleet.idle();

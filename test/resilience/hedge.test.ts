@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest';
+import { eventually, isWhole, type ServedFleet, serveFleet } from './fleet.ts';
+
+/** Enough requests for figures to be known and a few hedges to be earned. */
+async function warmUp(fleet: ServedFleet, requests = 120): Promise<number> {
+  let asked = 0;
+  while (asked < requests || fleet.model().hedges.available === 0) {
+    await Promise.all(Array.from({ length: 10 }, () => fleet.ask()));
+    asked += 10;
+  }
+  return asked;
+}
+
+const QUICK = { ttftMs: 20, tokens: 3 };
+const HUNG = { ttftMs: 20_000 };
+
+describe('a stream whose first token is late', () => {
+  it('is asked for once more, elsewhere, and the late one is told to stop', async () => {
+    const fleet = await serveFleet([QUICK, QUICK], { model: { hedge: true } });
+    const asked = await warmUp(fleet);
+    expect(await fleet.metric('qianmen_hedges_total')).toBeLessThanOrEqual(asked / 20);
+    const before = fleet.model().hedges.won;
+    fleet.fakes[0]?.setBehaviour(HUNG);
+    const answers = [await fleet.ask(), await fleet.ask()];
+    expect(answers.filter(isWhole)).toHaveLength(2);
+    await eventually('the late one has stopped', () => fleet.fakes[0]?.inFlight() === 0, 1_000);
+    expect(fleet.fakes[0]?.requests.at(-1)?.aborted).toBe(true);
+    expect(fleet.model().hedges.won).toBeGreaterThan(before);
+    const metrics = await (await fetch(`${fleet.url}/metrics`)).text();
+    expect(metrics).toMatch(/qianmen_hedges_total\{model="m",result="won"\} [1-9]/);
+    expect(metrics).toMatch(/qianmen_backend_attempts_total\{backend="a",code="lost"\} [1-9]/);
+    await fleet.idle();
+  });
+
+  it('is not asked for again unless the model is told to', async () => {
+    const fleet = await serveFleet([QUICK, QUICK]);
+    await warmUp(fleet);
+    fleet.fakes[0]?.setBehaviour({ ...QUICK, ttftMs: 600 });
+    const answers = [await fleet.ask(), await fleet.ask()];
+    expect(answers.filter(isWhole)).toHaveLength(2);
+    expect(fleet.fakes.reduce((sum, fake) => sum + fake.requests.length, 0)).toBe(122);
+    expect(await fleet.metric('qianmen_hedges_total')).toBe(0);
+  });
+
+  it('costs a twentieth of the requests at the most', async () => {
+    const fleet = await serveFleet([QUICK, QUICK], {
+      model: { hedge: true },
+      upstream: { timeouts: { firstByteMs: 400 } },
+    });
+    let asked = await warmUp(fleet, 60);
+    fleet.fakes[0]?.setBehaviour({ ...QUICK, ttftMs: 200 });
+    fleet.fakes[1]?.setBehaviour({ ...QUICK, ttftMs: 200 });
+    asked += await warmUp(fleet, 100);
+    const { won, lost } = fleet.model().hedges;
+    expect(won + lost).toBeLessThanOrEqual(asked / 20);
+    await fleet.idle();
+  });
+
+  it('is left to wait when both are late and the fleet is busy', async () => {
+    const fleet = await serveFleet([QUICK, QUICK], {
+      model: { hedge: true },
+      upstream: { concurrency: { initial: 4, max: 4 } },
+    });
+    await warmUp(fleet);
+    const { won, lost } = fleet.model().hedges;
+    for (const fake of fleet.fakes) fake.setBehaviour({ ...QUICK, ttftMs: 500 });
+    await Promise.all(Array.from({ length: 7 }, () => fleet.ask()));
+    expect(fleet.model().hedges).toMatchObject({ won, lost });
+    await fleet.idle();
+  });
+
+  it('goes when its client goes, both times that it was asked for', async () => {
+    const fleet = await serveFleet([QUICK, QUICK], { model: { hedge: true } });
+    await warmUp(fleet);
+    for (const fake of fleet.fakes) fake.setBehaviour(HUNG);
+    const leaving = new AbortController();
+    const gone = fleet.ask({ signal: leaving.signal }).catch(() => 'gone');
+    await eventually('both work', () => fleet.fakes.every((fake) => fake.inFlight() === 1));
+    leaving.abort();
+    expect(await gone).toBe('gone');
+    await eventually('none works', () => fleet.fakes.every((fake) => fake.inFlight() === 0), 1_000);
+    await fleet.idle();
+  });
+});
