@@ -145,8 +145,11 @@ const limits = z.strictObject({
   queueLength: z.number().int().min(0).default(256),
   /** A request that has waited for so long gets 503. */
   queueTimeoutMs: milliseconds.default(10_000),
-  /** A request that takes longer gets 504, or an error event if it has begun. `x-qianmen-timeout-ms` replaces it. */
-  requestTimeoutMs: milliseconds.default(600_000),
+  /**
+   * A request that takes longer gets 504, or an error event if it has begun. `x-qianmen-timeout-ms` replaces it. Default:
+   * none; queues and upstreams have limits of their own.
+   */
+  requestTimeoutMs: milliseconds.optional(),
 });
 
 export const configSchema = z

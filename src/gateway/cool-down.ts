@@ -19,7 +19,7 @@ export class CoolDown {
   }
 
   get leftMs(): number {
-    return Math.max(0, this.#untilMs - this.#now());
+    return this.#untilMs === Number.NEGATIVE_INFINITY ? 0 : Math.max(0, this.#untilMs - this.#now());
   }
 
   answered(): void {

@@ -4,6 +4,8 @@ const MIN_SAMPLES = 8;
 const MIN_LATER_SAMPLES = 4;
 const RECENT_MS = 30_000;
 const MADS = 3;
+const CONSPICUOUS = Math.log(1.5);
+const SAMPLES_PER_LOOK = 4;
 /** Makes the MAD of a normal distribution its standard deviation. */
 const MAD_SCALE = 1.4826;
 /** Peers that agree to the per mille must not make a difference of a per cent an outlier: about twice as slow is. */
@@ -21,6 +23,7 @@ export class Slowness {
   suspectSinceMs: number | undefined;
   #ejectedUntilMs = Number.NEGATIVE_INFINITY;
   #streak = 0;
+  #unseen = 0;
   #ejections = 0;
 
   constructor(now: () => number, random: () => number) {
@@ -29,6 +32,8 @@ export class Slowness {
   }
 
   get ejectedMs(): number {
+    // Nearly always it never was: no need to ask for the time.
+    if (this.#ejections === 0) return 0;
     return Math.max(0, this.#ejectedUntilMs - this.#now());
   }
 
@@ -40,6 +45,14 @@ export class Slowness {
   observe(observedMs: number, predictedMs: number): void {
     this.#samples.push({ atMs: this.#now(), logRatio: Math.log(observedMs / predictedMs) });
     if (this.#samples.length > RECENT) this.#samples.shift();
+    this.#unseen += 1;
+  }
+
+  /** A closer look costs sorting: it is taken at a few samples together, and only if the last of them was late. */
+  lookDue(): boolean {
+    if (this.#unseen < SAMPLES_PER_LOOK) return false;
+    this.#unseen = 0;
+    return this.suspectSinceMs !== undefined || (this.#samples.at(-1)?.logRatio ?? 0) > CONSPICUOUS;
   }
 
   /** Median of log(observed / predicted); undefined without enough recent samples. */

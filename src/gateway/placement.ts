@@ -135,6 +135,7 @@ export class Placement {
 
   /** Leaves a backend alone that has become far slower than the others of its fleet. */
   judge(route: Route, slot: Slot): void {
+    if (!slot.lane.slowness.lookDue()) return;
     const fleet = new Set(route.model.deployments.map(({ backend }) => this.lane(backend)));
     ejectIfOutlier(slot.lane, [...fleet]);
   }

@@ -48,15 +48,17 @@ export class Slot<D extends Deployment = Deployment> {
     const { lane, ageMs } = this;
     lane.coolDown.answered();
     if (!this.#request.stream) return;
+    const { promptBytes } = this.#request;
     const { firstToken, ratios } = lane.latency(this.deployment.model);
+    const nowMs = this.#now();
     lane.ttft.observe(ageMs);
-    const predictedMs = firstToken.predictMs(this.#request.promptBytes);
+    const predictedMs = firstToken.predictMs(promptBytes);
     if (predictedMs !== undefined) {
       ratios.observe(ageMs / predictedMs);
       lane.slowness.observe(ageMs, predictedMs);
       lane.limit?.answered('first-token', ageMs, predictedMs, this.startedAtMs);
     }
-    firstToken.observe(this.#request.promptBytes, ageMs, this.#now());
+    firstToken.observe(promptBytes, ageMs, nowMs);
   }
 
   failed(error: AppError): void {
