@@ -117,10 +117,11 @@ export class GrammarMatcher {
     return ((this.mask[token >> 5]! >>> (token & 31)) & 1) === 1;
   }
 
-  /** Goes on by a token that is no end. False, and nothing changes, when it is not allowed. */
+  /** Goes on by a token. False, and nothing changes, when it is not allowed, or an end: nothing can follow that. */
   accept(token: number): boolean {
     const native = this.#native;
-    if (native === undefined || !this.allows(token) || !native.AcceptToken(token, false)) return false;
+    if (native === undefined || !this.allows(token) || this.#endIds.includes(token)) return false;
+    if (!native.AcceptToken(token, false)) return false;
     this.#fill(native);
     return true;
   }

@@ -93,7 +93,7 @@ test('template variables reach the template, but not its own names', () => {
 });
 
 test('arguments of earlier tool calls are objects to the template', () => {
-  const calls = template('{{ messages[0].tool_calls[0].function.arguments.city }}');
+  const calls = template('{# tools, <tool_call> #}{{ messages[0].tool_calls[0].function.arguments.city }}');
   const message: Message = {
     role: 'assistant',
     content: [],
@@ -106,4 +106,31 @@ test('deeply nested variables are refused, not fatal', () => {
   let deep: unknown = 1;
   for (let i = 0; i < 100_000; i++) deep = [deep];
   expect(() => template().render([said('user', 'x')], [], { deep })).toThrow(AppError);
+});
+
+test('a template that knows no tools gets them in the system prompt, and calls and results as text', () => {
+  const plain = template("{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}");
+  const tool = { name: 'weather', description: 'Tells it.', parameters: { type: 'object' } };
+  const call = { id: 'c', name: 'weather', arguments: '{"city": "Beijing"}' };
+  const result = (text: string): Message => ({
+    role: 'tool',
+    content: [{ type: 'text', text }],
+    toolCallId: 'c',
+  });
+  const conversation: Message[] = [
+    said('system', 'Be brief.'),
+    said('user', 'Weather?'),
+    { role: 'assistant', content: [], toolCalls: [call, call] },
+    result('sunny'),
+    result('windy'),
+  ];
+  const { text } = plain.render(conversation, [tool], {});
+  expect(text).toMatch(/^\[system\] Be brief\.\n\nYou have tools/);
+  expect(text).toContain('{"type": "function", "function": {"name": "weather", "description": "Tells it."');
+  expect(text).toContain('<tool_call>\n{"name": "weather", "arguments": {"city": "Beijing"}}\n</tool_call>');
+  expect(
+    text.match(/\[user\] <tool_response>\nsunny\n<\/tool_response>\n<tool_response>\nwindy/),
+  ).not.toBeNull();
+  expect(plain.render([said('user', 'Hi')], [tool], {}).text).toMatch(/^\[system\] You have tools/);
+  expect(plain.render([said('user', 'Hi')], [], {}).text).toBe('[user] Hi\n');
 });

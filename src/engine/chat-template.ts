@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { Template } from '@huggingface/jinja';
 import { AppError } from '../core/error.ts';
 import type { Message, Tool } from '../core/message.ts';
+import { type ToolDialect, toolDialect } from './tool-dialect.ts';
+import { withoutToolRoles } from './tool-prompt.ts';
 
 export interface ChatTemplateOptions {
   /** Jinja source, as in `tokenizer.chat_template`. */
@@ -39,21 +41,31 @@ export class ChatTemplate {
   readonly #options: ChatTemplateOptions;
   readonly #template: Template;
   readonly #knowsDeveloper: boolean;
+  readonly #knowsTools: boolean;
+  /** How the model writes tool calls. */
+  readonly dialect: ToolDialect;
 
   /** Throws when the source is not a template. */
   constructor(options: ChatTemplateOptions) {
     this.#options = options;
     this.#template = new Template(options.source);
     this.#knowsDeveloper = options.source.includes('developer');
+    const { dialect, native } = toolDialect(options.source);
+    this.dialect = dialect;
+    this.#knowsTools = native;
   }
 
-  /** Throws AppError `invalid_value` when the template refuses the messages. */
+  /**
+   * Tools are told to the model by its own template, or in the system prompt where that knows none. Throws AppError
+   * `invalid_value` when the template refuses the messages.
+   */
   render(
-    messages: readonly Message[],
+    given: readonly Message[],
     tools: readonly Tool[],
     variables: Readonly<Record<string, unknown>>,
   ): RenderedChat {
     const marks = new Marks(this.#options.controlStrings);
+    const messages = this.#knowsTools ? given : withoutToolRoles(given, tools);
     try {
       const safe = marks.replaceIn({
         messages: messages.map((m) => this.#messageVariable(m)),
@@ -65,7 +77,7 @@ export class ChatTemplate {
         add_generation_prompt: true,
         ...Object.fromEntries(extra),
         messages: safe.messages,
-        ...(tools.length > 0 ? { tools: safe.tools } : {}),
+        ...(tools.length > 0 && this.#knowsTools ? { tools: safe.tools } : {}),
         bos_token: this.#options.bosToken,
         eos_token: this.#options.eosToken,
       });

@@ -229,17 +229,18 @@ describe('a request', () => {
 });
 
 describe('what the engine cannot do', () => {
-  test.each(['image', 'audio', 'file', 'structured-output', 'suffix', 'tools'] as const)(
-    '%s',
-    (capability) => {
-      const requirement = { capability, param: 'p' };
-      expect(engine.lacks(completion('x', { requirements: [requirement] }))).toEqual(requirement);
-    },
-  );
+  test.each(['image', 'audio', 'file', 'structured-output', 'suffix'] as const)('%s', (capability) => {
+    const requirement = { capability, param: 'p' };
+    expect(engine.lacks(completion('x', { requirements: [requirement] }))).toEqual(requirement);
+  });
 
-  test('tools that the request forbids to use are no hindrance', () => {
-    const requirements = [{ capability: 'tools', param: 'tools' } as const];
-    expect(engine.lacks(completion('x', { requirements, toolChoice: 'none' }))).toBeUndefined();
+  test('tools and structures that the request could be read to are no hindrance', () => {
+    const requirements = [
+      { capability: 'tools', param: 'tools' },
+      { capability: 'structured-output', param: 'guided_regex' },
+    ] as const;
+    const structure = { kind: 'regex', pattern: 'a', param: 'guided_regex' } as const;
+    expect(engine.lacks(completion('x', { requirements, structure }))).toBeUndefined();
   });
 });
 

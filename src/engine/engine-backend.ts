@@ -155,8 +155,11 @@ class LocalEngine implements EngineBackend {
     throw new AppError('overloaded', { retryAfterMs: Math.ceil(Math.min(30_000, Math.max(1_000, turnsMs))) });
   }
 
-  lacks({ requirements, toolChoice }: GenerateRequest): Requirement | undefined {
-    return requirements.find(({ capability }) => capability !== 'tools' || toolChoice !== 'none');
+  lacks({ requirements, structure }: GenerateRequest): Requirement | undefined {
+    return requirements.find(
+      ({ capability }) =>
+        capability !== 'tools' && (capability !== 'structured-output' || structure === undefined),
+    );
   }
 
   health(): BackendHealth {

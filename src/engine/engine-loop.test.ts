@@ -4,6 +4,7 @@ import { completion } from '../../test/engine/requests.ts';
 import { TINY, tinyMetadata } from '../../test/engine/tiny-vocabulary.ts';
 import { EngineLoop } from './engine-loop.ts';
 import { type FromEngine, fromWirePart, toWireRequest, type WireDelivery } from './messages.ts';
+import { RequestGrammars } from './request-grammars.ts';
 import { Tokenizer } from './tokenizer.ts';
 
 const tokenizer = new Tokenizer(tinyMetadata());
@@ -17,6 +18,7 @@ function loop(
   const engine = new EngineLoop({
     decoder,
     prompts: { tokenizer, template: undefined, contextTokens: 64 },
+    grammars: new RequestGrammars({ tokenizer, template: undefined, contextTokens: 64 }, TINY.size),
     slots,
     queueLimit,
     prefixCacheBytes: 0,

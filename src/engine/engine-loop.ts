@@ -1,9 +1,11 @@
 import { randomInt } from 'node:crypto';
+import type { CompiledGrammar } from '../../kernels/grammar/token-grammars.ts';
 import { AppError } from '../core/error.ts';
 import { createGeneration } from './generation.ts';
 import { type FromEngine, fromWireRequest, toWirePart, type WireGenerateRequest } from './messages.ts';
 import { type CopyableKv, PrefixCache } from './prefix-cache.ts';
 import type { PromptModel } from './prompt-tokens.ts';
+import type { RequestGrammars } from './request-grammars.ts';
 import { type Delivery, Runner, type StepDecoder, type StepReport } from './runner.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
@@ -19,11 +21,13 @@ interface Arrival {
   readonly id: number;
   readonly wire: WireGenerateRequest;
   readonly choices: number;
+  readonly grammar: CompiledGrammar | undefined;
 }
 
 export interface EngineLoopOptions {
   readonly decoder: StepDecoder & CopyableKv;
   readonly prompts: PromptModel;
+  readonly grammars: RequestGrammars;
   readonly slots: number;
   readonly queueLimit: number;
   readonly prefixCacheBytes: number;
@@ -41,6 +45,8 @@ export class EngineLoop {
   readonly #cache: PrefixCache;
   readonly #scheduler: Scheduler<Sequence>;
   readonly #runner: Runner;
+  /** By id, choices of requests whose grammar is being compiled. */
+  readonly #compiling = new Map<number, number>();
   /** Not tokenised yet. */
   #arrivals: Arrival[] = [];
   #stepping = false;
@@ -57,7 +63,7 @@ export class EngineLoop {
       slots,
       queueLimit,
       busyChunkTokens: () => budget.chunkTokens,
-      restorable: ({ prompt }) => cache.restorable(prompt),
+      restorable: ({ prompt, cacheSalt }) => cache.restorable(prompt, cacheSalt),
     });
     this.#runner = new Runner({
       decoder,
@@ -70,17 +76,42 @@ export class EngineLoop {
 
   submit(id: number, wire: WireGenerateRequest): void {
     const choices = wire.prompts.length * wire.n;
-    const arriving = this.#arrivals.reduce((sum, arrival) => sum + arrival.choices, 0);
+    let arriving = this.#arrivals.reduce((sum, arrival) => sum + arrival.choices, 0);
+    for (const waiting of this.#compiling.values()) arriving += waiting;
     // Before tokenising: refusing has to stay cheap when there is too much to do.
-    if (this.#scheduler.hasRoomFor(arriving + choices)) this.#arrivals.push({ id, wire, choices });
-    else this.#refuse(id, new AppError('overloaded', { retryAfterMs: 1_000 }));
+    if (!this.#scheduler.hasRoomFor(arriving + choices)) {
+      this.#refuse(id, new AppError('overloaded', { retryAfterMs: 1_000 }));
+      return;
+    }
+    const compiled = this.#options.grammars.compile(wire);
+    if (compiled === undefined) this.#arrive({ id, wire, choices, grammar: undefined });
+    else void this.#arriveCompiled({ id, wire, choices }, compiled);
+  }
+
+  #arrive(arrival: Arrival): void {
+    this.#arrivals.push(arrival);
     this.#wake();
+  }
+
+  async #arriveCompiled(
+    arrival: Omit<Arrival, 'grammar'>,
+    compiled: Promise<CompiledGrammar>,
+  ): Promise<void> {
+    this.#compiling.set(arrival.id, arrival.choices);
+    try {
+      const grammar = await compiled;
+      // Cancelled meanwhile, if it is not there any more.
+      if (this.#compiling.delete(arrival.id)) this.#arrive({ ...arrival, grammar });
+    } catch (error) {
+      if (this.#compiling.delete(arrival.id)) this.#refuse(arrival.id, AppError.from(error));
+    }
   }
 
   cancel(id: number): void {
     const before = this.#arrivals.length;
     this.#arrivals = this.#arrivals.filter((arrival) => arrival.id !== id);
-    if (this.#runner.cancel(id) || this.#arrivals.length < before)
+    const wasCompiling = this.#compiling.delete(id);
+    if (this.#runner.cancel(id) || this.#arrivals.length < before || wasCompiling)
       this.#deliver([{ id, parts: [], ended: true }]);
   }
 
@@ -94,7 +125,7 @@ export class EngineLoop {
     }
   }
 
-  #admit({ id, wire }: Arrival): void {
+  #admit({ id, wire, grammar }: Arrival): void {
     try {
       const request = fromWireRequest(wire);
       const generation = createGeneration({
@@ -102,6 +133,7 @@ export class EngineLoop {
         request,
         model: this.#options.prompts,
         randomSeed: () => randomInt(2 ** 31),
+        constraint: grammar && (() => grammar.matcher()),
       });
       const delivery = this.#runner.submit(generation);
       if (delivery !== undefined) this.#deliver([delivery]);

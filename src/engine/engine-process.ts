@@ -43,10 +43,11 @@ function load(options: LoadOptions): void {
     );
     return;
   }
-  const { decoder, prompts } = model;
+  const { decoder, prompts, grammars } = model;
   loop = new EngineLoop({
     decoder,
     prompts,
+    grammars,
     slots: options.slots,
     queueLimit: options.queueLimit,
     prefixCacheBytes: options.prefixCacheBytes,

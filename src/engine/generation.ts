@@ -1,9 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import { SamplerState } from '../../kernels/sampler.ts';
 import { AppError } from '../core/error.ts';
 import type { Part } from '../core/part.ts';
 import type { EngineRequest } from './messages.ts';
 import { echoText, type PromptModel, promptTokens } from './prompt-tokens.ts';
-import { Sequence } from './sequence.ts';
+import { callableTools, isToolForced } from './request-grammar.ts';
+import { Sequence, type TextConstraint } from './sequence.ts';
+import { ToolCallDeltas } from './tool-call-deltas.ts';
+import { ToolCallReader } from './tool-call-reader.ts';
 
 /**
  * All choices of one request: puts `start` before their first part and `usage` after their last one.
@@ -69,13 +73,21 @@ export interface GenerationOptions {
   readonly model: PromptModel;
   /** Where the request names no seed. */
   readonly randomSeed: () => number;
+  /** A constraint for one choice; undefined: its text is free. */
+  readonly constraint?: (() => TextConstraint) | undefined;
 }
 
 /**
  * Tokenises a request. Choice `i` answers prompt floor(i / n); with a seed, choice i of a prompt draws from seed + i mod n, so
  * that a prompt gives the same choices alone and among others. Throws AppError for what the model cannot do.
  */
-export function createGeneration({ id, request, model, randomSeed }: GenerationOptions): Generation {
+export function createGeneration({
+  id,
+  request,
+  model,
+  randomSeed,
+  constraint,
+}: GenerationOptions): Generation {
   const { sampling, stop, n, topLogprobs, echo } = request;
   const { tokenizer, contextTokens } = model;
   if (echo && topLogprobs !== undefined)
@@ -109,6 +121,7 @@ export function createGeneration({ id, request, model, randomSeed }: GenerationO
           request: id,
           index,
           prompt: tokens,
+          cacheSalt: request.cacheSalt,
           tokenLimit: Math.min(stop.maxTokens ?? Number.POSITIVE_INFINITY, contextTokens - tokens.length),
           stop: rules,
           sampler: new SamplerState({
@@ -118,9 +131,30 @@ export function createGeneration({ id, request, model, randomSeed }: GenerationO
           }),
           tokens: tokenizer,
           topLogprobs,
+          constraint: constraint?.(),
+          toolCalls: toolCallDeltas(index, request, model),
         }),
       );
     }
   }
   return new Generation(id, sequences, promptTotal, opening);
+}
+
+function toolCallDeltas(
+  index: number,
+  request: EngineRequest,
+  model: PromptModel,
+): ToolCallDeltas | undefined {
+  const tools = callableTools(request);
+  if (tools.length === 0 || model.template === undefined) return undefined;
+  return new ToolCallDeltas({
+    index,
+    reader: new ToolCallReader({
+      dialect: model.template.dialect,
+      names: new Set(tools.map(({ name }) => name)),
+      forced: isToolForced(request),
+    }),
+    single: !request.parallelToolCalls,
+    newId: () => `call_${randomBytes(12).toString('hex')}`,
+  });
 }

@@ -5,6 +5,7 @@ import { ensureDecoderGraph } from '../../kernels/graph/cache.ts';
 import { ChatTemplate } from './chat-template.ts';
 import type { EngineInfo, LoadOptions } from './messages.ts';
 import type { PromptModel } from './prompt-tokens.ts';
+import { RequestGrammars } from './request-grammars.ts';
 import { Tokenizer, TokenizerError } from './tokenizer.ts';
 
 /** More threads than this wait for each other more than they compute. */
@@ -15,6 +16,7 @@ const DEFAULT_CONTEXT_TOKENS = 2048;
 export interface LoadedModel {
   readonly decoder: Decoder;
   readonly prompts: PromptModel;
+  readonly grammars: RequestGrammars;
   readonly info: EngineInfo;
 }
 
@@ -37,9 +39,11 @@ export function loadModel(options: LoadOptions): LoadedModel {
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
   const { slots, spinning } = options;
   const decoder = Decoder.load({ graphPath, shape, slots, contextTokens, threads, spinning });
+  const prompts = { tokenizer, template, contextTokens };
   return {
     decoder,
-    prompts: { tokenizer, template, contextTokens },
+    prompts,
+    grammars: new RequestGrammars(prompts, shape.vocabSize),
     info: {
       pid: process.pid,
       architecture: shape.architecture,

@@ -5,6 +5,18 @@ import type { StopRules } from '../core/sampling.ts';
 import { Detokenizer } from './detokenizer.ts';
 import type { Schedulable } from './scheduler.ts';
 import { StopMatcher } from './stop-matcher.ts';
+import type { ToolCallDeltas } from './tool-call-deltas.ts';
+
+/** What its text is held to; kernels/grammar's matcher. */
+export interface TextConstraint {
+  /** Bit i of word j: token 32 j + i may come next. */
+  readonly mask: Int32Array;
+  /** The text is complete: nothing but an end may follow. */
+  readonly mustEnd: boolean;
+  /** False: the token was not allowed. */
+  accept(token: number): boolean;
+  dispose(): void;
+}
 
 /** What a sequence needs of the tokenizer. */
 interface TokenNames {
@@ -19,13 +31,20 @@ export interface SequenceOptions {
   /** The choice it answers. */
   readonly index: number;
   readonly prompt: readonly number[];
+  /** Whose kept prompts it may use. */
+  readonly cacheSalt?: string | undefined;
   /** Tokens that may be generated, at least 1: what was asked for or what the context has room for. */
   readonly tokenLimit: number;
   readonly stop: StopRules;
   readonly sampler: SamplerState;
   readonly tokens: TokenNames;
   readonly topLogprobs: number | undefined;
+  /** It ends where the constraint does, whatever `ignoreEos` and `minTokens` say. Disposed of at the end. */
+  readonly constraint?: TextConstraint | undefined;
+  readonly toolCalls?: ToolCallDeltas | undefined;
 }
+
+type TextDelta = Extract<Part, { type: 'text-delta' }>;
 
 /** Waits until the token's text, characters [startsAt, endsAt) of the reply, is shown. */
 interface HeldLogprob {
@@ -42,6 +61,7 @@ export class Sequence implements Schedulable {
   readonly request: number;
   readonly index: number;
   readonly prompt: readonly number[];
+  readonly cacheSalt: string;
   /** The token to be decoded next. */
   lastToken = 0;
   /** All tokens generated. */
@@ -52,6 +72,7 @@ export class Sequence implements Schedulable {
   cachedTokens = 0;
   #done = false;
   readonly #options: SequenceOptions;
+  readonly #ignoreEos: boolean;
   readonly #banned: readonly number[];
   readonly #stopIds: ReadonlySet<number>;
   readonly #detokenizer = new Detokenizer();
@@ -63,11 +84,13 @@ export class Sequence implements Schedulable {
   constructor(options: SequenceOptions) {
     const { stop, tokens } = options;
     this.#options = options;
+    this.#ignoreEos = stop.ignoreEos && options.constraint === undefined;
     this.request = options.request;
     this.index = options.index;
     this.prompt = options.prompt;
+    this.cacheSalt = options.cacheSalt ?? '';
     this.#stopIds = new Set(stop.tokenIds);
-    this.#banned = [...(stop.ignoreEos ? [] : tokens.endIds), ...this.#stopIds];
+    this.#banned = [...(this.#ignoreEos ? [] : tokens.endIds), ...this.#stopIds];
     this.#stops = new StopMatcher(stop.strings, stop.includeStopString);
   }
 
@@ -80,21 +103,27 @@ export class Sequence implements Schedulable {
   }
 
   cancel(): void {
+    this.#end();
+  }
+
+  #end(): void {
     this.#done = true;
+    this.#options.constraint?.dispose();
   }
 
   /** Draws the next token from its logits [vocabulary]. Returns what that shows of the reply. */
   accept(logits: Float32Array): Part[] {
-    const { stop, sampler, tokens, topLogprobs } = this.#options;
-    const mayStop = this.generated >= stop.minTokens;
-    const token = sample(logits, sampler, mayStop ? [] : this.#banned);
+    const { stop, sampler, tokens, topLogprobs, constraint } = this.#options;
+    const mayStop = this.generated >= stop.minTokens || constraint?.mustEnd === true;
+    const token = sample(logits, sampler, mayStop ? [] : this.#banned, constraint?.mask);
     sampler.record(token);
     this.lastToken = token;
     this.output.push(token);
     this.generated++;
 
     if (mayStop && this.#stopIds.has(token)) return this.#finish('', 'stop', token);
-    if (mayStop && !stop.ignoreEos && tokens.endIds.has(token)) return this.#finish('', 'stop');
+    if (mayStop && !this.#ignoreEos && tokens.endIds.has(token)) return this.#finish('', 'stop');
+    if (constraint?.accept(token) === false) throw new Error(`The grammar refuses token ${token}.`);
 
     const text = this.#detokenizer.push(tokens.textBytes(token));
     const startsAt = this.#textLength;
@@ -107,28 +136,41 @@ export class Sequence implements Schedulable {
       });
     const found = mayStop ? this.#stops.push(text) : { text, match: undefined };
     if (found.match !== undefined) {
-      this.#done = true;
+      this.#end();
       this.#held = this.#held.filter((h) => h.startsAt < this.#shownLength + found.text.length);
       return this.#lastParts(found.text, 'stop', found.match);
     }
+    if (constraint?.mustEnd) return this.#finish(found.text, 'stop');
     if (this.generated >= this.#options.tokenLimit) return this.#finish(found.text, 'length');
-    return [this.#delta(found.text)];
+    const parts = this.#deltas(found.text);
+    return this.#options.toolCalls?.isComplete ? [...parts, ...this.#finish('', 'stop')] : parts;
   }
 
   /** Ends without a stop string: what was held back, waiting for one, is part of the reply. */
   #finish(text: string, reason: FinishReason, stopMatch?: number): Part[] {
-    this.#done = true;
+    this.#end();
     return this.#lastParts(text + this.#stops.flush() + this.#detokenizer.flush(), reason, stopMatch);
   }
 
   #lastParts(text: string, reason: FinishReason, stopMatch: string | number | undefined): Part[] {
+    const { toolCalls } = this.#options;
+    const parts = this.#deltas(text);
+    if (toolCalls !== undefined) parts.push(...toolCalls.flush());
+    const isCall = reason === 'stop' && stopMatch === undefined && toolCalls?.hasCalls;
+    const matched = stopMatch === undefined ? {} : { stopMatch };
     return [
-      this.#delta(text),
-      { type: 'finish', index: this.index, reason, ...(stopMatch === undefined ? {} : { stopMatch }) },
+      ...parts,
+      { type: 'finish', index: this.index, reason: isCall ? 'tool-calls' : reason, ...matched },
     ];
   }
 
-  #delta(text: string): Part {
+  /** Parts of text and of tool calls; the token is counted with the first. */
+  #deltas(text: string): Part[] {
+    const delta = this.#delta(text);
+    return this.#options.toolCalls?.divide(delta) ?? [delta];
+  }
+
+  #delta(text: string): TextDelta {
     this.#shownLength += text.length;
     const logprobs = this.#releasedLogprobs();
     return {
