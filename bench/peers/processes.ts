@@ -13,9 +13,12 @@ export interface Started {
 }
 
 const running = new Set<Started>();
+/** Ends what `runToEnd` waits for. */
+const ending = new AbortController();
 
-/** Ends everything that was started and still runs. */
+/** Ends everything that was started and still runs; nothing can be started afterwards. */
 export async function stopAll(): Promise<void> {
+  ending.abort();
   await Promise.all([...running].map((started) => started.stop()));
 }
 
@@ -148,6 +151,7 @@ export async function runToEnd(
     const { stdout } = await run(file!, args, {
       timeout: options.timeoutMs,
       killSignal: 'SIGKILL',
+      signal: ending.signal,
       maxBuffer: 64 * 1024 * 1024,
       env: { ...process.env, ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
