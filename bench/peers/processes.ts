@@ -30,6 +30,7 @@ export function startPinned(options: {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }): Started {
+  ending.signal.throwIfAborted();
   const log = openSync(options.logFile, 'a');
   const child = spawn('taskset', ['-c', String(options.core), ...options.command], {
     stdio: ['pipe', log, log],
