@@ -51,7 +51,7 @@ class Engine {
       slots: SLOTS,
       queueLimit: 100,
       busyChunkTokens: () => 16,
-      restorable: ({ prompt }) => cache.restorable(prompt),
+      restorable: ({ prompt, cacheSalt }) => cache.restorable(prompt, cacheSalt),
     });
     this.runner = new Runner({
       decoder: this.decoder,
@@ -217,6 +217,19 @@ describe('a prompt that begins like an earlier one', () => {
     expect(partOf(second, 'start').cachedPromptTokens).toBe(3 * BLOCK_TOKENS);
     expect(usageOf(second).cachedPromptTokens).toBe(3 * BLOCK_TOKENS);
     expect(textOf(second)).toBe(textOf(new Engine().answer(completion(`${history}xyz`))));
+  });
+
+  test.each([
+    ['a', 'a', true],
+    ['a', 'b', false],
+    ['a', undefined, false],
+    [undefined, 'a', false],
+  ])('of salt %s, with salt %s: is it found? %s', (first, second, found) => {
+    const engine = new Engine();
+    const request = (salt: string | undefined) =>
+      completion(history, salt === undefined ? {} : { cacheSalt: salt });
+    engine.answer(request(first));
+    expect(usageOf(engine.answer(request(second))).cachedPromptTokens > 0).toBe(found);
   });
 
   test('computes its last token even if all of it is known', () => {

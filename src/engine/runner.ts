@@ -98,7 +98,7 @@ export class Runner {
       if (failed.has(sequence.request)) return;
       try {
         const given = sequence.accept(logits);
-        if (sequence.done) this.#readBack.add(sequence.prompt, sequence.output);
+        if (sequence.done) this.#readBack.add(sequence.prompt, sequence.output, sequence.cacheSalt);
         const before = parts.get(sequence.request);
         if (before === undefined) parts.set(sequence.request, given);
         else before.push(...given);
@@ -112,7 +112,7 @@ export class Runner {
     let cachedTokens = 0;
     // Before anything is kept, which may evict what the plan counts on.
     for (const { sequence, slot, length } of plan.restores) {
-      this.#cache.restore(sequence.prompt, length, slot);
+      this.#cache.restore(sequence.prompt, length, slot, sequence.cacheSalt);
       sequence.cachedTokens = length;
       cachedTokens += length;
     }
@@ -136,7 +136,7 @@ export class Runner {
       const chunkStartedAtMs = this.#now();
       const logits = this.#decoder.prefill(slot, sequence.prompt.slice(from, to), from, last);
       prefillTokens += to - from;
-      this.#cache.keep(sequence.prompt, to, slot);
+      this.#cache.keep(sequence.prompt, to, slot, sequence.cacheSalt);
       this.#budget.prefilled(to - from, this.#now() - chunkStartedAtMs);
       if (logits === undefined) continue;
       accept(sequence, logits);
