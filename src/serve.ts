@@ -74,7 +74,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     async apply({ config, modelPaths }) {
       const changes = await fleet.apply(config, modelPaths);
       gateway.configure(gatewayLimits(config));
-      logger.level = config.log.level;
+      if (config.log.level !== reloader.current.log.level) logger.level = config.log.level;
       limitTimes(server, config);
       app = appFor(config);
       return changes;
@@ -91,6 +91,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       gateway,
       maxBodyBytes: listen.maxBodyBytes,
       heartbeatMs: listen.heartbeatMs,
+      stallTimeoutMs: listen.stallTimeoutMs,
       limits: { n: limits.maxChoices, topLogprobs: limits.maxTopLogprobs },
       corsOrigins: listen.cors.origins,
       draining: () => draining,

@@ -3,9 +3,32 @@ import type { GatewayEvent, RequestSettled } from '../core/event.ts';
 
 export type { Logger } from 'pino';
 
-export function createLogger(level: string, destination?: DestinationStream): Logger {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  return destination ? pino(options, destination) : pino(options);
+/** Lines that may wait to be written. */
+const MOST_PENDING_BYTES = 4 * 1024 * 1024;
+
+/** @param destination Default: stdout. */
+export function createLogger(level: string, destination: DestinationStream = standardOutput()): Logger {
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}
+
+/**
+ * Where lines cannot be written (a full disk, a terminal that has gone, a reader that stalls) they wait up to a bound and are dropped
+ * beyond it. Serving goes on, and so does the end of the process: left alone, pino would write the rest at exit for ever.
+ */
+function standardOutput(): DestinationStream {
+  const output = pino.destination({ dest: 1, sync: false, maxLength: MOST_PENDING_BYTES });
+  let failing = false;
+  output.on('error', () => {
+    failing = true;
+  });
+  output.on('write', () => {
+    failing = false;
+  });
+  const flushSync = output.flushSync.bind(output);
+  output.flushSync = () => {
+    if (!failing) flushSync();
+  };
+  return output;
 }
 
 /** Turns events into log lines: one per request, never with content. */
