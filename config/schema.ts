@@ -20,6 +20,8 @@ const listen = z.strictObject({
   requestTimeoutMs: milliseconds.default(30_000),
   /** A comment line is sent on a stream that was silent for so long. */
   heartbeatMs: milliseconds.default(15_000),
+  /** A client that takes nothing of what is ready for it for so long is cut off. */
+  stallTimeoutMs: milliseconds.default(60_000),
   /** After SIGTERM: keep accepting for so long, so that load balancers see /readyz fail first. */
   drainDelayMs: z.number().int().min(0).default(0),
   /** After SIGTERM: running requests may take so long to finish. */
@@ -94,7 +96,7 @@ const upstream = z.strictObject({
   privacy: z.enum(['local', 'private', 'public']).default('public'),
   maxConnections: positive.default(512),
   /** Requests inside it at once: found out while it runs, from `initial` on. What is beyond goes elsewhere, or waits. */
-  concurrency: z.strictObject({ initial: positive.default(64), max: positive.default(512) }).prefault({}),
+  concurrency: z.strictObject({ initial: positive.default(256), max: positive.default(512) }).prefault({}),
   timeouts: z
     .strictObject({
       connectMs: milliseconds.default(2_000),

@@ -13,6 +13,8 @@ import type { Emit } from './core/event.ts';
 
 export interface AppOptions extends OpenAiOptions, OperationsOptions {
   readonly corsOrigins: readonly string[];
+  /** A client that takes nothing of what is ready for it for so long is cut off. */
+  readonly stallTimeoutMs: number;
   /** While true, every reply asks its client to close the connection. */
   readonly draining: () => boolean;
   readonly emit: Emit;
@@ -35,6 +37,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
     }
     c.set('requestId', id);
     c.set('receivedAtMs', performance.now());
+    c.set('stallTimeoutMs', options.stallTimeoutMs);
     c.set('replyHeaders', replyHeaders);
     c.header('x-request-id', id);
     for (const [name, value] of Object.entries(replyHeaders)) c.header(name, value);

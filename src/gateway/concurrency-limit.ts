@@ -83,8 +83,14 @@ export class ConcurrencyLimit {
     const median = this.#window.sort((a, b) => a - b)[this.#window.length >> 1] ?? 1;
     const gradient = Math.max(0.5, Math.min(1, 1 / median));
     if (gradient < 1) this.#cut(this.#limit * (1 - SMOOTHING + SMOOTHING * gradient));
-    else if (this.#heldBack) this.#limit = Math.min(this.#max, this.#limit + Math.sqrt(this.#limit));
+    else if (this.#heldBack) this.#limit = Math.min(this.#max, this.#limit + this.#growth);
     this.#startWindow();
+  }
+
+  /** Until it has been too much once, nobody knows where too much begins (TCP's slow start). */
+  get #growth(): number {
+    const everCut = this.#cutAtMs !== Number.NEGATIVE_INFINITY;
+    return everCut ? Math.sqrt(this.#limit) : this.#limit;
   }
 
   #cut(limit: number): void {

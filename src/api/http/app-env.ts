@@ -6,6 +6,8 @@ export interface AppEnv {
   Variables: {
     requestId: string;
     receivedAtMs: number;
+    /** A client that takes nothing for so long is cut off. */
+    stallTimeoutMs: number;
     /** Headers of middleware (CORS, draining) for replies that are written directly. */
     replyHeaders: Readonly<Record<string, string>>;
   };

@@ -23,7 +23,9 @@ export async function readJsonBody(c: Context<AppEnv>, maxBodyBytes: number): Pr
 }
 
 export function clientReply(c: Context<AppEnv>): ClientReply {
-  return c.env?.outgoing ? new NodeReply(c.env.outgoing) : new WebReply(c.req.raw.signal);
+  return c.env?.outgoing
+    ? new NodeReply(c.env.outgoing, c.get('stallTimeoutMs'))
+    : new WebReply(c.req.raw.signal);
 }
 
 export function sendError(c: Context<AppEnv>, client: ClientReply, error: AppError): void {

@@ -1,0 +1,66 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import { chatBody } from '../support/gateway-process.ts';
+import { spawnFake } from '../upstream/harness.ts';
+import { eventually, isWhole, serveFleet, serveUpstreams } from './fleet.ts';
+
+/** Asks for a stream and reads none of it. */
+async function deafClient(url: string): Promise<Socket> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.on('error', () => {});
+  onTestFinished(() => void socket.destroy());
+  await once(socket, 'connect');
+  socket.pause();
+  const body = chatBody('m', { stream: true });
+  socket.write(
+    `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+  return socket;
+}
+
+interface FakeState {
+  readonly inFlight: number;
+  readonly requests: readonly { readonly sentBytes: number; readonly aborted: boolean }[];
+}
+
+it('clients that do not read hold little memory, do not slow others, and are cut off', async () => {
+  const fake = await spawnFake({ tokens: 100_000 });
+  const at = (path: string) => new URL(`/__fake/${path}`, fake.url);
+  const state = async () => (await (await fetch(at('state'))).json()) as FakeState;
+  const fleet = await serveUpstreams([fake.url], { listen: { stallTimeoutMs: 3_000 } });
+  const before = process.memoryUsage().rss;
+  await Promise.all(Array.from({ length: 4 }, () => deafClient(fleet.url)));
+  let sent = -1;
+  await eventually('nothing moves any more', async () => {
+    const last = sent;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const { requests } = await state();
+    sent = requests.reduce((sum, request) => sum + request.sentBytes, 0);
+    return requests.length === 4 && sent > 0 && sent === last;
+  });
+  expect(sent).toBeLessThan(40_000_000);
+  expect(process.memoryUsage().rss - before).toBeLessThan(60e6);
+  await fetch(at('behaviour'), { method: 'POST', body: '{}' });
+  expect(isWhole(await fleet.ask())).toBe(true);
+
+  await eventually('they are cut off', () => fleet.running.gateway.inFlight === 0, 10_000);
+  await eventually('the upstream has stopped', async () => (await state()).inFlight === 0, 1_000);
+  expect((await state()).requests.filter(({ aborted }) => aborted)).toHaveLength(4);
+  expect(fleet.backend('a').health.state).toBe('ready');
+  await fleet.idle();
+});
+
+it('a client that reads slowly gets all of it', async () => {
+  const fleet = await serveFleet([{ tokens: 30_000 }], { listen: { stallTimeoutMs: 1_000 } });
+  const socket = await deafClient(fleet.url);
+  let text = '';
+  socket.on('data', (piece: Buffer) => {
+    text = (text + piece.toString('latin1')).slice(-100);
+    socket.pause();
+    setTimeout(() => socket.resume(), 5);
+  });
+  socket.resume();
+  await eventually('it has the end', () => text.includes('[DONE]'), 30_000);
+  await fleet.idle();
+});
