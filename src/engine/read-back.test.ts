@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { FakeDecoder } from '../../test/engine/fake-decoder.ts';
-import { BLOCK_TOKENS, PrefixCache } from './prefix-cache.ts';
+import { PrefixCache } from './prefix-cache.ts';
 import { ReadBack } from './read-back.ts';
 
 const tokens = (length: number, first = 0): number[] => Array.from({ length }, (_, i) => first + i);
 
-/** With a prompt of 40 tokens computed and kept. */
-function answered(blocks: number) {
+/** With a prompt of 40 tokens computed, and kept where there is room. */
+function answered(roomTokens: number) {
   const decoder = new FakeDecoder({ vocabSize: 1_000, slots: 2, next: () => 0 });
-  const cache = new PrefixCache(decoder, blocks * BLOCK_TOKENS * 4);
+  const cache = new PrefixCache(decoder, roomTokens * 4);
   const prompt = tokens(40);
   decoder.prefill(1, prompt, 0, false);
   cache.keep(prompt, prompt.length, 1);
@@ -23,16 +23,16 @@ function run(readBack: ReadBack): number[] {
 }
 
 test('a reply is computed by chunks, up to its last whole block, and found by the next turn', () => {
-  const { decoder, cache, prompt, readBack } = answered(20);
+  const { decoder, cache, prompt, readBack } = answered(320);
   const output = tokens(70, 500);
   readBack.add(prompt, output);
   expect(run(readBack)).toEqual([32, 32]);
   expect(decoder.prefillSizes).toEqual([32, 32]);
-  expect(cache.restorable([...prompt, ...output, 7])).toBe(96);
+  expect(cache.restorable([...prompt, ...output, 7])).toBe(104);
 });
 
 test('what others computed meanwhile is not computed again', () => {
-  const { cache, decoder, prompt, readBack } = answered(20);
+  const { cache, decoder, prompt, readBack } = answered(320);
   const reply = [...prompt, ...tokens(70, 500)];
   readBack.add(prompt, reply.slice(40));
   expect(readBack.step()).toBe(32);
@@ -43,16 +43,16 @@ test('what others computed meanwhile is not computed again', () => {
 
 test.each([
   ['the cache is off', 0],
-  ['there is no room beside the prompt', 2],
-])('nothing is computed again and again when %s', (_name, blocks) => {
-  const { prompt, readBack } = answered(blocks);
+  ['there is no room beside the prompt', 40],
+])('nothing is computed again and again when %s', (_name, roomTokens) => {
+  const { prompt, readBack } = answered(roomTokens);
   readBack.add(prompt, tokens(70, 500));
   expect(run(readBack).length).toBeLessThan(2);
   expect(readBack.step()).toBe(0);
 });
 
 test('a reply whose prompt has been evicted is left alone', () => {
-  const { cache, decoder, prompt, readBack } = answered(4);
+  const { cache, decoder, prompt, readBack } = answered(64);
   const other = tokens(64, 300);
   decoder.prefill(1, other, 0, false);
   cache.keep(other, other.length, 1);
@@ -62,7 +62,7 @@ test('a reply whose prompt has been evicted is left alone', () => {
 });
 
 test('old replies are forgotten', () => {
-  const { prompt, readBack } = answered(400);
+  const { prompt, readBack } = answered(6_400);
   for (let i = 0; i < 70; i++) readBack.add(prompt, tokens(16, 100 + i));
   expect(run(readBack)).toHaveLength(64);
 });

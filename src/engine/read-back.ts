@@ -1,7 +1,7 @@
 import { BLOCK_TOKENS, type PrefixCache } from './prefix-cache.ts';
 
 /** What a request that arrives meanwhile has to wait for. */
-const CHUNK_TOKENS = 2 * BLOCK_TOKENS;
+const CHUNK_TOKENS = 32;
 
 /** More replies than this are forgotten, the oldest first. */
 const MOST_REPLIES = 64;
