@@ -49,7 +49,8 @@ function addPart(
   if (choice === undefined) return;
   switch (part.type) {
     case 'text-delta':
-      choice.content = (choice.content ?? '') + part.text;
+      // Tokens whose text is held back come as empty deltas: they say nothing.
+      if (part.text !== '') choice.content = (choice.content ?? '') + part.text;
       if (part.logprobs) choice.logprobs.push(...chatLogprobs(part.logprobs));
       return;
     case 'reasoning-delta':
