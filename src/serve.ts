@@ -92,7 +92,6 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       maxBodyBytes: listen.maxBodyBytes,
       heartbeatMs: listen.heartbeatMs,
       stallTimeoutMs: listen.stallTimeoutMs,
-      stallTimeoutMs: listen.stallTimeoutMs,
       limits: { n: limits.maxChoices, topLogprobs: limits.maxTopLogprobs },
       corsOrigins: listen.cors.origins,
       draining: () => draining,
