@@ -17,7 +17,7 @@ import { parseJson } from './http/read-body.ts';
 import { requestTimeoutMs } from './http/request-timeout.ts';
 import { parseEmbeddingsRequest } from './openai/embeddings-request.ts';
 import { embeddingsBody } from './openai/embeddings-response.ts';
-import { clientReply, commonHeaders, readJsonBody, sendError } from './openai/exchange.ts';
+import { clientReply, readJsonBody, sendError, startWhole } from './openai/exchange.ts';
 import { parseRerankRequest } from './rerank/rerank-request.ts';
 import { rerankBody } from './rerank/rerank-response.ts';
 
@@ -91,19 +91,17 @@ async function answer(
   gateway: Gateway,
   limits: TimeLimit,
 ): Promise<void> {
-  const start = (contentType: string) =>
-    client.start(200, { 'content-type': contentType, ...commonHeaders(c) });
   try {
     await gateway.encode(
       request,
       client.signal,
       async (reply) => {
         if (reply.kind === 'relay') {
-          start(reply.relay.contentType);
+          startWhole(c, client, reply.relay);
           await reply.relay.pump(client);
           client.end();
         } else {
-          start('application/json');
+          startWhole(c, client, { contentType: 'application/json' });
           let pending = '';
           for (const piece of render(reply.result)) {
             pending += piece;

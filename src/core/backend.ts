@@ -19,6 +19,8 @@ export interface RelaySink {
 export interface Relay {
   readonly status: number;
   readonly contentType: string;
+  /** Where the whole length is known before the bytes are. */
+  readonly contentLength?: number | undefined;
   /** Filled by a tap beside the stream while it is pumped. */
   readonly observation: Observation;
   /**

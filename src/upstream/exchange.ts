@@ -53,6 +53,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
   /** The request was handed to a connection. */
   sent = false;
 
+  watchIndex = -1;
+
   readonly #limits: ExchangeLimits;
   readonly #signal: AbortSignal;
   readonly #watchdog: Watchdog;
@@ -87,7 +89,10 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
     this.#totalDeadlineMs = this.#startedAtMs + this.#limits.totalMs;
     this.head = this.#head.promise;
     this.head.catch(() => {});
-    this.#onAbort = () => this.#giveUp(abortError(this.#signal));
+    // By way of a local: V8 puts a function that is assigned straight to a property into old space, where it would keep
+    // every finished request alive until a full collection.
+    const onAbort = () => this.#giveUp(abortError(this.#signal));
+    this.#onAbort = onAbort;
     this.#signal.addEventListener('abort', this.#onAbort, { once: true });
     this.#watchdog.add(this);
     if (this.#signal.aborted) this.#onAbort();

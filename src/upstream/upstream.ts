@@ -94,6 +94,7 @@ export function createUpstream(options: UpstreamOptions): UpstreamBackend {
 interface Opened {
   readonly status: number;
   readonly contentType: string;
+  readonly contentLength: number | undefined;
   readonly body: Body;
 }
 
@@ -160,10 +161,15 @@ class Upstream implements UpstreamBackend {
   }
 
   async relay(request: RelayRequest, options: RunOptions): Promise<Relay> {
-    const { status, contentType, body } = await this.#open(request, options, !request.includeUsage);
+    const { status, contentType, contentLength, body } = await this.#open(
+      request,
+      options,
+      !request.includeUsage,
+    );
     return {
       status,
       contentType,
+      contentLength,
       observation: body.observation,
       pump: (sink) => body.pump(sink),
     };
@@ -194,11 +200,11 @@ class Upstream implements UpstreamBackend {
   }
 
   health(): BackendHealth {
-    const load = { inFlight: this.#inFlight, queued: 0 };
-    if (this.drained) return { state: 'down', detail: 'drained by an operator', ...load };
+    const inFlight = this.#inFlight;
+    if (this.drained) return { state: 'down', detail: 'drained by an operator', inFlight, queued: 0 };
+    const health = { ...this.#health.snapshot(), inFlight, queued: 0 };
     const { missing } = this.#models;
-    const doubt = missing.length > 0 ? { detail: `does not list ${missing.join(', ')}` } : {};
-    return { ...doubt, ...this.#health.snapshot(), ...load };
+    return missing.length === 0 ? health : { detail: `does not list ${missing.join(', ')}`, ...health };
   }
 
   /** Ends what still runs. */
@@ -244,7 +250,10 @@ class Upstream implements UpstreamBackend {
       await body.begun;
       call.answered();
       body.finished.then(() => finish('ok'), fail);
-      return { status, contentType, body };
+      const length = request.stream
+        ? Number.NaN
+        : Number.parseInt(headerOf(head, 'content-length') ?? '', 10);
+      return { status, contentType, contentLength: Number.isNaN(length) ? undefined : length, body };
     } catch (error) {
       fail(error);
       throw error;

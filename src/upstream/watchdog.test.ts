@@ -10,7 +10,7 @@ afterEach(() => {
 });
 
 function watched() {
-  return { check: vi.fn(), fail: vi.fn() };
+  return { watchIndex: -1, check: vi.fn(), fail: vi.fn() };
 }
 
 const immediates = () => new Promise((resolve) => setImmediate(resolve));
@@ -50,4 +50,18 @@ it('fails everything at once', () => {
   dog.failAll(error);
   expect(one.fail).toHaveBeenCalledWith(error);
   expect(two.fail).toHaveBeenCalledWith(error);
+});
+
+it('tells everything that runs, also while one after the other ends', () => {
+  const dog = new Watchdog(800, () => 0);
+  const all = [watched(), watched(), watched(), watched()];
+  for (const one of all) {
+    dog.add(one);
+    one.fail.mockImplementation(() => dog.delete(one));
+  }
+  dog.delete(all[1]!);
+  dog.delete(all[1]!);
+  dog.failAll(new AppError('shutting_down'));
+  expect(all.map((one) => one.fail.mock.calls.length)).toEqual([1, 0, 1, 1]);
+  expect(vi.getTimerCount()).toBe(0);
 });

@@ -2,6 +2,8 @@ import type { AppError } from '../core/error.ts';
 
 /** Something that must not take for ever. */
 export interface Watched {
+  /** Where the watchdog keeps it; its own affair. */
+  watchIndex: number;
   /** Ends what has run out of time. */
   check(nowMs: number): void;
   fail(error: AppError): void;
@@ -10,9 +12,12 @@ export interface Watched {
 /**
  * One coarse timer for all running exchanges of an upstream, in place of a timer per chunk. It stands still while
  * nothing runs and keeps no process alive.
+ *
+ * An array, not a Set: a Set's table, replaced as requests come and go, chains to its successors and so keeps what was in it
+ * alive for long after it was deleted.
  */
 export class Watchdog {
-  readonly #watched = new Set<Watched>();
+  readonly #watched: Watched[] = [];
   readonly #tickMs: number;
   readonly #now: () => number;
   #timer: NodeJS.Timeout | undefined;
@@ -24,18 +29,25 @@ export class Watchdog {
   }
 
   add(watched: Watched): void {
-    this.#watched.add(watched);
+    watched.watchIndex = this.#watched.push(watched) - 1;
     // After a pause of the event loop the timer comes first: let what has arrived meanwhile be read before judging.
     this.#timer ??= setInterval(() => setImmediate(() => this.#tick()), this.#tickMs).unref();
   }
 
   delete(watched: Watched): void {
-    this.#watched.delete(watched);
-    if (this.#watched.size === 0) this.#stop();
+    const index = watched.watchIndex;
+    if (index < 0) return;
+    watched.watchIndex = -1;
+    const last = this.#watched.pop()!;
+    if (last !== watched) {
+      this.#watched[index] = last;
+      last.watchIndex = index;
+    }
+    if (this.#watched.length === 0) this.#stop();
   }
 
   failAll(error: AppError): void {
-    for (const watched of this.#watched) watched.fail(error);
+    this.#forEach((watched) => watched.fail(error));
   }
 
   #stop(): void {
@@ -45,6 +57,14 @@ export class Watchdog {
 
   #tick(): void {
     const nowMs = this.#now();
-    for (const watched of this.#watched) watched.check(nowMs);
+    this.#forEach((watched) => watched.check(nowMs));
+  }
+
+  /** From the end, since one that ends gives its place to the last. */
+  #forEach(visit: (watched: Watched) => void): void {
+    for (let i = this.#watched.length - 1; i >= 0; i--) {
+      const watched = this.#watched[i];
+      if (watched !== undefined) visit(watched);
+    }
   }
 }

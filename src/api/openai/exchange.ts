@@ -38,6 +38,22 @@ export function sendError(c: Context<AppEnv>, client: ClientReply, error: AppErr
   client.end(JSON.stringify(errorBody(error)));
 }
 
+/** Begins a successful reply that is not a stream of events. */
+export function startWhole(
+  c: Context<AppEnv>,
+  client: ClientReply,
+  {
+    contentType,
+    contentLength,
+  }: { readonly contentType: string; readonly contentLength?: number | undefined },
+): void {
+  client.start(200, {
+    'content-type': contentType,
+    ...(contentLength === undefined ? {} : { 'content-length': String(contentLength) }),
+    ...commonHeaders(c),
+  });
+}
+
 export function commonHeaders(c: Context<AppEnv>): Record<string, string> {
   return {
     ...c.get('replyHeaders'),

@@ -14,7 +14,7 @@ import { parseCompletionRequest } from './completion-request.ts';
 import { collectCompletion } from './completion-response.ts';
 import { completionStream } from './completion-stream.ts';
 import { errorEvent } from './error-body.ts';
-import { clientReply, commonHeaders, readJsonBody, sendError } from './exchange.ts';
+import { clientReply, commonHeaders, readJsonBody, sendError, startWhole } from './exchange.ts';
 import type { RequestLimits } from './limits.ts';
 import { modelList, modelObject } from './model-list.ts';
 
@@ -115,21 +115,19 @@ async function wholeReply(
   { gateway }: OpenAiOptions,
   limits: TimeLimit,
 ): Promise<void> {
-  const start = (contentType: string) =>
-    client.start(200, { 'content-type': contentType, ...commonHeaders(c) });
   try {
     await gateway.handle(
       request,
       client.signal,
       async (reply: Reply) => {
         if (reply.kind === 'relay') {
-          start(reply.relay.contentType);
+          startWhole(c, client, reply.relay);
           await reply.relay.pump(client);
           client.end();
           return;
         }
         const body = JSON.stringify(await endpoint.collect(reply.parts, replyHead(request)));
-        start('application/json');
+        startWhole(c, client, { contentType: 'application/json', contentLength: Buffer.byteLength(body) });
         client.end(body);
       },
       limits,
