@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -57,6 +65,19 @@ describe('watching a file', () => {
     symlinkSync('v2', join(folder, '..data_tmp'));
     renameSync(join(folder, '..data_tmp'), join(folder, '..data'));
     await calls(1);
+  });
+
+  it('tells of a change although something else in the folder changes all the time', async () => {
+    const file = join(folder, 'a.yaml');
+    writeFileSync(file, 'one');
+    await watched(file);
+    const log = setInterval(() => appendFileSync(join(folder, 'a.log'), 'line\n'), 20);
+    try {
+      writeFileSync(file, 'two');
+      await calls(1);
+    } finally {
+      clearInterval(log);
+    }
   });
 
   it('tells of a file that is gone, and not of others or of the same text', async () => {

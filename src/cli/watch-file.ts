@@ -1,9 +1,11 @@
 import { watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 
 /** Editors write in several steps. */
 const SETTLE_MS = 200;
+/** Something else in the folder has changed, maybe a link on the way to the file; a log that is written there changes all the time. */
+const OTHERS_MS = 1_000;
 
 /**
  * Calls back when the file holds something else than before, or is gone. It is the folder that is watched, since editors and
@@ -17,14 +19,19 @@ export async function watchFile(file: string, onChange: () => void): Promise<() 
   let known = await read();
   let timer: NodeJS.Timeout | undefined;
   const compare = async () => {
+    timer = undefined;
     const text = await read();
     if (text === known) return;
     known = text;
     onChange();
   };
-  const watcher = watch(dirname(file), { persistent: false }, () => {
+  const schedule = (afterMs: number) => {
     clearTimeout(timer);
-    timer = setTimeout(() => void compare(), SETTLE_MS).unref();
+    timer = setTimeout(() => void compare(), afterMs).unref();
+  };
+  const watcher = watch(dirname(file), { persistent: false }, (_, name) => {
+    if (name === null || name === basename(file)) schedule(SETTLE_MS);
+    else if (timer === undefined) schedule(OTHERS_MS);
   });
   // A folder that goes away ends the watch; SIGHUP still works.
   watcher.on('error', () => watcher.close());
