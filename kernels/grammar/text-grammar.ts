@@ -24,7 +24,7 @@ export function checkedGrammar(text: string): string {
   const withoutLiterals = text.replace(/"(?:[^"\\\n]|\\.)*"/g, '""');
   // See setText: the library misreads such classes.
   for (const [found] of withoutLiterals.matchAll(/\[(?:[^\]\\]|\\.)*\]/gu))
-    if (/[^\p{ASCII}]|\\u(?!00[0-7])|\\U(?!000000[0-7])|\\x[89a-f]/iu.test(found) && !/^\[\^/.test(found))
+    if (/[^\p{ASCII}]|\\u(?!00[0-7])|\\U(?!000000[0-7])|\\x[89a-fA-F]/u.test(found))
       throw new GrammarError('lists characters beyond ASCII in a class, which is not supported');
   return text;
 }
