@@ -55,7 +55,7 @@ Tokens per second: \`prompt N\` is one prompt of N tokens, \`decode N\` are N se
 
 ${table(['', 'Qianmen', ...OTHERS.map((other) => `${other} (ratio)`)], bare)}
 
-node-llama-cpp's decoding includes its greedy sampling; onnxruntime-node runs Qianmen's graph and copies the KV memory at every step.
+node-llama-cpp's decoding includes its greedy sampling, and is left out where it takes minutes; onnxruntime-node runs Qianmen's graph and copies the KV memory at every step.
 
 ## Servers
 
