@@ -8,21 +8,11 @@ import {
   Registry,
 } from 'prom-client';
 import type { Deployment } from '../core/deployment.ts';
-import type {
-  ConfigReloaded,
-  EncoderBatched,
-  EngineStepped,
-  GatewayEvent,
-  RequestSettled,
-} from '../core/event.ts';
+import type { ConfigReloaded, EncoderBatched, EngineStepped, GatewayEvent } from '../core/event.ts';
 import type { GatewayReport } from '../core/report.ts';
+import { requestMetrics, TPOT_BUCKETS_S, TTFT_BUCKETS_S } from './request-metrics.ts';
 import { resilienceMetrics } from './resilience-metrics.ts';
 
-const TTFT_BUCKETS_S = [
-  0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60,
-];
-const TPOT_BUCKETS_S = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5];
-const DURATION_BUCKETS_S = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 const UP = 'qianmen_backend_up';
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128];
 
@@ -139,80 +129,6 @@ function reloadMetrics(registry: Registry): (event: ConfigReloaded) => void {
   return ({ ok }) => {
     success.set(ok ? 1 : 0);
     if (!ok) failures.inc();
-  };
-}
-
-function requestMetrics(registry: Registry): (event: RequestSettled) => void {
-  const registers = [registry];
-  const requests = new Counter({
-    name: 'qianmen_requests_total',
-    help: 'Requests by how they ended.',
-    labelNames: ['model', 'endpoint', 'outcome', 'code'],
-    registers,
-  });
-  const attempts = new Counter({
-    name: 'qianmen_backend_attempts_total',
-    help: 'Attempts at backends, fail-over included; code is ok, lost (another was answered first) or the error.',
-    labelNames: ['backend', 'code'],
-    registers,
-  });
-  const tokens = new Counter({
-    name: 'qianmen_tokens_total',
-    help: 'Tokens by kind: prompt, cached_prompt, completion.',
-    labelNames: ['model', 'kind'],
-    registers,
-  });
-  const timing = (name: string, help: string, buckets: number[], labelNames: string[]) =>
-    new Histogram({ name, help, buckets, labelNames, registers });
-  const ttft = timing(
-    'qianmen_time_to_first_token_seconds',
-    'From receipt to the first token.',
-    TTFT_BUCKETS_S,
-    ['model'],
-  );
-  const tpot = timing(
-    'qianmen_time_per_output_token_seconds',
-    'Mean per request, after the first token.',
-    TPOT_BUCKETS_S,
-    ['model'],
-  );
-  const genAiTtft = timing(
-    'gen_ai_server_time_to_first_token_seconds',
-    'Time to first token.',
-    TTFT_BUCKETS_S,
-    ['gen_ai_request_model'],
-  );
-  const genAiTpot = timing(
-    'gen_ai_server_time_per_output_token_seconds',
-    'Time per output token.',
-    TPOT_BUCKETS_S,
-    ['gen_ai_request_model'],
-  );
-  const duration = timing(
-    'qianmen_request_duration_seconds',
-    'From receipt to settled.',
-    DURATION_BUCKETS_S,
-    ['model', 'endpoint'],
-  );
-
-  return (event) => {
-    const model = event.model ?? 'unknown';
-    const { usage } = event;
-    requests.inc({ model, endpoint: event.endpoint, outcome: event.outcome, code: event.code ?? 'ok' });
-    for (const attempt of event.attempts)
-      attempts.inc({ backend: attempt.backend, code: attempt.lost ? 'lost' : (attempt.code ?? 'ok') });
-    if (usage.promptTokens > 0) tokens.inc({ model, kind: 'prompt' }, usage.promptTokens);
-    if (usage.cachedPromptTokens > 0) tokens.inc({ model, kind: 'cached_prompt' }, usage.cachedPromptTokens);
-    if (usage.completionTokens > 0) tokens.inc({ model, kind: 'completion' }, usage.completionTokens);
-    duration.observe({ model, endpoint: event.endpoint }, event.durationMs / 1000);
-    if (event.ttftMs !== undefined) {
-      ttft.observe({ model }, event.ttftMs / 1000);
-      genAiTtft.observe({ gen_ai_request_model: model }, event.ttftMs / 1000);
-    }
-    if (event.tpotMs !== undefined) {
-      tpot.observe({ model }, event.tpotMs / 1000);
-      genAiTpot.observe({ gen_ai_request_model: model }, event.tpotMs / 1000);
-    }
   };
 }
 
