@@ -46,7 +46,16 @@ async function* stream(parts: readonly Part[]) {
   yield* parts;
 }
 
+interface Options {
+  readonly hedge?: boolean;
+  readonly now?: () => number;
+}
+
 function gatewayOver(...backends: Backend[]) {
+  return gatewayWith({}, ...backends);
+}
+
+function gatewayWith(options: Options, ...backends: Backend[]) {
   const events: GatewayEvent[] = [];
   const deployments = backends.map((b) => ({
     id: `${b.name}/m`,
@@ -58,11 +67,12 @@ function gatewayOver(...backends: Backend[]) {
     contextTokens: undefined,
   }));
   let clock = 0;
+  const model = { name: 'm', deployments, createdAtS: 0 };
   const gateway = new Gateway({
-    routes: new Map([['m', { model: { name: 'm', deployments, createdAtS: 0 }, policy: roundRobin() }]]),
+    routes: new Map([['m', { model, policy: roundRobin(), hedge: options.hedge ?? false }]]),
     emit: (event) => events.push(event),
     maxRetries: 2,
-    now: () => clock++,
+    now: options.now ?? (() => clock++),
   });
   return { gateway, settled: () => events as RequestSettled[] };
 }
@@ -214,5 +224,110 @@ describe('Gateway', () => {
       collect(gateway, new AbortController().signal, { ...request, model: 'nope' }),
     ).rejects.toMatchObject({ code: 'model_not_found', status: 404, param: 'model' });
     expect(settled()[0]?.model).toBeUndefined();
+  });
+
+  it('charges no retry for a deployment that the request never reached', async () => {
+    const unreached = async () => {
+      throw new AppError('upstream_unreachable', { nothingSent: true });
+    };
+    const { gateway, settled } = gatewayOver(
+      ...['a', 'b', 'c', 'd'].map((name) => backend(name, unreached)),
+      backend('e', async () => stream(answer)),
+    );
+    expect(await collect(gateway)).toHaveLength(answer.length);
+    expect(settled()[0]?.attempts.map(({ kind }) => kind)).toEqual([
+      'first',
+      'retry',
+      'retry',
+      'retry',
+      'retry',
+    ]);
+    expect(settled()[0]).toMatchObject({ deployment: 'e/m', outcome: 'ok' });
+    expect(gateway.report().models[0]?.retries).toBe(0);
+  });
+
+  it('asks what is down last, and only when nothing else is left', async () => {
+    const down = () => ({ state: 'down', inFlight: 0, queued: 0, retryAfterMs: 7_000 }) as const;
+    const fail = async () => {
+      throw new AppError('upstream_error');
+    };
+    const { gateway, settled } = gatewayOver(
+      backend('a', fail, { health: () => ({ ...down(), retryAfterMs: 3_000 }) }),
+      backend('b', fail, { health: down }),
+    );
+    await expect(collect(gateway)).rejects.toMatchObject({ code: 'upstream_error', retryAfterMs: 3_000 });
+    expect(settled()[0]?.attempts).toHaveLength(2);
+    const { gateway: mixed, settled: settledMixed } = gatewayOver(
+      backend('a', fail, { health: down }),
+      backend('b', async () => stream(answer)),
+    );
+    for (let i = 0; i < 3; i += 1) await collect(mixed);
+    expect(settledMixed().flatMap(({ attempts }) => attempts.map((a) => a.backend))).toEqual(['b', 'b', 'b']);
+  });
+
+  it('gives each a place, has the others wait their turn, and turns away who finds no room', async () => {
+    let most = 0;
+    let running = 0;
+    const one = async () =>
+      (async function* () {
+        running += 1;
+        most = Math.max(most, running);
+        await new Promise(setImmediate);
+        yield* answer;
+        running -= 1;
+      })();
+    const { gateway, settled } = gatewayOver(backend('a', one, { concurrency: { initial: 2, max: 2 } }));
+    gateway.configure({ queue: { capacity: 3, maxWaitMs: 10_000 } });
+    const asked = Array.from({ length: 7 }, () => collect(gateway).catch((error: AppError) => error.code));
+    const results = await Promise.all(asked);
+    expect(results.filter((result) => result === 'overloaded')).toHaveLength(2);
+    expect(most).toBe(2);
+    expect(settled().filter(({ queuedMs }) => queuedMs > 0)).toHaveLength(3);
+    expect(gateway.report()).toMatchObject({
+      backends: [{ inFlight: 0, limit: 2 }],
+      models: [{ active: 0, queued: 0, rejected: { full: 2, timeout: 0 } }],
+    });
+  });
+
+  it('ends with the time limit, whoever is at work', async () => {
+    const asleep = (_: unknown, { signal }: { signal: AbortSignal }) =>
+      new Promise<never>((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+    const { gateway, settled } = gatewayOver(backend('a', asleep), backend('b', asleep));
+    await expect(
+      gateway.handle(request, new AbortController().signal, async () => {}, { timeoutMs: 10 }),
+    ).rejects.toMatchObject({ code: 'deadline_exceeded', status: 504 });
+    expect(settled()).toMatchObject([
+      { outcome: 'error', status: 504, attempts: [{ backend: 'a', code: 'deadline_exceeded' }] },
+    ]);
+    expect(gateway.inFlight).toBe(0);
+  });
+
+  it('shows both attempts of a hedge, and bills the deployment that answered', async () => {
+    let slow = false;
+    const first = async (_: unknown, { signal }: { signal: AbortSignal }) => {
+      if (!slow) return stream(answer);
+      return await new Promise<never>((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+    };
+    const { gateway, settled } = gatewayWith(
+      { hedge: true, now: () => performance.now() },
+      backend('a', first),
+      backend('b', async () => stream(answer)),
+    );
+    for (let i = 0; i < 100; i += 1) await collect(gateway);
+    slow = true;
+    await collect(gateway);
+    expect(settled().at(-1)).toMatchObject({
+      deployment: 'b/m',
+      outcome: 'ok',
+      attempts: [
+        { backend: 'b', kind: 'hedge', lost: false, code: undefined },
+        { backend: 'a', kind: 'first', lost: true, code: undefined },
+      ],
+    });
+    expect(gateway.report().backends.map(({ inFlight }) => inFlight)).toEqual([0, 0]);
   });
 });

@@ -100,7 +100,8 @@ export class Placement {
     const all = deployments.map((deployment) => this.#candidate(deployment));
     const ready = all.filter((candidate) => candidate.ready);
     const free = (ready.length > 0 || readyOnly ? ready : all).filter(({ lane }) => lane.free);
-    const best = free.length > 1 ? route.policy.rank({ candidates: free, nowMs: now(), random })[0] : free[0];
+    const choice = free.length > 0 && route.model.deployments.length > 1;
+    const best = choice ? route.policy.rank({ candidates: free, nowMs: now(), random })[0] : free[0];
     return best && this.#slot(best, request);
   }
 

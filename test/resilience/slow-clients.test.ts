@@ -64,3 +64,27 @@ it('a client that reads slowly gets all of it', async () => {
   await eventually('it has the end', () => text.includes('[DONE]'), 30_000);
   await fleet.idle();
 });
+
+it.each([
+  ['headers', 'POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-a'],
+  [
+    'a body',
+    'POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{',
+  ],
+])('%s that trickle in end in 408, however steadily', async (_, beginning) => {
+  const fleet = await serveFleet([{}], { listen: { requestTimeoutMs: 500 } });
+  const socket = connect(Number(new URL(fleet.url).port), '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.write(beginning);
+  const trickle = setInterval(() => socket.write('a'), 50);
+  let reply = '';
+  socket.on('data', (piece) => {
+    reply += piece.toString();
+  });
+  socket.on('error', () => {});
+  await once(socket, 'close');
+  clearInterval(trickle);
+  expect(reply).toMatch(/^HTTP\/1\.1 408 /);
+  expect(fleet.fakes[0]?.requests).toHaveLength(0);
+  await fleet.idle();
+});
