@@ -25,6 +25,7 @@ import { stringGrammar } from './json-string.ts';
 import { repeated } from './regex-grammar.ts';
 import type { Rules } from './rules.ts';
 import { STRING_FORMATS } from './string-formats.ts';
+import type { StringLimits } from './string-limits.ts';
 
 /** Schemas visited, those behind references once each. */
 const MOST_SCHEMAS = 4_096;
@@ -40,11 +41,15 @@ export class JsonGrammar {
   readonly #rules: Rules;
   readonly #refs = new Map<string, string>();
   #root: Schema = true;
+  readonly #limits: StringLimits | undefined;
+  #property: string | undefined;
   #document = 0;
   #schemas = 0;
 
-  constructor(rules: Rules) {
+  /** `limits`: gets those that a grammar is slow for, which the reader of the texts has to see to. */
+  constructor(rules: Rules, limits?: StringLimits) {
     this.#rules = rules;
+    this.#limits = limits;
   }
 
   /** An expression for the JSON texts of a schema. Throws GrammarError. */
@@ -54,6 +59,7 @@ export class JsonGrammar {
     refuseEndless(schema);
     this.#root = schema;
     this.#document++;
+    this.#property = undefined;
     return this.#value(schema, 0);
   }
 
@@ -73,7 +79,7 @@ export class JsonGrammar {
     }
     if (anyOf !== undefined) return this.#choice(schema, 'anyOf', { ...rest, ...given({ oneOf }) }, level);
     if (oneOf !== undefined) return this.#choice(schema, 'oneOf', rest, level);
-    if (Object.hasOwn(rest, 'const')) return literal(JSON.stringify(rest.const));
+    if (Object.hasOwn(rest, 'const')) return this.#listed([rest.const]);
     if (rest.enum !== undefined) return this.#enumeration(rest);
     return this.#typed(rest, level);
   }
@@ -87,7 +93,7 @@ export class JsonGrammar {
       this.#refs.get(key) ??
       this.#rules.add((name) => {
         this.#refs.set(key, name);
-        return this.#value(target, level + 1);
+        return this.#in(undefined, () => this.#value(target, level + 1));
       })
     );
   }
@@ -121,7 +127,23 @@ export class JsonGrammar {
       (value) => types === undefined || types.some((type) => isOf(value, type)),
     );
     if (values.length === 0) throw new GrammarError('has an `enum` without a value that is allowed');
-    return alternatives([...new Set(values.map((value) => JSON.stringify(value)))].map(literal));
+    return this.#listed(values);
+  }
+
+  #listed(values: readonly unknown[]): string {
+    const texts = [...new Set(values.map((value) => JSON.stringify(value)))];
+    for (const text of texts)
+      this.#limits?.need(text.startsWith('"') ? this.#property : undefined, text.length);
+    return alternatives(texts.map(literal));
+  }
+
+  /** Converts what stands in a property; undefined: in any. */
+  #in(property: string | undefined, convert: () => string): string {
+    const before = this.#property;
+    this.#property = property;
+    const text = convert();
+    this.#property = before;
+    return text;
   }
 
   #typed(schema: SchemaObject, level: number): string {
@@ -140,7 +162,7 @@ export class JsonGrammar {
       case 'number':
         return this.#number(type, schema);
       case 'string':
-        return stringGrammar(schema, this.#rules);
+        return stringGrammar(schema, this.#rules, { property: this.#property, limits: this.#limits });
       case 'array':
         return this.#array(schema, level);
       case 'object':
@@ -203,7 +225,8 @@ export class JsonGrammar {
     if (min > 1) throw unsupported('minProperties');
     if (additional === true && min === 0 && max === Number.POSITIVE_INFINITY)
       return primitive(this.#rules, 'object');
-    const member = `${primitive(this.#rules, 'string')} ${COLON} ${group(this.#value(additional, level + 1))}`;
+    const value = this.#in(undefined, () => this.#value(additional, level + 1));
+    const member = `${primitive(this.#rules, 'string')} ${COLON} ${group(value)}`;
     const list = `${member} ${this.#more(member, 0, max - 1)}`;
     return min > 0 ? `"{" ${list} "}"` : `"{" (${list})? "}"`;
   }
@@ -218,7 +241,8 @@ export class JsonGrammar {
     level: number,
   ): string {
     const members = properties.map(
-      ([name, value]) => `${literal(JSON.stringify(name))} ${COLON} ${group(this.#value(value, level + 1))}`,
+      ([name, value]) =>
+        `${literal(JSON.stringify(name))} ${COLON} ${group(this.#in(name, () => this.#value(value, level + 1)))}`,
     );
     if (required.size === members.length) return `"{" ${members.join(` ${COMMA} `)} "}"`;
     let first: string | undefined;

@@ -5,9 +5,17 @@ import { parseRegex } from './regex.ts';
 import { isAnchored, JSON_CHARACTER, lengthsOf, regexGrammar, repeated } from './regex-grammar.ts';
 import type { AddRule, Rules } from './rules.ts';
 import { STRING_FORMATS } from './string-formats.ts';
+import { MOST_COUNTED, type StringLimits } from './string-limits.ts';
+
+/** Where a string stands, and who counts its characters if the grammar does not. */
+export interface StringPlace {
+  readonly property: string | undefined;
+  /** Undefined: the grammar counts all. */
+  readonly limits: StringLimits | undefined;
+}
 
 /** JSON strings of a schema's `pattern`, `format` and lengths. */
-export function stringGrammar(schema: SchemaObject, rules: Rules): string {
+export function stringGrammar(schema: SchemaObject, rules: Rules, { property, limits }: StringPlace): string {
   const min = countOf(schema, 'minLength', 0);
   const max = countOf(schema, 'maxLength', Number.POSITIVE_INFINITY);
   if (max < min) throw new GrammarError('has a `maxLength` below its `minLength`');
@@ -15,9 +23,18 @@ export function stringGrammar(schema: SchemaObject, rules: Rules): string {
   if (expression !== undefined) {
     const { text, length } = expression;
     if (length.min < min || length.max > max) throw unsupported('pattern');
+    limits?.need(property, length.max);
     return `"\\"" (${text}) "\\""`;
   }
   if (min === 0 && max === Number.POSITIVE_INFINITY) return primitive(rules, 'string');
+  limits?.need(property, min);
+  if (limits !== undefined && Number.isFinite(max) && max > MOST_COUNTED) {
+    limits.limit(property, max);
+    // With escapes: they count as one character each.
+    return min === 0
+      ? primitive(rules, 'string')
+      : `"\\"" ${JSON_CHARACTER}{${min}} ${primitive(rules, 'string')}_rest`;
+  }
   return max === 0 ? '"\\"\\""' : `"\\"" ${repeated(JSON_CHARACTER, min, max, rules.add)} "\\""`;
 }
 

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { FakeDecoder } from '../../test/engine/fake-decoder.ts';
-import { completion } from '../../test/engine/requests.ts';
+import { completion, textOf } from '../../test/engine/requests.ts';
 import { TINY, tinyMetadata } from '../../test/engine/tiny-vocabulary.ts';
 import { EngineLoop } from './engine-loop.ts';
 import { type FromEngine, fromWirePart, toWireRequest, type WireDelivery } from './messages.ts';
@@ -79,6 +79,35 @@ test('what waits to be tokenised counts for the queue, and can be cancelled', as
   expect(engine.ended()).toEqual([3, 2]);
   await vi.waitFor(() => expect(engine.ended()).toEqual([3, 2, 1]));
   expect(engine.decoder.prefillSizes).toEqual([3]);
+});
+
+test('what waits for its grammar counts for the queue, and can be cancelled', async () => {
+  const engine = loop({ slots: 1, queueLimit: 1 });
+  const structure = (pattern: string) => ({
+    structure: { kind: 'regex', pattern, param: 'guided_regex' } as const,
+  });
+  engine.submit(1, 'abc', structure('a{3}'));
+  engine.submit(2, 'abc', structure('b{3}'));
+  engine.submit(3, 'abc');
+  expect(engine.parts(3)).toMatchObject([{ type: 'error', error: { code: 'overloaded' } }]);
+  engine.cancel(2);
+  expect(engine.ended()).toEqual([3, 2]);
+  await vi.waitFor(() => expect(engine.ended()).toEqual([3, 2, 1]), 20_000);
+  expect(textOf(engine.parts(1))).toBe('aaa');
+  expect(engine.decoder.prefillSizes).toEqual([3]);
+});
+
+test('a grammar that cannot be used is refused, and only that', async () => {
+  const engine = loop();
+  engine.submit(1, 'abc', { structure: { kind: 'grammar', text: 'root ::= none', param: 'guided_grammar' } });
+  engine.submit(2, 'abc', { structure: { kind: 'json', schema: { type: 'x' }, param: 'response_format' } });
+  engine.submit(3, 'abc', { stop: { maxTokens: 1 } });
+  await vi.waitFor(() => expect(engine.ended().toSorted()).toEqual([1, 2, 3]), 20_000);
+  for (const [id, param] of [
+    [1, 'guided_grammar'],
+    [2, 'response_format'],
+  ] as const)
+    expect(engine.parts(id)).toMatchObject([{ type: 'error', error: { code: 'invalid_value', param } }]);
 });
 
 test('takes no step while the other side does not read', async () => {

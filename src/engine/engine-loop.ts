@@ -1,11 +1,10 @@
 import { randomInt } from 'node:crypto';
-import type { CompiledGrammar } from '../../kernels/grammar/token-grammars.ts';
 import { AppError } from '../core/error.ts';
 import { createGeneration } from './generation.ts';
 import { type FromEngine, fromWireRequest, toWirePart, type WireGenerateRequest } from './messages.ts';
 import { type CopyableKv, PrefixCache } from './prefix-cache.ts';
 import type { PromptModel } from './prompt-tokens.ts';
-import type { RequestGrammars } from './request-grammars.ts';
+import type { NewConstraint, RequestGrammars } from './request-grammars.ts';
 import { type Delivery, Runner, type StepDecoder, type StepReport } from './runner.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
@@ -21,7 +20,8 @@ interface Arrival {
   readonly id: number;
   readonly wire: WireGenerateRequest;
   readonly choices: number;
-  readonly grammar: CompiledGrammar | undefined;
+  /** What its choices are held to. */
+  readonly constraint: NewConstraint | undefined;
 }
 
 export interface EngineLoopOptions {
@@ -84,7 +84,7 @@ export class EngineLoop {
       return;
     }
     const compiled = this.#options.grammars.compile(wire);
-    if (compiled === undefined) this.#arrive({ id, wire, choices, grammar: undefined });
+    if (compiled === undefined) this.#arrive({ id, wire, choices, constraint: undefined });
     else void this.#arriveCompiled({ id, wire, choices }, compiled);
   }
 
@@ -94,14 +94,14 @@ export class EngineLoop {
   }
 
   async #arriveCompiled(
-    arrival: Omit<Arrival, 'grammar'>,
-    compiled: Promise<CompiledGrammar>,
+    arrival: Omit<Arrival, 'constraint'>,
+    compiled: Promise<NewConstraint>,
   ): Promise<void> {
     this.#compiling.set(arrival.id, arrival.choices);
     try {
-      const grammar = await compiled;
+      const constraint = await compiled;
       // Cancelled meanwhile, if it is not there any more.
-      if (this.#compiling.delete(arrival.id)) this.#arrive({ ...arrival, grammar });
+      if (this.#compiling.delete(arrival.id)) this.#arrive({ ...arrival, constraint });
     } catch (error) {
       if (this.#compiling.delete(arrival.id)) this.#refuse(arrival.id, AppError.from(error));
     }
@@ -125,7 +125,7 @@ export class EngineLoop {
     }
   }
 
-  #admit({ id, wire, grammar }: Arrival): void {
+  #admit({ id, wire, constraint }: Arrival): void {
     try {
       const request = fromWireRequest(wire);
       const generation = createGeneration({
@@ -133,7 +133,7 @@ export class EngineLoop {
         request,
         model: this.#options.prompts,
         randomSeed: () => randomInt(2 ** 31),
-        constraint: grammar && (() => grammar.matcher()),
+        constraint,
       });
       const delivery = this.#runner.submit(generation);
       if (delivery !== undefined) this.#deliver([delivery]);

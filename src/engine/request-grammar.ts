@@ -3,6 +3,7 @@ import { GrammarError } from '../../kernels/grammar/grammar-error.ts';
 import { JsonGrammar } from '../../kernels/grammar/json-grammar.ts';
 import { asSchema } from '../../kernels/grammar/json-schema.ts';
 import { Rules } from '../../kernels/grammar/rules.ts';
+import { StringLimits } from '../../kernels/grammar/string-limits.ts';
 import { checkedGrammar, choiceText, regexText } from '../../kernels/grammar/text-grammar.ts';
 import { AppError } from '../core/error.ts';
 import type { Tool } from '../core/message.ts';
@@ -14,6 +15,8 @@ const MOST_FORCED_CALLS = 8;
 
 export interface RequestGrammar {
   readonly text: string;
+  /** What the grammar leaves open; undefined: nothing. */
+  readonly limits: StringLimits | undefined;
   /** The wire field to blame. */
   readonly param: string;
 }
@@ -31,16 +34,26 @@ export function requestGrammar(request: Asked, dialect: ToolDialect): RequestGra
   if (!isForced && structure === undefined) return undefined;
   const param = isForced || structure === undefined ? 'tools' : structure.param;
   return blaming(param, () => {
-    if (structure?.kind === 'grammar' && !isForced) return checkedGrammar(structure.text);
-    const rules = new Rules();
-    const json = new JsonGrammar(rules);
-    const options: string[] = [];
-    if (!isForced && structure !== undefined) options.push(structureText(structure, json, rules));
-    if (tools.length > 0) {
-      const several = request.parallelToolCalls && typeof toolChoice === 'string';
-      options.push(callsText(tools, several, dialect, json, rules));
-    }
-    return rules.withRoot(options.join(' | '));
+    if (structure?.kind === 'grammar' && !isForced)
+      return { param, text: checkedGrammar(structure.text), limits: undefined };
+    const build = (limits?: StringLimits): string => {
+      const rules = new Rules();
+      const json = new JsonGrammar(rules, limits);
+      const options: string[] = [];
+      if (!isForced && structure !== undefined) options.push(structureText(structure, json, rules));
+      if (tools.length > 0) {
+        const several = request.parallelToolCalls && typeof toolChoice === 'string';
+        for (const { name } of tools) limits?.need('name', name.length);
+        options.push(callsText(tools, several, dialect, json, rules));
+      }
+      return rules.withRoot(options.join(' | '));
+    };
+    // Other texts may have quotes anywhere: there is no telling what is a string.
+    if (!isForced && structure?.kind !== 'json') return { param, text: build(), limits: undefined };
+    const limits = new StringLimits();
+    const text = build(limits);
+    if (limits.isContradictory) return { param, text: build(), limits: undefined };
+    return { param, text, limits: limits.isEmpty ? undefined : limits };
   });
 }
 
@@ -63,9 +76,9 @@ export function grammarRefusal(error: GrammarError, param: string): AppError {
   });
 }
 
-function blaming(param: string, build: () => string): RequestGrammar {
+function blaming(param: string, build: () => RequestGrammar): RequestGrammar {
   try {
-    return { text: build(), param };
+    return build();
   } catch (error) {
     throw error instanceof GrammarError ? grammarRefusal(error, param) : error;
   }

@@ -1,10 +1,14 @@
 import { GrammarCache } from '../../kernels/grammar/grammar-cache.ts';
 import { GrammarError } from '../../kernels/grammar/grammar-error.ts';
 import { TrialsBusyError } from '../../kernels/grammar/grammar-trials.ts';
-import type { CompiledGrammar } from '../../kernels/grammar/token-grammars.ts';
+import { LimitedMatcher, TokenLengths } from '../../kernels/grammar/limited-matcher.ts';
 import { AppError } from '../core/error.ts';
 import type { PromptModel } from './prompt-tokens.ts';
 import { grammarRefusal, type RequestGrammar, requestGrammar } from './request-grammar.ts';
+import type { TextConstraint } from './sequence.ts';
+
+/** Makes the constraint of one choice. */
+export type NewConstraint = () => TextConstraint;
 
 type Asked = Parameters<typeof requestGrammar>[0];
 
@@ -13,6 +17,7 @@ export class RequestGrammars {
   readonly #model: PromptModel;
   readonly #logits: number;
   #cache: GrammarCache | undefined;
+  #lengths: TokenLengths | undefined;
 
   /** `logits`: width of the model's output, at least the size of the vocabulary. */
   constructor(model: PromptModel, logits: number) {
@@ -21,7 +26,7 @@ export class RequestGrammars {
   }
 
   /** Undefined: the reply is free. Rejects with an AppError. */
-  compile(request: Asked): Promise<CompiledGrammar> | undefined {
+  compile(request: Asked): Promise<NewConstraint> | undefined {
     try {
       const grammar = requestGrammar(request, this.#model.template?.dialect ?? 'hermes');
       return grammar && this.#compile(grammar);
@@ -30,10 +35,14 @@ export class RequestGrammars {
     }
   }
 
-  async #compile({ text, param }: RequestGrammar): Promise<CompiledGrammar> {
+  async #compile({ text, limits, param }: RequestGrammar): Promise<NewConstraint> {
     this.#cache ??= this.#newCache();
     try {
-      return await this.#cache.get(text);
+      const grammar = await this.#cache.get(text);
+      if (limits === undefined) return () => grammar.matcher();
+      this.#lengths ??= new TokenLengths(this.#tokens());
+      const lengths = this.#lengths;
+      return () => new LimitedMatcher(grammar.matcher(), limits, lengths);
     } catch (error) {
       if (error instanceof GrammarError) throw grammarRefusal(error, param);
       if (error instanceof TrialsBusyError)
@@ -43,8 +52,12 @@ export class RequestGrammars {
   }
 
   #newCache(): GrammarCache {
+    const endIds = [...this.#model.tokenizer.endIds];
+    return new GrammarCache({ tokens: this.#tokens(), logits: this.#logits, endIds });
+  }
+
+  #tokens(): Uint8Array[] {
     const { tokenizer } = this.#model;
-    const tokens = Array.from({ length: tokenizer.vocabularySize }, (_, id) => tokenizer.textBytes(id));
-    return new GrammarCache({ tokens, logits: this.#logits, endIds: [...tokenizer.endIds] });
+    return Array.from({ length: tokenizer.vocabularySize }, (_, id) => tokenizer.textBytes(id));
   }
 }

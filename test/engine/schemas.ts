@@ -104,6 +104,16 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     minProperties: 1,
     maxProperties: 3,
   },
+  'long texts': object({
+    title: text(40),
+    tags: { type: 'array', items: text(25), minItems: 2, maxItems: 2 },
+    inner: object({ body: { type: 'string', minLength: 20, maxLength: 120 }, title: { type: 'string' } }),
+  }),
+  'a long text at the root': { type: 'string', maxLength: 70 },
+  'long texts of one name': object({
+    id: text(20),
+    inner: object({ id: { type: 'string', format: 'uuid' } }),
+  }),
   'odd names': object({ constructor: { type: 'null' }, toString: { type: 'boolean' }, '': { const: 0 } }),
   'required only': { type: 'object', required: ['q'], properties: { q: { type: 'boolean' } } },
   zod: z.toJSONSchema(
