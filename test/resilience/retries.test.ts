@@ -9,6 +9,8 @@ const many = <T>(count: number, make: (i: number) => Promise<T>) =>
 describe('retries', () => {
   it('cost nothing where nobody listens: every request is answered by who is left', async () => {
     const fleet = await serveFleet([{}, {}, {}], { limits: { maxRetries: 0 } });
+    // Nobody is known to be down.
+    await many(6, () => fleet.ask());
     await fleet.fakes[0]?.close();
     await fleet.fakes[1]?.close();
     const answers = await many(30, () => fleet.ask());
@@ -18,7 +20,7 @@ describe('retries', () => {
   });
 
   it('wait for their turn in place of failing when many need one at once', async () => {
-    const fleet = await serveFleet([{ dieAfterEvents: 0, ttftMs: 1_500 }, { ttftMs: 20 }, { ttftMs: 20 }], {
+    const fleet = await serveFleet([{ dieAfterEvents: 0, ttftMs: 1_500 }, { ttftMs: 400 }, { ttftMs: 400 }], {
       upstream: { probe: { intervalMs: 60_000 } },
     });
     let most = 0;
