@@ -21,8 +21,19 @@ export function loadConfig(file: string, env: Readonly<Record<string, string | u
   }
   const document = parseDocument(text, { prettyErrors: true });
   const problem = document.errors[0];
-  if (problem) throw new ConfigError(`${file} is not valid YAML: ${problem.message}`);
-  return checkConfig(withEnvironment(document.toJS() ?? {}, env, file), file);
+  if (problem) throw new ConfigError(`${file} is not valid YAML: ${withoutSource(problem.message)}.`);
+  let value: unknown;
+  try {
+    value = document.toJS();
+  } catch {
+    throw new ConfigError(`${file} is not valid YAML: it has an alias (*name) without its anchor (&name).`);
+  }
+  return checkConfig(withEnvironment(value ?? {}, env, file), file);
+}
+
+/** The message quotes the file, which may hold a key: logs and /readyz are no place for it. */
+function withoutSource(message: string): string {
+  return message.replace(/:\n.*/s, '').replace(/: .*(?= at line \d+, column \d+$)/s, '');
 }
 
 /** Validates a configuration object. `origin` names where it came from in errors. */
