@@ -12,10 +12,10 @@ export type DeploymentOf<B extends Deployment['backend']> = Deployment & { reado
  *
  * @throws AppError of the last attempt, or one that names the field that no deployment supports.
  */
-export async function begin(route: Route, request: GenerateRequest, options: AttemptOptions): Promise<Reply> {
-  const capable = capableDeployments(route.model.deployments.filter(isGenerator), request);
+export async function begin(request: GenerateRequest, options: AttemptOptions): Promise<Reply> {
+  const capable = ({ model }: Route) => capableDeployments(model.deployments.filter(isGenerator), request);
   const size = { stream: request.stream, promptBytes: request.wire.body.length };
-  return await startAtBest(route, capable, size, options, ({ backend, model }, signal) =>
+  return await startAtBest(capable, size, options, ({ backend, model }, signal) =>
     start(backend, request, model, signal),
   );
 }

@@ -164,6 +164,7 @@ describe('a request for a text', () => {
   it('is refused by an encoder with an error that names the model', async () => {
     const { gateway, settled } = gatewayOver(encoder(async () => embeddings));
     const chat = {
+      wire: { body: Buffer.from('{}') },
       id: 'req_2',
       endpoint: 'chat',
       model: 'm',

@@ -25,22 +25,10 @@ const PURPOSE = {
  *
  * @throws AppError of the last attempt, or `invalid_value` for `model` when no deployment is made for it.
  */
-export async function encode(
-  route: Route,
-  request: EncodeRequest,
-  options: AttemptOptions,
-): Promise<EncodeReply> {
-  const { deployments, name } = route.model;
-  const capable = deployments.filter((deployment): deployment is DeploymentOf<Encoder | Relaying> =>
-    canEncode(deployment, request),
-  );
-  if (capable.length === 0)
-    throw new AppError('invalid_value', {
-      message: `The model \`${name}\` does not ${PURPOSE[request.endpoint]}.`,
-      param: 'model',
-    });
+export async function encode(request: EncodeRequest, options: AttemptOptions): Promise<EncodeReply> {
+  const capable = (route: Route) => capableDeployments(route, request);
   const size = { stream: false, promptBytes: request.wire.body.length };
-  return await startAtBest(route, capable, size, options, async ({ backend, model }, signal) => {
+  return await startAtBest(capable, size, options, async ({ backend, model }, signal) => {
     const { settlement } = options;
     if (backend.kind !== 'encoder') {
       const relay = await backend.relay(toRelayRequest(request), { model, signal });
@@ -55,6 +43,20 @@ export async function encode(
       reasoningTokens: 0,
     };
     return { kind: 'result', result };
+  });
+}
+
+function capableDeployments(
+  { model }: Route,
+  request: EncodeRequest,
+): readonly DeploymentOf<Encoder | Relaying>[] {
+  const capable = model.deployments.filter((deployment): deployment is DeploymentOf<Encoder | Relaying> =>
+    canEncode(deployment, request),
+  );
+  if (capable.length > 0) return capable;
+  throw new AppError('invalid_value', {
+    message: `The model \`${model.name}\` does not ${PURPOSE[request.endpoint]}.`,
+    param: 'model',
   });
 }
 

@@ -97,9 +97,9 @@ export class Gateway {
     limits: TimeLimit = {},
   ): Promise<void> {
     const { now } = this.#options;
-    await this.#settled(request, request.model, signal, limits, async (route, options) => {
+    await this.#settled(request, request.model, signal, limits, async (options) => {
       const { settlement } = options;
-      const reply = await begin(route, request, options);
+      const reply = await begin(request, options);
       if (reply.kind === 'relay') {
         settlement.observation = reply.relay.observation;
         await deliver(reply);
@@ -117,8 +117,8 @@ export class Gateway {
     limits: TimeLimit = {},
   ): Promise<void> {
     const settled = { id: request.id, endpoint: request.endpoint, stream: false };
-    await this.#settled(settled, request.model, signal, limits, async (route, options) => {
-      await deliver(await encode(route, request, options));
+    await this.#settled(settled, request.model, signal, limits, async (options) => {
+      await deliver(await encode(request, options));
     });
   }
 
@@ -127,7 +127,7 @@ export class Gateway {
     name: string,
     client: AbortSignal,
     limits: TimeLimit,
-    work: (route: Route, options: AttemptOptions) => Promise<void>,
+    work: (options: AttemptOptions) => Promise<void>,
   ): Promise<void> {
     const { emit, now, maxRetries } = this.#options;
     const settlement = new Settlement(request, now);
@@ -141,11 +141,12 @@ export class Gateway {
     };
     this.#inFlight++;
     try {
-      const route = this.#route(name);
-      settlement.model = route.model.name;
-      model = placement.model(route.model.name);
+      const known = this.#route(name);
+      const route = () => this.#options.routes.get(name) ?? known;
+      settlement.model = name;
+      model = placement.model(name);
       model.begin();
-      await work(route, { signal, settlement, placement, maxRetries, hold });
+      await work({ route, signal, settlement, placement, maxRetries, hold });
       client.throwIfAborted();
     } catch (error) {
       throw settlement.fail(signal.aborted ? endedBy(signal, error) : AppError.from(error));

@@ -63,18 +63,15 @@ export class Placement {
   }
 
   /**
-   * Resolves to a place at one of the deployments, as soon as there is one.
+   * Resolves to a place, as soon as `claim` (`tryPlace`, that is) finds one.
    *
    * @throws AppError `overloaded` when the queue is full or the wait too long; and the reason of the signal.
    */
   async place<D extends Deployment>(
-    route: Route,
-    deployments: readonly D[],
-    request: SlotRequest,
+    { queue }: ModelState,
+    claim: () => Slot<D> | undefined,
     signal: AbortSignal,
   ): Promise<Slot<D>> {
-    const { queue } = this.model(route.model.name);
-    const claim = () => this.tryPlace(route, deployments, request);
     // Nobody overtakes those who wait.
     const slot = queue.length === 0 ? claim() : undefined;
     if (slot !== undefined) return slot;
@@ -89,7 +86,7 @@ export class Placement {
     throw new AppError('overloaded', { retryAfterMs });
   }
 
-  /** The same without waiting. */
+  /** A place at one of the deployments, if one has room. */
   tryPlace<D extends Deployment>(
     route: Route,
     deployments: readonly D[],

@@ -3,7 +3,7 @@ import { configSchema } from '../../config/schema.ts';
 import type { BackendReport, ModelReport } from '../../src/core/report.ts';
 import { type RunningGateway, startGateway } from '../../src/serve.ts';
 import { type FakeBehaviour, type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
-import { chatBody, eventually, metric, postChat } from '../support/gateway-process.ts';
+import { chatBody, eventually, metric } from '../support/gateway-process.ts';
 
 export interface FleetOptions {
   /** Of every entry under `upstreams`. */
@@ -121,4 +121,4 @@ export function isWhole({ status, text }: Answer): boolean {
   return status === 200 && text.trimEnd().endsWith('data: [DONE]') && !text.includes('"error"');
 }
 
-export { eventually, postChat };
+export { eventually };
