@@ -80,14 +80,22 @@ export function integerGrammar(bounds: Bounds): string | undefined {
 
 /** JSON numbers within the bounds: whole ones, and some with so many decimals that there is a choice. */
 export function numberGrammar(bounds: Bounds): string | undefined {
+  const magnitude = Math.max(...[bounds.min, bounds.max].filter(Number.isFinite).map(Math.abs), 1);
   const width = Math.min(bounds.max, 1e9) - Math.max(bounds.min, -1e9);
   let decimals = 2;
-  while (decimals < MOST_DECIMALS && width * 10 ** decimals < FEWEST_STEPS) decimals++;
+  // Not so many that doubles are coarser than the last one.
+  while (
+    decimals < MOST_DECIMALS &&
+    width * 10 ** decimals < FEWEST_STEPS &&
+    magnitude * 10 ** decimals < Number(LARGEST)
+  )
+    decimals++;
   const options = [signed(bounds, 0), signed(bounds, decimals)].filter((o) => o !== undefined);
   return options.length === 0 ? undefined : `(${options.join(' | ')})`;
 }
 
 function signed(bounds: Bounds, decimals: number): string | undefined {
+  if (bounds.min > Number(LARGEST) || bounds.max < -Number(LARGEST)) return undefined;
   const low = lowest(bounds, decimals);
   const high = highest(bounds, decimals);
   const positive = digitRange(low > 0n ? low : 0n, high, decimals);

@@ -31,6 +31,7 @@ import type { StringLimits } from './string-limits.ts';
 const MOST_SCHEMAS = 4_096;
 const MOST_CHARS = 256 * 1_024;
 const MOST_LEVELS = 200;
+const MOST_EXCLUSIVE = 128;
 
 /**
  * Turns JSON Schemas into rules whose texts are all valid under them. The texts may be fewer than the schema allows: objects
@@ -64,6 +65,10 @@ export class JsonGrammar {
   }
 
   #value(schema: Schema, level: number): string {
+    return this.#rules.short(this.#converted(schema, level));
+  }
+
+  #converted(schema: Schema, level: number): string {
     if (++this.#schemas > MOST_SCHEMAS) throw new GrammarError(`has more than ${MOST_SCHEMAS} parts`);
     if (level > MOST_LEVELS)
       throw new GrammarError('is nested too deeply, or has references that lead in circles');
@@ -100,6 +105,7 @@ export class JsonGrammar {
 
   /** Without a reference at its top, so that it can be joined with another. */
   #resolved(schema: Schema, hops: number): Schema {
+    if (++this.#schemas > MOST_SCHEMAS) throw new GrammarError(`has more than ${MOST_SCHEMAS} parts`);
     if (typeof schema === 'boolean' || schema.$ref === undefined) return schema;
     if (hops > 16) throw new GrammarError('has references that lead in circles');
     const { $ref, ...beside } = schema;
@@ -109,6 +115,8 @@ export class JsonGrammar {
   #choice(schema: SchemaObject, keyword: 'anyOf' | 'oneOf', beside: SchemaObject, level: number): string {
     const options = schemasOf(schema, keyword).filter((option) => option !== false);
     if (keyword === 'oneOf') {
+      // Each is compared with every other.
+      if (options.length > MOST_EXCLUSIVE) throw unsupported('oneOf');
       const resolved = options.map((option) => this.#resolved(option, 0));
       if (!areDisjoint(resolved, (option) => this.#resolved(option, 0))) throw unsupported('oneOf');
     }

@@ -9,6 +9,9 @@ import {
   type SchemaObject,
 } from './json-schema.ts';
 
+const MOST_REFS = 512;
+const MOST_VISITS = 500_000;
+
 /**
  * Throws GrammarError when a schema that is referred to has no finite value, such as a list node whose next node is
  * required: a model that began to write one could never end.
@@ -23,34 +26,40 @@ export function refuseEndless(root: Schema): void {
     for (const item of Object.values(value)) visit(item);
   };
   visit(root);
+  if (refs.size > MOST_REFS) throw new GrammarError(`has more than ${MOST_REFS} different references`);
+  const budget = { visits: MOST_VISITS };
   const finite = new Set<string>();
   for (let before = -1; before < finite.size; ) {
     before = finite.size;
-    for (const [ref, schema] of refs) if (!finite.has(ref) && hasFinite(schema, finite)) finite.add(ref);
+    for (const [ref, schema] of refs)
+      if (!finite.has(ref) && hasFinite(schema, finite, budget)) finite.add(ref);
   }
   const endless = [...refs.keys()].find((ref) => !finite.has(ref));
   if (endless !== undefined)
     throw new GrammarError(`refers to ${JSON.stringify(endless)}, of which there is no finite value`);
 }
 
-function hasFinite(schema: unknown, finite: ReadonlySet<string>): boolean {
+function hasFinite(schema: unknown, finite: ReadonlySet<string>, budget: { visits: number }): boolean {
+  if (--budget.visits < 0) throw new GrammarError('has references that are too entangled');
   if (!isObject(schema)) return schema !== false;
   if (typeof schema.$ref === 'string' && !finite.has(schema.$ref)) return false;
   if (Object.hasOwn(schema, 'const') || schema.enum !== undefined) return true;
   for (const keyword of ['anyOf', 'oneOf'] as const) {
     const options = schema[keyword];
-    if (Array.isArray(options) && !options.some((option) => hasFinite(option, finite))) return false;
+    if (Array.isArray(options) && !options.some((option) => hasFinite(option, finite, budget))) return false;
   }
-  if (Array.isArray(schema.allOf) && !schema.allOf.every((part) => hasFinite(part, finite))) return false;
+  if (Array.isArray(schema.allOf) && !schema.allOf.every((part) => hasFinite(part, finite, budget)))
+    return false;
   const types = [schema.type].flat();
   if (types.some((type) => type !== undefined && type !== 'object' && type !== 'array')) return true;
   const properties = new Map(propertiesOf(schema));
-  if (!requiredOf(schema).every((name) => hasFinite(properties.get(name) ?? true, finite))) return false;
+  if (!requiredOf(schema).every((name) => hasFinite(properties.get(name) ?? true, finite, budget)))
+    return false;
   // Elements of a tuple are always written, even where they might be left out.
   const tuple = Array.isArray(schema.items) ? schema.items : schema.prefixItems;
-  if (Array.isArray(tuple) && !tuple.every((item) => hasFinite(item, finite))) return false;
+  if (Array.isArray(tuple) && !tuple.every((item) => hasFinite(item, finite, budget))) return false;
   const needsItems = typeof schema.minItems === 'number' && schema.minItems > 0;
-  return !needsItems || Array.isArray(schema.items) || hasFinite(schema.items ?? true, finite);
+  return !needsItems || Array.isArray(schema.items) || hasFinite(schema.items ?? true, finite, budget);
 }
 
 /** Whether no value can be valid under two of the schemas. May say no where the answer is yes. */

@@ -89,8 +89,10 @@ function group(text: string, regex: Regex): string {
 export function repeated(text: string, min: number, max: number, addRule: AddRule): string {
   const isClass = /^\[[^\]]*\]$/.test(text);
   if (isClass || max !== Number.POSITIVE_INFINITY) return `${isClass ? text : `(${text})`}${count(min, max)}`;
-  const rest = addRule((name) => `"" | (${text}) ${name}`);
-  return min === 0 ? rest : `${min === 1 ? `(${text})` : `(${text}){${min}}`} ${rest}`;
+  // A name, as it is written twice: nested, that would be twice to the power of the levels.
+  const item = min === 0 ? `(${text})` : addRule(() => text);
+  const rest = addRule((name) => `"" | ${item} ${name}`);
+  return min === 0 ? rest : `${min === 1 ? item : `${item}{${min}}`} ${rest}`;
 }
 
 /** `{min,max}` in the grammar's notation. */

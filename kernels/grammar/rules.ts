@@ -1,6 +1,8 @@
 /** Gives a rule to a text and returns its name. A text that refers to itself is told the name first. */
 export type AddRule = (text: (name: string) => string) => string;
 
+const LONGEST_INLINE_CHARS = 100;
+
 /** The rules of one grammar, in the notation of xgrammar's EBNF. */
 export class Rules {
   readonly #texts = new Map<string, string>();
@@ -20,6 +22,11 @@ export class Rules {
     this.#texts.set(name, text(name));
     return name;
   };
+
+  /** The text, or a rule with that text where it is long: what is written twice on every level would grow with their power. */
+  short(text: string): string {
+    return text.length > LONGEST_INLINE_CHARS ? this.add(() => text) : text;
+  }
 
   /** All rules, a line each, after a rule `root` with this text. */
   withRoot(text: string): string {

@@ -21,9 +21,10 @@ export function checkedGrammar(text: string): string {
   if (text.length > MOST_GRAMMAR_CHARS)
     throw new GrammarError(`has more than ${MOST_GRAMMAR_CHARS} characters`);
   if (!/^[ \t]*root[ \t]*::=/m.test(text)) throw new GrammarError('has no rule `root ::= …`');
-  const withoutLiterals = text.replace(/"(?:[^"\\\n]|\\.)*"/g, '""');
+  // Also what is never closed: each character is looked at once.
+  const withoutLiterals = text.replace(/"(?:[^"\\\n]|\\.)*(?:"|\\?$|\n)/gm, '""\n');
   // See setText: the library misreads such classes.
-  for (const [found] of withoutLiterals.matchAll(/\[(?:[^\]\\]|\\.)*\]/gu))
+  for (const [found] of withoutLiterals.matchAll(/\[(?:[^\]\\]|\\[\s\S])*(?:\]|\\?$)/gu))
     if (/[^\p{ASCII}]|\\u(?!00[0-7])|\\U(?!000000[0-7])|\\x[89a-fA-F]/u.test(found))
       throw new GrammarError('lists characters beyond ASCII in a class, which is not supported');
   return text;
