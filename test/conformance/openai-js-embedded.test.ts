@@ -134,7 +134,7 @@ describe('OpenAI SDK for JavaScript on the embedded model', () => {
       status: 400,
       param: 'messages[0].content[0]',
     });
-    await expect(chat({ response_format: { type: 'json_object' } })).rejects.toMatchObject({
+    await expect(chat({ response_format: { type: 'structural_tag' } })).rejects.toMatchObject({
       status: 400,
       param: 'response_format',
     });

@@ -38,7 +38,7 @@ describe('a stream of the embedded model on a raw socket', () => {
   });
 
   it('has exactly the keys of the format, null where the value is not known yet', async () => {
-    const fields = { messages, max_tokens: 3, stream_options: { include_usage: true } };
+    const fields = { messages, max_tokens: 3, ignore_eos: true, stream_options: { include_usage: true } };
     const all = chunks(await stream('/v1/chat/completions', fields));
     const last = all.pop();
     for (const chunk of all) {

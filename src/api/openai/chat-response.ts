@@ -33,7 +33,7 @@ export async function collectChat(parts: AsyncIterable<Part>, head: ReplyHead): 
     object: 'chat.completion',
     created: head.created,
     model: head.model,
-    choices: choices.map(choiceBody),
+    choices: choices.map((choice, index) => choiceBody(choice, index, head.logprobs === true)),
     ...(usage === undefined ? {} : { usage }),
   };
 }
@@ -72,7 +72,7 @@ function addPart(
   }
 }
 
-function choiceBody(choice: ChatChoice, index: number): object {
+function choiceBody(choice: ChatChoice, index: number, logprobsAsked: boolean): object {
   const { finish, calls } = choice;
   if (finish === undefined) throw replyEndedEarly();
   return {
@@ -86,7 +86,8 @@ function choiceBody(choice: ChatChoice, index: number): object {
       ...(choice.reasoning === '' ? {} : { reasoning_content: choice.reasoning }),
       ...(calls.size === 0 ? {} : { tool_calls: [...calls.values()] }),
     },
-    logprobs: choice.logprobs.length === 0 ? null : { content: choice.logprobs, refusal: null },
+    logprobs:
+      logprobsAsked || choice.logprobs.length > 0 ? { content: choice.logprobs, refusal: null } : null,
     finish_reason: FINISH_REASONS[finish.reason],
     ...(finish.stopMatch === undefined ? {} : { stop_reason: finish.stopMatch }),
   };
