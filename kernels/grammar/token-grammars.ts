@@ -45,7 +45,7 @@ export class TokenGrammars {
   }
 }
 
-/** Handles of grammars that nobody refers to any more. */
+/** Frees what nobody refers to any more, such as the matcher of a request that was refused after all. */
 const unreachable = new FinalizationRegistry<NativeHandle>((handle) => handle.delete());
 
 /** A grammar for one vocabulary. Matchers outlive it. */
@@ -75,7 +75,7 @@ export class CompiledGrammar {
   }
 }
 
-/** Follows one text token by token. To be disposed of: its memory is not garbage-collected. */
+/** Follows one text token by token. To be disposed of: the garbage collector does not see how large it is. */
 export class GrammarMatcher {
   /**
    * Bit i of word j: token 32 j + i may come next. Always that of the current state; empty at a state from which nothing
@@ -93,6 +93,7 @@ export class GrammarMatcher {
     this.#native = native;
     this.#logits = logits;
     this.#endIds = endIds;
+    unreachable.register(this, native, this);
     this.#fill(native);
   }
 
@@ -128,6 +129,7 @@ export class GrammarMatcher {
 
   /** May be called more than once. */
   dispose(): void {
+    unreachable.unregister(this);
     this.#native?.delete();
     this.#native = undefined;
   }
