@@ -26,6 +26,11 @@ describe('configuration', () => {
     },
   );
 
+  it('does not take a file that an editor has just emptied for one that wants nothing served', () => {
+    expect(() => load('')).toThrow(/is empty/);
+    expect(() => load('# only a comment\n')).toThrow(/is empty/);
+  });
+
   it('takes secrets from the environment', () => {
     const yaml = 'upstreams: [{ name: a, url: "http://h/v1", apiKey: "${KEY}" }]';
     expect(load(yaml, { KEY: 's3cret' }).upstreams[0]?.apiKey).toBe('s3cret');
@@ -34,10 +39,11 @@ describe('configuration', () => {
 
   it.each([
     ['listen: { port: 99999 }', /listen\.port.*99999/],
-    ['listen: { prot: 1 }', /listen.*prot/],
+    ['listen: { prot: 1 }', /listen: .*"prot"; allowed are host, port, /],
+    ['listenn: {}', /the top level: .*"listenn"; allowed are listen, /],
     ['engines: [{ provider: cuda9, model: m }]', /engines\[0\]\.provider/],
     ['engines: [{ slots: 4 }]', /exactly one of `model`.*and `path`/],
-    ['upstreams: [{ name: a, url: "ftp://h" }]', /upstreams\[0\]\.url/],
+    ['upstreams: [{ name: a, url: "ftp://h" }]', /upstreams\[0\]\.url: must be an http.*ftp:\/\/h/],
     ['models: [{ name: m, deployments: [{ upstream: nope }] }]', /there is no upstream `nope`/],
     ['models: [{ name: m, deployments: [] }]', /models\[0\]\.deployments/],
     ['upstreams: [{ name: a, url: "http://h" }, { name: a, url: "http://i" }]', /`a` is used twice/],

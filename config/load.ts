@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { type Config, configSchema } from './schema.ts';
 
 /** A configuration that cannot be used. `message` is for people: file, path, value, and what is allowed. */
@@ -28,7 +28,10 @@ export function loadConfig(file: string, env: Readonly<Record<string, string | u
   } catch {
     throw new ConfigError(`${file} is not valid YAML: it has an alias (*name) without its anchor (&name).`);
   }
-  return checkConfig(withEnvironment(value ?? {}, env, file), file);
+  // What an editor leaves for a moment while it saves must not take every model away.
+  if (value === null || value === undefined)
+    throw new ConfigError(`${file} is empty. Without any file the embedded model is served.`);
+  return checkConfig(withEnvironment(value, env, file), file);
 }
 
 /** The message quotes the file, which may hold a key: logs and /readyz are no place for it. */
@@ -53,14 +56,31 @@ function describe(issue: z.core.$ZodIssue, root: unknown): string {
     root,
   );
   const shown =
-    isSecret(issue.path) || found === undefined || typeof found === 'object'
+    isSecret(issue.path, found) || found === undefined || typeof found === 'object'
       ? ''
       : ` (found ${JSON.stringify(found)})`;
-  return `${path || 'the top level'}: ${issue.message}${shown}`;
+  const hint =
+    issue.code === 'unrecognized_keys' ? `; allowed are ${allowedKeys(issue.path).join(', ')}` : '';
+  return `${path || 'the top level'}: ${issue.message}${hint}${shown}`;
 }
 
-function isSecret(path: readonly PropertyKey[]): boolean {
-  return /key|token|secret|password|url/i.test(String(path.at(-1) ?? ''));
+/** The keys that the object at `path` may have. */
+function allowedKeys(path: readonly PropertyKey[]): string[] {
+  let schema: z.core.JSONSchema.BaseSchema = z.toJSONSchema(configSchema, {
+    io: 'input',
+    unrepresentable: 'any',
+  });
+  for (const key of path) {
+    const inner = typeof key === 'number' ? schema.items : schema.properties?.[String(key)];
+    if (typeof inner !== 'object' || Array.isArray(inner)) return [];
+    schema = inner as z.core.JSONSchema.BaseSchema;
+  }
+  return Object.keys(schema.properties ?? {});
+}
+
+function isSecret(path: readonly PropertyKey[], value: unknown): boolean {
+  if (typeof value === 'string' && value.includes('@')) return true;
+  return /key|token|secret|password/i.test(String(path.at(-1) ?? ''));
 }
 
 /** Replaces `${NAME}` in every string by the environment's value. */

@@ -86,9 +86,11 @@ const discovery = z.preprocess(
 const upstream = z.strictObject({
   name,
   /** API root, such as http://10.0.0.5:8000/v1 */
-  url: z.url({ protocol: /^https?$/ }).refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
-    message: 'must not carry a user name or password; put the key into apiKey',
-  }),
+  url: z
+    .url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })
+    .refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
+      message: 'must not carry a user name or password; put the key into apiKey',
+    }),
   /** Every address behind the host name of `url` is a server of its own. */
   discovery: discovery.optional(),
   apiKey: z.string().min(1).optional(),

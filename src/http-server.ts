@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import type { Socket } from 'node:net';
 import type { Config } from '../config/schema.ts';
 import { errorBody } from './api/openai/error-body.ts';
@@ -12,10 +18,15 @@ export function createHttpServer(
   const server = createServer(
     {
       noDelay: true,
+      // Missing ones are refused below, with a body that says so; old health checks speak HTTP/1.0, which needs none.
+      requireHostHeader: false,
       keepAliveTimeout: 75_000,
       connectionsCheckingInterval: Math.min(1_000, config().listen.requestTimeoutMs),
     },
-    handle,
+    (incoming, outgoing) => {
+      if (hasOneHost(incoming)) handle(incoming, outgoing);
+      else refuseHost(outgoing);
+    },
   );
   limitTimes(server, config());
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
@@ -29,17 +40,41 @@ export function createHttpServer(
       socket.destroy();
       return;
     }
-    const timedOut = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-    const failure = timedOut
-      ? new AppError('request_timeout')
-      : new AppError('invalid_value', { message: 'The request is not valid HTTP/1.1.' });
+    const failure = protocolFailure(error.code);
     const body = JSON.stringify(errorBody(failure));
     socket.end(
-      `HTTP/1.1 ${failure.status} ${timedOut ? 'Request Timeout' : 'Bad Request'}\r\ncontent-type: application/json\r\n` +
+      `HTTP/1.1 ${failure.status} ${STATUS_CODES[failure.status]}\r\ncontent-type: application/json\r\n` +
         `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
     );
   });
   return server;
+}
+
+function protocolFailure(code: string | undefined): AppError {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new AppError('request_timeout');
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return new AppError('invalid_value', { status: 431, message: 'The request headers are too large.' });
+  return new AppError('invalid_value', { message: 'The request is not valid HTTP/1.1.' });
+}
+
+/** Two hosts, or none, and the parts on the way may each believe in another one. HTTP/1.0 may leave it out. */
+function hasOneHost(incoming: IncomingMessage): boolean {
+  const { rawHeaders, headers } = incoming;
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]!.toLowerCase() === 'host') hosts++;
+  if (hosts === 0 && incoming.httpVersion === '1.0') {
+    headers.host = 'localhost';
+    return true;
+  }
+  return hosts === 1 && /^(?:[\w.~%-]+|\[[0-9a-f:.%]+\])(?::\d{1,5})?$/i.test(headers.host ?? '');
+}
+
+function refuseHost(outgoing: ServerResponse): void {
+  const error = new AppError('invalid_value', {
+    message: 'The request needs exactly one valid Host header.',
+  });
+  outgoing.writeHead(error.status, { 'content-type': 'application/json', connection: 'close' });
+  outgoing.end(JSON.stringify(errorBody(error)));
 }
 
 /** Also for a server that runs: it concerns connections that come later. */

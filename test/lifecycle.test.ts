@@ -60,6 +60,32 @@ describe('SIGTERM', () => {
     await expect(fetch(`${gateway.url}/healthz`)).rejects.toThrow();
   });
 
+  it.each([
+    ['SIGINT', 'SIGINT'],
+    ['SIGTERM', 'SIGINT'],
+    ['SIGTERM', 'SIGTERM'],
+  ] as const)('takes %s and %s at once for one: npm and process groups send both', async (first, second) => {
+    const { fake, gateway } = await withUpstream();
+    fake.setBehaviour({ tokens: 40, itlMs: 20 });
+    const reply = await postChat(gateway.url, chatBody('m', { stream: true }));
+    gateway.child.kill(first);
+    gateway.child.kill(second);
+    expect((await reply.text()).trimEnd().endsWith('data: [DONE]')).toBe(true);
+    expect(await gateway.exited).toBe(0);
+  });
+
+  it('ends at once at a second signal that is meant as such', async () => {
+    const { fake, gateway } = await withUpstream();
+    fake.setBehaviour({ tokens: 10_000, itlMs: 20 });
+    const reply = await postChat(gateway.url, chatBody('m', { stream: true, max_tokens: 10_000 }));
+    gateway.child.kill('SIGINT');
+    await eventually('it drains', () => gateway.output().includes('"draining"'));
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    gateway.child.kill('SIGINT');
+    await reply.text().catch(() => 'torn');
+    expect(await gateway.exited).toBe(130);
+  });
+
   it('cuts off what outlasts the grace time', async () => {
     const { fake, gateway } = await withUpstream({ drainTimeoutMs: 300 });
     fake.setBehaviour({ tokens: 10_000, itlMs: 20 });
@@ -164,7 +190,7 @@ describe('a model file that is not one', () => {
       const { backends } = (await (await fetch(`${url}/readyz`)).json()) as {
         backends: Record<string, { state: string; detail?: string }>;
       };
-      return backends['broken'];
+      return backends.broken;
     };
     await eventually('the engine has given up', async () => (await engine())?.state === 'down', 20_000);
     expect((await engine())?.detail).toMatch(/GGUF|version|truncated/i);

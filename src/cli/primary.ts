@@ -5,6 +5,7 @@ import { withFixed } from '../reload.ts';
 import { MetricsAggregate } from '../telemetry/aggregate.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { onReloadRequests } from './reload-requests.ts';
+import { onStopSignals } from './stop-signal.ts';
 import type { DrainOrder, FromWorker } from './worker-messages.ts';
 import { Workers } from './workers.ts';
 
@@ -115,8 +116,13 @@ export async function serveAsPrimary({ config, file, readConfig }: PrimaryOption
     'breakers, retry budgets and limits hold for each worker by itself; exact ones for all will need Redis',
   );
   const stop = Promise.withResolvers<NodeJS.Signals>();
-  process.once('SIGTERM', stop.resolve);
-  process.once('SIGINT', stop.resolve);
+  onStopSignals({
+    stop: stop.resolve,
+    endNow: () => {
+      workers.kill();
+      process.exit(130);
+    },
+  });
   await onReloadRequests({ file, logger, reload, stop: stop.resolve });
 
   const signal = await Promise.race([stop.promise, failed.promise]).catch((error: unknown) => {
@@ -124,12 +130,6 @@ export async function serveAsPrimary({ config, file, readConfig }: PrimaryOption
     throw error;
   });
   logger.info({ signal, workers: workers.running.length }, 'draining');
-  const endNow = () => {
-    workers.kill();
-    process.exit(130);
-  };
-  process.once('SIGTERM', endNow);
-  process.once('SIGINT', endNow);
   const { drainDelayMs, drainTimeoutMs } = current.listen;
   await workers.stop(drainDelayMs + drainTimeoutMs + STOP_GRACE_MS);
   logger.info({ cut }, 'stopped');

@@ -32,6 +32,14 @@ export async function run(argv: readonly string[], env: Environment): Promise<vo
     .option('--data-dir <folder>', 'where models are kept', './data')
     .action((name: string | undefined, flags) => pull(name, flags, env));
 
+  const [, , word] = argv;
+  if (
+    word !== undefined &&
+    /^[a-z]/.test(word) &&
+    ![...program.commands.map((command) => command.name()), 'help'].includes(word)
+  ) {
+    program.error(`error: unknown command '${word}'`);
+  }
   try {
     await program.parseAsync(argv);
   } catch (error) {

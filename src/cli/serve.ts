@@ -6,6 +6,7 @@ import { serveAsPrimary } from './primary.ts';
 import { configFile, modelFetcher, readConfig, type ServeFlags } from './read-config.ts';
 import { onReloadRequests } from './reload-requests.ts';
 import type { Environment } from './run.ts';
+import { onStopSignals } from './stop-signal.ts';
 import { serveAsWorker } from './worker.ts';
 
 /**
@@ -33,8 +34,7 @@ export async function serve(flags: ServeFlags, env: Environment): Promise<void> 
   });
   const { modelPaths } = await fetchModels(config, config.dataDir);
   const running = await startGateway(config, { logger, modelPaths });
-  process.once('SIGTERM', stop.resolve);
-  process.once('SIGINT', stop.resolve);
+  onStopSignals({ stop: stop.resolve, endNow: () => process.exit(130) });
   started.resolve(running);
   logger.info({ url: `${running.url}/v1`, models: running.gateway.models().map((m) => m.name) }, 'listening');
   void running.enginesSettled.then(() => {
@@ -53,9 +53,6 @@ export async function serve(flags: ServeFlags, env: Environment): Promise<void> 
 
   const signal = await stop.promise;
   logger.info({ signal, inFlight: running.gateway.inFlight }, 'draining');
-  const endNow = () => process.exit(130);
-  process.once('SIGTERM', endNow);
-  process.once('SIGINT', endNow);
   const cut = await running.drain();
   logger.info({ cut }, 'stopped');
   process.exit(0);

@@ -149,7 +149,7 @@ export class Sequence implements Schedulable {
   /** Ends without a stop string: what was held back, waiting for one, is part of the reply. */
   #finish(text: string, reason: FinishReason, stopMatch?: number): Part[] {
     this.#end();
-    return this.#lastParts(text + this.#stops.flush() + this.#detokenizer.flush(), reason, stopMatch);
+    return this.#lastParts(text + this.#stops.flush(), reason, stopMatch);
   }
 
   #lastParts(text: string, reason: FinishReason, stopMatch: string | number | undefined): Part[] {

@@ -74,6 +74,11 @@ export class Connections {
     return { exchange: second, head: await second.head };
   }
 
+  /** Ends every exchange that has not had one byte of an answer. */
+  failUnanswered(error: AppError): void {
+    this.#watchdog.failUnanswered(error);
+  }
+
   /** Ends every exchange and destroys every connection. */
   async close(): Promise<void> {
     this.#watchdog.failAll(new AppError('model_unavailable'));

@@ -11,6 +11,11 @@ export interface ProbeOptions {
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly health: Health;
+  /** Milliseconds without any answer to a probe, after which the upstream counts as hung rather than busy. */
+  readonly silentMs: number;
+  /** Told at every further unanswered probe once that time is over. */
+  readonly onSilent: () => void;
+  readonly now: () => number;
   /** Told what a good answer lists; undefined where it is no list. */
   readonly onModels?: (models: readonly string[] | undefined) => void;
 }
@@ -36,6 +41,7 @@ export function startProbe(options: ProbeOptions): () => Promise<void> {
   });
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
+  let aliveAtMs = options.now();
 
   const ask = async (): Promise<void> => {
     const signal = AbortSignal.timeout(timeoutMs);
@@ -50,6 +56,7 @@ export function startProbe(options: ProbeOptions): () => Promise<void> {
       });
       const body = await readText(reply.body);
       if (stopped) return;
+      aliveAtMs = options.now();
       const { statusCode } = reply;
       if (statusCode === 200) options.onModels?.(body === undefined ? undefined : parseServedModels(body));
       if (statusCode >= 500) {
@@ -63,6 +70,7 @@ export function startProbe(options: ProbeOptions): () => Promise<void> {
       const timedOut = signal.aborted;
       const detail = timedOut ? `no answer to the probe within ${timeoutMs} ms` : (error as Error).message;
       health.probeFailed({ detail, mayBeBusy: timedOut });
+      if (options.now() - aliveAtMs > options.silentMs) options.onSilent();
     }
   };
 

@@ -156,6 +156,15 @@ class Upstream implements UpstreamBackend {
       intervalMs: options.probe?.intervalMs ?? 10_000,
       timeoutMs: options.probe?.timeoutMs ?? 2_000,
       health: this.#health,
+      silentMs: timeouts.firstByteMs,
+      // A reply that is not streamed has no first byte to wait for until it is complete: this is how its upstream is found hung.
+      onSilent: () =>
+        this.#connections.failUnanswered(
+          new AppError('upstream_timeout', {
+            cause: new Error('the upstream answers nothing, not even probes'),
+          }),
+        ),
+      now,
       onModels: (models) => this.#models.listed(models),
     });
   }

@@ -4,6 +4,8 @@ import type { AppError } from '../core/error.ts';
 export interface Watched {
   /** Where the watchdog keeps it; its own affair. */
   watchIndex: number;
+  /** Anything at all came back. */
+  readonly responded: boolean;
   /** Ends what has run out of time. */
   check(nowMs: number): void;
   fail(error: AppError): void;
@@ -48,6 +50,12 @@ export class Watchdog {
 
   failAll(error: AppError): void {
     this.#forEach((watched) => watched.fail(error));
+  }
+
+  failUnanswered(error: AppError): void {
+    this.#forEach((watched) => {
+      if (!watched.responded) watched.fail(error);
+    });
   }
 
   #stop(): void {

@@ -17,8 +17,8 @@ export class WholeTap {
   #cut = false;
 
   push(bytes: Buffer, readAtMs: number): void {
+    // All tokens come at once: there is no time between them.
     this.observation.firstTokenAtMs ??= readAtMs;
-    this.observation.lastTokenAtMs = readAtMs;
     this.#pieces.push(bytes);
     this.#keptBytes += bytes.length;
     if (this.#keptBytes > KEPT_BYTES) {

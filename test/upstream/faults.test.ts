@@ -373,6 +373,21 @@ describe('the process of the upstream', () => {
     fake.child.kill('SIGCONT');
   });
 
+  it('is stopped while a whole reply is awaited: unanswered probes tell it from one that is busy', async () => {
+    const fake = await spawnFake({ headerDelayMs: 60_000 });
+    const connected = reach(fake.url, {
+      timeouts: { firstByteMs: 300 },
+      probe: { intervalMs: 50, timeoutMs: 100 },
+    });
+    const failed = failureOf(connected.relay(ask({ stream: false })));
+    await sleep(600);
+    expect(connected.upstream.health()).toMatchObject({ state: 'ready', inFlight: 1 });
+    fake.child.kill('SIGSTOP');
+    expect(await failed).toMatchObject({ code: 'upstream_timeout', retryable: true });
+    await expectIdle(connected);
+    fake.child.kill('SIGCONT');
+  });
+
   it('does not take new connections', async () => {
     const connected = reach(await unanswering(), { timeouts: { connectMs: 300 } });
     expect(await failureOf(connected.relay())).toMatchObject({

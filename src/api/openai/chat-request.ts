@@ -12,7 +12,7 @@ import { toolShape, toToolUse } from './tool-fields.ts';
 
 /**
  * Fields that are not listed are accepted and unread: an upstream gets the bytes as they came. Among them are
- * `metadata`, `store`, `user`, `safety_identifier`, `prompt_cache_key`, `service_tier`, `prediction`, `verbosity`.
+ * `prediction` and what is yet to be invented.
  */
 const chatSchema = perLimits((limits) =>
   z.object({
@@ -25,6 +25,13 @@ const chatSchema = perLimits((limits) =>
     logprobs: optional(z.boolean()),
     top_logprobs: optional(z.int().min(0).max(limits.topLogprobs)),
     modalities: optional(boundedArray(z.string(), 8)),
+    audio: optional(z.object({}).loose()),
+    metadata: optional(z.object({}).loose()),
+    store: optional(z.boolean()),
+    verbosity: optional(z.string()),
+    prompt_cache_key: optional(z.string()),
+    safety_identifier: optional(z.string()),
+    service_tier: optional(z.string()),
     reasoning_effort: optional(z.string().max(64)),
     chat_template: optional(z.unknown()),
     chat_template_kwargs: optional(z.object({}).loose()),

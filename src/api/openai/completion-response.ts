@@ -50,7 +50,7 @@ export async function collectCompletion(parts: AsyncIterable<Part>, head: ReplyH
     object: 'text_completion',
     created: head.created,
     model: head.model,
-    choices: choices.map(choiceBody),
+    choices: choices.map((choice, index) => choiceBody(choice, index, head.logprobs === true)),
     ...(usage === undefined ? {} : { usage }),
   };
 }
@@ -59,13 +59,13 @@ function newChoice(): CompletionChoice {
   return { text: '', logprobs: emptyCompletionLogprobs(), nextOffset: 0, finish: undefined };
 }
 
-function choiceBody(choice: CompletionChoice, index: number): object {
+function choiceBody(choice: CompletionChoice, index: number, logprobsAsked: boolean): object {
   const { finish, logprobs } = choice;
   if (finish === undefined) throw replyEndedEarly();
   return {
     index,
     text: choice.text,
-    logprobs: logprobs.tokens.length === 0 ? null : logprobs,
+    logprobs: logprobsAsked || logprobs.tokens.length > 0 ? logprobs : null,
     finish_reason: FINISH_REASONS[finish.reason],
     ...(finish.stopMatch === undefined ? {} : { stop_reason: finish.stopMatch }),
   };

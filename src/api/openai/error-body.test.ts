@@ -28,7 +28,12 @@ describe('errorEvent', () => {
 describe('errorHeaders', () => {
   it('tells nothing where the SDK rule is right', () => {
     expect(errorHeaders(new AppError('invalid_value'))).toEqual({});
-    expect(errorHeaders(new AppError('overloaded'))).toEqual({});
+    expect(errorHeaders(new AppError('upstream_error'))).toEqual({});
+  });
+
+  it('asks for a second of patience where nobody knows how long something is down', () => {
+    expect(errorHeaders(new AppError('overloaded'))).toMatchObject({ 'retry-after': '1' });
+    expect(errorHeaders(new AppError('upstream_unreachable'))).toMatchObject({ 'retry-after': '1' });
   });
 
   it('rounds the time to come back up to whole seconds', () => {

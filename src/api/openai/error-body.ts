@@ -12,6 +12,9 @@ export interface ErrorBody {
 /** The SDKs obey a `retry-after` up to this; beyond it they fall back on their own short backoff. */
 const SDK_MAX_RETRY_AFTER_MS = 60_000;
 
+/** When to come back to something that is down for nobody knows how long. */
+const UNKNOWN_OUTAGE_MS = 1_000;
+
 /** OpenAI's error object: all four keys, always. */
 export function errorBody(error: AppError): ErrorBody {
   return {
@@ -30,7 +33,7 @@ export function errorEvent(error: AppError): string {
  */
 export function errorHeaders(error: AppError): Record<string, string> {
   const headers: Record<string, string> = {};
-  const afterMs = error.retryAfterMs;
+  const afterMs = error.retryAfterMs ?? (error.status === 503 ? UNKNOWN_OUTAGE_MS : undefined);
   if (afterMs !== undefined) {
     headers['retry-after'] = String(Math.max(Math.ceil(afterMs / 1_000), 0));
     headers['retry-after-ms'] = String(Math.max(Math.ceil(afterMs), 0));

@@ -17,6 +17,12 @@ export async function readJsonBody(c: Context<AppEnv>, maxBodyBytes: number): Pr
       message: `The content type must be application/json${contentType ? `, not ${contentType.slice(0, 100)}` : ''}.`,
     });
   }
+  const encoding = c.req.header('content-encoding') ?? 'identity';
+  if (encoding !== 'identity') {
+    throw new AppError('unsupported_media_type', {
+      message: `The content-encoding ${encoding.slice(0, 50)} is not supported: send the body uncompressed.`,
+    });
+  }
   return c.env?.incoming
     ? await readNodeBody(c.env.incoming, maxBodyBytes)
     : await readWebBody(c.req.raw, maxBodyBytes);

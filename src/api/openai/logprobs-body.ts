@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { TokenLogprob } from '../../core/part.ts';
 
 /** JSON has no -Infinity; this is what OpenAI sends for a token that cannot come. */
@@ -47,11 +48,13 @@ export function appendCompletionLogprobs(
   let next = offset;
   for (const entry of logprobs) {
     const isUnpredicted = Number.isNaN(entry.logprob);
-    target.tokens.push(entry.token);
+    target.tokens.push(tokenName(entry));
     target.token_logprobs.push(isUnpredicted ? null : finite(entry.logprob));
     target.top_logprobs.push(isUnpredicted ? null : topByToken(entry));
-    target.text_offset.push(next);
-    next += [...entry.token].length;
+    // A token that goes on within a character stands where that character does.
+    const goesOn = entry.bytes.length > 0 && isContinuation(entry.bytes[0]!) && next > 0;
+    target.text_offset.push(goesOn ? next - 1 : next);
+    next += entry.bytes.filter((byte) => !isContinuation(byte)).length;
   }
   return next;
 }
@@ -64,10 +67,21 @@ export function emptyCompletionLogprobs(): CompletionLogprobs {
 function topByToken(entry: TokenLogprob): Record<string, number> {
   const best = new Map<string, number>();
   for (const other of [...entry.top, entry]) {
-    const known = best.get(other.token);
-    if (known === undefined || other.logprob > known) best.set(other.token, finite(other.logprob));
+    const name = tokenName(other);
+    const known = best.get(name);
+    if (known === undefined || other.logprob > known) best.set(name, finite(other.logprob));
   }
   return Object.fromEntries(best);
+}
+
+/** A token that is no whole characters is named by its bytes, as OpenAI does: its text would be the same as many others'. */
+function tokenName({ token, bytes }: { readonly token: string; readonly bytes: readonly number[] }): string {
+  if (!token.includes('\ufffd') || isUtf8(Uint8Array.from(bytes))) return token;
+  return `bytes:${bytes.map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}`;
+}
+
+function isContinuation(byte: number): boolean {
+  return (byte & 0xc0) === 0x80;
 }
 
 function finite(logprob: number): number {

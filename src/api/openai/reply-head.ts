@@ -10,6 +10,8 @@ export interface ReplyHead {
   readonly model: string;
   /** How many choices the reply must finish: prompts × n. */
   readonly choices: number;
+  /** Log-probabilities were asked for: they are there, if only as an empty list. */
+  readonly logprobs?: boolean;
 }
 
 /** For a reply whose parts ran out before every choice had its `finish`: it must not pass for a whole one. */

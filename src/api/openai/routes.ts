@@ -145,5 +145,6 @@ function replyHead(request: GenerateRequest) {
     model: request.model,
     includeUsage: request.includeUsage,
     choices: request.prompts.length * request.n,
+    logprobs: request.topLogprobs !== undefined,
   };
 }

@@ -10,6 +10,8 @@ export function generationShape(limits: RequestLimits) {
   return {
     model: z.string().min(1).max(512),
     n: optional(z.int().min(1).max(limits.n)),
+    user: optional(z.string()),
+    priority: optional(z.int()),
     stream: optional(z.boolean()),
     stream_options: optional(z.object({ include_usage: optional(z.boolean()) })),
     temperature: optional(z.number().min(0).max(2)),
