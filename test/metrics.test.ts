@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FakeUpstream, startFakeUpstream } from './fakes/openai-upstream.ts';
 import { realModelPath } from './model-file.ts';
@@ -76,6 +77,15 @@ describe('/metrics', () => {
     'nodejs_eventloop_lag_seconds',
   ])('has samples of %s', async (name) => {
     await eventually(`${name} is there`, async () => (await metric(gateway.url, name)) > 0, 3_000);
+  });
+
+  it('has no name of its own that the README does not tell', async () => {
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+    const names = [...(await scrape()).matchAll(/^# TYPE (qianmen_\w+) /gm)].map(
+      ([, name]) => name as string,
+    );
+    expect(names.length).toBeGreaterThan(20);
+    expect(names.filter((name) => !readme.includes(`\`${name}`))).toEqual([]);
   });
 
   it('returns every gauge of work to zero', async () => {
