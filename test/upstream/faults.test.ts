@@ -318,16 +318,16 @@ describe('a slow reader', () => {
   });
 
   it('is not taken for a silent upstream', async () => {
-    const connected = await connect({ tokens: 50_000 }, { timeouts: { firstByteMs: 5_000, idleMs: 200 } });
+    const connected = await connect({ tokens: 50_000 }, { timeouts: { firstByteMs: 5_000, idleMs: 1_000 } });
     const sink = new Collector();
     const reply = await connected.relay();
-    await sleep(500);
+    await sleep(1_500);
     await reply.pump({
       write(chunk) {
         sink.write(chunk);
         return sink.writes.length > 3;
       },
-      drained: () => sleep(500),
+      drained: () => sleep(1_500),
     });
     expect(sink.text).toContain('[DONE]');
   });

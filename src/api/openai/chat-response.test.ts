@@ -96,6 +96,12 @@ describe('collectChat', () => {
     expect((await collect([finish()])).choices[0].message.content).toBe('');
   });
 
+  it('has an empty list of logprobs, not null, when they were asked for and nothing was said', async () => {
+    const asked = await collectChat(from([finish()]), { ...head, logprobs: true });
+    expect(asked).toMatchObject({ choices: [{ logprobs: { content: [], refusal: null } }] });
+    expect((await collect([finish()])).choices[0].logprobs).toBeNull();
+  });
+
   it('throws the error of an error part', async () => {
     const error = new AppError('overloaded');
     await expect(collect([text('a'), { type: 'error', error }])).rejects.toBe(error);
