@@ -120,7 +120,8 @@ function sorted(values: readonly (number | false | 0 | undefined)[]): number[] {
 }
 
 function median(ascending: readonly number[]): number {
-  return ascending[Math.floor(ascending.length / 2)]!;
+  const middle = (ascending.length - 1) / 2;
+  return (ascending[Math.floor(middle)]! + ascending[Math.ceil(middle)]!) / 2;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
