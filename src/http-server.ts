@@ -15,6 +15,10 @@ export function createHttpServer(
   handle: (incoming: IncomingMessage, outgoing: ServerResponse) => void,
   config: () => Config,
 ): Server {
+  const serve = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    if (hasOneHost(incoming)) handle(incoming, outgoing);
+    else refuseHost(outgoing);
+  };
   const server = createServer(
     {
       noDelay: true,
@@ -23,17 +27,14 @@ export function createHttpServer(
       keepAliveTimeout: 75_000,
       connectionsCheckingInterval: Math.min(1_000, config().listen.requestTimeoutMs),
     },
-    (incoming, outgoing) => {
-      if (hasOneHost(incoming)) handle(incoming, outgoing);
-      else refuseHost(outgoing);
-    },
+    serve,
   );
   limitTimes(server, config());
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    // A body that will be refused for its size is not asked for.
-    if (!(Number(incoming.headers['content-length']) > config().listen.maxBodyBytes))
-      outgoing.writeContinue();
-    handle(incoming, outgoing);
+    // A body that will be refused is not asked for.
+    const tooLarge = Number(incoming.headers['content-length']) > config().listen.maxBodyBytes;
+    if (!tooLarge && hasOneHost(incoming)) outgoing.writeContinue();
+    serve(incoming, outgoing);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (!socket.writable || socket.bytesWritten > 0) {

@@ -23,6 +23,10 @@ function errorOf(body: string) {
 it.each([
   ['two Host headers', 'host: a\r\nhost: b\r\n'],
   ['no Host header', ''],
+  [
+    'two Host headers of a request that waits to send its body',
+    'host: a\r\nhost: b\r\nexpect: 100-continue\r\n',
+  ],
   ['an empty Host header', 'host: \r\n'],
   ['a Host header that is no host', 'host: a b<>\r\n'],
 ])('refuses %s with an error in the usual shape', async (_, headers) => {
