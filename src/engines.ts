@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { loadCatalogue } from '../config/catalogue.ts';
-import { type EngineConfig, engineName } from '../config/schema.ts';
+import { type EngineConfig, engineName } from '../config/engine.ts';
 import type { Emit } from './core/event.ts';
 import { createLocalEncoder } from './encoder/local-encoder.ts';
 import { createEngineBackend } from './engine/engine-backend.ts';

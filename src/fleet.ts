@@ -1,4 +1,5 @@
-import { type Config, engineName } from '../config/schema.ts';
+import { engineName } from '../config/engine.ts';
+import type { Config } from '../config/schema.ts';
 import type { UpstreamAdmin, UpstreamView } from './api/admin/upstream-routes.ts';
 import type { Deployment } from './core/deployment.ts';
 import type { Emit } from './core/event.ts';

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { engineName } from '../../config/engine.ts';
 import { checkConfig, DEFAULT_CONFIG, loadConfig } from '../../config/load.ts';
-import { type Config, engineName } from '../../config/schema.ts';
+import type { Config } from '../../config/schema.ts';
 import type { LoadedConfig } from '../reload.ts';
 import { fetchWithProgress } from './fetch-with-progress.ts';
 import type { Environment } from './run.ts';

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { name, positive } from './primitives.ts';
+import { samplingSchema } from './sampling.ts';
+
+export const engine = z
+  .strictObject({
+    /** A name from the catalogue, or … */
+    model: name.optional(),
+    /** … a GGUF file; or the directory of an encoder: config.json, tokenizer.json and model.onnx or onnx/model.onnx. */
+    path: z.string().min(1).optional(),
+    /** Encoders: what the model is for; default: what its config.json says. */
+    task: z.enum(['embed', 'rerank', 'classify']).optional(),
+    /** Public name; default: the catalogue name or the base name of the file or directory. */
+    name: name.optional(),
+    /** Execution provider. `auto` takes the best that is available; for now that is always the CPU. */
+    provider: z.enum(['auto', 'cpu']).default('auto'),
+    /** Default: the number of cores, at most 8. */
+    threads: positive.max(256).optional(),
+    /** Sequences decoded together; encoders have none. */
+    slots: positive.max(256).default(16),
+    /**
+     * Prompt + output of one sequence; default: what the model was trained for, at most 2,048. Of an encoder: the longest
+     * input; default and at most what the model says.
+     */
+    contextTokens: positive.max(1_048_576).optional(),
+    /** Used where a request does not say; default: what the catalogue recommends for the model. */
+    sampling: samplingSchema.prefault({}),
+    /** Requests that may wait for a slot; the next one gets 503. */
+    queueLimit: positive.default(256),
+    /** Memory for computed prompts, so that one which begins alike need not be computed again. 0 turns it off. */
+    prefixCacheBytes: z
+      .number()
+      .int()
+      .min(0)
+      .default(512 * 1024 * 1024),
+    /** Encoders: most tokens computed together, padding included. */
+    batchTokens: positive.max(1_048_576).default(4_096),
+    /** Busy-wait between steps: faster where the cores are free, slower where they are shared. */
+    spinning: z.boolean().default(false),
+  })
+  .refine((e) => (e.model === undefined) !== (e.path === undefined), {
+    message:
+      'needs exactly one of `model` (a catalogue name) and `path` (a GGUF file, or the directory of an encoder)',
+  });
+
+export type EngineConfig = z.infer<typeof engine>;
+
+/** The public name of an engine's model. */
+export function engineName(config: EngineConfig): string {
+  if (config.name !== undefined) return config.name;
+  if (config.model !== undefined) return config.model;
+  const file = (config.path ?? '').split(/[\\/]/).filter(Boolean).pop() ?? '';
+  return file.replace(/\.gguf$/i, '').toLowerCase();
+}

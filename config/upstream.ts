@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { milliseconds, name, positive } from './primitives.ts';
+
+/** `dns`, `srv`, or either with its settings. */
+const discovery = z.preprocess(
+  (value) => (typeof value === 'string' ? { type: value } : value),
+  z.strictObject({
+    type: z.enum(['dns', 'srv']),
+    intervalMs: milliseconds.default(10_000),
+    /** `srv`: the records' name; default: the host name of `url`. */
+    service: z.string().min(1).optional(),
+  }),
+);
+
+export const upstream = z.strictObject({
+  name,
+  /** API root, such as http://10.0.0.5:8000/v1 */
+  url: z
+    .url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })
+    .refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
+      message: 'must not carry a user name or password; put the key into apiKey',
+    }),
+  /** Every address behind the host name of `url` is a server of its own. */
+  discovery: discovery.optional(),
+  apiKey: z.string().min(1).optional(),
+  region: z.string().min(1).optional(),
+  privacy: z.enum(['local', 'private', 'public']).default('public'),
+  maxConnections: positive.default(512),
+  /** Requests inside it at once: found out while it runs, from `initial` on. What is beyond goes elsewhere, or waits. */
+  concurrency: z.strictObject({ initial: positive.default(256), max: positive.default(512) }).prefault({}),
+  timeouts: z
+    .strictObject({
+      connectMs: milliseconds.default(2_000),
+      firstByteMs: milliseconds.default(60_000),
+      idleMs: milliseconds.default(30_000),
+      totalMs: milliseconds.default(600_000),
+    })
+    .prefault({}),
+  probe: z
+    .strictObject({ intervalMs: milliseconds.default(10_000), timeoutMs: milliseconds.default(2_000) })
+    .prefault({}),
+});
+
+export type UpstreamConfig = z.infer<typeof upstream>;
