@@ -6,7 +6,7 @@
  * Installs what is missing (Linux, Go, Python 3, npm, apt). Writes RESULTS.md and results.json beside itself; with --only
  * or --quick into .cache, as a part is no document. README.md tells how it measures.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,9 +15,10 @@ import { buildGoPrograms } from './install.ts';
 import { type Entrant, faultOf, lineUp, taking } from './lineup.ts';
 import { type Bench, measure, type Sample, type Target } from './measure.ts';
 import { cacheFolder, peersFolder } from './paths.ts';
-import { requirePinned, startPinned, stopAll, within } from './processes.ts';
+import { stopAll } from './processes.ts';
 import { describeMachine, type Measurement, type Results, renderReport } from './report.ts';
 import { type Load, scenarios } from './scenarios.ts';
+import { startUpstream } from './upstream-process.ts';
 
 const { values } = parseArgs({
   options: {
@@ -59,7 +60,7 @@ async function main(): Promise<void> {
     throw new Error('This benchmark needs two cores: one for the gateway, one for the load.');
   const peers = chosen(allPeers, values.only);
   const wanted = chosen(scenarios, values.scenarios);
-  const bench = await startUpstream(await buildGoPrograms());
+  const bench = await startUpstream(await buildGoPrograms(), loadCore);
   const { entrants, absent } = await lineUp(bench, peers, {
     core: gatewayCore,
     checkS: values.quick ? 0.3 : 1,
@@ -130,17 +131,6 @@ async function main(): Promise<void> {
   writeFileSync(join(folder, 'results.json'), JSON.stringify(results, null, 1));
   writeFileSync(join(folder, 'RESULTS.md'), report);
   process.stdout.write(report);
-}
-
-async function startUpstream(binaries: string): Promise<Bench> {
-  mkdirSync(join(cacheFolder, 'run'), { recursive: true });
-  const logFile = join(cacheFolder, 'run/upstream.log');
-  writeFileSync(logFile, '');
-  const { pid } = startPinned({ core: loadCore, command: [join(binaries, 'upstream')], logFile });
-  const url = () => /^http:\/\/127\.0\.0\.1:\d+/m.exec(readFileSync(logFile, 'utf8'))?.[0];
-  if (!(await within(5_000, () => url() !== undefined))) throw new Error('the upstream did not start');
-  requirePinned([pid], loadCore);
-  return { loadgen: join(binaries, 'loadgen'), core: loadCore, upstream: { url: url()!, pid } };
 }
 
 /** A failed run costs the gateway its figure, not everybody theirs. */

@@ -8,10 +8,7 @@ import { runToEnd } from '../processes.ts';
 const main = join(root, 'dist/src/main.js');
 
 export const qianmen: Peer = {
-  name: 'qianmen',
-  setup: 'as built, one upstream, model renamed, usage and metrics on, log level warn',
-  openRatePerSecond: 200,
-  pacedStreams: 200,
+  ...qianmenFrom([main]),
   async install() {
     await runToEnd(
       [process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'],
@@ -22,28 +19,38 @@ export const qianmen: Peer = {
     );
     if (!existsSync(main)) throw new Error('the build left no dist/src/main.js');
   },
-  async version() {
-    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-    const commit = await runToEnd(['git', 'rev-parse', '--short', 'HEAD'], { timeoutMs: 5_000, cwd: root });
-    return `${version} (${commit.trim()})`;
-  },
-  async start(options) {
-    // JSON is YAML.
-    const config = join(options.folder, 'qianmen.yaml');
-    writeFileSync(
-      config,
-      JSON.stringify({
-        listen: { port: options.port },
-        upstreams: [{ name: 'fake', url: `${options.upstreamUrl}/v1` }],
-        models: [{ name: 'bench', deployments: [{ upstream: 'fake', model: UPSTREAM_MODEL }] }],
-        log: { level: 'warn' },
-      }),
-    );
-    const extra = (process.env.QIANMEN_NODE_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
-    return launch(options, {
-      command: [process.execPath, ...extra, main, 'serve', '--config', config],
-      readyPath: '/v1/models',
-      model: 'bench',
-    });
-  },
 };
+
+/** @param program What Node runs: its flags and the entry. */
+export function qianmenFrom(program: readonly string[]): Peer {
+  return {
+    name: 'qianmen',
+    setup: 'as built, one upstream, model renamed, usage and metrics on, log level warn',
+    openRatePerSecond: 200,
+    pacedStreams: 200,
+    async install() {},
+    async version() {
+      const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+      const commit = await runToEnd(['git', 'rev-parse', '--short', 'HEAD'], { timeoutMs: 5_000, cwd: root });
+      return `${version} (${commit.trim()})`;
+    },
+    async start(options) {
+      // JSON is YAML.
+      const config = join(options.folder, 'qianmen.yaml');
+      writeFileSync(
+        config,
+        JSON.stringify({
+          listen: { port: options.port },
+          upstreams: [{ name: 'fake', url: `${options.upstreamUrl}/v1` }],
+          models: [{ name: 'bench', deployments: [{ upstream: 'fake', model: UPSTREAM_MODEL }] }],
+          log: { level: 'warn' },
+        }),
+      );
+      return launch(options, {
+        command: [process.execPath, ...program, 'serve', '--config', config],
+        readyPath: '/v1/models',
+        model: 'bench',
+      });
+    },
+  };
+}
