@@ -1,13 +1,12 @@
 import { expect, test, vi } from 'vitest';
 import { FakeDecoder } from '../../test/engine/fake-decoder.ts';
 import { completion, textOf } from '../../test/engine/requests.ts';
-import { TINY, tinyMetadata } from '../../test/engine/tiny-vocabulary.ts';
+import { TINY, tinyTokenizer } from '../../test/engine/tiny-vocabulary.ts';
 import { EngineLoop } from './engine-loop.ts';
 import { type FromEngine, fromWirePart, toWireRequest, type WireDelivery } from './messages.ts';
 import { RequestGrammars } from './request-grammars.ts';
-import { Tokenizer } from './tokenizer.ts';
 
-const tokenizer = new Tokenizer(tinyMetadata());
+const tokenizer = tinyTokenizer();
 
 function loop(
   options: { slots?: number; queueLimit?: number; drained?: () => Promise<void> | undefined } = {},

@@ -8,7 +8,7 @@ import { EngineLoop } from './engine-loop.ts';
 import { encodeFrame, FrameReader } from './frame.ts';
 import { type LoadedModel, loadModel } from './load-model.ts';
 import type { FromEngine, LoadOptions, ToEngine } from './messages.ts';
-import { TokenizerError } from './tokenizer.ts';
+import { TokenizerError } from './tokenizer-description.ts';
 
 /** Unread bytes on the socket above which no step runs. */
 const MOST_UNREAD_BYTES = 8 * 2 ** 20;

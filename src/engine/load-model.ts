@@ -3,10 +3,12 @@ import { Decoder } from '../../kernels/decoder.ts';
 import { readGguf } from '../../kernels/gguf/reader.ts';
 import { ensureDecoderGraph } from '../../kernels/graph/cache.ts';
 import { ChatTemplate } from './chat-template.ts';
+import { ggufTokenizer } from './gguf-tokenizer.ts';
 import type { EngineInfo, LoadOptions } from './messages.ts';
 import type { PromptModel } from './prompt-tokens.ts';
 import { RequestGrammars } from './request-grammars.ts';
-import { Tokenizer, TokenizerError } from './tokenizer.ts';
+import { Tokenizer } from './tokenizer.ts';
+import { TokenizerError } from './tokenizer-description.ts';
 
 /** More threads than this wait for each other more than they compute. */
 const MOST_THREADS = 8;
@@ -28,7 +30,7 @@ export function loadModel(options: LoadOptions): LoadedModel {
   const startedAtMs = performance.now();
   const { metadata } = readGguf(options.modelPath);
   // Before the graph, which takes longer to build than a refusal should.
-  const tokenizer = new Tokenizer(metadata);
+  const tokenizer = new Tokenizer(ggufTokenizer(metadata));
   const template = chatTemplate(metadata.get('tokenizer.chat_template'), tokenizer);
   const { graphPath, shape, requantised } = ensureDecoderGraph(options.modelPath, options.cacheDir);
   if (tokenizer.vocabularySize > shape.vocabSize)

@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { chat, completion } from '../../test/engine/requests.ts';
-import { CHATML, TINY, tinyMetadata } from '../../test/engine/tiny-vocabulary.ts';
+import { CHATML, TINY, tinyTokenizer } from '../../test/engine/tiny-vocabulary.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import { ChatTemplate } from './chat-template.ts';
 import { type PromptModel, promptTokens } from './prompt-tokens.ts';
-import { Tokenizer } from './tokenizer.ts';
 
 function model(contextTokens: number, metadata: Readonly<Record<string, unknown>> = {}): PromptModel {
-  const tokenizer = new Tokenizer(tinyMetadata(metadata));
+  const tokenizer = tinyTokenizer(metadata);
   const { controlStrings } = tokenizer;
   const template = new ChatTemplate({ source: CHATML, bosToken: '', eosToken: '', controlStrings });
   return { tokenizer, template, contextTokens };

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FakeDecoder } from '../../test/engine/fake-decoder.ts';
 import { completion, partOf, textOf, tokensOf } from '../../test/engine/requests.ts';
-import { TINY, tinyMetadata } from '../../test/engine/tiny-vocabulary.ts';
+import { TINY, tinyTokenizer } from '../../test/engine/tiny-vocabulary.ts';
 import type { Part } from '../core/part.ts';
 import type { Usage } from '../core/usage.ts';
 import { createGeneration } from './generation.ts';
@@ -12,13 +12,12 @@ import { Runner } from './runner.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
 import { StepBudget } from './step-budget.ts';
-import { Tokenizer } from './tokenizer.ts';
 
 const SLOTS = 4;
 const CONTEXT_TOKENS = 96;
 /** Room for 80 tokens: less than two of the longest prompts have. */
 const CACHE_BYTES = 80 * 4;
-const tokenizer = new Tokenizer(tinyMetadata());
+const tokenizer = tinyTokenizer();
 
 /** Depends on all of the history, so that one foreign token in a slot changes everything after it. */
 function hashed(history: readonly number[]): number {

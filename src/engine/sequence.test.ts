@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { SamplerState } from '../../kernels/sampler.ts';
 import { GREEDY, textOf, tokensOf, UNTIL_EOS } from '../../test/engine/requests.ts';
-import { TINY, tinyMetadata } from '../../test/engine/tiny-vocabulary.ts';
+import { TINY, tinyTokenizer } from '../../test/engine/tiny-vocabulary.ts';
 import type { FinishReason, Part } from '../core/part.ts';
 import type { ResolvedSampling, StopRules } from '../core/sampling.ts';
 import { Sequence } from './sequence.ts';
-import { Tokenizer } from './tokenizer.ts';
 
-const tokenizer = new Tokenizer(tinyMetadata());
+const tokenizer = tinyTokenizer();
 
 interface Setting {
   readonly stop?: Partial<StopRules>;

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { TINY, tinyMetadata } from '../../test/engine/tiny-vocabulary.ts';
-import { Tokenizer, TokenizerError } from './tokenizer.ts';
+import { TINY, tinyTokenizer } from '../../test/engine/tiny-vocabulary.ts';
+import { TokenizerError } from './tokenizer-description.ts';
 
-const tokenizer = new Tokenizer(tinyMetadata());
+const tokenizer = tinyTokenizer();
 
 test('any text survives encoding and decoding', () => {
   fc.assert(
@@ -77,15 +77,15 @@ describe('what cannot be right is refused by name', () => {
     [{ 'tokenizer.ggml.merges': undefined }, 'tokenizer.ggml.merges'],
     [{ 'tokenizer.ggml.tokens': [1, 2] }, 'tokenizer.ggml.tokens'],
   ])('%o', (changes, named) => {
-    expect(() => new Tokenizer(tinyMetadata(changes))).toThrow(TokenizerError);
-    expect(() => new Tokenizer(tinyMetadata(changes))).toThrow(named);
+    expect(() => tinyTokenizer(changes)).toThrow(TokenizerError);
+    expect(() => tinyTokenizer(changes)).toThrow(named);
   });
 });
 
 test.each(['gpt-2', 'default', 'smollm', 'qwen2', 'llama-bpe', undefined])(
   'pre-tokenizer %s works',
   (pre) => {
-    const other = new Tokenizer(tinyMetadata({ 'tokenizer.ggml.pre': pre }));
+    const other = tinyTokenizer({ 'tokenizer.ggml.pre': pre });
     const text = "It's 1234 o'clock,\r\n\n  hello wor\t你好 🎉";
     expect(other.decode(other.encode(text, { control: false }))).toBe(text);
   },

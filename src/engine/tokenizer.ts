@@ -1,18 +1,6 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { bytesOfEntry } from './byte-level.ts';
-import { PRE_TOKENIZER_NAMES, preTokenizerRules } from './pre-tokenizer.ts';
-
-/** Key → value of a GGUF file's header. */
-export type ModelMetadata = ReadonlyMap<string, unknown>;
-
-/** The model file's tokenizer is missing, broken, or of a kind we do not have. The message names it. */
-export class TokenizerError extends Error {
-  override readonly name = 'TokenizerError';
-}
-
-/** `tokenizer.ggml.token_type` (llama.cpp `llama_token_type`). */
-const CONTROL = 3;
-const USER_DEFINED = 4;
+import type { TokenizerDescription } from './tokenizer-description.ts';
 
 /** Control tokens that end a reply although the file names only one; the list llama.cpp keeps for the same reason. */
 const END_OF_REPLY = [
@@ -34,7 +22,7 @@ export interface EncodeOptions {
 }
 
 /**
- * Byte-level BPE from a GGUF header. Merging is done by @huggingface/tokenizers; which strings become control tokens is
+ * Byte-level BPE. Merging is done by @huggingface/tokenizers; which strings become control tokens is
  * decided here, and control tokens are not even in the vocabulary that merging sees.
  */
 export class Tokenizer {
@@ -58,53 +46,34 @@ export class Tokenizer {
   readonly #anySpecial: Splitter;
   readonly #userDefined: Splitter;
 
-  constructor(metadata: ModelMetadata) {
-    const model = metadata.get('tokenizer.ggml.model');
-    if (model !== 'gpt2')
-      throw new TokenizerError(
-        `The tokenizer model ${JSON.stringify(model ?? null)} is not supported (only "gpt2").`,
-      );
-    const pre = metadata.get('tokenizer.ggml.pre') ?? 'default';
-    const rules = preTokenizerRules(String(pre));
-    if (rules === undefined)
-      throw new TokenizerError(
-        `The pre-tokenizer ${JSON.stringify(pre)} is not supported (only ${PRE_TOKENIZER_NAMES.join(', ')}).`,
-      );
-    const entries = stringArray(metadata, 'tokenizer.ggml.tokens');
-    const merges = stringArray(metadata, 'tokenizer.ggml.merges');
-    const types = metadata.get('tokenizer.ggml.token_type') as ArrayLike<unknown> | undefined;
-    const typeOf = (id: number): number => Number(types?.[id] ?? 1);
-
+  constructor(description: TokenizerDescription) {
+    const { entries, merges, rules, bosId, eosId } = description;
     const control = new Map<string, number>();
     const userDefined = new Map<string, number>();
     const vocabulary: Record<string, number> = Object.create(null);
     for (const [id, entry] of entries.entries()) {
-      if (typeOf(id) === CONTROL) control.set(entry, id);
-      else if (typeOf(id) === USER_DEFINED) userDefined.set(entry, id);
+      if (description.control.has(id)) control.set(entry, id);
+      else if (description.userDefined.has(id)) userDefined.set(entry, id);
       else vocabulary[entry] = id;
     }
     const utf8 = new TextEncoder();
     this.#entries = entries;
     this.#bytes = entries.map((entry, id) =>
-      typeOf(id) === CONTROL || typeOf(id) === USER_DEFINED
+      description.control.has(id) || description.userDefined.has(id)
         ? utf8.encode(entry)
         : (bytesOfEntry(entry) ?? utf8.encode(entry)),
     );
-    this.#control = new Set(control.values());
+    this.#control = description.control;
     this.vocabularySize = entries.length;
     this.longestTokenBytes = this.#bytes.reduce((longest, bytes) => Math.max(longest, bytes.length), 1);
     this.controlStrings = [...control.keys()].filter((s) => s !== '');
-    this.bosId = tokenId(metadata, 'bos_token_id', entries.length);
-    this.eosId = tokenId(metadata, 'eos_token_id', entries.length);
-    const addBos = metadata.get('tokenizer.ggml.add_bos_token');
-    this.addBos = this.bosId !== undefined && (typeof addBos === 'boolean' ? addBos : rules.addBos);
+    this.bosId = bosId;
+    this.eosId = eosId;
+    this.addBos = description.addBos;
     this.endIds = new Set(
-      [
-        this.eosId,
-        tokenId(metadata, 'eot_token_id', entries.length),
-        tokenId(metadata, 'eom_token_id', entries.length),
-        ...END_OF_REPLY.map((s) => control.get(s)),
-      ].filter((id) => id !== undefined),
+      [eosId, ...description.endIds, ...END_OF_REPLY.map((s) => control.get(s))].filter(
+        (id) => id !== undefined,
+      ),
     );
     this.#anySpecial = new Splitter(new Map([...userDefined, ...control]));
     this.#userDefined = new Splitter(userDefined);
@@ -123,7 +92,7 @@ export class Tokenizer {
           byte_fallback: false,
           ignore_merges: rules.ignoreMerges,
           vocab: vocabulary,
-          merges: merges.map(mergePair),
+          merges,
         },
       },
       {},
@@ -210,22 +179,4 @@ class Splitter {
 /** RegExp.escape is newer than the oldest Node we run on. */
 function escapeForRegExp(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
-}
-
-function stringArray(metadata: ModelMetadata, key: string): readonly string[] {
-  const value = metadata.get(key);
-  if (!Array.isArray(value) || value.length === 0 || typeof value[0] !== 'string')
-    throw new TokenizerError(`The model file has no ${key}.`);
-  return value as readonly string[];
-}
-
-function tokenId(metadata: ModelMetadata, name: string, vocabularySize: number): number | undefined {
-  const value = metadata.get(`tokenizer.ggml.${name}`);
-  const id = typeof value === 'number' || typeof value === 'bigint' ? Number(value) : undefined;
-  return id !== undefined && id >= 0 && id < vocabularySize ? id : undefined;
-}
-
-function mergePair(merge: string): [string, string] {
-  const at = merge.indexOf(' ', 1);
-  return [merge.slice(0, at), merge.slice(at + 1)];
 }

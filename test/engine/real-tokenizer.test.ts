@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readGguf } from '../../kernels/gguf/reader.ts';
+import { ggufTokenizer } from '../../src/engine/gguf-tokenizer.ts';
 import { Tokenizer } from '../../src/engine/tokenizer.ts';
 import { realModelPath } from '../model-file.ts';
 
-const tokenizer = new Tokenizer(readGguf(realModelPath()).metadata);
+const tokenizer = new Tokenizer(ggufTokenizer(readGguf(realModelPath()).metadata));
 
 /** [text, ids] pairs by the reference implementation (the Rust crate `tokenizers` 0.23 on the same vocabulary). */
 const REFERENCE = JSON.parse(

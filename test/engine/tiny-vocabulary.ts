@@ -1,4 +1,5 @@
-import type { ModelMetadata } from '../../src/engine/tokenizer.ts';
+import { ggufTokenizer, type ModelMetadata } from '../../src/engine/gguf-tokenizer.ts';
+import { Tokenizer } from '../../src/engine/tokenizer.ts';
 
 /**
  * A tokenizer small enough to reason about: one token per byte (id = byte), a few merges, and ChatML control tokens.
@@ -43,6 +44,10 @@ export function tinyMetadata(changes: Readonly<Record<string, unknown>> = {}): M
       ...changes,
     }).filter(([, value]) => value !== undefined),
   );
+}
+
+export function tinyTokenizer(changes: Readonly<Record<string, unknown>> = {}): Tokenizer {
+  return new Tokenizer(ggufTokenizer(tinyMetadata(changes)));
 }
 
 function byteCharacters(): string[] {
