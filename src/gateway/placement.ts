@@ -1,4 +1,5 @@
-import type { Candidate } from '../../routers/policy.ts';
+import type { Candidate } from '../../routers/candidate.ts';
+import { UNKNOWN_REQUEST } from '../../routers/request.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { GatewayReport } from '../core/report.ts';
@@ -98,7 +99,8 @@ export class Placement {
     const ready = all.filter((candidate) => candidate.ready);
     const free = (ready.length > 0 || readyOnly ? ready : all).filter(({ lane }) => lane.free);
     const choice = free.length > 0 && route.model.deployments.length > 1;
-    const best = choice ? route.policy.rank({ candidates: free, nowMs: now(), random })[0] : free[0];
+    const ranking = { request: UNKNOWN_REQUEST, candidates: free, nowMs: now(), random };
+    const best = choice ? route.policy.rank(ranking)[0]?.candidate : free[0];
     return best && this.#slot(best, request);
   }
 

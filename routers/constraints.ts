@@ -1,0 +1,64 @@
+import { type Candidate, PRIVACY_CLASSES, type PrivacyClass } from './candidate.ts';
+import type { Constraints, RequestFeatures } from './request.ts';
+
+/** Why a deployment may not serve a request, whatever the load. */
+export type Obstacle =
+  | { readonly kind: 'capability'; readonly missing: string }
+  | { readonly kind: 'context' }
+  | { readonly kind: 'privacy' }
+  | { readonly kind: 'region' }
+  | { readonly kind: 'cost' }
+  | { readonly kind: 'quality' };
+
+/** The one place that decides what is allowed. Undefined: the deployment may serve the request. */
+export function obstacle(candidate: Candidate, request: RequestFeatures): Obstacle | undefined {
+  const { privacy, regions, maxCostUsd, minQuality } = request.constraints;
+  if (!isWithinPrivacy(candidate.privacy, privacy)) return { kind: 'privacy' };
+  if (regions !== undefined && !isWithinRegions(candidate, regions)) return { kind: 'region' };
+  const { capabilities } = candidate;
+  if (capabilities !== undefined) {
+    const missing = request.needs.find((need) => !capabilities.has(need));
+    if (missing !== undefined) return { kind: 'capability', missing };
+  }
+  const { contextTokens } = candidate;
+  if (contextTokens !== undefined && request.promptTokens + (request.maxOutputTokens ?? 1) > contextTokens)
+    return { kind: 'context' };
+  if (minQuality !== undefined && (candidate.quality ?? 1) < minQuality) return { kind: 'quality' };
+  if (maxCostUsd !== undefined && leastCostUsd(candidate, request) > maxCostUsd) return { kind: 'cost' };
+  return undefined;
+}
+
+export function isWithinPrivacy(actual: PrivacyClass = 'public', demanded: PrivacyClass = 'public'): boolean {
+  return PRIVACY_CLASSES.indexOf(actual) <= PRIVACY_CLASSES.indexOf(demanded);
+}
+
+function isWithinRegions({ region, privacy }: Candidate, regions: readonly string[]): boolean {
+  return region === undefined ? privacy === 'local' : regions.includes(region);
+}
+
+/** What the request is expected to cost if nothing of its prompt is cached. */
+function leastCostUsd({ price }: Candidate, request: RequestFeatures): number {
+  if (price === undefined) return 0;
+  const outputTokens = request.expectedOutputTokens ?? request.maxOutputTokens ?? 0;
+  return (request.promptTokens * price.inputUsdPerMTok + outputTokens * price.outputUsdPerMTok) / 1e6;
+}
+
+/** What satisfies both: nobody can loosen what another demanded. */
+export function strictest(a: Constraints, b: Constraints): Constraints {
+  const classes = PRIVACY_CLASSES.filter((privacy) => a.privacy === privacy || b.privacy === privacy);
+  return {
+    privacy: classes[0],
+    regions:
+      a.regions && b.regions ? a.regions.filter((r) => b.regions?.includes(r)) : (a.regions ?? b.regions),
+    maxCostUsd: least(a.maxCostUsd, b.maxCostUsd),
+    minQuality: most(a.minQuality, b.minQuality),
+  };
+}
+
+function least(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
+}
+
+function most(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.max(a, b);
+}

@@ -1,0 +1,19 @@
+import type { Candidate, Usd } from './candidate.ts';
+
+/**
+ * What a request is expected to cost at a deployment: tokens at the provider's price, or else the machine for as long as
+ * the request keeps it busy. 0 where the operator named no cost.
+ *
+ * @param serviceMs Work of the machine on this request alone.
+ */
+export function expectedCostUsd(
+  { price, machineUsdPerHour }: Candidate,
+  tokens: { readonly uncached: number; readonly cached: number; readonly output: number },
+  serviceMs: number,
+): Usd {
+  if (price === undefined)
+    return machineUsdPerHour === undefined ? 0 : (machineUsdPerHour / 3.6e6) * serviceMs;
+  const { inputUsdPerMTok, cachedInputUsdPerMTok, outputUsdPerMTok } = price;
+  const { uncached, cached, output } = tokens;
+  return (uncached * inputUsdPerMTok + cached * cachedInputUsdPerMTok + output * outputUsdPerMTok) / 1e6;
+}

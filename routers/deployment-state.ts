@@ -1,0 +1,151 @@
+import { LatencyModel, type PrefillWork } from './latency-model.ts';
+import type { DispatchInfo } from './lifecycle.ts';
+
+/** A request that is at a deployment. */
+export interface Running {
+  readonly dispatch: DispatchInfo;
+  /** Its own, as was expected when it was sent. */
+  readonly work: PrefillWork;
+  /** All before its first token: its own and that of the requests ahead. */
+  readonly workAhead: PrefillWork;
+  readonly matchedBlocks: number;
+  readonly cachedTokens: number;
+  readonly predictedTtftMs: number;
+  firstTokenAtMs: number | undefined;
+  ttftMs: number | undefined;
+  /** Sequences and KV tokens beside it when its first token came. */
+  sequences: number;
+  kvTokens: number;
+}
+
+/** What is known of one deployment: what is under way there, and how long things take. */
+export class DeploymentState {
+  readonly latency = new LatencyModel();
+  readonly foreign = new ForeignLoad();
+  /** Without a first token, oldest first. */
+  readonly #waiting = new Set<Running>();
+  /** Of those that show no first token, the earliest that is taken to have had it by now. */
+  #nextUnseenMs = Number.POSITIVE_INFINITY;
+  #waitingTokens = 0;
+  #waitingPairs = 0;
+  #decoding = 0;
+  #kvTokens = 0;
+  #lastFirstTokenAtMs = Number.NEGATIVE_INFINITY;
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  get decoding(): number {
+    return this.#decoding;
+  }
+
+  /** Tokens of all requests there, as far as they are known. */
+  get kvTokens(): number {
+    return this.#kvTokens;
+  }
+
+  /** Prompt work before a request that is sent now, without what the oldest has had done already. */
+  workAhead(nowMs: number): PrefillWork {
+    if (nowMs >= this.#nextUnseenMs) this.#passUnseen(nowMs);
+    const [oldest] = this.#waiting;
+    if (oldest === undefined) return { tokens: 0, pairs: 0 };
+    const { tokens, pairs } = oldest.work;
+    const ownMs = this.latency.scale * this.latency.prefillMs(tokens, pairs);
+    const sinceMs = nowMs - Math.max(oldest.dispatch.dispatchedAtMs, this.#lastFirstTokenAtMs);
+    const done = ownMs > 0 ? Math.min(1, sinceMs / ownMs) : 1;
+    return {
+      tokens: Math.max(0, this.#waitingTokens - done * tokens),
+      pairs: Math.max(0, this.#waitingPairs - done * pairs),
+    };
+  }
+
+  /** How long the oldest request of those that will show a first token has waited for it. */
+  oldestWaitMs(nowMs: number): number {
+    for (const { dispatch } of this.#waiting) {
+      if (dispatch.request.stream) return nowMs - dispatch.dispatchedAtMs;
+    }
+    return 0;
+  }
+
+  enter(running: Running): void {
+    this.#waiting.add(running);
+    this.#waitingTokens += running.work.tokens;
+    this.#waitingPairs += running.work.pairs;
+    this.#kvTokens += running.dispatch.request.promptTokens;
+    if (!running.dispatch.request.stream)
+      this.#nextUnseenMs = Math.min(this.#nextUnseenMs, unseenAtMs(running));
+  }
+
+  firstToken(running: Running, nowMs: number): void {
+    if (!this.#waiting.delete(running)) return;
+    this.#noLongerWaits(running);
+    this.#decoding += 1;
+    this.#lastFirstTokenAtMs = nowMs;
+    running.firstTokenAtMs = nowMs;
+    running.sequences = this.#decoding;
+    running.kvTokens = this.#kvTokens;
+  }
+
+  leave(running: Running): void {
+    if (this.#waiting.delete(running)) this.#noLongerWaits(running);
+    else this.#decoding -= 1;
+    this.#kvTokens -= running.dispatch.request.promptTokens;
+  }
+
+  #noLongerWaits({ work }: Running): void {
+    const empty = this.#waiting.size === 0;
+    this.#waitingTokens = empty ? 0 : this.#waitingTokens - work.tokens;
+    this.#waitingPairs = empty ? 0 : this.#waitingPairs - work.pairs;
+  }
+
+  #passUnseen(nowMs: number): void {
+    this.#nextUnseenMs = Number.POSITIVE_INFINITY;
+    for (const running of [...this.#waiting]) {
+      if (running.dispatch.request.stream) continue;
+      const atMs = unseenAtMs(running);
+      if (atMs <= nowMs) this.firstToken(running, atMs);
+      else this.#nextUnseenMs = Math.min(this.#nextUnseenMs, atMs);
+    }
+  }
+}
+
+function unseenAtMs({ dispatch, predictedTtftMs }: Running): number {
+  return dispatch.dispatchedAtMs + predictedTtftMs;
+}
+
+const HALF_LIFE_MS = 3_000;
+const FORGOTTEN_MS = 15_000;
+/** Requests of others that a scrape is believed to tell of, at most. */
+const MAX_FOREIGN = 256;
+
+/**
+ * Requests at a deployment that others sent, as told by its metrics: what it says is waiting beyond what we have waiting
+ * there. A hint that fades: between scrapes, own accounting is what counts.
+ */
+export class ForeignLoad {
+  #waiting = 0;
+  #running = 0;
+  #atMs = Number.NEGATIVE_INFINITY;
+
+  scraped(own: { waiting: number; decoding: number }, waiting: number, running: number, nowMs: number): void {
+    // What runs there may be ours that waits here: the sums are compared, and what waits counts first.
+    const others = waiting + running - own.waiting - own.decoding;
+    this.#waiting = Math.min(MAX_FOREIGN, Math.max(0, Math.min(waiting - own.waiting, others)));
+    this.#running = Math.min(MAX_FOREIGN, Math.max(0, others - this.#waiting));
+    this.#atMs = nowMs;
+  }
+
+  waiting(nowMs: number): number {
+    return this.#waiting * this.#freshness(nowMs);
+  }
+
+  running(nowMs: number): number {
+    return this.#running * this.#freshness(nowMs);
+  }
+
+  #freshness(nowMs: number): number {
+    const ageMs = nowMs - this.#atMs;
+    return ageMs > FORGOTTEN_MS ? 0 : 0.5 ** (ageMs / HALF_LIFE_MS);
+  }
+}

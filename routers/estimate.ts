@@ -1,0 +1,37 @@
+import type { Candidate } from './candidate.ts';
+import { expectedCostUsd } from './cost.ts';
+import type { Fleet, Forecast } from './fleet.ts';
+import type { Prediction } from './policy.ts';
+import type { RequestFeatures } from './request.ts';
+
+export interface Estimate {
+  readonly forecast: Forecast;
+  readonly prediction: Prediction;
+}
+
+/** Expected length of the reply. */
+export function expectedOutputTokens(fleet: Fleet, request: RequestFeatures): number {
+  const { expectedOutputTokens, tenant, maxOutputTokens } = request;
+  return expectedOutputTokens ?? fleet.outputs.expect(tenant, maxOutputTokens);
+}
+
+/** What to expect of a request at a candidate, in time and money. */
+export function estimate(
+  fleet: Fleet,
+  candidate: Candidate,
+  request: RequestFeatures,
+  outputTokens: number,
+  nowMs: number,
+): Estimate {
+  const forecast = fleet.forecast(candidate.id, request, nowMs);
+  const { cachedTokens, ownMs, ttftMs, tpotMs } = forecast;
+  const tokens = {
+    uncached: request.promptTokens - cachedTokens,
+    cached: cachedTokens,
+    output: outputTokens,
+  };
+  // Sequences that decode together share the machine.
+  const serviceMs = ownMs + (outputTokens * tpotMs) / (fleet.state(candidate.id).decoding + 1);
+  const costUsd = expectedCostUsd(candidate, tokens, serviceMs);
+  return { forecast, prediction: { ttftMs, tpotMs, costUsd, cachedTokens, outputTokens } };
+}

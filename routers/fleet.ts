@@ -1,0 +1,167 @@
+import { DeploymentState, type Running } from './deployment-state.ts';
+import { type PrefillWork, prefillWork } from './latency-model.ts';
+import { Dispatch, type DispatchInfo, type LifecycleEvent, type MeasuredUsage } from './lifecycle.ts';
+import { OutputLengths } from './output-lengths.ts';
+import { PrefixIndex } from './prefix-index.ts';
+import type { RequestFeatures } from './request.ts';
+
+/** What a deployment's own metrics say, at the moment they were read. */
+export interface ScrapedLoad {
+  /** vLLM `num_requests_waiting`, SGLang `num_queue_reqs`, llama.cpp's deferred requests. */
+  readonly waiting: number;
+  /** vLLM `num_requests_running`, SGLang `num_running_reqs`, llama.cpp's busy slots. */
+  readonly running: number;
+}
+
+/** What is expected of a request at a deployment, before price and wishes are looked at. */
+export interface Forecast {
+  readonly matchedBlocks: number;
+  readonly cachedTokens: number;
+  /** The request's own prompt work. */
+  readonly ownMs: number;
+  /** Prompt work ahead of it. */
+  readonly queuedMs: number;
+  readonly ttftMs: number;
+  readonly tpotMs: number;
+}
+
+/**
+ * What is known of all deployments, by their id: learnt from the life of the requests that were sent there. One per
+ * process, shared by the policies of all public models.
+ */
+export class Fleet {
+  readonly prefixes: PrefixIndex;
+  readonly outputs = new OutputLengths();
+  readonly #states = new Map<string, DeploymentState>();
+  readonly #running = new Map<DispatchInfo, Running>();
+
+  constructor(options: { readonly maxPrefixBlocks?: number } = {}) {
+    this.prefixes = new PrefixIndex(options.maxPrefixBlocks);
+  }
+
+  /** Counts a request from this moment on. @param policy The one that chose, if it wants to know. */
+  dispatch(
+    deployment: string,
+    request: RequestFeatures,
+    nowMs: number,
+    policy?: { observe?(event: LifecycleEvent): void },
+  ): Dispatch {
+    return new Dispatch(deployment, request, nowMs, [this, policy]);
+  }
+
+  state(deployment: string): DeploymentState {
+    let state = this.#states.get(deployment);
+    if (state === undefined) {
+      state = new DeploymentState();
+      this.#states.set(deployment, state);
+    }
+    return state;
+  }
+
+  forecast(deployment: string, request: RequestFeatures, nowMs: number): Forecast {
+    const state = this.state(deployment);
+    const { latency, foreign } = state;
+    const matchedBlocks = this.prefixes.match(deployment, request.blocks);
+    const cachedTokens = Math.min(matchedBlocks * request.blockTokens, Math.max(0, request.promptTokens - 1));
+    const own = prefillWork(request.promptTokens, cachedTokens);
+    const ahead = state.workAhead(nowMs);
+    const ownMs = latency.scale * latency.prefillMs(own.tokens, own.pairs);
+    const foreignMs = foreign.waiting(nowMs) * ownMs;
+    const queuedMs = latency.scale * latency.prefillMs(ahead.tokens, ahead.pairs) + foreignMs;
+    // A deployment that has kept somebody waiting for so long will not serve anybody sooner: it may have hung.
+    const ttftMs = Math.max(latency.scale * latency.netMs + queuedMs + ownMs, state.oldestWaitMs(nowMs));
+    const tpotMs = latency.tpotMs(state.decoding + 1 + foreign.running(nowMs), state.kvTokens);
+    return { matchedBlocks, cachedTokens, ownMs, queuedMs, ttftMs, tpotMs };
+  }
+
+  /** Corrects what is known by what the deployment says of itself. */
+  scraped(deployment: string, load: ScrapedLoad, nowMs: number): void {
+    const state = this.state(deployment);
+    state.foreign.scraped(state, load.waiting, load.running, nowMs);
+  }
+
+  /** Its memory of prompts is gone: it was started anew. */
+  restarted(deployment: string): void {
+    this.prefixes.forget(deployment);
+  }
+
+  /** Forgets the deployments that are no longer configured. */
+  retain(deployments: ReadonlySet<string>): void {
+    for (const id of this.#states.keys()) {
+      if (deployments.has(id)) continue;
+      this.#states.delete(id);
+      this.prefixes.forget(id);
+    }
+  }
+
+  observe(event: LifecycleEvent): void {
+    const { dispatch, nowMs } = event;
+    if (event.type === 'dispatched') {
+      this.#enter(dispatch, nowMs);
+      return;
+    }
+    const running = this.#running.get(dispatch);
+    if (running === undefined) return;
+    const state = this.state(dispatch.deployment);
+    if (event.type === 'first-token') {
+      running.ttftMs = event.ttftMs;
+      state.firstToken(running, nowMs);
+      if (event.cachedTokens !== undefined) this.#learnTtft(state, running, event);
+      return;
+    }
+    if (event.type === 'finished') this.#learn(state, running, event.usage, nowMs);
+    state.leave(running);
+    this.#running.delete(dispatch);
+  }
+
+  #enter(dispatch: DispatchInfo, nowMs: number): void {
+    const { deployment, request } = dispatch;
+    const state = this.state(deployment);
+    const { matchedBlocks, cachedTokens, ttftMs } = this.forecast(deployment, request, nowMs);
+    const work = prefillWork(request.promptTokens, cachedTokens);
+    const running: Running = {
+      dispatch,
+      work,
+      workAhead: state.workAhead(nowMs),
+      matchedBlocks,
+      cachedTokens,
+      predictedTtftMs: ttftMs,
+      firstTokenAtMs: undefined,
+      ttftMs: undefined,
+      sequences: 0,
+      kvTokens: 0,
+    };
+    this.#running.set(dispatch, running);
+    state.enter(running);
+    this.prefixes.touch(deployment, request.blocks);
+  }
+
+  #learn(state: DeploymentState, running: Running, usage: MeasuredUsage, nowMs: number): void {
+    const { request } = running.dispatch;
+    if (running.ttftMs !== undefined) this.#learnTtft(state, running, usage);
+    const { outputTokens } = usage;
+    if (outputTokens === undefined) return;
+    this.outputs.observe(request.tenant, outputTokens);
+    if (running.ttftMs === undefined || outputTokens < 2) return;
+    const tpotMs = (nowMs - running.firstTokenAtMs!) / (outputTokens - 1);
+    const sequences = (running.sequences + state.decoding) / 2;
+    const kvTokens = (running.kvTokens + state.kvTokens) / 2;
+    state.latency.observeTpot(sequences, kvTokens, tpotMs);
+  }
+
+  /** Once per request, when it is known how much of it was cached, or clear that nobody will tell. */
+  #learnTtft(state: DeploymentState, running: Running, usage: MeasuredUsage): void {
+    const { dispatch, workAhead, matchedBlocks } = running;
+    const { blockTokens, promptTokens } = dispatch.request;
+    const { cachedTokens = running.cachedTokens } = usage;
+    if (usage.cachedTokens !== undefined && blockTokens > 0)
+      this.prefixes.correct(dispatch.deployment, matchedBlocks, Math.round(cachedTokens / blockTokens));
+    const own = prefillWork(usage.promptTokens ?? promptTokens, cachedTokens);
+    state.latency.observeTtft(sum(own, workAhead), running.ttftMs!);
+    running.ttftMs = undefined;
+  }
+}
+
+function sum(a: PrefillWork, b: PrefillWork): PrefillWork {
+  return { tokens: a.tokens + b.tokens, pairs: a.pairs + b.pairs };
+}
