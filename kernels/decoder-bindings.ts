@@ -1,8 +1,9 @@
-import { pastName, presentName } from './graph/decoder-layers.ts';
-import type { KvMemory } from './kv-memory.ts';
+import { pastName, presentName } from './graph/decoder-context.ts';
+import type { KvMemory } from './kv-memory/kv-memory.ts';
 import type { Handle } from './ort/api.ts';
 import { pinned } from './ort/pinned.ts';
-import type { OrtSession, Tensor } from './ort/session.ts';
+import type { OrtSession } from './ort/session.ts';
+import type { Tensor } from './ort/tensor.ts';
 
 /** More shapes than a server normally cycles through: batch sizes, and a few chunk lengths. */
 const MAX_BINDINGS = 96;
@@ -52,7 +53,8 @@ export class DecoderBindings {
   }
 
   get(shape: StepShape): Handle {
-    const key = `${shape.firstSlot}/${shape.batch}/${shape.chunk}/${shape.logitRows}`;
+    const region = this.#kv.region(shape.firstSlot, shape.batch);
+    const key = `${region}/${shape.batch}/${shape.chunk}/${shape.logitRows}`;
     let binding = this.#cache.get(key);
     if (binding === undefined) {
       binding = this.#create(shape);
@@ -88,8 +90,7 @@ export class DecoderBindings {
       ]);
       for (let layer = 0; layer < this.#kv.layers; layer++) {
         for (const side of ['key', 'value'] as const) {
-          const range = this.#kv.slotRange(layer, side, firstSlot, batch);
-          const tensor = track(session.tensor(range, this.#kv.dims(batch)));
+          const tensor = track(this.#kv.tensor(layer, side, firstSlot, batch));
           inputs.set(pastName(layer, side), tensor);
           outputs.set(presentName(layer, side), tensor);
         }

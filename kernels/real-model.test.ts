@@ -7,6 +7,7 @@ import { realModelPath } from '../test/model-file.ts';
 import { Decoder } from './decoder.ts';
 import { readGguf } from './gguf/reader.ts';
 import { buildDecoderGraph } from './graph/decoder-graph.ts';
+import { ggufSource } from './graph/gguf-source.ts';
 import { argmax } from './top-tokens.ts';
 
 /** Chat prompts of 34 to 53 tokens in the model's own vocabulary and template. */
@@ -24,7 +25,11 @@ const copy = (logits: Float32Array | undefined) => Float32Array.from(logits!);
 
 function load(variant: '8bit' | 'fp32', slots: number): Decoder {
   const graphPath = join(folder, `${variant}.onnx`);
-  const { shape } = buildDecoderGraph({ gguf: readGguf(realModelPath()), outputPath: graphPath, variant });
+  const { shape } = buildDecoderGraph({
+    source: ggufSource(readGguf(realModelPath())),
+    outputPath: graphPath,
+    variant,
+  });
   return Decoder.load({ graphPath, shape, slots, contextTokens: 512, threads: 2, spinning: false });
 }
 

@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { cosine, GraphWorkshop } from '../test/fixtures/tiny-graph.ts';
 import { readGguf } from './gguf/reader.ts';
 import { buildDecoderGraph } from './graph/decoder-graph.ts';
+import { ggufSource } from './graph/gguf-source.ts';
 
 const FOLDER = fileURLToPath(new URL('../test/fixtures/reference-logits/', import.meta.url));
 
@@ -20,7 +21,7 @@ function reference(name: string): { tokens: number[]; logits: Float32Array } {
 function load(name: string, variant: '8bit' | 'fp32') {
   const graphPath = join(workshop.folder, `${name}-${variant}.onnx`);
   const gguf = readGguf(join(FOLDER, `${name}.gguf`));
-  const { shape } = buildDecoderGraph({ gguf, outputPath: graphPath, variant });
+  const { shape } = buildDecoderGraph({ source: ggufSource(gguf), outputPath: graphPath, variant });
   return workshop.load({ graphPath, shape });
 }
 

@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { ensureDecoderGraph } from '../../kernels/graph/cache.ts';
-import { pastName, presentName } from '../../kernels/graph/decoder-layers.ts';
+import { pastName, presentName } from '../../kernels/graph/decoder-context.ts';
 import {
   DECODE_CONTEXT,
   DECODE_STEPS,

@@ -67,7 +67,7 @@ describe('readGguf', () => {
     const bytes = ggufBytes(CONTENT);
     const { tensors } = read(bytes);
     const { offset, ...a } = tensors.get('a')!;
-    expect(a).toEqual({ name: 'a', dims: [32, 2], type: 'Q8_0', sizeBytes: 68 });
+    expect(a).toEqual({ path, name: 'a', dims: [32, 2], type: 'Q8_0', sizeBytes: 68 });
     expect(bytes.subarray(offset, offset + 68)).toEqual(Buffer.alloc(68, 7));
     expect(tensors.get('b')!.offset % 32).toBe(0);
   });

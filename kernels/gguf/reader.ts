@@ -1,21 +1,11 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { ModelFileError } from '../model-file-error.ts';
+import type { WeightTensor } from '../weights/weight-tensor.ts';
 import { HeaderCursor } from './header-cursor.ts';
 import { TENSOR_TYPES, tensorTypeName } from './tensor-types.ts';
 
 /** A metadata value. 64-bit integers become numbers (they hold sizes and ids, far below 2^53). */
 type GgufValue = number | boolean | string | readonly GgufValue[];
-
-export interface GgufTensor {
-  readonly name: string;
-  /** In GGUF order: the contiguous dimension (columns, K) first, rows after. */
-  readonly dims: readonly number[];
-  /** Quantisation, by its ggml name: `F32`, `Q4_1`, … */
-  readonly type: string;
-  /** Position in the file, bytes. */
-  readonly offset: number;
-  readonly sizeBytes: number;
-}
 
 export interface GgufFile {
   readonly path: string;
@@ -24,7 +14,7 @@ export interface GgufFile {
   readonly mtimeMs: number;
   /** Such as `general.architecture`, `tokenizer.ggml.tokens`, `tokenizer.chat_template`. */
   readonly metadata: ReadonlyMap<string, GgufValue>;
-  readonly tensors: ReadonlyMap<string, GgufTensor>;
+  readonly tensors: ReadonlyMap<string, WeightTensor>;
 }
 
 const MAGIC = 0x46554747; // 'GGUF'
@@ -52,13 +42,13 @@ export function readGguf(path: string): GgufFile {
     const stat = fstatSync(fileDescriptor);
     if (!stat.isFile()) throw new ModelFileError(path, 'this is not a regular file');
     const cursor = new HeaderCursor(path, fileDescriptor, stat.size);
-    return { path, sizeBytes: stat.size, mtimeMs: stat.mtimeMs, ...readHeader(cursor, stat.size) };
+    return { path, sizeBytes: stat.size, mtimeMs: stat.mtimeMs, ...readHeader(cursor, path, stat.size) };
   } finally {
     closeSync(fileDescriptor);
   }
 }
 
-function readHeader(cursor: HeaderCursor, fileBytes: number) {
+function readHeader(cursor: HeaderCursor, path: string, fileBytes: number) {
   if (cursor.u32('the magic number') !== MAGIC)
     throw cursor.error('this is not a GGUF file: the magic number is missing', 0);
   const version = cursor.u32('the version');
@@ -73,7 +63,7 @@ function readHeader(cursor: HeaderCursor, fileBytes: number) {
   if (typeof alignment !== 'number' || alignment < 8 || alignment > 2 ** 20 || alignment % 8 !== 0)
     throw cursor.error(`general.alignment is ${String(alignment)}, not a multiple of 8`);
   const dataStart = Math.ceil(cursor.position / alignment) * alignment;
-  const tensors = new Map<string, GgufTensor>();
+  const tensors = new Map<string, WeightTensor>();
   for (const entry of entries) {
     if (entry.offset % alignment !== 0)
       throw cursor.error(`tensor ${entry.name} starts at ${entry.offset}, not a multiple of ${alignment}`);
@@ -83,7 +73,7 @@ function readHeader(cursor: HeaderCursor, fileBytes: number) {
         `tensor ${entry.name} would end at byte ${offset + entry.sizeBytes} of ${fileBytes}: the file is truncated or damaged`,
         offset,
       );
-    tensors.set(entry.name, { ...entry, offset });
+    tensors.set(entry.name, { ...entry, path, offset });
   }
   return { version, metadata, tensors };
 }
@@ -157,8 +147,11 @@ const SCALAR_READERS: Readonly<Record<number, (cursor: HeaderCursor, key: string
   12: (cursor, key) => cursor.f64(key),
 };
 
-function readTensorTable(cursor: HeaderCursor, tensorCount: number): GgufTensor[] {
-  const entries: GgufTensor[] = [];
+/** `offset` is still relative to the data section here. */
+type TensorEntry = Omit<WeightTensor, 'path'>;
+
+function readTensorTable(cursor: HeaderCursor, tensorCount: number): TensorEntry[] {
+  const entries: TensorEntry[] = [];
   const names = new Set<string>();
   for (let i = 0; i < tensorCount; i++) {
     const at = cursor.position;
@@ -170,8 +163,7 @@ function readTensorTable(cursor: HeaderCursor, tensorCount: number): GgufTensor[
   return entries;
 }
 
-/** `offset` is still relative to the data section here. */
-function readTensorEntry(cursor: HeaderCursor, name: string): GgufTensor {
+function readTensorEntry(cursor: HeaderCursor, name: string): TensorEntry {
   const at = cursor.position;
   const rank = cursor.u32(`the rank of ${name}`);
   if (rank < 1 || rank > MAX_DIMENSIONS) throw cursor.error(`tensor ${name} has ${rank} dimensions`, at);

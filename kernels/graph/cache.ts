@@ -14,6 +14,7 @@ import type { DecoderShape } from '../decoder-shape.ts';
 import { readGguf } from '../gguf/reader.ts';
 import { ModelFileError } from '../model-file-error.ts';
 import { BUILDER_VERSION, type BuiltDecoderGraph, buildDecoderGraph } from './decoder-graph.ts';
+import { ggufSource } from './gguf-source.ts';
 
 export interface CachedDecoderGraph {
   readonly graphPath: string;
@@ -57,7 +58,7 @@ export function ensureDecoderGraph(ggufPath: string, cacheDir: string): CachedDe
   mkdirSync(building);
   try {
     const built = buildDecoderGraph({
-      gguf: readGguf(ggufPath),
+      source: ggufSource(readGguf(ggufPath)),
       outputPath: join(building, GRAPH_FILE),
       variant: '8bit',
     });

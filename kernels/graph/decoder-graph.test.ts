@@ -7,6 +7,7 @@ import { tinyModel } from '../../test/fixtures/tiny-model.ts';
 import { readGguf } from '../gguf/reader.ts';
 import { ModelFileError } from '../model-file-error.ts';
 import { buildDecoderGraph } from './decoder-graph.ts';
+import { ggufSource } from './gguf-source.ts';
 
 const workshop = new GraphWorkshop();
 afterAll(() => workshop.dispose());
@@ -141,7 +142,9 @@ describe('buildDecoderGraph', () => {
     const gguf = readGguf(path);
     truncateSync(path, bytes.length / 2);
     const outputPath = join(workshop.folder, 'cut.onnx');
-    expect(() => buildDecoderGraph({ gguf, outputPath, variant: '8bit' })).toThrow(/the file became shorter/);
+    expect(() => buildDecoderGraph({ source: ggufSource(gguf), outputPath, variant: '8bit' })).toThrow(
+      /the file became shorter/,
+    );
     expect(existsSync(outputPath)).toBe(false);
   });
 });

@@ -2,21 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { DecoderShape } from '../decoder-shape.ts';
-import type { GgufFile } from '../gguf/reader.ts';
-import { TensorRows } from '../gguf/tensor-rows.ts';
-import { addDecoder } from './decoder-layers.ts';
+import { TensorRows } from '../weights/tensor-rows.ts';
+import { addDecoderInputs } from './decoder-context.ts';
+import type { DecoderSource } from './decoder-source.ts';
 import { EightBitEncoder } from './eight-bit-encoder.ts';
 import { ExternalData } from './external-data.ts';
 import { FloatEncoder } from './float-encoder.ts';
-import { readHyperparameters } from './hyperparameters.ts';
 import { ModelTensors } from './model-tensors.ts';
 import { OnnxGraph } from './onnx-graph.ts';
 
 /** To be raised with every change that makes other graphs or weights of the same file: cached graphs are rebuilt then. */
-export const BUILDER_VERSION = 1;
+export const BUILDER_VERSION = 2;
 
 export interface BuildOptions {
-  readonly gguf: GgufFile;
+  readonly source: DecoderSource;
   /** Where the graph goes. Its weights go beside it, into `outputPath` + `.data`. */
   readonly outputPath: string;
   /** `8bit` for serving; `fp32`, a reference, takes four bytes per weight. */
@@ -25,23 +24,23 @@ export interface BuildOptions {
 
 export interface BuiltDecoderGraph {
   readonly shape: DecoderShape;
-  /** Quantisations of the file that were changed on the way, such as `Q4_K`: empty when the weights are as in the file. */
+  /** Storage types of the file that were changed on the way, such as `Q4_K`: empty when the weights are as in the file. */
   readonly requantised: readonly string[];
   readonly graphBytes: number;
   readonly dataBytes: number;
 }
 
 /**
- * Writes the ONNX graph of a GGUF model. While `outputPath` exists, both files are whole and belong together: they are
+ * Writes the ONNX graph of a model. While `outputPath` exists, both files are whole and belong together: they are
  * made under other names, and an older graph is taken away before its weights are replaced. Throws ModelFileError for
  * models that cannot be used; on any error nothing new is left behind.
  */
-export function buildDecoderGraph({ gguf, outputPath, variant }: BuildOptions): BuiltDecoderGraph {
+export function buildDecoderGraph({ source, outputPath, variant }: BuildOptions): BuiltDecoderGraph {
   const suffix = `.${randomUUID()}.tmp`;
   const dataPath = `${outputPath}.data`;
   const temporary = { graph: outputPath + suffix, data: dataPath + suffix };
   try {
-    const built = writeFiles(gguf, variant, temporary, basename(dataPath));
+    const built = writeFiles(source, variant, temporary, basename(dataPath));
     rmSync(outputPath, { force: true });
     renameSync(temporary.data, dataPath);
     renameSync(temporary.graph, outputPath);
@@ -53,28 +52,30 @@ export function buildDecoderGraph({ gguf, outputPath, variant }: BuildOptions): 
 }
 
 function writeFiles(
-  gguf: GgufFile,
+  source: DecoderSource,
   variant: BuildOptions['variant'],
   paths: { graph: string; data: string },
   dataLocation: string,
 ): BuiltDecoderGraph {
-  const parameters = readHyperparameters(gguf);
+  const { architecture, parameters, interleavedRope } = source;
   const data = new ExternalData(paths.data, dataLocation);
   try {
-    const rows = new TensorRows(gguf);
+    const rows = new TensorRows();
     try {
-      const tensors = new ModelTensors(gguf);
+      const tensors = new ModelTensors(source);
       const graph = new OnnxGraph(data);
-      const eightBit = variant === '8bit' ? new EightBitEncoder(graph, rows, gguf.path) : undefined;
+      const eightBit = variant === '8bit' ? new EightBitEncoder(graph, rows) : undefined;
       const encoder = eightBit ?? new FloatEncoder(graph, rows);
-      addDecoder({ graph, encoder, rows, tensors, parameters });
-      tensors.assertAllUsed(parameters.architecture.name);
+      const context = { graph, encoder, rows, tensors, parameters, interleavedRope };
+      addDecoderInputs(context);
+      architecture.addDecoder(context);
+      tensors.assertAllUsed();
       data.finish();
       const serialised = graph.serialise();
       writeDurably(paths.graph, serialised);
       return {
         shape: {
-          architecture: parameters.architecture.name,
+          architecture: architecture.name,
           vocabSize: parameters.vocabSize,
           layers: parameters.layers,
           kvHeads: parameters.kvHeads,

@@ -1,6 +1,6 @@
-import type { GgufTensor } from '../gguf/reader.ts';
-import { type TensorRows, tensorRowCount } from '../gguf/tensor-rows.ts';
 import { ModelFileError } from '../model-file-error.ts';
+import type { TensorRows } from '../weights/tensor-rows.ts';
+import { tensorRowCount, type WeightTensor } from '../weights/weight-tensor.ts';
 import {
   BLOCK,
   type EightBitBlocks,
@@ -28,13 +28,11 @@ export class EightBitEncoder implements WeightEncoder {
   readonly requantised = new Set<string>();
   readonly #graph: OnnxGraph;
   readonly #rows: TensorRows;
-  readonly #path: string;
-  #embedding: { tensor: GgufTensor; regions: EightBitRegions } | undefined;
+  #embedding: { tensor: WeightTensor; regions: EightBitRegions } | undefined;
 
-  constructor(graph: OnnxGraph, rows: TensorRows, path: string) {
+  constructor(graph: OnnxGraph, rows: TensorRows) {
     this.#graph = graph;
     this.#rows = rows;
-    this.#path = path;
   }
 
   linear(input: string, parts: readonly MatrixPart[], output: string, bias?: Float32Array): string {
@@ -59,7 +57,7 @@ export class EightBitEncoder implements WeightEncoder {
     return this.#matMul(inputs, output, columns, rowCount);
   }
 
-  embed(tensor: GgufTensor, ids: string, output: string): string {
+  embed(tensor: WeightTensor, ids: string, output: string): string {
     const columns = tensor.dims[0]!;
     const vocabSize = tensor.dims[1]!;
     const regions: EightBitRegions = {
@@ -102,7 +100,7 @@ export class EightBitEncoder implements WeightEncoder {
     const columns = tensor.dims[0]!;
     if (columns % BLOCK !== 0)
       throw new ModelFileError(
-        this.#path,
+        tensor.path,
         `tensor ${tensor.name} has ${columns} columns, not a multiple of ${BLOCK}`,
       );
     const blocksPerRow = columns / BLOCK;
@@ -121,7 +119,7 @@ export class EightBitEncoder implements WeightEncoder {
         convert(packed, scales.length, encoded);
         if (!scales.every(Number.isFinite))
           throw new ModelFileError(
-            this.#path,
+            tensor.path,
             `tensor ${tensor.name} holds a scale that is not a finite number`,
           );
         store(firstRow, rows);

@@ -1,5 +1,5 @@
-import type { GgufTensor } from '../gguf/reader.ts';
-import { type TensorRows, tensorRowCount } from '../gguf/tensor-rows.ts';
+import type { TensorRows } from '../weights/tensor-rows.ts';
+import { tensorRowCount, type WeightTensor } from '../weights/weight-tensor.ts';
 import type { ExternalRegion } from './external-data.ts';
 import type { OnnxGraph } from './onnx-graph.ts';
 import type { MatrixPart, WeightEncoder } from './weight-encoder.ts';
@@ -32,7 +32,7 @@ export class FloatEncoder implements WeightEncoder {
     return this.#graph.node('Gemm', inputs, [output], { transB: 1 });
   }
 
-  embed(tensor: GgufTensor, ids: string, output: string): string {
+  embed(tensor: WeightTensor, ids: string, output: string): string {
     const region = this.#graph.external('embedding', 'float32', [tensor.dims[1]!, tensor.dims[0]!]);
     this.#write({ tensor }, region, 0);
     this.#embedding = 'embedding';

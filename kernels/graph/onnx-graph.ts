@@ -2,11 +2,17 @@ import type { ExternalData, ExternalRegion } from './external-data.ts';
 import { bytesField, floatField, integerField } from './protobuf.ts';
 
 /** ONNX `TensorProto.DataType` numbers. */
-const ELEMENT_TYPE = { float32: 1, uint8: 2, int32: 6, int64: 7 } as const;
+const ELEMENT_TYPE = { float32: 1, uint8: 2, int32: 6, int64: 7, float16: 10 } as const;
 
 export type ElementType = keyof typeof ELEMENT_TYPE;
 
-const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = { float32: 4, uint8: 1, int32: 4, int64: 8 };
+const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
+  float32: 4,
+  uint8: 1,
+  int32: 4,
+  int64: 8,
+  float16: 2,
+};
 
 /** An attribute: integers and floats look alike in JavaScript, so floats are marked. */
 export type Attribute = number | string | { readonly float: number };
@@ -27,13 +33,14 @@ const CONTRIB_OPERATORS: ReadonlySet<string> = new Set([
 
 /** Collects nodes, inputs, outputs and initialisers and writes them as an ONNX model whose weights lie in another file. */
 export class OnnxGraph {
-  readonly #data: ExternalData;
+  readonly #data: ExternalData | undefined;
   readonly #nodes: Buffer[] = [];
   readonly #initialisers: Buffer[] = [];
   readonly #inputs: Buffer[] = [];
   readonly #outputs: Buffer[] = [];
 
-  constructor(data: ExternalData) {
+  /** `data`: where large initialisers go. */
+  constructor(data?: ExternalData) {
     this.#data = data;
   }
 
@@ -88,9 +95,11 @@ export class OnnxGraph {
     shared?: ExternalRegion,
   ): ExternalRegion {
     const sizeBytes = dims.reduce((product, dim) => product * dim, ELEMENT_BYTES[type]);
-    const region = shared ?? this.#data.reserve(sizeBytes);
+    const data = this.#data;
+    if (data === undefined) throw new RangeError(`${name} is too large for a graph without a data file`);
+    const region = shared ?? data.reserve(sizeBytes);
     const location: readonly (readonly [string, string])[] = [
-      ['location', this.#data.location],
+      ['location', data.location],
       ['offset', String(region.offset)],
       ['length', String(sizeBytes)],
     ];

@@ -1,10 +1,7 @@
-export interface RopeParameters {
+import type { RopeSettings } from './hyperparameters.ts';
+
+export interface RopeParameters extends RopeSettings {
   readonly headDim: number;
-  readonly theta: number;
-  /** Positions are divided by this; 1 is off. */
-  readonly positionScale: number;
-  /** Divisors of the frequencies [headDim / 2], as Llama 3.1 and later bring them; undefined: all 1. */
-  readonly frequencyFactors: Float32Array | undefined;
 }
 
 /** Cosines and sines of the rotary embedding, each [positions × headDim / 2]. */

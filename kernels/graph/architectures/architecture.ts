@@ -1,14 +1,18 @@
-/** What sets one decoder architecture apart from the others, in terms of its GGUF tensors. */
+import type { DecoderContext } from '../decoder-context.ts';
+import type { TensorNames } from './tensor-names.ts';
+
+/** All that sets one decoder architecture apart from the others. A new one is a file beside this, and a line in the table. */
 export interface Architecture {
-  /** The value of `general.architecture`. */
+  /** The value of `general.architecture` in GGUF files. */
   readonly name: string;
+  /** What `architectures` in a Hugging Face config.json may name. */
+  readonly classes: readonly string[];
+  readonly names: { readonly gguf: TensorNames; readonly safetensors: TensorNames };
   /**
-   * The file holds the rows of q and k in the order of interleaved rotary embeddings (pairs 2i, 2i+1), as llama.cpp's
-   * converter writes them for some architectures; the graph rotates halves (i, i + D/2).
+   * GGUF files hold the rows of q and k in the order of interleaved rotary embeddings (pairs 2i, 2i+1), as llama.cpp's
+   * converter writes them for some architectures; the graph rotates halves (i, i + D/2), as transformers does.
    */
-  readonly interleavedRope: boolean;
-  /** q, k and v have biases. */
-  readonly qkvBias: boolean;
-  /** Every head of q and k is RMS-normalised before the rotation. */
-  readonly qkNorm: boolean;
+  readonly ggufInterleavesRope: boolean;
+  /** Adds the operators that lead from the graph's inputs to its outputs: see `addDecoderInputs`. */
+  readonly addDecoder: (context: DecoderContext) => void;
 }

@@ -3,7 +3,14 @@ import { llama } from './llama.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
 
-/** By `general.architecture`. */
+const ALL: readonly Architecture[] = [llama, qwen2, qwen3];
+
+/** By the value of `general.architecture` in GGUF files. */
 export const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map(
-  [llama, qwen2, qwen3].map((architecture) => [architecture.name, architecture]),
+  ALL.map((architecture) => [architecture.name, architecture]),
+);
+
+/** By the name of the class in a Hugging Face config.json. */
+export const ARCHITECTURES_BY_CLASS: ReadonlyMap<string, Architecture> = new Map(
+  ALL.flatMap((architecture) => architecture.classes.map((name) => [name, architecture])),
 );

@@ -1,0 +1,172 @@
+import { type DecoderContext, pastName, presentName } from './decoder-context.ts';
+import type { TensorKey } from './model-tensors.ts';
+import { deinterleavedRow } from './rope.ts';
+import type { MatrixPart } from './weight-encoder.ts';
+
+// The parts that architectures are put together from. Each takes and gives names of activations.
+
+export interface AttentionTraits {
+  /** q, k and v have biases. */
+  readonly qkvBias: boolean;
+  /** Every head of q and k is RMS-normalised before the rotation. */
+  readonly qkNorm: boolean;
+}
+
+/** Token ids → activations [B·S × hidden]. */
+export function addEmbedding({ graph, encoder, tensors, parameters }: DecoderContext): string {
+  const { hiddenSize, vocabSize } = parameters;
+  encoder.embed(tensors.get({ role: 'embedding' }, [hiddenSize, vocabSize]), 'input_ids', 'embedded');
+  return graph.node('Reshape', ['embedded', 'shape.hidden'], ['embedded.flat']);
+}
+
+/** The wanted rows' logits. */
+export function addHead(context: DecoderContext, residual: string): void {
+  const { graph, encoder, tensors, parameters } = context;
+  const { hiddenSize, vocabSize, tiedHead } = parameters;
+  graph.node('Gather', [residual, 'logit_rows'], ['wanted'], { axis: 0 });
+  const normed = addNorm(context, 'wanted', { role: 'outputNorm' });
+  if (tiedHead) encoder.tiedHead(normed, 'logits');
+  else encoder.linear(normed, [{ tensor: tensors.get({ role: 'head' }, [hiddenSize, vocabSize]) }], 'logits');
+}
+
+/** RMS norm. */
+export function addNorm(context: DecoderContext, input: string, key: TensorKey): string {
+  return context.graph.node(
+    'SimplifiedLayerNormalization',
+    [input, normWeight(context, key)],
+    [`${nodeName(key)}.normed`],
+    { axis: -1, epsilon: { float: context.parameters.normEpsilon } },
+  );
+}
+
+/** residual + delta, and its RMS norm, in one operator. */
+export function addSkipNorm(
+  context: DecoderContext,
+  residual: string,
+  delta: string,
+  key: TensorKey,
+): { normed: string; residual: string } {
+  const normed = `${nodeName(key)}.normed`;
+  const sum = `${nodeName(key)}.residual`;
+  context.graph.node(
+    'SkipSimplifiedLayerNormalization',
+    [residual, delta, normWeight(context, key)],
+    [normed, '', '', sum],
+    { epsilon: { float: context.parameters.normEpsilon } },
+  );
+  return { normed, residual: sum };
+}
+
+/** Causal attention with rotary embeddings over the KV memory of the layer. */
+export function addAttention(
+  context: DecoderContext,
+  input: string,
+  layer: number,
+  { qkvBias, qkNorm }: AttentionTraits,
+): string {
+  const { graph, encoder, tensors, rows, parameters, interleavedRope } = context;
+  const { hiddenSize, heads, kvHeads, headDim } = parameters;
+  const prefix = `layer.${layer}.`;
+  const sides = [
+    { role: 'query', size: heads * headDim, rotated: true },
+    { role: 'key', size: kvHeads * headDim, rotated: true },
+    { role: 'value', size: kvHeads * headDim, rotated: false },
+  ] as const;
+  const parts = sides.map(
+    ({ role, size, rotated }): MatrixPart => ({
+      tensor: tensors.get({ role, layer }, [hiddenSize, size]),
+      targetRow: interleavedRope && rotated ? deinterleavedRow(headDim) : undefined,
+    }),
+  );
+  const biases = sides.map(({ role, size }) =>
+    qkvBias ? rows.vector(tensors.get({ role, layer, kind: 'bias' }, [size])) : new Float32Array(0),
+  );
+  const packed = encoder.linear(input, parts, `${prefix}qkv`, qkvBias ? concatenated(biases) : undefined);
+
+  // Without a norm between, attention takes q, k and v packed side by side, which saves a split.
+  const queryKeyValue = qkNorm
+    ? addHeadNorms(context, packed, layer)
+    : [graph.node('Reshape', [packed, 'shape.batch'], [`${prefix}qkv.batch`]), '', ''];
+  const attended = graph.node(
+    'GroupQueryAttention',
+    [
+      ...queryKeyValue,
+      pastName(layer, 'key'),
+      pastName(layer, 'value'),
+      'seqlens_k',
+      'total_seq',
+      'rope.cos',
+      'rope.sin',
+    ],
+    [`${prefix}attended`, presentName(layer, 'key'), presentName(layer, 'value')],
+    {
+      num_heads: heads,
+      kv_num_heads: kvHeads,
+      do_rotary: 1,
+      rotary_interleaved: 0,
+      scale: { float: 1 / Math.sqrt(headDim) },
+    },
+  );
+  const flat = graph.node('Reshape', [attended, 'shape.heads'], [`${prefix}attended.flat`]);
+  const output = tensors.get({ role: 'attentionOutput', layer }, [heads * headDim, hiddenSize]);
+  return encoder.linear(flat, [{ tensor: output }], `${prefix}attention`);
+}
+
+/** Splits packed q, k, v and RMS-normalises every head of q and k. */
+function addHeadNorms(context: DecoderContext, packed: string, layer: number): string[] {
+  const { graph, parameters } = context;
+  const { heads, kvHeads, headDim } = parameters;
+  const prefix = `layer.${layer}.`;
+  const perHeadShape = graph.int64(`${prefix}shape.head`, [-1, headDim]);
+  const sizes = graph.int64(`${prefix}split.qkv`, [heads * headDim, kvHeads * headDim, kvHeads * headDim]);
+  const names = ['query', 'key', 'value'].map((side) => prefix + side);
+  graph.node('Split', [packed, sizes], names, { axis: -1 });
+  const normed = (['queryNorm', 'keyNorm'] as const).map((role, i) => {
+    const perHead = graph.node('Reshape', [names[i]!, perHeadShape], [`${names[i]}.heads`]);
+    return addNorm(context, perHead, { role, layer });
+  });
+  return [...normed, names[2]!].map((values) =>
+    graph.node('Reshape', [values, 'shape.batch'], [`${values}.batch`]),
+  );
+}
+
+/** down · (SiLU(gate · x) ⊙ up · x) */
+export function addFeedForward(context: DecoderContext, input: string, layer: number): string {
+  const { graph, encoder, tensors, parameters } = context;
+  const { hiddenSize, feedForwardSize } = parameters;
+  const prefix = `layer.${layer}.`;
+  const parts = (['gate', 'up'] as const).map((role) => ({
+    tensor: tensors.get({ role, layer }, [hiddenSize, feedForwardSize]),
+  }));
+  const packed = encoder.linear(input, parts, `${prefix}gate_up`);
+  const sizes = graph.int64(`${prefix}split.gate_up`, [feedForwardSize, feedForwardSize]);
+  graph.node('Split', [packed, sizes], [`${prefix}gate`, `${prefix}up`], { axis: -1 });
+  // With alpha 1, QuickGelu (x · sigmoid(alpha · x)) is SiLU in one operator.
+  const activated = graph.node('QuickGelu', [`${prefix}gate`], [`${prefix}gate.silu`], {
+    alpha: { float: 1 },
+  });
+  const gated = graph.node('Mul', [activated, `${prefix}up`], [`${prefix}gated`]);
+  const down = tensors.get({ role: 'down', layer }, [feedForwardSize, hiddenSize]);
+  return encoder.linear(gated, [{ tensor: down }], `${prefix}fed`);
+}
+
+function normWeight(context: DecoderContext, key: TensorKey): string {
+  const { headDim, hiddenSize } = context.parameters;
+  const size = key.role === 'queryNorm' || key.role === 'keyNorm' ? headDim : hiddenSize;
+  const weights = context.rows.vector(context.tensors.get(key, [size]));
+  return context.graph.float32(nodeName(key), weights, [size]);
+}
+
+function nodeName({ role, layer }: TensorKey): string {
+  return layer === undefined ? role : `layer.${layer}.${role}`;
+}
+
+function concatenated(vectors: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(vectors.reduce((sum, vector) => sum + vector.length, 0));
+  let start = 0;
+  for (const vector of vectors) {
+    whole.set(vector, start);
+    start += vector.length;
+  }
+  return whole;
+}
