@@ -1,6 +1,9 @@
 import { DecoderBindings } from './decoder-bindings.ts';
 import type { DecoderShape } from './decoder-shape.ts';
-import { KvMemory } from './kv-memory.ts';
+import { DeviceKvMemory } from './kv-memory/device-kv-memory.ts';
+import { HostKvMemory } from './kv-memory/host-kv-memory.ts';
+import type { KvMemory } from './kv-memory/kv-memory.ts';
+import { CPU, type Provider, TRAITS } from './ort/providers.ts';
 import { OrtSession } from './ort/session.ts';
 
 export interface DecoderOptions {
@@ -13,6 +16,8 @@ export interface DecoderOptions {
   readonly threads: number;
   /** Threads wait busily between kernels: faster by up to half, but burns the cores. */
   readonly spinning: boolean;
+  /** What computes it; default: the CPU. */
+  readonly provider?: Provider;
 }
 
 /**
@@ -53,16 +58,35 @@ export class Decoder {
     return new Decoder(options);
   }
 
-  private constructor({ graphPath, shape, slots, contextTokens, threads, spinning }: DecoderOptions) {
+  private constructor(options: DecoderOptions) {
+    const { graphPath, shape, slots, contextTokens, threads, spinning, provider = CPU } = options;
     this.vocabSize = shape.vocabSize;
     this.layers = shape.layers;
     this.slots = slots;
     this.contextTokens = contextTokens;
+    const sessionOptions = { threads, spinning, provider };
+    this.#session = new OrtSession(graphPath, sessionOptions);
     // Room for the padding of a one-token chunk at the very end.
-    this.#kv = new KvMemory(shape, slots, contextTokens + MIN_CHUNK - 1);
+    const minPositions = contextTokens + MIN_CHUNK - 1;
+    const { memory, attention } = TRAITS[provider.name];
+    try {
+      this.#kv =
+        memory === 'host'
+          ? new HostKvMemory(this.#session, shape, slots, minPositions)
+          : new DeviceKvMemory({
+              session: this.#session,
+              sessionOptions,
+              shape,
+              slots,
+              minPositions,
+              element: attention,
+            });
+    } catch (error) {
+      this.#session.close();
+      throw error;
+    }
     this.kvBytes = this.#kv.sizeBytes;
     this.positionElements = this.#kv.positionElements;
-    this.#session = new OrtSession(graphPath, { threads, spinning });
     this.#bindings = new DecoderBindings(this.#session, this.#kv, shape.vocabSize);
   }
 
@@ -87,7 +111,9 @@ export class Decoder {
     this.#bindings.lastPositions[0] = past + chunk - 1;
     this.#bindings.totalLength[0] = past + chunk;
     if (wantLogits) this.#bindings.logitRows[0] = BigInt(tokens.length - 1);
+    this.#kv.begin(slot, 1, past);
     this.#session.run(binding);
+    this.#kv.end(slot, 1, past, tokens.length);
     return wantLogits ? this.#bindings.logits.subarray(0, this.vocabSize) : undefined;
   }
 
@@ -115,7 +141,9 @@ export class Decoder {
       longest = Math.max(longest, past + 1);
     }
     this.#bindings.totalLength[0] = longest;
+    this.#kv.begin(firstSlot, count, longest - 1);
     this.#session.run(binding);
+    this.#kv.end(firstSlot, count, longest - 1, 1);
     return this.#bindings.logits.subarray(0, count * this.vocabSize);
   }
 
@@ -146,6 +174,7 @@ export class Decoder {
     if (this.#closed) return;
     this.#closed = true;
     this.#bindings.close();
+    this.#kv.close();
     this.#session.close();
   }
 

@@ -10,7 +10,10 @@ export class OrtError extends Error {
 }
 
 /** The version of the table below; newer libraries still serve it. */
-const API_VERSION = 20;
+const API_VERSION = 24;
+
+/** `ORTCHAR_T`, in which paths are given. */
+const PATH = process.platform === 'win32' ? 'const char16_t *' : 'const char *';
 
 /**
  * The functions in use: position in the OrtApi table (append-only, so positions are stable) and C signature (nameless: a name may be defined only once in a process). Source:
@@ -19,14 +22,28 @@ const API_VERSION = 20;
 const FUNCTIONS = {
   GetErrorMessage: [2, 'const char *(void *status)'],
   CreateEnv: [3, 'void *(int severity, const char *name, _Out_ void **env)'],
-  CreateSession: [7, 'void *(void *env, const char *path, void *options, _Out_ void **session)'],
+  CreateSession: [7, `void *(void *env, ${PATH} path, void *options, _Out_ void **session)`],
+  CreateSessionFromArray: [
+    8,
+    'void *(void *env, const void *model, size_t bytes, void *options, _Out_ void **session)',
+  ],
   CreateSessionOptions: [10, 'void *(_Out_ void **options)'],
+  DisableMemPattern: [17, 'void *(void *options)'],
   SetIntraOpNumThreads: [24, 'void *(void *options, int threads)'],
+  SessionGetInputCount: [30, 'void *(void *session, _Out_ size_t *count)'],
+  SessionGetInputName: [36, 'void *(void *session, size_t index, void *allocator, _Out_ void **name)'],
+  CreateTensorAsOrtValue: [
+    48,
+    'void *(void *allocator, int64_t *dims, size_t rank, int type, _Out_ void **value)',
+  ],
   CreateTensorWithDataAsOrtValue: [
     49,
     'void *(void *memory, void *data, size_t bytes, int64_t *dims, size_t rank, int type, _Out_ void **value)',
   ],
+  GetTensorMutableData: [51, 'void *(void *value, _Out_ void **data)'],
   CreateCpuMemoryInfo: [69, 'void *(int allocator, int kind, _Out_ void **info)'],
+  AllocatorFree: [76, 'void *(void *allocator, void *memory)'],
+  GetAllocatorWithDefaultOptions: [78, 'void *(_Out_ void **allocator)'],
   ReleaseEnv: [92, 'void (void *env)'],
   ReleaseStatus: [93, 'void (void *status)'],
   ReleaseMemoryInfo: [94, 'void (void *info)'],
@@ -34,11 +51,33 @@ const FUNCTIONS = {
   ReleaseValue: [96, 'void (void *value)'],
   ReleaseSessionOptions: [100, 'void (void *options)'],
   AddSessionConfigEntry: [130, 'void *(void *options, const char *key, const char *value)'],
+  CreateAllocator: [131, 'void *(void *session, void *memoryInfo, _Out_ void **allocator)'],
+  ReleaseAllocator: [132, 'void (void *allocator)'],
   RunWithBinding: [133, 'void *(void *session, void *options, void *binding)'],
   CreateIoBinding: [134, 'void *(void *session, _Out_ void **binding)'],
   ReleaseIoBinding: [135, 'void (void *binding)'],
   BindInput: [136, 'void *(void *binding, const char *name, void *value)'],
   BindOutput: [137, 'void *(void *binding, const char *name, void *value)'],
+  AppendTensorRt: [170, 'void *(void *sessionOptions, void *providerOptions)'],
+  CreateTensorRtOptions: [171, 'void *(_Out_ void **options)'],
+  UpdateTensorRtOptions: [172, 'void *(void *options, const char **keys, const char **values, size_t count)'],
+  ReleaseTensorRtOptions: [174, 'void (void *options)'],
+  AppendCuda: [204, 'void *(void *sessionOptions, void *providerOptions)'],
+  CreateCudaOptions: [205, 'void *(_Out_ void **options)'],
+  UpdateCudaOptions: [206, 'void *(void *options, const char **keys, const char **values, size_t count)'],
+  ReleaseCudaOptions: [208, 'void (void *options)'],
+  AppendExecutionProvider: [
+    216,
+    'void *(void *options, const char *provider, const char **keys, const char **values, size_t count)',
+  ],
+  SessionGetMemoryInfoForInputs: [380, 'void *(void *session, _Out_ void **infos, size_t count)'],
+  Session_GetEpGraphAssignmentInfo: [
+    407,
+    'void *(void *session, _Out_ void **subgraphs, _Out_ size_t *count)',
+  ],
+  EpAssignedSubgraph_GetEpName: [408, 'void *(void *subgraph, _Out_ const char **name)'],
+  EpAssignedSubgraph_GetNodes: [409, 'void *(void *subgraph, _Out_ void **nodes, _Out_ size_t *count)'],
+  EpAssignedNode_GetOperatorType: [412, 'void *(void *node, _Out_ const char **type)'],
 } as const;
 
 type FunctionName = keyof typeof FUNCTIONS;
@@ -96,4 +135,4 @@ function bindApi(): OrtApi {
   };
 }
 
-const POINTER_BYTES = 8;
+export const POINTER_BYTES = 8;

@@ -1,23 +1,17 @@
-import { type Handle, type OrtApi, ortApi } from './api.ts';
+import koffi from 'koffi';
+import { type Handle, type OrtApi, ortApi, POINTER_BYTES } from './api.ts';
+import { appendProvider } from './append-provider.ts';
+import { DeviceMemory } from './device-memory.ts';
 import type { TensorData } from './pinned.ts';
-
-/** `ONNXTensorElementDataType` of the array types that tensors are made of. */
-const ELEMENT_TYPE = new Map<unknown, number>([
-  [Float32Array, 1],
-  [Int32Array, 6],
-  [BigInt64Array, 7],
-]);
-
-export interface Tensor {
-  readonly handle: Handle;
-  /** Native code holds a raw pointer into this array: it has to live, and stay where it is, as long as the tensor. */
-  readonly data: TensorData;
-}
+import type { Provider } from './providers.ts';
+import { ELEMENT_TYPE, type Tensor, tensorOver } from './tensor.ts';
 
 export interface SessionOptions {
   readonly threads: number;
   /** Threads wait busily for the next kernel. */
   readonly spinning: boolean;
+  /** Default: the CPU. */
+  readonly provider?: Provider;
 }
 
 const LOG_SEVERITY_ERROR = 3;
@@ -31,13 +25,13 @@ export class OrtSession {
   readonly #memory: Handle;
   readonly #session: Handle;
 
-  /** Throws OrtError when the graph cannot be loaded. */
-  constructor(graphPath: string, options: SessionOptions) {
+  /** `graph`: a path, or a serialised graph. Throws OrtError when it cannot be loaded. */
+  constructor(graph: string | Uint8Array, options: SessionOptions) {
     this.#api = ortApi();
     // Environments are counted inside the library: all sessions of a process share one.
     this.#env = this.#api.create('CreateEnv', LOG_SEVERITY_ERROR, 'qianmen');
     try {
-      this.#session = this.#load(graphPath, options);
+      this.#session = this.#load(graph, options);
       this.#memory = this.#api.create('CreateCpuMemoryInfo', ALLOCATOR_DEVICE, MEMORY_DEFAULT);
     } catch (error) {
       this.#api.release('ReleaseEnv', this.#env);
@@ -45,13 +39,17 @@ export class OrtSession {
     }
   }
 
-  #load(graphPath: string, { threads, spinning }: SessionOptions): Handle {
+  #load(graph: string | Uint8Array, { threads, spinning, provider }: SessionOptions): Handle {
     const options = this.#api.create('CreateSessionOptions');
     try {
       this.#api.call('SetIntraOpNumThreads', options, threads);
       const entry = spinning ? '1' : '0';
       this.#api.call('AddSessionConfigEntry', options, 'session.intra_op.allow_spinning', entry);
-      return this.#api.create('CreateSession', this.#env, graphPath, options);
+      this.#api.call('AddSessionConfigEntry', options, 'session.record_ep_graph_assignment_info', '1');
+      appendProvider(this.#api, options, provider);
+      return typeof graph === 'string'
+        ? this.#api.create('CreateSession', this.#env, graph, options)
+        : this.#api.create('CreateSessionFromArray', this.#env, graph, graph.length, options);
     } finally {
       this.#api.release('ReleaseSessionOptions', options);
     }
@@ -62,20 +60,53 @@ export class OrtSession {
     const elements = dims.reduce((product, dim) => product * dim, 1);
     if (elements > data.length)
       throw new RangeError(`a tensor of ${elements} does not fit ${data.length} elements`);
-    const handle = this.#api.create(
-      'CreateTensorWithDataAsOrtValue',
-      this.#memory,
-      data,
-      elements * data.BYTES_PER_ELEMENT,
-      BigInt64Array.from(dims, (dim) => BigInt(dim)),
-      dims.length,
-      ELEMENT_TYPE.get(data.constructor),
-    );
-    return { handle, data };
+    const type = ELEMENT_TYPE.get(data.constructor)!;
+    return { handle: tensorOver(this.#api, this.#memory, data, dims, type), data };
   }
 
   releaseTensor(tensor: Tensor): void {
     this.#api.release('ReleaseValue', tensor.handle);
+  }
+
+  /** The memory in which the provider wants an input. To be closed before the session. */
+  memoryOf(inputName: string): DeviceMemory {
+    const names = this.#inputNames();
+    const index = names.indexOf(inputName);
+    if (index < 0) throw new RangeError(`the graph has no input ${inputName}`);
+    const infos = Buffer.alloc(names.length * POINTER_BYTES);
+    this.#api.call('SessionGetMemoryInfoForInputs', this.#session, infos, names.length);
+    const info: Handle = koffi.decode(infos, index * POINTER_BYTES, 'void *');
+    return new DeviceMemory(this.#api, this.#session, info);
+  }
+
+  #inputNames(): string[] {
+    const allocator = this.#api.create('GetAllocatorWithDefaultOptions');
+    const count = Number(this.#api.create('SessionGetInputCount', this.#session));
+    return Array.from({ length: count }, (_, index) => {
+      const name = this.#api.create('SessionGetInputName', this.#session, index, allocator);
+      const text: string = koffi.decode(name, 'char', -1);
+      this.#api.call('AllocatorFree', allocator, name);
+      return text;
+    });
+  }
+
+  /** Types of the operators that run on the CPU, whatever the provider. */
+  operatorsOnCpu(): ReadonlySet<string> {
+    const found = new Set<string>();
+    const each = (list: 'Session_GetEpGraphAssignmentInfo' | 'EpAssignedSubgraph_GetNodes', of: Handle) => {
+      const items: Handle[] = [null];
+      const count = [0];
+      this.#api.call(list, of, items, count);
+      return Array.from({ length: Number(count[0]) }, (_, i) =>
+        koffi.decode(items[0] as object, i * POINTER_BYTES, 'void *'),
+      );
+    };
+    for (const subgraph of each('Session_GetEpGraphAssignmentInfo', this.#session)) {
+      if (this.#api.create('EpAssignedSubgraph_GetEpName', subgraph) !== 'CPUExecutionProvider') continue;
+      for (const node of each('EpAssignedSubgraph_GetNodes', subgraph))
+        found.add(String(this.#api.create('EpAssignedNode_GetOperatorType', node)));
+    }
+    return found;
   }
 
   /** Ties tensors to the graph's inputs and outputs by name, for any number of runs. */
@@ -100,7 +131,7 @@ export class OrtSession {
     this.#api.call('RunWithBinding', this.#session, null, binding);
   }
 
-  /** Tensors and bindings must have been released before. */
+  /** Tensors, bindings and memories must have been released before. */
   close(): void {
     this.#api.release('ReleaseMemoryInfo', this.#memory);
     this.#api.release('ReleaseSession', this.#session);

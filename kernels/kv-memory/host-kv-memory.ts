@@ -1,14 +1,14 @@
-import type { DecoderShape } from './decoder-shape.ts';
-import { pinned } from './ort/pinned.ts';
-
-/** Keeps the distance between heads off exact powers of two, and rows aligned to cache lines. */
-const POSITION_GRANULARITY = 16;
+import type { DecoderShape } from '../decoder-shape.ts';
+import { pinned } from '../ort/pinned.ts';
+import type { OrtSession } from '../ort/session.ts';
+import type { Tensor } from '../ort/tensor.ts';
+import { type KvMemory, KvMemoryError, type KvSide, paddedPositions } from './kv-memory.ts';
 
 /**
  * Keys and values of all slots: for each layer and side one buffer, [slots × kvHeads × positions × headDim] float32,
  * which attention reads and extends in place. The system commits pages as they are touched.
  */
-export class KvMemory {
+export class HostKvMemory implements KvMemory {
   readonly slots: number;
   readonly layers: number;
   /** Positions that a slot has room for. */
@@ -16,12 +16,14 @@ export class KvMemory {
   readonly sizeBytes: number;
   readonly #kvHeads: number;
   readonly #headDim: number;
+  readonly #session: OrtSession;
   readonly #buffers: readonly { readonly key: Float32Array; readonly value: Float32Array }[];
 
-  constructor(shape: DecoderShape, slots: number, minPositions: number) {
+  constructor(session: OrtSession, shape: DecoderShape, slots: number, minPositions: number) {
+    this.#session = session;
     this.slots = slots;
     this.layers = shape.layers;
-    this.positions = Math.ceil(minPositions / POSITION_GRANULARITY) * POSITION_GRANULARITY;
+    this.positions = paddedPositions(minPositions);
     this.#kvHeads = shape.kvHeads;
     this.#headDim = shape.headDim;
     const elements = slots * this.#slotElements;
@@ -32,8 +34,7 @@ export class KvMemory {
         value: pinned(Float32Array, elements),
       }));
     } catch (cause) {
-      const sizeMiB = Math.ceil(this.sizeBytes / 2 ** 20);
-      throw new RangeError(`${sizeMiB} MiB for the KV memory of ${slots} slots cannot be had`, { cause });
+      throw new KvMemoryError(this.sizeBytes, slots, { cause });
     }
   }
 
@@ -46,15 +47,21 @@ export class KvMemory {
     return this.#kvHeads * this.positions * this.#headDim;
   }
 
-  /** The shape of `batch` slots as a tensor. */
-  dims(batch: number): number[] {
-    return [batch, this.#kvHeads, this.positions, this.#headDim];
+  begin(): void {}
+
+  end(): void {}
+
+  region(firstSlot: number): string {
+    return String(firstSlot);
   }
 
-  slotRange(layer: number, side: 'key' | 'value', firstSlot: number, batch: number): Float32Array {
+  tensor(layer: number, side: KvSide, firstSlot: number, batch: number): Tensor {
     const start = firstSlot * this.#slotElements;
-    return this.#buffers[layer]![side].subarray(start, start + batch * this.#slotElements);
+    const range = this.#buffers[layer]![side].subarray(start, start + batch * this.#slotElements);
+    return this.#session.tensor(range, [batch, this.#kvHeads, this.positions, this.#headDim]);
   }
+
+  close(): void {}
 
   /** Copies the first `length` positions of a slot over those of another. */
   copy(fromSlot: number, toSlot: number, length: number): void {
