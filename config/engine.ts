@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name, positive } from './primitives.ts';
+import { milliseconds, name, positive } from './primitives.ts';
 import { samplingSchema } from './sampling.ts';
 
 export const engine = z
@@ -35,6 +35,14 @@ export const engine = z
       .default(512 * 1024 * 1024),
     /** Encoders: most tokens computed together, padding included. */
     batchTokens: positive.max(1_048_576).default(4_096),
+    /**
+     * `start`: in memory from the start on. `demand`: brought there by the first request, which waits, or by an operator.
+     */
+    load: z.enum(['start', 'demand']).default('start'),
+    /** Taken out of memory after so long without a request; the next one brings it back. Default: it stays. */
+    keepAliveMs: milliseconds.optional(),
+    /** The process is ended, and started again, when it takes more. Default: twice what is expected of it, and 512 MiB. */
+    memoryLimitBytes: positive.optional(),
     /** Busy-wait between steps: faster where the cores are free, slower where they are shared. */
     spinning: z.boolean().default(false),
   })

@@ -3,6 +3,7 @@ import { type EngineConfig, engine, engineName } from './engine.ts';
 import { limits } from './limits.ts';
 import { listen } from './listen.ts';
 import { type ModelConfig, model } from './model.ts';
+import { positive } from './primitives.ts';
 import { type UpstreamConfig, upstream } from './upstream.ts';
 
 /** Shape, defaults and meaning of `qianmen.yaml`. The names are public: samples, documentation and tools rely on them. */
@@ -12,6 +13,11 @@ export const configSchema = z
     listen: listen.prefault({}),
     dataDir: z.string().min(1).default('./data'),
     engines: z.array(engine).default([]),
+    /**
+     * Most memory that the models of `engines` may come to take together. One that does not fit takes the place of idle ones, or
+     * is refused. Default: four fifths of the machine's or the container's memory, beyond which nothing is refused.
+     */
+    memoryBudgetBytes: positive.optional(),
     upstreams: z.array(upstream).default([]),
     models: z.array(model).default([]),
     limits: limits.prefault({}),

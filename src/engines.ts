@@ -3,34 +3,59 @@ import { dirname } from 'node:path';
 import { loadCatalogue } from '../config/catalogue.ts';
 import { type EngineConfig, engineName } from '../config/engine.ts';
 import type { Emit } from './core/event.ts';
-import { createLocalEncoder } from './encoder/local-encoder.ts';
-import { createEngineBackend } from './engine/engine-backend.ts';
+import { createLocalEncoder, type LocalEncoder } from './encoder/local-encoder.ts';
+import { createEngineBackend, type EngineBackend } from './engine/engine-backend.ts';
 
-/** The local model that a configuration entry describes: a directory holds an encoder, a file holds a generator. */
-export function createEngine(engine: EngineConfig, path: string, emit: Emit) {
-  const common = {
-    name: engineName(engine),
-    ...(engine.threads === undefined ? {} : { threads: engine.threads }),
-    ...(engine.contextTokens === undefined ? {} : { contextTokens: engine.contextTokens }),
-    queueLimit: engine.queueLimit,
-    spinning: engine.spinning,
-    emit,
-  };
-  if (engine.task !== undefined || statSync(path, { throwIfNoEntry: false })?.isDirectory())
-    return createLocalEncoder({
-      ...common,
-      directory: path,
-      batchTokens: engine.batchTokens,
-      ...(engine.task === undefined ? {} : { task: engine.task }),
-    });
+/** What is known only where the engine is started. */
+export interface EngineSurroundings {
+  readonly emit: Emit;
+  /** The process is killed when it takes more. */
+  readonly memoryLimitBytes: () => number;
+}
+
+/** A directory holds an encoder, a file holds a generator. */
+export function isEncoder({ task }: EngineConfig, path: string): boolean {
+  return task !== undefined || (statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false);
+}
+
+export function createGenerator(
+  engine: EngineConfig,
+  path: string,
+  surroundings: EngineSurroundings,
+): EngineBackend {
   return createEngineBackend({
-    ...common,
+    ...commonOptions(engine, surroundings),
     modelPath: path,
     cacheDir: dirname(path),
     slots: engine.slots,
     prefixCacheBytes: engine.prefixCacheBytes,
     sampling: { ...recommendedSampling(engine), ...engine.sampling },
   });
+}
+
+export function createEncoder(
+  engine: EngineConfig,
+  path: string,
+  surroundings: EngineSurroundings,
+): LocalEncoder {
+  return createLocalEncoder({
+    ...commonOptions(engine, surroundings),
+    directory: path,
+    batchTokens: engine.batchTokens,
+    ...(engine.task === undefined ? {} : { task: engine.task }),
+  });
+}
+
+function commonOptions(engine: EngineConfig, { emit, memoryLimitBytes }: EngineSurroundings) {
+  return {
+    name: engineName(engine),
+    ...(engine.threads === undefined ? {} : { threads: engine.threads }),
+    ...(engine.contextTokens === undefined ? {} : { contextTokens: engine.contextTokens }),
+    memoryLimitBytes,
+    queueLimit: engine.queueLimit,
+    spinning: engine.spinning,
+    emit,
+  };
 }
 
 function recommendedSampling({ model }: EngineConfig) {

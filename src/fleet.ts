@@ -1,10 +1,16 @@
 import { engineName } from '../config/engine.ts';
 import type { Config } from '../config/schema.ts';
 import type { UpstreamAdmin, UpstreamView } from './api/admin/upstream-routes.ts';
+import { changesText } from './changes-text.ts';
 import type { Deployment } from './core/deployment.ts';
 import type { Emit } from './core/event.ts';
-import { createEngine } from './engines.ts';
 import type { Route } from './gateway/gateway.ts';
+import type { LocalBackend } from './local/local-backends.ts';
+import type { LoadReason } from './local/local-model.ts';
+import { type LocalModelPlan, LocalModels, type WantedModel } from './local/local-models.ts';
+import { machineMemoryBytes } from './local/machine-memory.ts';
+import { type BudgetLimit, MemoryBudget } from './local/memory-budget.ts';
+import { OperatorModels } from './local/operator-models.ts';
 import { Retirement } from './retirement.ts';
 import { buildRoutes } from './routes.ts';
 import { UpstreamGroup } from './upstream/group.ts';
@@ -12,7 +18,6 @@ import { type Resolver, SYSTEM_RESOLVER } from './upstream/resolver.ts';
 import type { UpstreamBackend } from './upstream/upstream.ts';
 
 type AnyBackend = Deployment['backend'];
-type Engine = ReturnType<typeof createEngine>;
 type Routes = ReadonlyMap<string, Route>;
 
 export interface FleetOptions {
@@ -22,11 +27,14 @@ export interface FleetOptions {
   readonly resolver?: Resolver;
 }
 
-/** Something that serves, and the part of the configuration that it was made from. */
-interface Made<T> {
+/** Upstreams, and the part of the configuration that they were made from. */
+interface MadeGroup {
   readonly key: string;
-  readonly made: T;
+  readonly group: UpstreamGroup;
 }
+
+/** Of the machine's memory, what local models may take where the configuration does not say. */
+const MEMORY_SHARE = 0.8;
 
 /** Where each engine's model file, or its directory, lies, by engine name. Engines configured with `path` need no entry. */
 export type ModelPaths = ReadonlyMap<string, string>;
@@ -35,7 +43,7 @@ export type ModelPaths = ReadonlyMap<string, string>;
  * Every backend that the configuration names, and the routes to them. A new configuration is applied as a whole or not at all:
  *
  *   unchanged part ── kept: its connections, breaker and process go on
- *   new part       ── started; one that replaces an engine takes over when it is ready
+ *   new part       ── started; one that replaces a model in memory takes over when it is ready
  *   gone part      ── gets nothing new, and is closed once its last request has finished
  */
 export class Fleet implements UpstreamAdmin {
@@ -45,13 +53,19 @@ export class Fleet implements UpstreamAdmin {
   readonly #drained = new Set<string>();
   /** Which entry a member came from, also after it has left. */
   readonly #entries = new WeakMap<AnyBackend, string>();
-  #engines = new Map<string, Made<Engine>>();
-  #groups = new Map<string, Made<UpstreamGroup>>();
+  readonly memory = new MemoryBudget(() => memoryLimit(this.#config));
+  readonly operatorModels = new OperatorModels();
+  readonly #locals: LocalModels;
+  #groups = new Map<string, MadeGroup>();
   #config: Config | undefined;
+  #modelPaths: ModelPaths = new Map();
   #routes: Routes = new Map();
+  /** One change at a time, whoever wants it. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: FleetOptions) {
     this.#options = options;
+    this.#locals = new LocalModels({ emit: options.emit, budget: this.memory });
   }
 
   get routes(): Routes {
@@ -60,7 +74,16 @@ export class Fleet implements UpstreamAdmin {
 
   /** Those that serve. */
   get backends(): readonly AnyBackend[] {
-    return [...this.#engineBackends(), ...this.#groupList().flatMap(({ members }) => members)];
+    return [...this.localModels, ...this.#groupList().flatMap(({ members }) => members)];
+  }
+
+  get localModels(): readonly LocalBackend[] {
+    return this.#locals.list;
+  }
+
+  /** The configuration in use. */
+  get config(): Config | undefined {
+    return this.#config;
   }
 
   /** Those that only finish what they have begun. */
@@ -68,9 +91,10 @@ export class Fleet implements UpstreamAdmin {
     return this.#retirement.backends;
   }
 
-  /** Resolves when every engine is ready or has failed for the first time. */
+  /** Resolves when every model that is loaded at the start is ready or has failed for the first time. */
   async enginesSettled(): Promise<void> {
-    await Promise.allSettled(this.#engineBackends().map((engine) => engine.ready));
+    const due = this.localModels.filter(({ local }) => local.settings.load === 'start');
+    await Promise.allSettled(due.map(({ local }) => local.load('start')));
   }
 
   /**
@@ -78,34 +102,42 @@ export class Fleet implements UpstreamAdmin {
    *
    * @throws Error if a part cannot be had; then nothing has changed.
    */
-  async apply(config: Config, modelPaths: ModelPaths): Promise<string> {
-    const started: { close(): Promise<void> }[] = [];
-    const make = <T extends { close(): Promise<void> }>(
-      current: ReadonlyMap<string, Made<T>>,
-      parts: readonly { name: string; part: object; create: () => T }[],
-    ): Map<string, Made<T>> =>
-      new Map(
-        parts.map(({ name, part, create }) => {
-          const key = JSON.stringify(part);
-          const kept = current.get(name);
-          if (kept?.key === key) return [name, kept];
-          const made = create();
-          started.push(made);
-          return [name, { key, made }];
-        }),
-      );
+  apply(config: Config, modelPaths: ModelPaths): Promise<string> {
+    return this.exclusively(() => this.#apply(config, modelPaths, 'start'));
+  }
+
+  /** Applies the configuration again, with what operators want now. To be called exclusively. */
+  async applyOperatorModels(): Promise<void> {
+    if (this.#config !== undefined) await this.#apply(this.#config, this.#modelPaths, 'operator');
+  }
+
+  exclusively<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(change);
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  async #apply(config: Config, modelPaths: ModelPaths, reason: LoadReason): Promise<string> {
+    const wanted = this.operatorModels.merge(wantedModels(config, modelPaths));
+    const locals = this.#locals.plan(wanted);
+    const groups = this.#planGroups(config);
+    const before = this.#config;
     try {
-      const engines = make(this.#engines, this.#engineParts(config, modelPaths));
-      const groups = make(this.#groups, this.#groupParts(config));
+      // The memory that models may take is the new configuration's from here on.
+      this.#config = config;
       await Promise.all([
-        this.#replacementsReady(engines),
-        ...[...groups.values()].map(({ made }) => made.settled),
+        this.#locals.start(locals, reason),
+        ...[...groups.values()].map(({ group }) => group.settled),
       ]);
-      return this.#adopt(config, engines, groups);
     } catch (error) {
-      await Promise.all(started.map((part) => part.close()));
+      this.#config = before;
+      const fresh = [...groups.values()].filter(({ group }) => !this.#groupList().includes(group));
+      await Promise.all([...locals.fresh, ...fresh.map(({ group }) => group)].map((part) => part.close()));
       throw error;
     }
+    this.#modelPaths = modelPaths;
+    this.operatorModels.prune(config.engines);
+    return this.#adopt(config, locals, groups);
   }
 
   upstreams(): readonly UpstreamView[] {
@@ -131,7 +163,7 @@ export class Fleet implements UpstreamAdmin {
   }
 
   async close(): Promise<void> {
-    const parts = [...this.#engineBackends(), ...this.#groupList()];
+    const parts = [...this.localModels, ...this.#groupList()];
     await Promise.all([this.#retirement.close(), ...parts.map((part) => part.close())]);
   }
 
@@ -142,53 +174,33 @@ export class Fleet implements UpstreamAdmin {
       if (name === entry || name === member.name) this.#drained.delete(member.name);
   }
 
-  #engineParts(config: Config, modelPaths: ModelPaths) {
-    return config.engines.map((engine) => {
-      const name = engineName(engine);
-      const path = engine.path ?? modelPaths.get(name);
-      if (path === undefined) throw new Error(`no model file for engine ${name}`);
-      return { name, part: { engine, path }, create: () => createEngine(engine, path, this.#options.emit) };
-    });
-  }
-
-  #groupParts(config: Config) {
+  #planGroups(config: Config): Map<string, MadeGroup> {
     const { emit, resolver = SYSTEM_RESOLVER } = this.#options;
-    return config.upstreams.map((entry) => {
-      // Where an upstream stands matters to routes, not to its connections.
-      const { apiKey, region, privacy, discovery, ...rest } = entry;
-      const upstream = { ...rest, ...(apiKey === undefined ? {} : { apiKey }), emit };
-      const create = () => {
+    return new Map(
+      config.upstreams.map((entry) => {
+        // Where an upstream stands matters to routes, not to its connections.
+        const { apiKey, region, privacy, discovery, ...rest } = entry;
+        const upstream = { ...rest, ...(apiKey === undefined ? {} : { apiKey }), emit };
+        const key = JSON.stringify({ ...upstream, discovery });
+        const kept = this.#groups.get(entry.name);
+        if (kept?.key === key) return [entry.name, kept];
         const group: UpstreamGroup = new UpstreamGroup({
           upstream,
           discovery,
           resolver,
           onChange: (gone) => this.#membersChanged(group, gone),
         });
-        return group;
-      };
-      return { name: entry.name, part: { ...upstream, discovery }, create };
-    });
+        return [entry.name, { key, group }];
+      }),
+    );
   }
 
-  /** An engine with new settings takes over once it can: until then, and if it never can, the old one serves. */
-  async #replacementsReady(engines: ReadonlyMap<string, Made<Engine>>): Promise<void> {
-    const replacements = [...engines].filter(([name, { made }]) => {
-      const current = this.#engines.get(name);
-      return current !== undefined && current.made !== made;
-    });
-    await Promise.all(replacements.map(([, { made }]) => made.ready));
-  }
-
-  #adopt(
-    config: Config,
-    engines: Map<string, Made<Engine>>,
-    groups: Map<string, Made<UpstreamGroup>>,
-  ): string {
+  #adopt(config: Config, locals: LocalModelPlan, groups: Map<string, MadeGroup>): string {
     const before = this.backends;
     const groupsBefore = this.#groupList();
     const modelsBefore = [...this.#routes.keys()];
     this.#config = config;
-    this.#engines = engines;
+    this.#locals.adopt(locals);
     this.#groups = groups;
     for (const group of groupsBefore) if (!this.#groupList().includes(group)) group.stop();
     this.#reroute();
@@ -199,7 +211,7 @@ export class Fleet implements UpstreamAdmin {
   }
 
   #membersChanged(group: UpstreamGroup, gone: readonly UpstreamBackend[]): void {
-    if (this.#groups.get(group.name)?.made === group) this.#reroute();
+    if (this.#groups.get(group.name)?.group === group) this.#reroute();
     for (const member of gone) this.#retirement.add(member);
   }
 
@@ -218,17 +230,29 @@ export class Fleet implements UpstreamAdmin {
       }
     }
     for (const name of this.#drained) if (!known.has(name)) this.#drained.delete(name);
-    this.#routes = buildRoutes(config, this.#engineBackends(), this.#groupList(), this.#routes);
+    this.#routes = buildRoutes(config, this.localModels, this.#groupList(), this.#routes);
     this.#options.onRoutes(this.#routes);
   }
 
-  #engineBackends(): Engine[] {
-    return [...this.#engines.values()].map(({ made }) => made);
-  }
-
   #groupList(): UpstreamGroup[] {
-    return [...this.#groups.values()].map(({ made }) => made);
+    return [...this.#groups.values()].map(({ group }) => group);
   }
+}
+
+function wantedModels(config: Config, modelPaths: ModelPaths): WantedModel[] {
+  return config.engines.map((settings) => {
+    const name = engineName(settings);
+    const path = settings.path ?? modelPaths.get(name);
+    if (path === undefined) throw new Error(`no model file for engine ${name}`);
+    return { settings, path };
+  });
+}
+
+function memoryLimit(config: Config | undefined): BudgetLimit {
+  const bytes = config?.memoryBudgetBytes;
+  return bytes === undefined
+    ? { bytes: Math.floor(machineMemoryBytes() * MEMORY_SHARE), configured: false }
+    : { bytes, configured: true };
 }
 
 function viewOf(upstream: UpstreamBackend, entry: string, leaving: boolean): UpstreamView {
@@ -246,26 +270,4 @@ function expectedModels(config: Config, upstream: string): string[] {
   return config.models.flatMap(({ name, deployments }) =>
     deployments.filter((entry) => entry.upstream === upstream).map((entry) => entry.model ?? name),
   );
-}
-
-function changesText(
-  before: readonly AnyBackend[],
-  after: readonly AnyBackend[],
-  modelsBefore: readonly string[],
-  modelsAfter: readonly string[],
-): string {
-  const [old, now] = [before.map(({ name }) => name), after.map(({ name }) => name)];
-  const kept = after.filter((backend) => before.includes(backend));
-  const replaced = after.filter((backend) => old.includes(backend.name) && !kept.includes(backend));
-  const list = (names: readonly string[]) => names.join(', ') || 'none';
-  const without = (names: readonly string[], others: readonly string[]) =>
-    list(names.filter((name) => !others.includes(name)));
-  return [
-    `backends kept: ${list(kept.map(({ name }) => name))}`,
-    `replaced: ${list(replaced.map(({ name }) => name))}`,
-    `added: ${without(now, old)}`,
-    `removed: ${without(old, now)}`,
-    `models added: ${without(modelsAfter, modelsBefore)}`,
-    `removed: ${without(modelsBefore, modelsAfter)}`,
-  ].join('; ');
 }

@@ -3,6 +3,7 @@ import { getRequestListener } from '@hono/node-server';
 import type { Config } from '../config/schema.ts';
 import type { Readiness } from './api/operations.ts';
 import { createApp } from './app.ts';
+import type { BackendHealth } from './core/backend.ts';
 import type { GatewayEvent } from './core/event.ts';
 import { Fleet, type ModelPaths } from './fleet.ts';
 import { Gateway } from './gateway/gateway.ts';
@@ -82,7 +83,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
   });
   const readiness = (): Readiness => ({
     draining,
-    ready: gateway.models().some((m) => m.deployments.some((d) => d.backend.health().state === 'ready')),
+    ready: gateway.models().some((m) => m.deployments.some((d) => takesRequests(d.backend.health()))),
     backends: Object.fromEntries(fleet.backends.map((b) => [b.name, b.health()])),
     ...(reloader.problem === undefined ? {} : { configProblem: reloader.problem }),
   });
@@ -158,6 +159,11 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       await Promise.all([closed, fleet.close()]);
     },
   };
+}
+
+/** A model that is not in memory takes them, too: they wait for it. */
+function takesRequests({ state }: BackendHealth): boolean {
+  return state === 'ready' || state === 'unloaded';
 }
 
 function gatewayLimits({ limits }: Config) {

@@ -40,7 +40,8 @@ export interface RelayRequest {
 }
 
 export interface BackendHealth {
-  readonly state: 'ready' | 'starting' | 'down';
+  /** `unloaded`: a local model that the next request brings into memory; it waits for that. */
+  readonly state: 'ready' | 'starting' | 'down' | 'unloaded';
   /** Why, for operators: never sent to clients of /v1. */
   readonly detail?: string;
   /** Requests running or waiting inside the backend. */

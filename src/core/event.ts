@@ -124,6 +124,25 @@ export interface ConfigReloaded {
   readonly ignored: readonly string[];
 }
 
+/** A local model has come into memory, has left it, or found no room there. */
+export interface LocalModelChanged {
+  readonly type: 'local-model-changed';
+  readonly model: string;
+  readonly change: 'loaded' | 'unloaded' | 'refused';
+  /** Who wanted it: the start of the gateway, a request, an operator; the time without requests; room for another model. */
+  readonly reason: 'start' | 'request' | 'operator' | 'idle' | 'room';
+  readonly detail: string;
+}
+
+/** The configuration asks for more than a local model can do; it serves with less. */
+export interface EngineSettingReduced {
+  readonly type: 'engine-setting-reduced';
+  readonly engine: string;
+  readonly setting: string;
+  readonly configured: number;
+  readonly used: number;
+}
+
 export type GatewayEvent =
   | RequestSettled
   | RequestRefused
@@ -133,7 +152,9 @@ export type GatewayEvent =
   | UpstreamHealthChanged
   | UpstreamModelsMissing
   | UpstreamMembersChanged
-  | ConfigReloaded;
+  | ConfigReloaded
+  | LocalModelChanged
+  | EngineSettingReduced;
 
 /** The one outlet for telemetry. Must not throw. */
 export type Emit = (event: GatewayEvent) => void;

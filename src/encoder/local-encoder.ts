@@ -76,6 +76,8 @@ export interface LocalEncoderOptions {
   readonly batchTokens?: number;
   /** Threads wait busily: faster, but burns the cores. Default false. */
   readonly spinning?: boolean;
+  /** The process is killed when it takes more; default: it may take what it wants. */
+  readonly memoryLimitBytes?: () => number;
   readonly emit: Emit;
   readonly clock?: Clock;
   readonly times?: Partial<SupervisorTimes>;
@@ -88,6 +90,10 @@ export interface LocalEncoder extends Encoder {
   readonly ready: Promise<void>;
   /** Of the process that was last ready. */
   info(): EncoderInfo | undefined;
+  /** Of the process that runs now, if one does. */
+  readonly pid: number | undefined;
+  /** Of the clock; undefined while it is not ready. */
+  readonly readySinceMs: number | undefined;
 }
 
 /** A local encoder model in a process of its own, started at once and kept running until `close`. */
@@ -145,6 +151,7 @@ class SupervisedEncoder implements LocalEncoder {
       emit: options.emit,
       clock: this.#clock,
       times: { ...DEFAULT_TIMES, ...options.times },
+      memoryLimitBytes: options.memoryLimitBytes,
       onMessage: (message) => this.#receive(message),
       onLost: () => this.#lost(),
     });
@@ -157,6 +164,14 @@ class SupervisedEncoder implements LocalEncoder {
 
   info(): EncoderInfo | undefined {
     return this.#supervisor.info;
+  }
+
+  get pid(): number | undefined {
+    return this.#supervisor.pid;
+  }
+
+  get readySinceMs(): number | undefined {
+    return this.#supervisor.readySinceMs;
   }
 
   async embed(request: EmbedRequest, { signal }: EncodeOptions): Promise<Embeddings> {

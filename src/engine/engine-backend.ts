@@ -41,6 +41,8 @@ export interface EngineBackendOptions {
   readonly prefixCacheBytes?: number;
   /** Threads wait busily: faster, but burns the cores. Default false. */
   readonly spinning?: boolean;
+  /** The process is killed when it takes more; default: it may take what it wants. */
+  readonly memoryLimitBytes?: () => number;
   /** Used where a request does not say; what the model's authors recommend. */
   readonly sampling?: Partial<SamplingDefaults>;
   readonly emit: Emit;
@@ -55,6 +57,10 @@ export interface EngineBackend extends Backend {
   readonly ready: Promise<void>;
   /** Of the process that was last ready. */
   info(): EngineInfo | undefined;
+  /** Of the process that runs now, if one does. */
+  readonly pid: number | undefined;
+  /** Of the clock; undefined while it is not ready. */
+  readonly readySinceMs: number | undefined;
 }
 
 /** A local model in a process of its own, started at once and kept running until `close`. */
@@ -100,6 +106,7 @@ class LocalEngine implements EngineBackend {
       emit: options.emit,
       clock: this.#clock,
       times: { ...DEFAULT_TIMES, ...options.times },
+      memoryLimitBytes: options.memoryLimitBytes,
       onMessage: (message) => this.#receive(message),
       onLost: () => this.#lost(),
     });
@@ -108,6 +115,14 @@ class LocalEngine implements EngineBackend {
 
   info(): EngineInfo | undefined {
     return this.#supervisor.info;
+  }
+
+  get pid(): number | undefined {
+    return this.#supervisor.pid;
+  }
+
+  get readySinceMs(): number | undefined {
+    return this.#supervisor.readySinceMs;
   }
 
   async run(request: GenerateRequest, { signal }: RunOptions): Promise<AsyncIterable<Part>> {
@@ -155,11 +170,8 @@ class LocalEngine implements EngineBackend {
     throw new AppError('overloaded', { retryAfterMs: Math.ceil(Math.min(30_000, Math.max(1_000, turnsMs))) });
   }
 
-  lacks({ requirements, structure }: GenerateRequest): Requirement | undefined {
-    return requirements.find(
-      ({ capability }) =>
-        capability !== 'tools' && (capability !== 'structured-output' || structure === undefined),
-    );
+  lacks(request: GenerateRequest): Requirement | undefined {
+    return engineLacks(request);
   }
 
   health(): BackendHealth {
@@ -206,6 +218,14 @@ class LocalEngine implements EngineBackend {
     });
     for (const run of runs) run.fail(error);
   }
+}
+
+/** The first requirement that no local engine can meet, whichever model it has. */
+export function engineLacks({ requirements, structure }: GenerateRequest): Requirement | undefined {
+  return requirements.find(
+    ({ capability }) =>
+      capability !== 'tools' && (capability !== 'structured-output' || structure === undefined),
+  );
 }
 
 function abortError(signal: AbortSignal): AppError {

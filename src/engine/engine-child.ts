@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { encodeFrame, FrameReader } from './frame.ts';
 import type { FromEngine, ToEngine } from './messages.ts';
+import { sacrificeFirst } from './process-memory.ts';
 
 /** How much of the process's stderr is kept for the failure message. */
 const STDERR_TAIL_CHARS = 4096;
@@ -45,6 +46,7 @@ export function spawnEngine<In = ToEngine, Out = FromEngine>(
     env: {},
     windowsHide: true,
   });
+  if (child.pid !== undefined) sacrificeFirst(child.pid);
   // Without file descriptors left there is no socket; the error event tells.
   const socket = child.stdio?.[3] as Duplex | undefined;
   const reader = new FrameReader();

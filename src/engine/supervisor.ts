@@ -2,6 +2,7 @@ import type { BackendHealth } from '../core/backend.ts';
 import type { Emit } from '../core/event.ts';
 import type { EngineChild, SpawnEngine } from './engine-child.ts';
 import type { EngineInfo, FromEngine, LoadOptions, ToEngine } from './messages.ts';
+import { residentBytes } from './process-memory.ts';
 
 /** Time as the supervisor sees it; tests hold it. */
 export interface Clock {
@@ -30,6 +31,8 @@ export interface SupervisorTimes {
   readonly healthyMs: number;
   /** From the request to end until it is killed. */
   readonly shutdownMs: number;
+  /** How often the process's memory is looked at, where it has a limit. */
+  readonly memoryPollMs: number;
 }
 
 export const DEFAULT_TIMES: SupervisorTimes = {
@@ -40,6 +43,7 @@ export const DEFAULT_TIMES: SupervisorTimes = {
   longestRestartMs: 30_000,
   healthyMs: 60_000,
   shutdownMs: 2_000,
+  memoryPollMs: 250,
 };
 
 /** What a client is told to wait while a first load is under way and nobody knows how long it takes. */
@@ -79,13 +83,15 @@ export interface SupervisorOptions<P extends SupervisorProtocol = EngineProtocol
   readonly emit: Emit;
   readonly clock: Clock;
   readonly times: SupervisorTimes;
+  /** A process that takes more is killed. May change as more is known of it. */
+  readonly memoryLimitBytes?: (() => number) | undefined;
   /** Messages other than `ready`, `failed` and `pong`. */
   readonly onMessage: (message: P['from']) => void;
   /** The process is gone, and everything it was working on. The state tells what comes next. */
   readonly onLost: () => void;
 }
 
-type State = BackendHealth['state'];
+type State = Exclude<BackendHealth['state'], 'unloaded'>;
 
 /**
  * Keeps one engine process running.
@@ -114,6 +120,7 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
   #lastLoadMs = LOAD_ESTIMATE_MS;
   #unansweredPings = 0;
   #cancelTimer: () => void = () => {};
+  #cancelMemoryPoll: () => void = () => {};
 
   constructor(options: SupervisorOptions<P>) {
     this.#options = options;
@@ -139,6 +146,15 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
 
   get closing(): boolean {
     return this.#closing !== undefined;
+  }
+
+  /** Of the process that runs now, if one does. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  get readySinceMs(): number | undefined {
+    return this.#state === 'ready' ? this.#readyAtMs : undefined;
   }
 
   get unreadBytes(): number {
@@ -169,7 +185,7 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
         child.send({ type: 'shutdown' });
         this.#cancelTimer = this.#options.clock.after(this.#options.times.shutdownMs, () => child.kill());
       } else child.kill();
-      this.#become('down', 'the gateway stops');
+      this.#become('down', 'closed');
     });
     return this.#closed;
   }
@@ -197,6 +213,7 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
     });
     this.#child = child;
     child.send({ type: 'load', options: load });
+    this.#watchMemory();
     this.#cancelTimer = clock.after(times.loadTimeoutMs, () => {
       this.#failure = { detail: `loading took longer than ${times.loadTimeoutMs} ms`, permanent: false };
       child.kill();
@@ -235,9 +252,28 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
     tick();
   }
 
+  #watchMemory(): void {
+    const { memoryLimitBytes, clock, times } = this.#options;
+    if (memoryLimitBytes === undefined) return;
+    const look = (): void => {
+      const pid = this.#child?.pid;
+      const bytes = pid === undefined ? undefined : residentBytes(pid);
+      const limitBytes = memoryLimitBytes();
+      if (bytes !== undefined && bytes > limitBytes) {
+        const [has, may] = [bytes, limitBytes].map((size) => Math.round(size / 2 ** 20));
+        const detail = `the engine process took ${has} MiB of memory and may take ${may}: fewer slots or context tokens, or a higher memoryLimitBytes`;
+        // A model that needs more than it may have already while it loads will do so again.
+        this.#failure = { detail, permanent: this.#state === 'starting' };
+        this.#child?.kill();
+      } else this.#cancelMemoryPoll = clock.after(times.memoryPollMs, look);
+    };
+    look();
+  }
+
   #exited(how: string): void {
     const { clock, times, onLost } = this.#options;
     this.#cancelTimer();
+    this.#cancelMemoryPoll();
     this.#child = undefined;
     if (this.#closing !== undefined) {
       onLost();

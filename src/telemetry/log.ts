@@ -73,6 +73,16 @@ export function logEvents(logger: Logger): (event: GatewayEvent) => void {
         if (ignored.length > 0) logger.warn({ ignored }, 'these settings change with a restart only');
         break;
       }
+      case 'local-model-changed': {
+        const { model, change, reason, detail } = event;
+        logger[change === 'refused' ? 'error' : 'info']({ model, change, reason, detail }, 'local model');
+        break;
+      }
+      case 'engine-setting-reduced': {
+        const { engine, setting, configured, used } = event;
+        logger.warn({ engine, setting, configured, used }, 'more than the model can do; it serves with less');
+        break;
+      }
       case 'engine-stepped':
       case 'encoder-batched':
         break;

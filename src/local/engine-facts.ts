@@ -1,0 +1,27 @@
+import type { BackendHealth } from '../core/backend.ts';
+
+/** An engine as a local model needs it: one that generates or one that encodes. */
+export interface Engine {
+  /** Settles at the first success or failure to load. */
+  readonly ready: Promise<void>;
+  readonly pid: number | undefined;
+  /** Monotonic milliseconds; undefined while it is not ready. */
+  readonly readySinceMs: number | undefined;
+  info(): EngineFacts | undefined;
+  health(): BackendHealth;
+  close(): Promise<void>;
+}
+
+/** What a loaded engine says of itself; encoders have neither slots nor KV memory. */
+export interface EngineFacts {
+  readonly architecture: string;
+  readonly contextTokens: number;
+  readonly threads: number;
+  /** Right after loading, with the KV memory untouched. */
+  readonly rssBytes: number;
+  readonly slots?: number;
+  readonly kvBytes?: number;
+  readonly prefixCacheBytes?: number;
+  /** Where it computes; not all engines tell. */
+  readonly provider?: string;
+}

@@ -1,0 +1,125 @@
+import { sizeText } from './memory-estimate.ts';
+
+/** A model that takes memory, or is about to. */
+export interface Resident {
+  readonly name: string;
+  /** What it may come to take. */
+  readonly expectedBytes: number;
+  /** What its process takes now; undefined while it has none, or where the system does not tell. */
+  readonly residentBytes: number | undefined;
+  /** Monotonic milliseconds of its last request; undefined while it works or loads. */
+  readonly idleSinceMs: number | undefined;
+  /** Takes it out of memory. Resolves once that is done. */
+  evict(inFavourOf: string): Promise<void>;
+}
+
+export interface BudgetLimit {
+  readonly bytes: number;
+  /** Somebody has said so. Otherwise it is a guess, for which idle models are unloaded but nothing is refused. */
+  readonly configured: boolean;
+}
+
+export interface AdmitOptions {
+  /** False: only what is free counts. */
+  readonly mayEvict: boolean;
+  /** Not evicted, however long idle. */
+  readonly spare?: Resident | undefined;
+}
+
+/** There is no room for a model. The message is for operators: it has numbers and names. */
+export class NoRoomError extends Error {
+  override readonly name = 'NoRoomError';
+}
+
+/**
+ * Who may be in memory. Each model counts for what it may come to take, since KV memory is committed as it is used; or for what
+ * its process was measured to take, if that is more. One that does not fit takes the place of idle ones, the longest idle first.
+ */
+export class MemoryBudget {
+  readonly #limit: () => BudgetLimit;
+  readonly #residents = new Set<Resident>();
+  /** One at a time: what was freed for one load is not another's. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(limit: () => BudgetLimit) {
+    this.#limit = limit;
+  }
+
+  get limit(): BudgetLimit {
+    return this.#limit();
+  }
+
+  /** What all that are in memory may come to take. */
+  get chargedBytes(): number {
+    return sumOf(this.#residents);
+  }
+
+  /** 0 for a model that is not in memory. */
+  chargeOf(resident: Resident): number {
+    return this.#residents.has(resident) ? charge(resident) : 0;
+  }
+
+  /**
+   * Resolves to the bytes that there are too many now, which only a budget that was guessed allows.
+   *
+   * @throws NoRoomError
+   */
+  admit(resident: Resident, options: AdmitOptions): Promise<number> {
+    const admitted = this.#last.then(() => this.#admit(resident, options));
+    this.#last = admitted.catch(() => {});
+    return admitted;
+  }
+
+  holds(resident: Resident): boolean {
+    return this.#residents.has(resident);
+  }
+
+  /** It has left the memory. */
+  release(resident: Resident): void {
+    this.#residents.delete(resident);
+  }
+
+  async #admit(resident: Resident, { mayEvict, spare }: AdmitOptions): Promise<number> {
+    const { bytes: limitBytes, configured } = this.#limit();
+    const neededBytes = charge(resident);
+    const others = [...this.#residents].filter((other) => other !== resident);
+    const idle = others
+      .filter((other) => mayEvict && other !== spare && other.idleSinceMs !== undefined)
+      .sort((a, b) => a.idleSinceMs! - b.idleSinceMs!);
+    let overBytes = sumOf(others) + neededBytes - limitBytes;
+    // Nothing is unloaded for what will not fit all the same.
+    if (configured && overBytes > sumOf(idle)) throw refusal(resident, others, limitBytes);
+    for (const other of idle) {
+      if (overBytes <= 0) break;
+      // It may have got work while others were evicted.
+      if (other.idleSinceMs === undefined) continue;
+      overBytes -= charge(other);
+      await other.evict(resident.name);
+    }
+    if (configured && overBytes > 0) throw refusal(resident, others, limitBytes);
+    this.#residents.add(resident);
+    return Math.max(0, overBytes);
+  }
+}
+
+function charge({ expectedBytes, residentBytes = 0 }: Resident): number {
+  return Math.max(expectedBytes, residentBytes);
+}
+
+function sumOf(residents: Iterable<Resident>): number {
+  let sum = 0;
+  for (const resident of residents) sum += charge(resident);
+  return sum;
+}
+
+function refusal(resident: Resident, others: readonly Resident[], limitBytes: number): NoRoomError {
+  const taken = others.map((other) => {
+    const busy = other.idleSinceMs === undefined ? ' and is busy' : '';
+    return `${other.name} has ${sizeText(charge(other))}${busy}`;
+  });
+  return new NoRoomError(
+    `${resident.name} may come to take ${sizeText(charge(resident))}, and memoryBudgetBytes allows ${sizeText(limitBytes)} for all` +
+      `${taken.length > 0 ? ` (${taken.join(', ')})` : ''}. Unload another model, give this one fewer slots or contextTokens or a ` +
+      'smaller prefixCacheBytes, or raise memoryBudgetBytes.',
+  );
+}
