@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import { cors } from 'hono/cors';
 import { adminGuard, isAdminPath } from './api/admin/guard.ts';
+import { type ModelAdmin, modelAdminRoutes } from './api/admin/model-routes.ts';
 import { type UpstreamAdmin, upstreamAdminRoutes } from './api/admin/upstream-routes.ts';
 import { encoderRoutes } from './api/encoder-routes.ts';
 import type { AppEnv } from './api/http/app-env.ts';
@@ -21,6 +22,7 @@ export interface AppOptions extends OpenAiOptions, OperationsOptions {
   readonly admin: UpstreamAdmin;
 }
 
+  readonly modelAdmin: ModelAdmin;
 /** The whole HTTP surface. Needs no socket: every route also answers `app.request()`. */
 export function createApp(options: AppOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
@@ -56,8 +58,9 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
 
   app.notFound((c) => {
     const middlewares = isAdminPath(c.req.path) ? 2 : 1;
+  modelAdminRoutes(app, options.modelAdmin);
     const routed = (method: string) => app.router.match(method, c.req.path)[0].length > middlewares;
-    const allowed = ['GET', 'POST'].filter(routed);
+    const allowed = ['GET', 'POST', 'DELETE'].filter(routed);
     if (allowed.length === 0) {
       throw new AppError('route_not_found', {
         message: `There is no route ${c.req.method} ${c.req.path.slice(0, 200)}.`,

@@ -84,6 +84,15 @@ export class Fleet implements UpstreamAdmin {
   /** The configuration in use. */
   get config(): Config | undefined {
     return this.#config;
+  get leavingLocalModels(): readonly LocalBackend[] {
+    return this.leaving.filter((backend): backend is LocalBackend => 'local' in backend);
+  }
+
+  /** Of its file or directory. */
+  modelPath(name: string): string | undefined {
+    return this.#locals.pathOf(name);
+  }
+
   }
 
   /** Those that only finish what they have begun. */

@@ -8,6 +8,7 @@ import type { GatewayEvent } from './core/event.ts';
 import { Fleet, type ModelPaths } from './fleet.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { createHttpServer, limitTimes, listen } from './http-server.ts';
+import { type FetchModel, FleetModelAdmin } from './local/model-admin.ts';
 import { type LoadedConfig, Reloader } from './reload.ts';
 import { createLogger, type Logger, logEvents } from './telemetry/log.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
@@ -16,6 +17,8 @@ import type { Resolver } from './upstream/resolver.ts';
 export interface StartOptions {
   readonly logger?: Logger;
   readonly modelPaths?: ModelPaths;
+  /** Where operators name models of the catalogue. Default: they give paths. */
+  readonly fetchModel?: FetchModel;
   /** Default: the system's. */
   readonly resolver?: Resolver;
   /** Replaces the process's own metrics where it is one of several. */
@@ -58,11 +61,16 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     ...(options.resolver === undefined ? {} : { resolver: options.resolver }),
   });
   const gateway = new Gateway({ routes: fleet.routes, emit, ...gatewayLimits(config) });
+  const modelAdmin = new FleetModelAdmin(fleet, options.fetchModel);
   const metrics = createMetrics({
     backends: () => fleet.backends,
     leaving: () => fleet.leaving,
     inFlight: () => gateway.inFlight,
     report: () => gateway.report(),
+    localMemory: () => ({
+      budgetBytes: fleet.memory.limit.bytes,
+      models: modelAdmin.models().map(({ name, memory }) => ({ name, ...memory })),
+    }),
   });
   sinks.push(metrics.observe);
   await fleet.apply(config, options.modelPaths ?? new Map());
@@ -105,6 +113,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
           return found;
         },
       },
+      modelAdmin,
       readiness,
       metrics: options.scrape ?? metrics.scrape,
     });

@@ -37,18 +37,28 @@ export function readConfig(flags: ServeFlags, env: Environment): Config {
   };
 }
 
-/** Fetches the model files that the configuration names and that were not fetched before. */
-export function modelFetcher(env: Environment): (config: Config, dataDir: string) => Promise<LoadedConfig> {
+export interface ModelFetcher {
+  /** Resolves to the path of a model of the catalogue. */
+  one(model: string): Promise<string>;
+  /** All that the configuration names. */
+  all(config: Config): Promise<LoadedConfig>;
+}
+
+/** Fetches model files that were not fetched before. */
+export function modelFetcher(dataDir: string, env: Environment): ModelFetcher {
   const fetched = new Map<string, string>();
-  return async (config, dataDir) => {
-    const modelPaths = new Map<string, string>();
-    for (const engine of config.engines) {
-      const { model } = engine;
-      if (model === undefined) continue;
-      const path = fetched.get(model) ?? (await fetchWithProgress(model, join(dataDir, 'models'), env));
-      fetched.set(model, path);
-      modelPaths.set(engineName(engine), path);
-    }
-    return { config, modelPaths };
+  const one = async (model: string): Promise<string> => {
+    const path = fetched.get(model) ?? (await fetchWithProgress(model, join(dataDir, 'models'), env));
+    fetched.set(model, path);
+    return path;
+  };
+  return {
+    one,
+    async all(config) {
+      const modelPaths = new Map<string, string>();
+      for (const engine of config.engines)
+        if (engine.model !== undefined) modelPaths.set(engineName(engine), await one(engine.model));
+      return { config, modelPaths };
+    },
   };
 }

@@ -21,10 +21,10 @@ export async function serve(flags: ServeFlags, env: Environment): Promise<void> 
   const config = read();
   if (config.listen.workers > 1) return await serveAsPrimary({ config, file, readConfig: read });
   const logger = createLogger(config.log.level);
-  const fetchModels = modelFetcher(env);
+  const models = modelFetcher(config.dataDir, env);
   const stop = Promise.withResolvers<NodeJS.Signals>();
   const started = Promise.withResolvers<RunningGateway>();
-  const load = async () => fetchModels(read(), config.dataDir);
+  const load = async () => models.all(read());
   // From the beginning: fetching and starting may take long, and the file may change meanwhile.
   await onReloadRequests({
     file,
@@ -32,8 +32,8 @@ export async function serve(flags: ServeFlags, env: Environment): Promise<void> 
     reload: () => void started.promise.then((gateway) => gateway.reload(load)),
     stop: stop.resolve,
   });
-  const { modelPaths } = await fetchModels(config, config.dataDir);
-  const running = await startGateway(config, { logger, modelPaths });
+  const { modelPaths } = await models.all(config);
+  const running = await startGateway(config, { logger, modelPaths, fetchModel: models.one });
   onStopSignals({ stop: stop.resolve, endNow: () => process.exit(130) });
   started.resolve(running);
   logger.info({ url: `${running.url}/v1`, models: running.gateway.models().map((m) => m.name) }, 'listening');

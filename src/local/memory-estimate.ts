@@ -26,10 +26,9 @@ export interface EstimateQuestion {
 }
 
 /** The program is TypeScript or JavaScript, as this file is. */
-const PROGRAM = new URL(
-  `./memory-estimate-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`,
-  import.meta.url,
-);
+const PROGRAM = import.meta.url.endsWith('.ts')
+  ? new URL('./memory-estimate-worker.ts', import.meta.url)
+  : new URL('./memory-estimate-worker.js', import.meta.url);
 
 /**
  * Reads what the model's file says of itself, in a thread: its header alone takes a tenth of a second. Undefined for a file that

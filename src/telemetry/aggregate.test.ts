@@ -9,6 +9,7 @@ function processThatRefused(times: number, reloadOk = true) {
     leaving: () => [],
     inFlight: () => times,
     report: () => ({ backends: [], models: [] }),
+    localMemory: () => ({ budgetBytes: 0, models: [] }),
   });
   const refused: GatewayEvent = {
     type: 'request-refused',

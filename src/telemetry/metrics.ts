@@ -10,6 +10,7 @@ import {
 import type { Deployment } from '../core/deployment.ts';
 import type { ConfigReloaded, EncoderBatched, EngineStepped, GatewayEvent } from '../core/event.ts';
 import type { GatewayReport } from '../core/report.ts';
+import { type LocalMemory, localModelMetrics } from './local-model-metrics.ts';
 import { requestMetrics, TPOT_BUCKETS_S, TTFT_BUCKETS_S } from './request-metrics.ts';
 import { resilienceMetrics } from './resilience-metrics.ts';
 
@@ -38,6 +39,7 @@ export function createMetrics(options: {
   readonly leaving: () => readonly Deployment['backend'][];
   readonly inFlight: () => number;
   readonly report: () => GatewayReport;
+  readonly localMemory: () => LocalMemory;
 }): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -70,7 +72,11 @@ export function createMetrics(options: {
           this.inc({ backend: backend.name, kind: backend.kind }, name === UP ? 0 : read(backend));
       },
     });
-  perBackend(UP, '1 while the backend takes requests.', (b) => (b.health().state === 'ready' ? 1 : 0));
+  perBackend(UP, '1 while the backend takes requests.', (b) => {
+    const { state } = b.health();
+    // A model that is not in memory takes them, too: they wait for it.
+    return state === 'ready' || state === 'unloaded' ? 1 : 0;
+  });
   perBackend(
     'qianmen_backend_requests_in_flight',
     'Requests inside the backend.',
@@ -93,6 +99,7 @@ export function createMetrics(options: {
   const observeAttempts = resilienceMetrics(registry, options.report);
   const observeStep = engineMetrics(registry);
   const observeBatch = encoderMetrics(registry);
+  const observeLocalModel = localModelMetrics(registry, options.localMemory);
   return {
     observe(event) {
       if (event.type === 'request-settled') {
@@ -102,6 +109,7 @@ export function createMetrics(options: {
       else if (event.type === 'engine-stepped') observeStep(event);
       else if (event.type === 'encoder-batched') observeBatch(event);
       else if (event.type === 'config-reloaded') observeReload(event);
+      else if (event.type === 'local-model-changed') observeLocalModel(event);
     },
     snapshot: () => registry.getMetricsAsJSON(),
     async scrape() {
