@@ -20,9 +20,9 @@ export interface AppOptions extends OpenAiOptions, OperationsOptions {
   readonly draining: () => boolean;
   readonly emit: Emit;
   readonly admin: UpstreamAdmin;
+  readonly modelAdmin: ModelAdmin;
 }
 
-  readonly modelAdmin: ModelAdmin;
 /** The whole HTTP surface. Needs no socket: every route also answers `app.request()`. */
 export function createApp(options: AppOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
@@ -55,10 +55,10 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   encoderRoutes(app, options);
   operationsRoutes(app, options);
   upstreamAdminRoutes(app, options.admin, () => options.gateway.report());
+  modelAdminRoutes(app, options.modelAdmin);
 
   app.notFound((c) => {
     const middlewares = isAdminPath(c.req.path) ? 2 : 1;
-  modelAdminRoutes(app, options.modelAdmin);
     const routed = (method: string) => app.router.match(method, c.req.path)[0].length > middlewares;
     const allowed = ['GET', 'POST', 'DELETE'].filter(routed);
     if (allowed.length === 0) {

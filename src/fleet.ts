@@ -81,9 +81,6 @@ export class Fleet implements UpstreamAdmin {
     return this.#locals.list;
   }
 
-  /** The configuration in use. */
-  get config(): Config | undefined {
-    return this.#config;
   get leavingLocalModels(): readonly LocalBackend[] {
     return this.leaving.filter((backend): backend is LocalBackend => 'local' in backend);
   }
@@ -93,6 +90,9 @@ export class Fleet implements UpstreamAdmin {
     return this.#locals.pathOf(name);
   }
 
+  /** The configuration in use. */
+  get config(): Config | undefined {
+    return this.#config;
   }
 
   /** Those that only finish what they have begun. */
