@@ -5,18 +5,42 @@ const TOLERANCE = 2;
 /** … and this much more, so that fast backends are not throttled for what nobody feels. */
 const SLACK_MS = 200;
 /** The duration of a whole reply depends on much besides congestion. */
-const WHOLE_TOLERANCE = 6;
+const WHOLE_TOLERANCE = 3;
 const WINDOW_SAMPLES = 16;
 const WINDOW_MS = 500;
 const MIN_SAMPLES = 3;
-const SMOOTHING = 0.5;
+const MAX_CUT = 0.5;
+/** Smaller cuts are not made: nobody could tell whether they helped. */
+const MIN_CUT = 0.8;
 const REFUSED_FACTOR = 0.9;
+/** Time after which slowness that had nothing to do with load is forgotten to two thirds; by then predictions have risen. */
+const FORGET_MS = 60_000;
+
+/** A request on its way into the backend. */
+export interface Entry {
+  readonly startedAtMs: number;
+  /** How many were inside then, itself included. */
+  readonly among: number;
+}
+
+/** Medians of a window. */
+interface Seen {
+  /** observed / target */
+  readonly lateness: number;
+  readonly among: number;
+}
 
 /**
  * How many requests a backend should have inside it: so many that it is busy, so few that they do not queue there, where
  * nobody can take them elsewhere. A gradient on observed against predicted latency, in the manner of Netflix's
- * concurrency-limits (Gradient2): when the median of a window exceeds its target, the limit shrinks in proportion; while
+ * concurrency-limits (Gradient2): when the median of a window exceeds its target, the limit is cut in proportion; while
  * the limit is what holds requests back and the target is met, it grows by its square root.
+ *
+ *   - Only requests that began after a change tell of its effect: a limit that grows on the word of older ones has doubled
+ *     twice before the first doubling is felt, and one that is cut on theirs is cut for what has been mended.
+ *   - What is cut is the number among which requests were late, not a limit that nobody reached.
+ *   - Where fewer requests are not faster, they were not slow for being many (other prompts, another's load): such a cut
+ *     is taken back, and what is slow counts as normal for a while.
  */
 export class ConcurrencyLimit {
   readonly #max: number;
@@ -24,11 +48,19 @@ export class ConcurrencyLimit {
   #limit: number;
   #inFlight = 0;
   #windowSinceMs = 0;
-  /** observed / target */
-  #window: number[] = [];
+  #lateness: number[] = [];
+  #among: number[] = [];
+  /** Of the window, those that began since the limit last grew. */
+  #fresh = 0;
   #heldBack = false;
-  /** What began before the last cut tells of the time before it. */
+  #grownAtMs = Number.NEGATIVE_INFINITY;
   #cutAtMs = Number.NEGATIVE_INFINITY;
+  #everCut = false;
+  /** A cut whose effect has yet to be seen: what led to it. */
+  #trial: (Seen & { readonly limit: number }) | undefined;
+  /** Lateness that was found not to come from load. */
+  #normal = 1;
+  #normalSinceMs = 0;
 
   constructor({ initial, max }: ConcurrencyBounds, now: () => number) {
     this.#max = max;
@@ -48,9 +80,10 @@ export class ConcurrencyLimit {
     return this.#inFlight < this.limit;
   }
 
-  take(): void {
+  take(): Entry {
     this.#inFlight += 1;
     if (!this.free) this.#heldBack = true;
+    return { startedAtMs: this.#now(), among: this.#inFlight };
   }
 
   give(): void {
@@ -58,49 +91,81 @@ export class ConcurrencyLimit {
   }
 
   /** A stream began, or a whole reply came, so long after it was asked for. */
-  answered(
-    kind: 'first-token' | 'whole',
-    observedMs: number,
-    predictedMs: number,
-    startedAtMs: number,
-  ): void {
-    if (startedAtMs < this.#cutAtMs) return;
+  answered(kind: 'first-token' | 'whole', observedMs: number, predictedMs: number, entry: Entry): void {
+    if (entry.startedAtMs < this.#cutAtMs) return;
     const target = predictedMs * (kind === 'whole' ? WHOLE_TOLERANCE : TOLERANCE) + SLACK_MS;
-    if (this.#window.length === 0) this.#windowSinceMs = this.#now();
-    this.#window.push(observedMs / target);
+    if (this.#lateness.length === 0) this.#windowSinceMs = this.#now();
+    this.#lateness.push(observedMs / target);
+    this.#among.push(entry.among);
+    if (entry.startedAtMs >= this.#grownAtMs) this.#fresh += 1;
+    const samples = this.#lateness.length;
     const ageMs = this.#now() - this.#windowSinceMs;
-    const enough = this.#window.length >= WINDOW_SAMPLES;
-    if (enough || (ageMs >= WINDOW_MS && this.#window.length >= MIN_SAMPLES)) this.#adapt();
+    if (samples >= WINDOW_SAMPLES || (ageMs >= WINDOW_MS && samples >= MIN_SAMPLES)) this.#adapt();
   }
 
   /** The backend said that it has too much to do. */
   refused(startedAtMs: number): void {
     if (startedAtMs < this.#cutAtMs) return;
-    this.#cut(Math.max(1, Math.min(this.#limit, this.#inFlight) * REFUSED_FACTOR));
+    this.#trial = undefined;
+    this.#lower(Math.min(this.#limit, this.#inFlight) * REFUSED_FACTOR);
   }
 
   #adapt(): void {
-    const median = this.#window.sort((a, b) => a - b)[this.#window.length >> 1] ?? 1;
-    const gradient = Math.max(0.5, Math.min(1, 1 / median));
-    if (gradient < 1) this.#cut(this.#limit * (1 - SMOOTHING + SMOOTHING * gradient));
-    else if (this.#heldBack) this.#limit = Math.min(this.#max, this.#limit + this.#growth);
-    this.#startWindow();
+    const seen = { lateness: median(this.#lateness), among: median(this.#among) };
+    const before = this.#trial;
+    this.#trial = undefined;
+    if (before !== undefined && isVain(before, seen)) {
+      this.#normal = seen.lateness;
+      this.#normalSinceMs = this.#now();
+      this.#grow(before.limit);
+      return;
+    }
+    const factor = this.#normalNow() / seen.lateness;
+    const fresh = this.#fresh >= this.#lateness.length / 2;
+    if (factor < MIN_CUT) {
+      this.#trial = { ...seen, limit: this.#limit };
+      this.#lower(Math.min(this.#limit, seen.among) * Math.max(factor, MAX_CUT));
+    } else if (factor >= 1 && this.#heldBack && fresh) this.#grow(this.#limit + this.#growth);
+    else this.#startWindow();
   }
 
   /** Until it has been too much once, nobody knows where too much begins (TCP's slow start). */
   get #growth(): number {
-    const everCut = this.#cutAtMs !== Number.NEGATIVE_INFINITY;
-    return everCut ? Math.sqrt(this.#limit) : this.#limit;
+    return this.#everCut ? Math.sqrt(this.#limit) : this.#limit;
   }
 
-  #cut(limit: number): void {
+  #normalNow(): number {
+    const forgotten = 1 - Math.exp(-(this.#now() - this.#normalSinceMs) / FORGET_MS);
+    return Math.max(1, this.#normal - (this.#normal - 1) * forgotten);
+  }
+
+  #lower(limit: number): void {
     this.#limit = Math.max(1, limit);
     this.#cutAtMs = this.#now();
+    this.#everCut = true;
+    this.#startWindow();
+  }
+
+  #grow(limit: number): void {
+    this.#limit = Math.min(this.#max, limit);
+    this.#grownAtMs = this.#now();
     this.#startWindow();
   }
 
   #startWindow(): void {
-    this.#window = [];
+    this.#lateness = [];
+    this.#among = [];
+    this.#fresh = 0;
     this.#heldBack = !this.free;
   }
+}
+
+/** Where requests queue, a share fewer of them wait about that share less. Not even half of that came of it. */
+function isVain(before: Seen, after: Seen): boolean {
+  const share = after.among / before.among;
+  return share <= MIN_CUT && after.lateness > Math.max(1, before.lateness * (1 + share) * 0.5);
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1] ?? 1;
 }

@@ -2,7 +2,7 @@ import type { BackendHealth } from '../core/backend.ts';
 import type { Deployment } from '../core/deployment.ts';
 import type { AppError } from '../core/error.ts';
 import type { BackendReport } from '../core/report.ts';
-import { ConcurrencyLimit } from './concurrency-limit.ts';
+import { ConcurrencyLimit, type Entry } from './concurrency-limit.ts';
 import { CoolDown } from './cool-down.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 import { LatencyModel } from './latency-model.ts';
@@ -63,9 +63,9 @@ export class Lane implements FleetMember {
     return known;
   }
 
-  enter(): void {
+  enter(): Entry {
     this.#inFlight += 1;
-    this.limit?.take();
+    return this.limit?.take() ?? { startedAtMs: this.#now(), among: this.#inFlight };
   }
 
   leave(): void {

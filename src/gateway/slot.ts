@@ -1,6 +1,7 @@
 import type { Deployment } from '../core/deployment.ts';
 import type { AppError } from '../core/error.ts';
 import type { RequestSettled } from '../core/event.ts';
+import type { Entry } from './concurrency-limit.ts';
 import type { Lane } from './lane.ts';
 
 /** What is known of a request before and after it ran, for those that learn from it. */
@@ -14,9 +15,9 @@ export interface SlotRequest {
 export class Slot<D extends Deployment = Deployment> {
   readonly deployment: D;
   readonly lane: Lane;
-  readonly startedAtMs: number;
   /** In the queue. */
   waitedMs = 0;
+  readonly #entry: Entry;
   readonly #request: SlotRequest;
   readonly #now: () => number;
   readonly #onFree: () => void;
@@ -35,12 +36,11 @@ export class Slot<D extends Deployment = Deployment> {
     this.#request = options.request;
     this.#now = options.now;
     this.#onFree = options.onFree;
-    this.startedAtMs = options.now();
-    this.lane.enter();
+    this.#entry = this.lane.enter();
   }
 
   get ageMs(): number {
-    return this.#now() - this.startedAtMs;
+    return this.#now() - this.#entry.startedAtMs;
   }
 
   /** The reply has begun: of a stream, its first token is there. */
@@ -56,13 +56,13 @@ export class Slot<D extends Deployment = Deployment> {
     if (predictedMs !== undefined) {
       ratios.observe(ageMs / predictedMs);
       lane.slowness.observe(ageMs, predictedMs);
-      lane.limit?.answered('first-token', ageMs, predictedMs, this.startedAtMs);
+      lane.limit?.answered('first-token', ageMs, predictedMs, this.#entry);
     }
     firstToken.observe(promptBytes, ageMs, nowMs);
   }
 
   failed(error: AppError): void {
-    this.lane.failed(error, this.startedAtMs);
+    this.lane.failed(error, this.#entry.startedAtMs);
     this.#free();
   }
 
@@ -83,7 +83,7 @@ export class Slot<D extends Deployment = Deployment> {
     if (outcome === 'ok' && !this.#request.stream && completionTokens > 0) {
       const { whole } = lane.latency(this.deployment.model);
       const predictedMs = whole.predictMs(completionTokens);
-      if (predictedMs !== undefined) lane.limit?.answered('whole', ageMs, predictedMs, this.startedAtMs);
+      if (predictedMs !== undefined) lane.limit?.answered('whole', ageMs, predictedMs, this.#entry);
       whole.observe(completionTokens, ageMs, this.#now());
     }
     this.#free();
