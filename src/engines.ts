@@ -3,7 +3,9 @@ import { dirname } from 'node:path';
 import { loadCatalogue } from '../config/catalogue.ts';
 import { type EngineConfig, engineName } from '../config/engine.ts';
 import type { Emit } from './core/event.ts';
+import type { SamplingDefaults } from './core/sampling.ts';
 import { createLocalEncoder, type LocalEncoder } from './encoder/local-encoder.ts';
+import { isDecoderDirectory, recommendedSampling } from './engine/decoder-directory.ts';
 import { createEngineBackend, type EngineBackend } from './engine/engine-backend.ts';
 
 /** What is known only where the engine is started. */
@@ -13,9 +15,9 @@ export interface EngineSurroundings {
   readonly memoryLimitBytes: () => number;
 }
 
-/** A directory holds an encoder, a file holds a generator. */
+/** A GGUF file holds a generator; a directory holds what its config.json says. */
 export function isEncoder({ task }: EngineConfig, path: string): boolean {
-  return task !== undefined || (statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false);
+  return task !== undefined || (isDirectory(path) && !isDecoderDirectory(path));
 }
 
 export function createGenerator(
@@ -29,7 +31,7 @@ export function createGenerator(
     cacheDir: dirname(path),
     slots: engine.slots,
     prefixCacheBytes: engine.prefixCacheBytes,
-    sampling: { ...recommendedSampling(engine), ...engine.sampling },
+    sampling: { ...recommendedFor(engine, path), ...engine.sampling },
   });
 }
 
@@ -58,7 +60,13 @@ function commonOptions(engine: EngineConfig, { emit, memoryLimitBytes }: EngineS
   };
 }
 
-function recommendedSampling({ model }: EngineConfig) {
+/** By the catalogue, or by the model's own files. */
+function recommendedFor({ model }: EngineConfig, path: string): Partial<SamplingDefaults> {
   const entry = model === undefined ? undefined : loadCatalogue().get(model);
-  return entry !== undefined && 'sampling' in entry ? entry.sampling : {};
+  if (entry !== undefined && 'sampling' in entry) return entry.sampling;
+  return isDirectory(path) ? recommendedSampling(path) : {};
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

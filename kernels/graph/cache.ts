@@ -9,25 +9,32 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { DecoderShape } from '../decoder-shape.ts';
-import { readGguf } from '../gguf/reader.ts';
 import { ModelFileError } from '../model-file-error.ts';
 import { BUILDER_VERSION, type BuiltDecoderGraph, buildDecoderGraph } from './decoder-graph.ts';
-import { ggufSource } from './gguf-source.ts';
+import { decoderFiles, modelStem, readDecoderSource } from './model-path.ts';
 
 export interface CachedDecoderGraph {
   readonly graphPath: string;
   readonly shape: DecoderShape;
-  /** Quantisations of the file that were changed on the way to 8 bit, such as `Q4_K`: empty when the weights are as in the file. */
+  /** Storage types of the file that were changed on the way to 8 bit, such as `Q4_K`: empty when the weights are as in the file. */
   readonly requantised: readonly string[];
 }
 
-interface Manifest extends BuiltDecoderGraph {
+/** What a graph was built from. Two of the same text are the same. */
+interface Source {
   readonly builderVersion: number;
-  readonly sourcePath: string;
-  readonly sourceBytes: number;
-  readonly sourceMtimeMs: number;
+  readonly path: string;
+  readonly files: readonly {
+    readonly path: string;
+    readonly sizeBytes: number;
+    readonly mtimeMs: number;
+  }[];
+}
+
+interface Manifest extends BuiltDecoderGraph {
+  readonly source: Source;
 }
 
 const GRAPH_FILE = 'decoder.onnx';
@@ -38,61 +45,81 @@ const BUILDING_PREFIX = '.building-';
 const ABANDONED_AFTER_MS = 3_600_000;
 
 /**
- * The 8-bit graph of a GGUF file, built on the first call (about a second per 100 MB) and again when the file or the
- * builder changed. Synchronous. Throws ModelFileError when the file is damaged or not supported.
+ * The 8-bit graph of a model, a GGUF file or a Hugging Face directory, built on the first call (about a second per
+ * 100 MB) and again when a file or the builder changed. Kept in the first of `cacheDirs` that has it or can be written
+ * to. Synchronous. Throws ModelFileError when the model is damaged or not supported.
  *
- * Every build gets a folder of its own, named after the source's path, size and time and the builder's version, made
- * under a temporary name and renamed when whole: a crash at any moment leaves nothing that would be taken for a graph,
- * and processes that build at the same time end with the same folder.
+ * Every build gets a folder of its own, named after the paths, sizes and times of its source and the builder's version,
+ * made under a temporary name and renamed when whole: a crash at any moment leaves nothing that would be taken for a
+ * graph, and processes that build at the same time end with the same folder.
  */
-export function ensureDecoderGraph(ggufPath: string, cacheDir: string): CachedDecoderGraph {
-  const source = sourceOf(ggufPath);
-  const stem = basename(ggufPath).replace(/\.gguf$/i, '');
-  const folder = join(cacheDir, `${stem}-${keyOf(source)}`);
-  const cached = readCached(folder, source);
-  if (cached !== undefined) return cached;
-
-  mkdirSync(cacheDir, { recursive: true });
-  removeAbandoned(cacheDir);
-  const building = join(cacheDir, BUILDING_PREFIX + randomUUID());
-  mkdirSync(building);
+export function ensureDecoderGraph(modelPath: string, ...cacheDirs: readonly string[]): CachedDecoderGraph {
+  const source = sourceOf(modelPath);
+  const folderName = `${modelStem(modelPath)}-${keyOf(source)}`;
+  for (const cacheDir of cacheDirs) {
+    const cached = readCached(join(cacheDir, folderName), source);
+    if (cached !== undefined) return cached;
+  }
+  const { cacheDir, building } = newBuildFolder(cacheDirs);
   try {
     const built = buildDecoderGraph({
-      source: ggufSource(readGguf(ggufPath)),
+      source: readDecoderSource(modelPath),
       outputPath: join(building, GRAPH_FILE),
       variant: '8bit',
     });
-    const manifest: Manifest = { ...source, ...built };
+    const manifest: Manifest = { source, ...built };
     writeFileSync(join(building, MANIFEST_FILE), JSON.stringify(manifest, null, 2), { flush: true });
+    const folder = join(cacheDir, folderName);
     const published = publish(building, folder, source);
-    removeOutdated(cacheDir, folder, source.sourcePath);
+    removeOutdated(cacheDir, folder, source.path);
     return published;
   } finally {
     rmSync(building, { recursive: true, force: true });
   }
 }
 
-type Source = Pick<Manifest, 'builderVersion' | 'sourcePath' | 'sourceBytes' | 'sourceMtimeMs'>;
+/** Codes of what a folder answers in which nothing may be written. */
+const NOT_WRITABLE: ReadonlySet<string | undefined> = new Set(['EACCES', 'EPERM', 'EROFS']);
 
-function sourceOf(ggufPath: string): Source {
+/** Models often lie where the server must not write. */
+function newBuildFolder(cacheDirs: readonly string[]): { cacheDir: string; building: string } {
+  for (const [i, cacheDir] of cacheDirs.entries()) {
+    try {
+      mkdirSync(cacheDir, { recursive: true });
+      const building = join(cacheDir, BUILDING_PREFIX + randomUUID());
+      mkdirSync(building);
+      removeAbandoned(cacheDir);
+      return { cacheDir, building };
+    } catch (error) {
+      const isLast = i === cacheDirs.length - 1;
+      if (isLast || !NOT_WRITABLE.has((error as NodeJS.ErrnoException).code)) throw error;
+    }
+  }
+  throw new RangeError('there is no folder to keep graphs in');
+}
+
+function sourceOf(modelPath: string): Source {
+  return {
+    builderVersion: BUILDER_VERSION,
+    path: realPathOf(modelPath),
+    files: decoderFiles(modelPath).map((file) => {
+      const path = realPathOf(file);
+      const { size, mtimeMs } = statSync(path);
+      return { path, sizeBytes: size, mtimeMs };
+    }),
+  };
+}
+
+function realPathOf(path: string): string {
   try {
-    const sourcePath = realpathSync(ggufPath);
-    const stat = statSync(sourcePath);
-    return {
-      builderVersion: BUILDER_VERSION,
-      sourcePath,
-      sourceBytes: stat.size,
-      sourceMtimeMs: stat.mtimeMs,
-    };
+    return realpathSync(path);
   } catch (cause) {
-    throw new ModelFileError(ggufPath, 'the file cannot be opened', { cause });
+    throw new ModelFileError(path, 'the file cannot be opened', { cause });
   }
 }
 
 function keyOf(source: Source): string {
-  const { builderVersion, sourcePath, sourceBytes, sourceMtimeMs } = source;
-  const text = JSON.stringify([builderVersion, sourcePath, sourceBytes, sourceMtimeMs]);
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+  return createHash('sha256').update(JSON.stringify(source)).digest('hex').slice(0, 16);
 }
 
 /** Undefined unless the folder holds a whole graph of exactly this source. */
@@ -101,10 +128,7 @@ function readCached(folder: string, source: Source): CachedDecoderGraph | undefi
   const graphPath = join(folder, GRAPH_FILE);
   if (
     manifest === undefined ||
-    manifest.builderVersion !== source.builderVersion ||
-    manifest.sourcePath !== source.sourcePath ||
-    manifest.sourceBytes !== source.sourceBytes ||
-    manifest.sourceMtimeMs !== source.sourceMtimeMs ||
+    JSON.stringify(manifest.source) !== JSON.stringify(source) ||
     sizeOf(graphPath) !== manifest.graphBytes ||
     sizeOf(join(folder, DATA_FILE)) !== manifest.dataBytes
   )
@@ -141,7 +165,7 @@ function removeOutdated(cacheDir: string, current: string, sourcePath: string): 
   for (const name of readdirSync(cacheDir)) {
     const path = join(cacheDir, name);
     if (path === current || name.startsWith(BUILDING_PREFIX)) continue;
-    if (readManifest(path)?.sourcePath === sourcePath) rmSync(path, { recursive: true, force: true });
+    if (readManifest(path)?.source?.path === sourcePath) rmSync(path, { recursive: true, force: true });
   }
 }
 

@@ -1,10 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { Decoder } from '../../kernels/decoder.ts';
-import { readGguf } from '../../kernels/gguf/reader.ts';
 import { ensureDecoderGraph } from '../../kernels/graph/cache.ts';
 import { ChatTemplate } from './chat-template.ts';
-import { ggufTokenizer } from './gguf-tokenizer.ts';
 import type { EngineInfo, LoadOptions } from './messages.ts';
+import { readModelFiles } from './model-files.ts';
 import type { PromptModel } from './prompt-tokens.ts';
 import { RequestGrammars } from './request-grammars.ts';
 import { Tokenizer } from './tokenizer.ts';
@@ -23,15 +22,15 @@ export interface LoadedModel {
 }
 
 /**
- * Reads the model file, builds its graph on the first time, and loads it. Takes seconds and blocks. Throws
- * ModelFileError or TokenizerError when the file cannot be used.
+ * Reads the model's files, builds its graph on the first time, and loads it. Takes seconds and blocks. Throws
+ * ModelFileError or TokenizerError when they cannot be used.
  */
 export function loadModel(options: LoadOptions): LoadedModel {
   const startedAtMs = performance.now();
-  const { metadata } = readGguf(options.modelPath);
   // Before the graph, which takes longer to build than a refusal should.
-  const tokenizer = new Tokenizer(ggufTokenizer(metadata));
-  const template = chatTemplate(metadata.get('tokenizer.chat_template'), tokenizer);
+  const files = readModelFiles(options.modelPath);
+  const tokenizer = new Tokenizer(files.tokenizer);
+  const template = files.chatTemplate === undefined ? undefined : chatTemplate(files.chatTemplate, tokenizer);
   const { graphPath, shape, requantised } = ensureDecoderGraph(options.modelPath, options.cacheDir);
   if (tokenizer.vocabularySize > shape.vocabSize)
     throw new TokenizerError(
@@ -64,8 +63,7 @@ export function loadModel(options: LoadOptions): LoadedModel {
   };
 }
 
-function chatTemplate(source: unknown, tokenizer: Tokenizer): ChatTemplate | undefined {
-  if (typeof source !== 'string') return undefined;
+function chatTemplate(source: string, tokenizer: Tokenizer): ChatTemplate {
   const { bosId, eosId, controlStrings } = tokenizer;
   try {
     return new ChatTemplate({

@@ -9,7 +9,7 @@ export interface PreTokenizerRules {
 }
 
 /** Cuts by each pattern in turn, then writes every piece in the byte-level alphabet. */
-function splitting(...patterns: readonly string[]): object {
+export function splitting(...patterns: readonly string[]): object {
   return {
     type: 'Sequence',
     pretokenizers: [
@@ -28,7 +28,8 @@ function splitting(...patterns: readonly string[]): object {
  * Written out although `ByteLevel` and `Digits` have it built in: the library's own versions of those take U+FEFF for a
  * space and only 0–9 for digits, unlike the reference implementation.
  */
-const GPT2_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+export const GPT2_PATTERN =
+  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 const GPT2: PreTokenizerRules = {
   normalizer: null,

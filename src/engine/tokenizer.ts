@@ -54,7 +54,7 @@ export class Tokenizer {
     for (const [id, entry] of entries.entries()) {
       if (description.control.has(id)) control.set(entry, id);
       else if (description.userDefined.has(id)) userDefined.set(entry, id);
-      else vocabulary[entry] = id;
+      else if (entry !== '') vocabulary[entry] = id;
     }
     const utf8 = new TextEncoder();
     this.#entries = entries;
