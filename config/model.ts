@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { name, positive } from './primitives.ts';
+import { milliseconds, name, positive } from './primitives.ts';
+
+const share = z.number().min(0).max(1);
 
 const price = z.strictObject({
   inputUsdPerMTok: z.number().min(0),
@@ -15,17 +17,66 @@ const deployment = z
     model: z.string().min(1).optional(),
     price: price.optional(),
     contextTokens: positive.optional(),
+    /** What a machine of your own costs, for deployments without a price per token. */
+    machineUsdPerHour: z.number().min(0).optional(),
+    /** How good its replies are, as you judge: 0 to 1. Default: 1. */
+    quality: share.optional(),
+    /** Of the policy `weighted`: its share beside the others'. Default: 1. */
+    weight: z.number().min(0).optional(),
   })
   .refine((d) => (d.upstream === undefined) !== (d.engine === undefined), {
     message: 'needs exactly one of `upstream` and `engine`',
   });
 
+/** Those of `routers/policies.ts`. */
+const POLICY_NAMES = [
+  'balanced',
+  'round-robin',
+  'weighted',
+  'least-in-flight',
+  'power-of-two',
+  'session-affinity',
+  'prefix-cache-aware',
+  'lowest-cost',
+  'lowest-latency',
+] as const;
+
 export const model = z.strictObject({
   name,
-  policy: z.enum(['round-robin']).default('round-robin'),
+  /** How requests are spread over the deployments. */
+  policy: z.enum(POLICY_NAMES).default('balanced'),
+  /** What `balanced` weighs against each other, in units of the time to first token that is aimed at. */
+  weights: z
+    .strictObject({
+      /** Of the load that a request adds. */
+      latency: z.number().min(0).default(1),
+      /** Of the time that its output takes. */
+      output: z.number().min(0).default(0.1),
+      /** Of a US dollar: 100 makes one cent as bad as missing the aim by its whole length. */
+      cost: z.number().min(0).default(100),
+      /** Of the whole range of quality. */
+      quality: z.number().min(0).default(1),
+    })
+    .prefault({}),
+  /** What a request aims at unless it says otherwise. */
+  slo: z
+    .strictObject({
+      ttftMs: milliseconds.default(2_000),
+      /** Added for every token of the prompt: nobody expects a book to be read at once. */
+      ttftMsPerPromptToken: z.number().min(0).default(0.1),
+      tpotMs: milliseconds.default(50),
+    })
+    .prefault({}),
+  /** Share of the requests that go elsewhere, in the same privacy class, to learn. */
+  exploration: share.default(0.01),
+  /** The loosest class of deployment that may see what is asked of this model. Clients can only be stricter. */
+  privacy: z.enum(['local', 'private', 'public']).default('public'),
+  /** The only regions that may; default: any. */
+  regions: z.array(z.string().min(1)).min(1).optional(),
   /** Ask a second deployment when the first token of a stream is late: at most for a twentieth of the requests. Both may be billed. */
   hedge: z.boolean().default(false),
   deployments: z.array(deployment).min(1),
 });
 
 export type ModelConfig = z.infer<typeof model>;
+export type DeploymentConfig = ModelConfig['deployments'][number];

@@ -4,6 +4,7 @@ import { limits } from './limits.ts';
 import { listen } from './listen.ts';
 import { type ModelConfig, model } from './model.ts';
 import { positive } from './primitives.ts';
+import { privacy } from './privacy.ts';
 import { type UpstreamConfig, upstream } from './upstream.ts';
 
 /** Shape, defaults and meaning of `qianmen.yaml`. The names are public: samples, documentation and tools rely on them. */
@@ -20,6 +21,9 @@ export const configSchema = z
     memoryBudgetBytes: positive.optional(),
     upstreams: z.array(upstream).default([]),
     models: z.array(model).default([]),
+    /** Where this gateway and its engines stand; what `x-qianmen-privacy: region` means. */
+    region: z.string().min(1).optional(),
+    privacy: privacy.prefault({}),
     limits: limits.prefault({}),
     log: z
       .strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info') })

@@ -10,8 +10,11 @@ export type Obstacle =
   | { readonly kind: 'cost' }
   | { readonly kind: 'quality' };
 
+/** What does not change about a candidate from one request to the next. */
+export type Standing = Omit<Candidate, 'ready' | 'inFlight' | 'capacity'>;
+
 /** The one place that decides what is allowed. Undefined: the deployment may serve the request. */
-export function obstacle(candidate: Candidate, request: RequestFeatures): Obstacle | undefined {
+export function obstacle(candidate: Standing, request: RequestFeatures): Obstacle | undefined {
   const { privacy, regions, maxCostUsd, minQuality } = request.constraints;
   if (!isWithinPrivacy(candidate.privacy, privacy)) return { kind: 'privacy' };
   if (regions !== undefined && !isWithinRegions(candidate, regions)) return { kind: 'region' };
@@ -28,16 +31,22 @@ export function obstacle(candidate: Candidate, request: RequestFeatures): Obstac
   return undefined;
 }
 
+/** Whether text would reach somebody who must not see it: never to be tried, whatever else is down. */
+export function isForbidden(candidate: Standing, { privacy, regions }: Constraints): boolean {
+  if (!isWithinPrivacy(candidate.privacy, privacy)) return true;
+  return regions !== undefined && !isWithinRegions(candidate, regions);
+}
+
 export function isWithinPrivacy(actual: PrivacyClass = 'public', demanded: PrivacyClass = 'public'): boolean {
   return PRIVACY_CLASSES.indexOf(actual) <= PRIVACY_CLASSES.indexOf(demanded);
 }
 
-function isWithinRegions({ region, privacy }: Candidate, regions: readonly string[]): boolean {
+function isWithinRegions({ region, privacy }: Standing, regions: readonly string[]): boolean {
   return region === undefined ? privacy === 'local' : regions.includes(region);
 }
 
 /** What the request is expected to cost if nothing of its prompt is cached. */
-function leastCostUsd({ price }: Candidate, request: RequestFeatures): number {
+function leastCostUsd({ price }: Standing, request: RequestFeatures): number {
   if (price === undefined) return 0;
   const outputTokens = request.expectedOutputTokens ?? request.maxOutputTokens ?? 0;
   return (request.promptTokens * price.inputUsdPerMTok + outputTokens * price.outputUsdPerMTok) / 1e6;

@@ -16,6 +16,8 @@ export interface AppOptions extends OpenAiOptions, OperationsOptions {
   readonly corsOrigins: readonly string[];
   /** A client that takes nothing of what is ready for it for so long is cut off. */
   readonly stallTimeoutMs: number;
+  /** Where this gateway stands, if the configuration says. */
+  readonly region?: string | undefined;
   /** While true, every reply asks its client to close the connection. */
   readonly draining: () => boolean;
   readonly emit: Emit;
@@ -40,6 +42,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
     c.set('requestId', id);
     c.set('receivedAtMs', performance.now());
     c.set('stallTimeoutMs', options.stallTimeoutMs);
+    c.set('region', options.region);
     c.set('replyHeaders', replyHeaders);
     c.header('x-request-id', id);
     for (const [name, value] of Object.entries(replyHeaders)) c.header(name, value);

@@ -1,5 +1,6 @@
 import { engineName } from '../config/engine.ts';
 import type { Config } from '../config/schema.ts';
+import type { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
 import type { UpstreamAdmin, UpstreamView } from './api/admin/upstream-routes.ts';
 import { changesText } from './changes-text.ts';
 import type { Deployment } from './core/deployment.ts';
@@ -22,6 +23,8 @@ type Routes = ReadonlyMap<string, Route>;
 
 export interface FleetOptions {
   readonly emit: Emit;
+  /** What the policies learn of deployments. */
+  readonly knowledge: RoutingKnowledge;
   /** Called whenever the public models, or where they are served, have changed. */
   readonly onRoutes: (routes: Routes) => void;
   readonly resolver?: Resolver;
@@ -239,7 +242,13 @@ export class Fleet implements UpstreamAdmin {
       }
     }
     for (const name of this.#drained) if (!known.has(name)) this.#drained.delete(name);
-    this.#routes = buildRoutes(config, this.localModels, this.#groupList(), this.#routes);
+    this.#routes = buildRoutes(
+      config,
+      this.localModels,
+      this.#groupList(),
+      this.#options.knowledge,
+      this.#routes,
+    );
     this.#options.onRoutes(this.#routes);
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkConfig } from '../config/load.ts';
+import { Fleet } from '../routers/fleet.ts';
 import { buildRoutes } from './routes.ts';
 import { unresolvedUpstream } from './upstream/unresolved.ts';
 
@@ -39,7 +40,7 @@ function ids(routes: ReturnType<typeof buildRoutes>): string[] {
 
 describe('routes', () => {
   it('name every member of an upstream, each with what the configuration says of all', () => {
-    const routes = buildRoutes(CONFIG, [], [group('a', ['a@1', 'a@2']), group('b', ['b'])]);
+    const routes = buildRoutes(CONFIG, [], [group('a', ['a@1', 'a@2']), group('b', ['b'])], new Fleet());
     expect(ids(routes)).toEqual(['a@1/big', 'a@2/big', 'b/m']);
     const [first, second, last] = routes.get('m')?.model.deployments ?? [];
     for (const deployment of [first, second])
@@ -52,17 +53,22 @@ describe('routes', () => {
   });
 
   it('leave out what is drained, although nothing else may be up, but never everything', () => {
-    const some = buildRoutes(CONFIG, [], [group('a', ['a@1', 'a@2'], ['a@1']), group('b', ['b'], ['b'])]);
+    const some = buildRoutes(
+      CONFIG,
+      [],
+      [group('a', ['a@1', 'a@2'], ['a@1']), group('b', ['b'], ['b'])],
+      new Fleet(),
+    );
     expect(ids(some)).toEqual(['a@2/big']);
-    const all = buildRoutes(CONFIG, [], [group('a', ['a'], ['a']), group('b', ['b'], ['b'])]);
+    const all = buildRoutes(CONFIG, [], [group('a', ['a'], ['a']), group('b', ['b'], ['b'])], new Fleet());
     expect(ids(all)).toEqual(['a/big', 'b/m']);
   });
 
   it('keep the policy and the age of a model that was there before', () => {
     const groups = [group('a', ['a']), group('b', ['b'])];
-    const before = buildRoutes(CONFIG, [], groups);
-    const after = buildRoutes(CONFIG, [], groups, before);
+    const before = buildRoutes(CONFIG, [], groups, new Fleet());
+    const after = buildRoutes(CONFIG, [], groups, new Fleet(), before);
     expect(after.get('m')?.policy).toBe(before.get('m')?.policy);
-    expect(buildRoutes(CONFIG, [], groups).get('m')?.policy).not.toBe(before.get('m')?.policy);
+    expect(buildRoutes(CONFIG, [], groups, new Fleet()).get('m')?.policy).not.toBe(before.get('m')?.policy);
   });
 });

@@ -1,8 +1,25 @@
+import type { DeploymentConfig, ModelConfig } from '../config/model.ts';
 import type { Config } from '../config/schema.ts';
-import { roundRobin } from '../routers/round-robin.ts';
+import type { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
+import { POLICIES } from '../routers/policies.ts';
+import { DEFAULT_SETTINGS, type PolicySettings } from '../routers/policy.ts';
 import type { Deployment, PublicModel } from './core/deployment.ts';
 import type { Route } from './gateway/gateway.ts';
 import type { UpstreamGroup } from './upstream/group.ts';
+
+/** How a public model is spread over its deployments, and who may see it. */
+type Spread = Pick<ModelConfig, 'policy' | 'hedge' | 'privacy' | 'regions'> & {
+  readonly settings: PolicySettings;
+};
+
+/** Of a model that has no entry: it has one deployment. */
+const ALONE: Spread = {
+  policy: 'round-robin',
+  hedge: false,
+  privacy: 'public',
+  regions: undefined,
+  settings: DEFAULT_SETTINGS,
+};
 
 /**
  * From the configuration to the table of public models: the `models` entries, and every engine under its own name
@@ -12,6 +29,7 @@ export function buildRoutes(
   config: Config,
   engines: readonly Deployment['backend'][],
   upstreams: readonly Pick<UpstreamGroup, 'name' | 'members'>[],
+  knowledge: RoutingKnowledge,
   previous: ReadonlyMap<string, Route> = new Map(),
 ): ReadonlyMap<string, Route> {
   const engineByName = new Map(engines.map((backend) => [backend.name, backend]));
@@ -19,42 +37,44 @@ export function buildRoutes(
   const upstreamConfig = new Map(config.upstreams.map((upstream) => [upstream.name, upstream]));
   const createdAtS = Math.floor(Date.now() / 1000);
   const routes = new Map<string, Route>();
-  const add = (model: Omit<PublicModel, 'createdAtS'>, policyName: string, hedge: boolean) => {
+  const add = (model: Omit<PublicModel, 'createdAtS'>, spread: Spread) => {
+    const { policy, settings, hedge, privacy, regions } = spread;
     const before = previous.get(model.name);
-    const policy = before?.policy.name === policyName ? before.policy : roundRobin();
+    const policyKey = JSON.stringify([policy, settings]);
     routes.set(model.name, {
       model: { ...model, createdAtS: before?.model.createdAtS ?? createdAtS },
-      policy,
+      policy:
+        before?.policyKey === policyKey ? before.policy : POLICIES[policy]({ fleet: knowledge, settings }),
+      policyKey,
       hedge,
+      demands: { privacy, regions },
     });
   };
 
-  for (const { name, policy, hedge, deployments } of config.models) {
-    const built = deployments.flatMap((entry): Deployment[] => {
-      const engine = entry.engine === undefined ? undefined : engineByName.get(entry.engine);
-      if (engine) return [{ ...localDeployment(engine), contextTokens: entry.contextTokens }];
-      const members = membersByName.get(entry.upstream ?? '');
+  for (const entry of config.models) {
+    const { name, deployments, weights, slo, exploration } = entry;
+    const built = deployments.flatMap((deployment): Deployment[] => {
+      const engine = deployment.engine === undefined ? undefined : engineByName.get(deployment.engine);
+      const stated = statedOf(deployment);
+      if (engine) return [{ ...localDeployment(engine, config.region), ...stated }];
+      const members = membersByName.get(deployment.upstream ?? '');
       if (!members) throw new Error(`model ${name} names an unknown backend`);
-      const model = entry.model ?? name;
-      const { region, privacy = 'public' } = upstreamConfig.get(entry.upstream ?? '') ?? {};
+      const model = deployment.model ?? name;
+      const { region, privacy = 'public' } = upstreamConfig.get(deployment.upstream ?? '') ?? {};
       return members.map((backend) => ({
         id: `${backend.name}/${model}`,
         backend,
         model,
         region,
         privacy,
-        price: entry.price && {
-          ...entry.price,
-          cachedInputUsdPerMTok: entry.price.cachedInputUsdPerMTok ?? entry.price.inputUsdPerMTok,
-        },
-        contextTokens: entry.contextTokens,
+        ...stated,
       }));
     });
-    add({ name, deployments: withoutDrained(built) }, policy, hedge);
+    add({ name, deployments: withoutDrained(built) }, { ...entry, settings: { weights, slo, exploration } });
   }
   for (const engine of engines) {
     if (routes.has(engine.name)) continue;
-    add({ name: engine.name, deployments: [localDeployment(engine)] }, 'round-robin', false);
+    add({ name: engine.name, deployments: [localDeployment(engine, config.region)] }, ALONE);
   }
   return routes;
 }
@@ -65,12 +85,26 @@ function withoutDrained(deployments: readonly Deployment[]): readonly Deployment
   return open.length > 0 ? open : deployments;
 }
 
-function localDeployment(backend: Deployment['backend']): Deployment {
+/** What the operator says of a deployment. */
+function statedOf({ price, contextTokens, machineUsdPerHour, quality, weight }: DeploymentConfig) {
+  return {
+    price: price && {
+      ...price,
+      cachedInputUsdPerMTok: price.cachedInputUsdPerMTok ?? price.inputUsdPerMTok,
+    },
+    contextTokens,
+    machineUsdPerHour,
+    quality,
+    weight,
+  };
+}
+
+function localDeployment(backend: Deployment['backend'], region: string | undefined): Deployment {
   return {
     id: `${backend.name}/${backend.name}`,
     backend,
     model: backend.name,
-    region: undefined,
+    region,
     privacy: 'local',
     price: undefined,
     contextTokens: undefined,

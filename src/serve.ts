@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Config } from '../config/schema.ts';
+import { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
 import type { Readiness } from './api/operations.ts';
 import { createApp } from './app.ts';
 import type { BackendHealth } from './core/backend.ts';
@@ -9,6 +10,7 @@ import { Fleet, type ModelPaths } from './fleet.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { createHttpServer, limitTimes, listen } from './http-server.ts';
 import { type FetchModel, FleetModelAdmin } from './local/model-admin.ts';
+import { patternDetector } from './privacy/detector.ts';
 import { type LoadedConfig, Reloader } from './reload.ts';
 import { createLogger, type Logger, logEvents } from './telemetry/log.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
@@ -55,12 +57,14 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     for (const sink of sinks) sink(event);
   };
 
+  const knowledge = new RoutingKnowledge();
   const fleet = new Fleet({
     emit,
+    knowledge,
     onRoutes: (routes) => gateway.configure({ routes }),
     ...(options.resolver === undefined ? {} : { resolver: options.resolver }),
   });
-  const gateway = new Gateway({ routes: fleet.routes, emit, ...gatewayLimits(config) });
+  const gateway = new Gateway({ routes: fleet.routes, emit, knowledge, ...gatewayLimits(config) });
   const modelAdmin = new FleetModelAdmin(fleet, options.fetchModel);
   const metrics = createMetrics({
     backends: () => fleet.backends,
@@ -95,12 +99,13 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     backends: Object.fromEntries(fleet.backends.map((b) => [b.name, b.health()])),
     ...(reloader.problem === undefined ? {} : { configProblem: reloader.problem }),
   });
-  const appFor = ({ listen, limits }: Config) =>
+  const appFor = ({ listen, limits, region }: Config) =>
     createApp({
       gateway,
       maxBodyBytes: listen.maxBodyBytes,
       heartbeatMs: listen.heartbeatMs,
       stallTimeoutMs: listen.stallTimeoutMs,
+      region,
       limits: { n: limits.maxChoices, topLogprobs: limits.maxTopLogprobs },
       corsOrigins: listen.cors.origins,
       draining: () => draining,
@@ -175,11 +180,12 @@ function takesRequests({ state }: BackendHealth): boolean {
   return state === 'ready' || state === 'unloaded';
 }
 
-function gatewayLimits({ limits }: Config) {
+function gatewayLimits({ limits, privacy: { detect, whenFound } }: Config) {
   return {
     maxRetries: limits.maxRetries,
     queue: { capacity: limits.queueLength, maxWaitMs: limits.queueTimeoutMs },
     timeoutMs: limits.requestTimeoutMs,
+    privacy: detect.length === 0 ? undefined : { detector: patternDetector(detect), whenFound },
   };
 }
 

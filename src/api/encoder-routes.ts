@@ -8,13 +8,13 @@ import type {
 } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import type { WireRequest } from '../core/request.ts';
-import type { Gateway, TimeLimit } from '../gateway/gateway.ts';
+import type { Gateway, RequestTerms } from '../gateway/gateway.ts';
 import { parseClassifyRequest } from './classify/classify-request.ts';
 import { classifyBody } from './classify/classify-response.ts';
 import type { AppEnv } from './http/app-env.ts';
 import type { ClientReply } from './http/client-reply.ts';
 import { parseJson } from './http/read-body.ts';
-import { requestTimeoutMs } from './http/request-timeout.ts';
+import { requestTerms } from './http/request-terms.ts';
 import { parseEmbeddingsRequest } from './openai/embeddings-request.ts';
 import { embeddingsBody } from './openai/embeddings-response.ts';
 import { clientReply, readJsonBody, sendError, startWhole } from './openai/exchange.ts';
@@ -77,10 +77,10 @@ async function encode(
   const body = await readJsonBody(c, maxBodyBytes);
   const wire: WireRequest = { dialect: 'openai', path, body };
   const parsed = parse(parseJson(body), wire, c.get('requestId'));
-  const limits = { timeoutMs: requestTimeoutMs(c) };
+  const terms = requestTerms(c);
   const client = clientReply(c);
   // The work goes on behind the response, and handles every failure itself.
-  void answer(c, client, parsed, gateway, limits);
+  void answer(c, client, parsed, gateway, terms);
   return client.response;
 }
 
@@ -89,7 +89,7 @@ async function answer(
   client: ClientReply,
   { request, render }: Parsed,
   gateway: Gateway,
-  limits: TimeLimit,
+  terms: RequestTerms,
 ): Promise<void> {
   try {
     await gateway.encode(
@@ -115,7 +115,7 @@ async function answer(
           client.end(pending);
         }
       },
-      limits,
+      terms,
     );
   } catch (error) {
     if (client.started) client.destroy();

@@ -21,6 +21,12 @@ export interface Deployment {
   readonly price: Price | undefined;
   /** Largest prompt + output, if known. */
   readonly contextTokens: number | undefined;
+  /** What its machine costs, where there is no price per token. */
+  readonly machineUsdPerHour?: number | undefined;
+  /** 0 to 1, as the operator judges. Undefined: 1. */
+  readonly quality?: number | undefined;
+  /** Its share of requests beside the others', where a policy asks for it. Undefined: 1. */
+  readonly weight?: number | undefined;
 }
 
 /** A name that clients ask for. */

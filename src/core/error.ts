@@ -40,6 +40,12 @@ export const ERROR_CATALOGUE = {
   upstream_refused: entry(502, 'server_error', true, 'The model server refused the gateway.'),
   upstream_unreachable: entry(503, 'server_error', true, 'The model server cannot be reached.'),
   model_unavailable: entry(503, 'server_error', true, 'The model is not available at the moment.'),
+  no_deployment_allowed: entry(
+    503,
+    'server_error',
+    false,
+    'No deployment of the model may serve this request.',
+  ),
   overloaded: entry(503, 'server_error', true, 'The server is overloaded; try again later.'),
   shutting_down: entry(503, 'server_error', false, 'The server is shutting down.'),
   upstream_timeout: entry(504, 'server_error', true, 'The model server did not answer in time.'),

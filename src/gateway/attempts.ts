@@ -1,8 +1,10 @@
+import type { RequestDemands } from '../core/demands.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { Route } from './gateway.ts';
 import type { ModelState } from './model-state.ts';
 import type { Placement } from './placement.ts';
+import type { PrivacyRule } from './privacy-rule.ts';
 import type { Settlement } from './settlement.ts';
 import type { Slot, SlotRequest } from './slot.ts';
 import { Tries } from './tries.ts';
@@ -14,6 +16,8 @@ export interface AttemptOptions {
   readonly settlement: Settlement;
   readonly placement: Placement;
   readonly maxRetries: number;
+  readonly demands: RequestDemands;
+  readonly privacy: PrivacyRule | undefined;
   /** Takes over the place of the attempt that was answered, to release it when the request is settled. */
   readonly hold: (slot: Slot) => void;
 }

@@ -2,7 +2,9 @@ import type { Backend } from '../core/backend.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
-import { type AttemptOptions, startAtBest } from './attempts.ts';
+import { startAtAllowed } from './allowed.ts';
+import type { AttemptOptions } from './attempts.ts';
+import { generationFeatures } from './features.ts';
 import type { Reply, Route } from './gateway.ts';
 
 export type DeploymentOf<B extends Deployment['backend']> = Deployment & { readonly backend: B };
@@ -13,9 +15,9 @@ export type DeploymentOf<B extends Deployment['backend']> = Deployment & { reado
  * @throws AppError of the last attempt, or one that names the field that no deployment supports.
  */
 export async function begin(request: GenerateRequest, options: AttemptOptions): Promise<Reply> {
+  const features = generationFeatures(request, options);
   const capable = ({ model }: Route) => capableDeployments(model.deployments.filter(isGenerator), request);
-  const size = { stream: request.stream, promptBytes: request.wire.body.length };
-  return await startAtBest(capable, size, options, ({ backend, model }, signal) =>
+  return await startAtAllowed(capable, request, features, options, ({ backend, model }, signal) =>
     start(backend, request, model, signal),
   );
 }

@@ -168,6 +168,7 @@ describe('a request for a text', () => {
       id: 'req_2',
       endpoint: 'chat',
       model: 'm',
+      stop: {},
       requirements: [],
     } as unknown as GenerateRequest;
     await expect(gateway.handle(chat, new AbortController().signal, async () => {})).rejects.toMatchObject({

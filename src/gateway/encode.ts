@@ -2,8 +2,10 @@ import type { Backend, Relay, RelayRequest } from '../core/backend.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { type EncodeRequest, type EncodeResult, type Encoder, TASK_OF } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
-import { type AttemptOptions, startAtBest } from './attempts.ts';
+import { startAtAllowed } from './allowed.ts';
+import type { AttemptOptions } from './attempts.ts';
 import type { DeploymentOf } from './begin.ts';
+import { encodeFeatures } from './features.ts';
 import type { Route } from './gateway.ts';
 
 /** What became of the texts, or a remote server's answer in the client's own dialect. */
@@ -27,8 +29,8 @@ const PURPOSE = {
  */
 export async function encode(request: EncodeRequest, options: AttemptOptions): Promise<EncodeReply> {
   const capable = (route: Route) => capableDeployments(route, request);
-  const size = { stream: false, promptBytes: request.wire.body.length };
-  return await startAtBest(capable, size, options, async ({ backend, model }, signal) => {
+  const features = encodeFeatures(request, options);
+  return await startAtAllowed(capable, request, features, options, async ({ backend, model }, signal) => {
     const { settlement } = options;
     if (backend.kind !== 'encoder') {
       const relay = await backend.relay(toRelayRequest(request), { model, signal });

@@ -15,6 +15,7 @@ const request = {
   prompts: [{ kind: 'chat', messages: [] }],
   n: 1,
   stream: true,
+  stop: {},
   requirements: [],
   wire: { dialect: 'openai', path: '/chat/completions', body: Buffer.from('{}') },
 } as unknown as GenerateRequest;

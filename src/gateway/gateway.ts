@@ -1,5 +1,7 @@
+import { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import type { Policy } from '../../routers/policy.ts';
 import type { Relay } from '../core/backend.ts';
+import type { RequestDemands, RouteDemands } from '../core/demands.ts';
 import type { PublicModel } from '../core/deployment.ts';
 import type { EncodeRequest } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
@@ -14,6 +16,7 @@ import { type EncodeReply, encode } from './encode.ts';
 import type { ModelState, QueueBounds } from './model-state.ts';
 import { observeParts } from './observe-parts.ts';
 import { Placement } from './placement.ts';
+import type { PrivacyRule } from './privacy-rule.ts';
 import { type SettledRequest, Settlement } from './settlement.ts';
 import type { Slot } from './slot.ts';
 
@@ -23,6 +26,10 @@ export interface Route {
   readonly policy: Policy;
   /** A stream whose first token is late is asked for at a second deployment too. */
   readonly hedge?: boolean;
+  /** What the policy was made from: one made from the same is kept, with what it has learnt. */
+  readonly policyKey?: string;
+  /** Of the operator, for every request. */
+  readonly demands?: RouteDemands;
 }
 
 /** A reply that has begun: typed parts, or bytes in the client's own dialect. */
@@ -41,13 +48,20 @@ export interface GatewayOptions {
   /** Monotonic milliseconds. */
   readonly now?: () => number;
   readonly random?: () => number;
+  /** What the routes' policies learn of deployments: the one that they were made with. */
+  readonly knowledge?: RoutingKnowledge;
+  /** Looks for what must not go everywhere. */
+  readonly privacy?: PrivacyRule | undefined;
 }
 
-export interface TimeLimit {
+/** What one request brings along beside its body. */
+export interface RequestTerms {
   /** Replaces the configured one. */
   readonly timeoutMs?: number | undefined;
+  readonly demands?: RequestDemands;
 }
 
+const NO_DEMANDS: RequestDemands = {};
 const DEFAULT_QUEUE: QueueBounds = { capacity: 256, maxWaitMs: 10_000 };
 
 /** The life of one request: route → run → deliver → settle. Everything that may end a request passes through settle. */
@@ -58,8 +72,9 @@ export class Gateway {
 
   constructor(options: GatewayOptions) {
     const { now = () => performance.now(), random = Math.random, queue = DEFAULT_QUEUE } = options;
+    const { knowledge = new RoutingKnowledge() } = options;
     this.#options = { ...options, now };
-    this.#placement = new Placement({ queue, now, random });
+    this.#placement = new Placement({ queue, now, random, knowledge });
   }
 
   get inFlight(): number {
@@ -67,7 +82,9 @@ export class Gateway {
   }
 
   /** From the next request on; running ones keep what they began with. */
-  configure(changes: Partial<Pick<GatewayOptions, 'routes' | 'maxRetries' | 'queue' | 'timeoutMs'>>): void {
+  configure(
+    changes: Partial<Pick<GatewayOptions, 'routes' | 'maxRetries' | 'queue' | 'timeoutMs' | 'privacy'>>,
+  ): void {
     this.#options = { ...this.#options, ...changes };
     if (changes.queue) this.#placement.configure(changes.queue);
   }
@@ -94,10 +111,10 @@ export class Gateway {
     request: GenerateRequest,
     signal: AbortSignal,
     deliver: (reply: Reply) => Promise<void>,
-    limits: TimeLimit = {},
+    terms: RequestTerms = {},
   ): Promise<void> {
     const { now } = this.#options;
-    await this.#settled(request, request.model, signal, limits, async (options) => {
+    await this.#settled(request, request.model, signal, terms, async (options) => {
       const { settlement } = options;
       const reply = await begin(request, options);
       if (reply.kind === 'relay') {
@@ -114,10 +131,10 @@ export class Gateway {
     request: EncodeRequest,
     signal: AbortSignal,
     deliver: (reply: EncodeReply) => Promise<void>,
-    limits: TimeLimit = {},
+    terms: RequestTerms = {},
   ): Promise<void> {
     const settled = { id: request.id, endpoint: request.endpoint, stream: false };
-    await this.#settled(settled, request.model, signal, limits, async (options) => {
+    await this.#settled(settled, request.model, signal, terms, async (options) => {
       await deliver(await encode(request, options));
     });
   }
@@ -126,13 +143,13 @@ export class Gateway {
     request: SettledRequest,
     name: string,
     client: AbortSignal,
-    limits: TimeLimit,
+    terms: RequestTerms,
     work: (options: AttemptOptions) => Promise<void>,
   ): Promise<void> {
-    const { emit, now, maxRetries } = this.#options;
+    const { emit, now, maxRetries, privacy } = this.#options;
     const settlement = new Settlement(request, now);
     const placement = this.#placement;
-    const deadline = withDeadline(client, limits.timeoutMs ?? this.#options.timeoutMs);
+    const deadline = withDeadline(client, terms.timeoutMs ?? this.#options.timeoutMs);
     const { signal } = deadline;
     let slot: Slot | undefined;
     let model: ModelState | undefined;
@@ -146,7 +163,8 @@ export class Gateway {
       settlement.model = name;
       model = placement.model(name);
       model.begin();
-      await work({ route, signal, settlement, placement, maxRetries, hold });
+      const { demands = NO_DEMANDS } = terms;
+      await work({ route, signal, settlement, placement, maxRetries, hold, demands, privacy });
       client.throwIfAborted();
     } catch (error) {
       throw settlement.fail(signal.aborted ? endedBy(signal, error) : AppError.from(error));

@@ -17,6 +17,7 @@ export class ModelState {
   readonly queue: WaitQueue<Slot>;
   readonly hedges = new HedgeBucket();
   #active = 0;
+  #bytesPerToken = USUAL_BYTES_PER_TOKEN;
 
   constructor(name: string, bounds: QueueBounds, now: () => number) {
     this.name = name;
@@ -27,6 +28,17 @@ export class ModelState {
   begin(): void {
     this.#active += 1;
     this.hedges.earn();
+  }
+
+  /** Of a request's body, per token of its prompt. */
+  get bytesPerToken(): number {
+    return this.#bytesPerToken;
+  }
+
+  observePrompt(bodyBytes: number, promptTokens: number): void {
+    if (promptTokens < LEAST_TELLING_TOKENS) return;
+    const observed = Math.min(MAX_BYTES_PER_TOKEN, Math.max(1, bodyBytes / promptTokens));
+    this.#bytesPerToken += LEARNING_RATE * (observed - this.#bytesPerToken);
   }
 
   end(): void {
@@ -48,3 +60,10 @@ export class ModelState {
     };
   }
 }
+
+const USUAL_BYTES_PER_TOKEN = 4;
+/** Pictures have many bytes and few tokens. */
+const MAX_BYTES_PER_TOKEN = 16;
+/** The frame around a short prompt says nothing of a long one. */
+const LEAST_TELLING_TOKENS = 32;
+const LEARNING_RATE = 0.05;

@@ -1,5 +1,6 @@
 import type { Candidate } from '../../routers/candidate.ts';
-import { UNKNOWN_REQUEST } from '../../routers/request.ts';
+import { isForbidden } from '../../routers/constraints.ts';
+import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { GatewayReport } from '../core/report.ts';
@@ -13,6 +14,8 @@ export interface PlacementOptions {
   readonly queue: QueueBounds;
   readonly now: () => number;
   readonly random: () => number;
+  /** What the policies learn of deployments. */
+  readonly knowledge: RoutingKnowledge;
 }
 
 interface RoutedCandidate<D extends Deployment> extends Candidate {
@@ -99,9 +102,9 @@ export class Placement {
     const ready = all.filter((candidate) => candidate.ready);
     const free = (ready.length > 0 || readyOnly ? ready : all).filter(({ lane }) => lane.free);
     const choice = free.length > 0 && route.model.deployments.length > 1;
-    const ranking = { request: UNKNOWN_REQUEST, candidates: free, nowMs: now(), random };
-    const best = choice ? route.policy.rank(ranking)[0]?.candidate : free[0];
-    return best && this.#slot(best, request);
+    const input = { request: request.features, candidates: free, nowMs: now(), random };
+    const best = choice ? route.policy.rank(input)[0]?.candidate : free[0];
+    return best && this.#slot(best, route, request);
   }
 
   /** One of the deployments takes requests as far as is known. */
@@ -156,12 +159,41 @@ export class Placement {
 
   #candidate<D extends Deployment>(deployment: D): RoutedCandidate<D> {
     const lane = this.lane(deployment.backend);
-    return { id: deployment.id, ready: lane.ready, inFlight: lane.inFlight, deployment, lane };
+    const { id, contextTokens, price, machineUsdPerHour, privacy, region, quality, weight } = deployment;
+    return {
+      id,
+      ready: lane.ready,
+      inFlight: lane.inFlight,
+      capacity: lane.limit?.limit,
+      contextTokens,
+      price,
+      machineUsdPerHour,
+      privacy,
+      region,
+      quality,
+      weight,
+      deployment,
+      lane,
+    };
   }
 
-  #slot<D extends Deployment>({ deployment, lane }: RoutedCandidate<D>, request: SlotRequest): Slot<D> {
-    const { now } = this.#options;
-    return new Slot({ deployment, lane, request, now, onFree: () => this.#pump() });
+  #slot<D extends Deployment>(
+    { deployment, lane }: RoutedCandidate<D>,
+    { model: { name }, policy }: Route,
+    request: SlotRequest,
+  ): Slot<D> {
+    // Nobody comes here with one that is not allowed; if ever somebody does, the request fails and its text stays.
+    if (isForbidden(deployment, request.features.constraints)) throw new AppError('internal_error');
+    const { now, knowledge } = this.#options;
+    return new Slot({
+      deployment,
+      lane,
+      model: this.model(name),
+      dispatch: knowledge.dispatch(deployment.id, request.features, now(), policy),
+      request,
+      now,
+      onFree: () => this.#pump(),
+    });
   }
 
   #pump(): void {

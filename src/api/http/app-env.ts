@@ -8,6 +8,8 @@ export interface AppEnv {
     receivedAtMs: number;
     /** A client that takes nothing for so long is cut off. */
     stallTimeoutMs: number;
+    /** Where this gateway stands, if the configuration says. */
+    region: string | undefined;
     /** Headers of middleware (CORS, draining) for replies that are written directly. */
     replyHeaders: Readonly<Record<string, string>>;
   };

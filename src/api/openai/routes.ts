@@ -1,12 +1,12 @@
 import type { Context, Hono } from 'hono';
 import { AppError } from '../../core/error.ts';
 import type { GenerateRequest, WireRequest } from '../../core/request.ts';
-import type { Gateway, Reply, TimeLimit } from '../../gateway/gateway.ts';
+import type { Gateway, Reply, RequestTerms } from '../../gateway/gateway.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import type { ClientReply } from '../http/client-reply.ts';
 import { EventStream } from '../http/event-stream.ts';
 import { parseJson } from '../http/read-body.ts';
-import { requestTimeoutMs } from '../http/request-timeout.ts';
+import { requestTerms } from '../http/request-terms.ts';
 import { parseChatRequest } from './chat-request.ts';
 import { collectChat } from './chat-response.ts';
 import { chatStream } from './chat-stream.ts';
@@ -48,11 +48,11 @@ async function generate(
   options: OpenAiOptions,
 ): Promise<Response> {
   const request = await readRequest(c, endpoint, path, options);
-  const limits = { timeoutMs: requestTimeoutMs(c) };
+  const terms = requestTerms(c);
   const client = clientReply(c);
   const finished = request.stream
-    ? streamReply(c, client, request, endpoint, options, limits)
-    : wholeReply(c, client, request, endpoint, options, limits);
+    ? streamReply(c, client, request, endpoint, options, terms)
+    : wholeReply(c, client, request, endpoint, options, terms);
   // The work goes on behind the response; both ways of replying handle every failure themselves.
   void finished;
   return client.response;
@@ -75,7 +75,7 @@ async function streamReply(
   request: GenerateRequest,
   endpoint: Endpoint,
   { gateway, heartbeatMs }: OpenAiOptions,
-  limits: TimeLimit,
+  terms: RequestTerms,
 ): Promise<void> {
   const stream = new EventStream(client, { headers: commonHeaders(c), heartbeatMs });
   try {
@@ -94,7 +94,7 @@ async function streamReply(
         }
         stream.end(encoder.end());
       },
-      limits,
+      terms,
     );
   } catch (error) {
     const failure = AppError.from(error);
@@ -113,7 +113,7 @@ async function wholeReply(
   request: GenerateRequest,
   endpoint: Endpoint,
   { gateway }: OpenAiOptions,
-  limits: TimeLimit,
+  terms: RequestTerms,
 ): Promise<void> {
   try {
     await gateway.handle(
@@ -130,7 +130,7 @@ async function wholeReply(
         startWhole(c, client, { contentType: 'application/json', contentLength: Buffer.byteLength(body) });
         client.end(body);
       },
-      limits,
+      terms,
     );
   } catch (error) {
     if (client.started) client.destroy();

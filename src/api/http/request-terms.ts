@@ -1,0 +1,29 @@
+import type { Context } from 'hono';
+import { AppError } from '../../core/error.ts';
+import type { RequestTerms } from '../../gateway/gateway.ts';
+import type { AppEnv } from './app-env.ts';
+import { requestDemands } from './request-demands.ts';
+
+const TIMEOUT = 'x-qianmen-timeout-ms';
+const MAX_MS = 3_600_000;
+
+/**
+ * What the client's headers say of how its request is to be served.
+ *
+ * @throws AppError `invalid_value`
+ */
+export function requestTerms(c: Context<AppEnv>): RequestTerms {
+  const header = (name: string) => c.req.header(name);
+  return { timeoutMs: timeoutMs(header(TIMEOUT)), demands: requestDemands(header, c.get('region')) };
+}
+
+/** How long the client is willing to wait for the whole reply; undefined: it does not say. */
+function timeoutMs(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (ms >= 1 && ms <= MAX_MS) return ms;
+  throw new AppError('invalid_value', {
+    message: `The header ${TIMEOUT} must be a whole number of milliseconds from 1 to ${MAX_MS}.`,
+    param: TIMEOUT,
+  });
+}

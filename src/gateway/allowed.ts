@@ -1,0 +1,94 @@
+import { type Obstacle, obstacle } from '../../routers/constraints.ts';
+import type { RequestFeatures } from '../../routers/request.ts';
+import type { Deployment } from '../core/deployment.ts';
+import { AppError } from '../core/error.ts';
+import type { WireRequest } from '../core/request.ts';
+import { type AttemptOptions, startAtBest } from './attempts.ts';
+import type { Route } from './gateway.ts';
+
+/**
+ * Starts a request at the best of the deployments that may serve it. Every way to a deployment, first try, retry and
+ * hedge, begins with the list that `capable` gives, so what is not allowed is not in anybody's reach.
+ *
+ * @param capable The deployments of a route that can serve the request.
+ * @throws AppError of the last attempt; or `no_deployment_allowed`, which names what forbids it.
+ */
+export async function startAtAllowed<D extends Deployment, T>(
+  capable: (route: Route) => readonly D[],
+  { wire }: { readonly wire: WireRequest },
+  features: RequestFeatures,
+  options: AttemptOptions,
+  start: (deployment: D, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  let refused = false;
+  const allowedAt = (route: Route) => {
+    const all = capable(route);
+    const allowed = allowedOf(all, features, route.model.name);
+    refused = allowed.length < all.length;
+    return allowed;
+  };
+  try {
+    const request = { stream: features.stream, promptBytes: wire.body.length, features };
+    return await startAtBest(allowedAt, request, options, start);
+  } catch (error) {
+    throw refused ? namingDemands(AppError.from(error), features) : error;
+  }
+}
+
+/**
+ * Privacy, region and cost are never relaxed. What is only estimated is: where no deployment has the context, each may
+ * say so itself; where none is good enough, the best will do.
+ */
+function allowedOf<D extends Deployment>(
+  deployments: readonly D[],
+  request: RequestFeatures,
+  model: string,
+): readonly D[] {
+  const obstacles = deployments.map((deployment) => obstacle(deployment, request));
+  if (obstacles.every((found) => found === undefined)) return deployments;
+  const those = (kind: Obstacle['kind'] | undefined) =>
+    deployments.filter((_, i) => obstacles[i]?.kind === kind);
+  for (const best of [those(undefined), bestOf(those('quality')), those('context')])
+    if (best.length > 0) return best;
+  throw new AppError('no_deployment_allowed', {
+    message: `No deployment of the model \`${model}\` may serve this request: ${demandsText(request)}.`,
+  });
+}
+
+/** Says of a failure that others were not asked, and why. */
+function namingDemands(failure: AppError, request: RequestFeatures): AppError {
+  if (!failure.retryable) return failure;
+  const { code, message, param, status, retryAfterMs, nothingSent, cause } = failure;
+  return new AppError(code, {
+    message: `${message} Others were not asked: ${demandsText(request)}.`,
+    param,
+    status,
+    retryAfterMs,
+    nothingSent,
+    cause,
+  });
+}
+
+function bestOf<D extends Deployment>(deployments: readonly D[]): readonly D[] {
+  const best = Math.max(...deployments.map(({ quality = 1 }) => quality));
+  return deployments.filter(({ quality = 1 }) => quality === best);
+}
+
+/** In words that give nothing of the fleet away. */
+function demandsText({ constraints: { privacy, regions, maxCostUsd } }: RequestFeatures): string {
+  const demands = [
+    privacy === undefined || privacy === 'public' ? [] : `its text must stay ${PLACES[privacy]}`,
+    regions === undefined
+      ? []
+      : regions.length === 0
+        ? 'it may be in no region'
+        : `it must stay in ${regions.join(' or ')}`,
+    maxCostUsd === undefined ? [] : `it may cost ${maxCostUsd} USD at most`,
+  ].flat();
+  return demands.join(', and ') || 'it needs more than they have';
+}
+
+const PLACES = {
+  local: 'inside this gateway (`local`)',
+  private: 'on servers of the operator (`private`)',
+} as const;

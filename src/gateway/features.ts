@@ -1,0 +1,97 @@
+import { strictest } from '../../routers/constraints.ts';
+import { BLOCK_BYTES, hashPrompt } from '../../routers/prompt-hash.ts';
+import { type Constraints, type RequestFeatures, UNKNOWN_REQUEST } from '../../routers/request.ts';
+import type { EncodeRequest } from '../core/encoder.ts';
+import type { GenerateRequest } from '../core/request.ts';
+import type { AttemptOptions } from './attempts.ts';
+import { textDemands } from './privacy-rule.ts';
+
+type Asked = Pick<AttemptOptions, 'route' | 'placement' | 'demands' | 'privacy'>;
+
+/** What policies may know of a generation. */
+export function generationFeatures(request: GenerateRequest, asked: Asked): RequestFeatures {
+  const { model } = asked.route();
+  return new GenerationFeatures(request, asked, model.deployments.length > 1);
+}
+
+/** What policies may know of a text that is to be read. */
+export function encodeFeatures(request: EncodeRequest, asked: Asked): RequestFeatures {
+  return {
+    ...UNKNOWN_REQUEST,
+    stream: false,
+    promptTokens: Math.ceil(request.wire.body.length / bytesPerToken(asked)),
+    maxOutputTokens: 0,
+    constraints: constraintsOf(request, asked),
+  };
+}
+
+/** The prompt is hashed only when somebody asks for it. */
+class GenerationFeatures implements RequestFeatures {
+  readonly promptTokens: number;
+  readonly stream: boolean;
+  readonly maxOutputTokens: number | undefined;
+  readonly blockTokens: number;
+  /** What a backend can do is asked of the backend itself. */
+  readonly needs: readonly string[] = [];
+  readonly sessionKey: string | undefined;
+  readonly tenant: string | undefined;
+  readonly constraints: Constraints;
+  readonly sloTtftMs: number | undefined;
+  readonly #request: GenerateRequest;
+  #blocks: Int32Array | undefined;
+
+  /** @param choice There is one: what is known of the prompt may matter. */
+  constructor(request: GenerateRequest, asked: Asked, choice: boolean) {
+    const perToken = bytesPerToken(asked);
+    this.#request = request;
+    this.#blocks = choice ? undefined : UNKNOWN_REQUEST.blocks;
+    this.promptTokens = Math.ceil(promptSizeBytes(request) / perToken);
+    this.blockTokens = Math.max(1, Math.round(BLOCK_BYTES / perToken));
+    this.stream = request.stream;
+    this.maxOutputTokens = request.stop.maxTokens;
+    this.sessionKey = asked.demands.sessionKey;
+    this.tenant = request.cacheSalt;
+    this.sloTtftMs = asked.demands.sloTtftMs;
+    this.constraints = constraintsOf(request, asked);
+  }
+
+  get blocks(): Int32Array {
+    const { model, cacheSalt = '', wire } = this.#request;
+    this.#blocks ??= hashPrompt(`${model}\n${cacheSalt}`, fromPrompt(wire.body));
+    return this.#blocks;
+  }
+}
+
+function bytesPerToken({ route, placement }: Asked): number {
+  return placement.model(route().model.name).bytesPerToken;
+}
+
+/** The operator's demands, the client's, and those of the text: the strictest of each. */
+function constraintsOf(
+  request: GenerateRequest | EncodeRequest,
+  { route, demands, privacy }: Asked,
+): Constraints {
+  return strictest(strictest(route().demands ?? {}, demands), textDemands(request, privacy));
+}
+
+/** Pictures and sound are read by other measures than text, and have none here. */
+function promptSizeBytes({ requirements, prompts, wire }: GenerateRequest): number {
+  if (!requirements.some(({ capability }) => MEDIA.has(capability))) return wire.body.length;
+  let bytes = 0;
+  for (const prompt of prompts)
+    if (prompt.kind === 'chat')
+      for (const { content } of prompt.messages)
+        for (const part of content) if (part.type === 'text') bytes += Buffer.byteLength(part.text);
+  return bytes;
+}
+
+const MEDIA: ReadonlySet<string> = new Set(['image', 'audio', 'file']);
+
+/**
+ * The body from where its prompt begins. One client writes the same conversation the same way every time, so the bytes
+ * need not be understood to see that two prompts begin alike; a wrong place costs hits, never correctness.
+ */
+function fromPrompt(body: Buffer): Buffer {
+  const at = body.indexOf('"messages"');
+  return body.subarray(Math.max(0, at < 0 ? body.indexOf('"prompt"') : at));
+}
