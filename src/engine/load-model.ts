@@ -56,7 +56,7 @@ export function loadModel(options: LoadOptions): LoadedModel {
       kvBytes: decoder.kvBytes,
       prefixCacheBytes: options.prefixCacheBytes,
       chatTemplate: template !== undefined,
-      requantisedTensors: requantised.length,
+      requantised,
       loadMs: Math.round(performance.now() - startedAtMs),
       rssBytes: process.memoryUsage.rss(),
     },

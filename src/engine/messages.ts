@@ -31,8 +31,8 @@ export interface EngineInfo {
   /** What the prefix cache may take on top. */
   readonly prefixCacheBytes: number;
   readonly chatTemplate: boolean;
-  /** Tensors whose quantisation had to be changed. */
-  readonly requantisedTensors: number;
+  /** Storage types of the file that were changed on the way to 8 bit, such as `Q4_K`: empty when nothing was lost. */
+  readonly requantised: readonly string[];
   readonly loadMs: number;
   readonly rssBytes: number;
 }

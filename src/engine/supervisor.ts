@@ -52,7 +52,8 @@ const LOAD_ESTIMATE_MS = 2_000;
 /** The messages that a supervisor and its process exchange. Encoders bring their own payloads. */
 export interface SupervisorProtocol {
   readonly load: object;
-  readonly info: Pick<EngineInfo, 'architecture' | 'contextTokens' | 'threads'>;
+  readonly info: Pick<EngineInfo, 'architecture' | 'contextTokens' | 'threads'> &
+    Partial<Pick<EngineInfo, 'requantised'>>;
   readonly to: object;
   readonly from: object;
 }
@@ -225,10 +226,10 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
     if (this.closing) return;
     this.#info = info;
     this.#readyAtMs = this.#options.clock.now();
-    this.#become(
-      'ready',
-      `${info.architecture}, ${info.contextTokens} context tokens, ${info.threads} threads`,
-    );
+    const { architecture, contextTokens, threads, requantised = [] } = info;
+    const changed =
+      requantised.length === 0 ? '' : `, weights brought from ${requantised.join(', ')} to 8 bit`;
+    this.#become('ready', `${architecture}, ${contextTokens} context tokens, ${threads} threads${changed}`);
     this.#settleReady.resolve();
     this.#watch();
   }

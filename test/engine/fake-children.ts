@@ -12,7 +12,7 @@ export const FAKE_INFO: EngineInfo = {
   prefixCacheBytes: 1_000,
   kvBytes: 0,
   chatTemplate: true,
-  requantisedTensors: 0,
+  requantised: [],
   loadMs: 1,
   rssBytes: 1,
 };
