@@ -1,8 +1,9 @@
-import { Client, type Dispatcher, Pool } from 'undici';
+import { Client, Pool } from 'undici';
 import { AppError } from '../core/error.ts';
 import { type Address, connectOption } from './address.ts';
 import { CountingClient } from './counting-client.ts';
-import { Exchange, type ExchangeLimits, type ResponseHead } from './exchange.ts';
+import { Exchange, type ExchangeHost, type ExchangeOptions } from './exchange.ts';
+import { abortError } from './map-error.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface ConnectionsOptions {
@@ -15,28 +16,20 @@ export interface ConnectionsOptions {
   readonly now: () => number;
 }
 
-export interface OpenOptions {
-  readonly path: string;
-  readonly headers: string[];
-  readonly body: Buffer;
-  readonly limits: ExchangeLimits;
-  readonly signal: AbortSignal;
-}
-
 /** Servers such as uvicorn close idle connections after 5 s: be gone before. */
 const KEEP_ALIVE_MS = 4_000;
-/** A connection that was stale all along fails at once; one that worked on the request for longer was not. */
-const STALE_WITHIN_MS = 5_000;
 
 /** The keep-alive connections to one upstream. */
-export class Connections {
-  readonly #options: ConnectionsOptions;
+export class Connections implements ExchangeHost {
+  readonly watchdog: Watchdog;
+  readonly now: () => number;
+  readonly #origin: string;
   readonly #clientOptions: Client.Options;
   readonly #pool: Pool;
-  readonly #watchdog: Watchdog;
 
-  constructor(options: ConnectionsOptions) {
-    this.#options = options;
+  constructor({ origin, address, connectMs, maxConnections, shortestLimitMs, now }: ConnectionsOptions) {
+    this.now = now;
+    this.#origin = origin;
     this.#clientOptions = {
       pipelining: 1,
       allowH2: false,
@@ -44,58 +37,37 @@ export class Connections {
       // Ours count from other moments, and keep one timer for all.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: connectOption(options.connectMs, options.address),
+      connect: connectOption(connectMs, address),
     };
-    this.#pool = new Pool(options.origin, {
+    this.#pool = new Pool(origin, {
       ...this.#clientOptions,
-      connections: options.maxConnections ?? null,
+      connections: maxConnections ?? null,
       factory: (origin, clientOptions) => new CountingClient(origin, clientOptions as Client.Options),
     });
-    this.#watchdog = new Watchdog(options.shortestLimitMs, options.now);
+    this.watchdog = new Watchdog(shortestLimitMs, now);
   }
 
-  /**
-   * Sends a POST. Resolves when the head of the response is there. A request that went to a connection which the server
-   * had closed meanwhile (no byte came back) is sent once more, on a new one.
-   *
-   * @throws AppError
-   */
-  async open(options: OpenOptions): Promise<{ exchange: Exchange; head: ResponseHead }> {
-    const first = this.#dispatch(this.#pool, options);
-    try {
-      return { exchange: first, head: await first.head };
-    } catch (error) {
-      if (!isStale(first, error as AppError) || options.signal.aborted) throw error;
-    }
-    const client = new Client(this.#options.origin, this.#clientOptions);
-    const second = this.#dispatch(client, options);
+  /** Sends a request. Its reader is told everything, also that nothing could be sent. */
+  send(options: ExchangeOptions): void {
+    if (options.signal.aborted) options.reader.onFailure(abortError(options.signal));
+    else this.#pool.dispatch(options.request, new Exchange(options, this));
+  }
+
+  sendAnew(exchange: Exchange): void {
+    const client = new Client(this.#origin, this.#clientOptions);
+    client.dispatch(exchange.request, exchange);
     // Graceful: it goes when its only request is over.
     void client.close().catch(() => {});
-    return { exchange: second, head: await second.head };
   }
 
   /** Ends every exchange that has not had one byte of an answer. */
   failUnanswered(error: AppError): void {
-    this.#watchdog.failUnanswered(error);
+    this.watchdog.failUnanswered(error);
   }
 
   /** Ends every exchange and destroys every connection. */
   async close(): Promise<void> {
-    this.#watchdog.failAll(new AppError('model_unavailable'));
+    this.watchdog.failAll(new AppError('model_unavailable'));
     await this.#pool.destroy();
   }
-
-  #dispatch(dispatcher: Dispatcher, options: OpenOptions): Exchange {
-    const { limits, signal, path, headers, body } = options;
-    const exchange = new Exchange({ limits, signal, watchdog: this.#watchdog, now: this.#options.now });
-    if (!signal.aborted) {
-      dispatcher.dispatch({ method: 'POST', path, headers, body, idempotent: false }, exchange);
-    }
-    return exchange;
-  }
-}
-
-function isStale(exchange: Exchange, error: AppError): boolean {
-  const broken = error.code === 'upstream_error' && exchange.sent && !exchange.responded;
-  return broken && exchange.reused && exchange.ageMs < STALE_WITHIN_MS;
 }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { AppError } from '../core/error.ts';
-import { abortError, mapTransportError } from './map-error.ts';
+import type { AppError } from '../core/error.ts';
+import { abortError, mapTransportError, timedOut } from './map-error.ts';
 import type { Watchdog, Watched } from './watchdog.ts';
 
 /** Milliseconds; each starts anew only where it says so. */
@@ -24,146 +24,142 @@ export interface ResponseHead {
   readonly headers: IncomingHttpHeaders;
 }
 
-/** Who reads the body. Called with everything that one read of the socket brought, never before `consume`. */
-export interface BodyConsumer {
-  onData(bytes: Buffer, readAtMs: number): void;
+/** Who reads the response. All calls come straight from the parser, `onEnd` or `onFailure` last and once. */
+export interface Reader {
+  onHead(exchange: Exchange, head: ResponseHead): void;
+  onData(chunk: Buffer): void;
   onEnd(): void;
   onFailure(error: AppError): void;
 }
 
-/** Read ahead while nobody consumes yet. */
-const EARLY_BYTES = 64 * 1024;
+export interface ExchangeOptions {
+  readonly request: Dispatcher.DispatchOptions;
+  readonly limits: ExchangeLimits;
+  readonly signal: AbortSignal;
+  readonly reader: Reader;
+}
+
+/** What the exchanges of one upstream share. */
+export interface ExchangeHost {
+  readonly watchdog: Watchdog;
+  readonly now: () => number;
+  /** Sends the request of an exchange over a new connection. */
+  sendAnew(exchange: Exchange): void;
+}
+
+/** A connection that was stale all along fails at once; one that worked on the request for longer was not. */
+const STALE_WITHIN_MS = 5_000;
+
+const NOBODY: Reader = { onHead() {}, onData() {}, onEnd() {}, onFailure() {} };
 
 /**
- * One HTTP request and its response on one connection, with deadlines and an abort that destroys the connection at
- * once.
- *
- *   undici chunk ─┐
- *   undici chunk ─┼─ queue ── microtask ── consumer.onData, once per socket read
- *   undici chunk ─┘             (not while held: then undici is paused too)
+ * One HTTP request and its response, with deadlines and an abort that destroys the connection at once. What the
+ * connection brings goes to the reader unbuffered. A request that went to a connection which the server had closed
+ * meanwhile (no byte came back) is sent once more, on a new one.
  */
 export class Exchange implements Dispatcher.DispatchHandler, Watched {
-  readonly head: Promise<ResponseHead>;
+  readonly request: Dispatcher.DispatchOptions;
   /** Set by the client that carries the request. */
   carrier: Carrier | undefined;
   /** Anything at all came back. */
   responded = false;
-  /** The connection had carried an earlier request. */
-  reused = false;
-  /** The request was handed to a connection. */
-  sent = false;
-
   watchIndex = -1;
 
+  readonly #host: ExchangeHost;
   readonly #limits: ExchangeLimits;
   readonly #signal: AbortSignal;
-  readonly #watchdog: Watchdog;
-  readonly #now: () => number;
-  readonly #onAbort: () => void;
-  readonly #head = Promise.withResolvers<ResponseHead>();
   readonly #startedAtMs: number;
+  #reader: Reader;
   #totalDeadlineMs: number;
-  #lastReadAtMs = 0;
+  /** The request was handed to a connection. */
+  #sent = false;
+  /** That connection had carried an earlier request. */
+  #reused = false;
+  #sentAnew = false;
   #bodyBegun = false;
+  /** Something was read since the last look. */
+  #active = false;
+  #lastActiveAtMs = 0;
   #controller: Dispatcher.DispatchController | undefined;
-  #consumer: BodyConsumer | undefined;
-  #queue: Buffer[] = [];
-  #queuedBytes = 0;
-  #held = false;
-  #scheduled = false;
-  #ended = false;
-  #failure: AppError | undefined;
-  #toldEnd = false;
+  #over = false;
 
-  constructor(options: {
-    limits: ExchangeLimits;
-    signal: AbortSignal;
-    watchdog: Watchdog;
-    now: () => number;
-  }) {
-    this.#limits = options.limits;
-    this.#signal = options.signal;
-    this.#watchdog = options.watchdog;
-    this.#now = options.now;
-    this.#startedAtMs = this.#now();
-    this.#totalDeadlineMs = this.#startedAtMs + this.#limits.totalMs;
-    this.head = this.#head.promise;
-    this.head.catch(() => {});
-    // By way of a local: V8 puts a function that is assigned straight to a property into old space, where it would keep
-    // every finished request alive until a full collection.
-    const onAbort = () => this.#giveUp(abortError(this.#signal));
-    this.#onAbort = onAbort;
-    this.#signal.addEventListener('abort', this.#onAbort, { once: true });
-    this.#watchdog.add(this);
-    if (this.#signal.aborted) this.#onAbort();
+  constructor({ request, limits, signal, reader }: ExchangeOptions, host: ExchangeHost) {
+    this.request = request;
+    this.#limits = limits;
+    this.#signal = signal;
+    this.#reader = reader;
+    this.#host = host;
+    this.#startedAtMs = host.now();
+    this.#totalDeadlineMs = this.#startedAtMs + limits.totalMs;
+    // The exchange itself is the listener: a closure would outlive it in old space.
+    signal.addEventListener('abort', this);
+    host.watchdog.add(this);
   }
 
-  get ageMs(): number {
-    return this.#now() - this.#startedAtMs;
+  /** Somebody else reads from here on. */
+  handOver(reader: Reader): void {
+    this.#reader = reader;
   }
 
-  consume(consumer: BodyConsumer): void {
-    this.#consumer = consumer;
-    this.#resumeUpstream();
-    this.#schedule();
-  }
-
-  /** Nothing more is delivered until `release`, and the upstream is told to wait. */
+  /** The upstream is told to wait; what it sent before may still come. */
   hold(): void {
-    this.#held = true;
     this.#controller?.pause();
   }
 
   release(): void {
-    this.#held = false;
-    this.#lastReadAtMs = this.#now();
-    this.#resumeUpstream();
-    this.#schedule();
+    this.#active = true;
+    this.#controller?.resume();
   }
 
-  /** Ends the exchange and destroys its connection. The consumer still gets what came before, then the error. */
+  /** Ends the exchange and destroys its connection. */
   fail(error: AppError): void {
-    if (this.#ended || this.#failure !== undefined) return;
-    this.#failure = error;
-    if (this.#consumer === undefined) this.#settle();
-    this.#head.reject(error);
+    if (this.#over) return;
+    this.#leave();
     this.#controller?.abort(error);
-    this.#schedule();
+    this.#reader.onFailure(error);
   }
 
   /** Whatever the limits say, it ends within `graceMs`. */
   expire(graceMs: number): void {
-    this.#totalDeadlineMs = Math.min(this.#totalDeadlineMs, this.#now() + graceMs);
+    this.#totalDeadlineMs = Math.min(this.#totalDeadlineMs, this.#host.now() + graceMs);
   }
 
   /** Nobody reads the rest: it may end by itself within `graceMs`, so that the connection can serve again. */
   discard(graceMs: number): void {
     this.expire(graceMs);
-    this.#consumer = { onData() {}, onEnd() {}, onFailure() {} };
-    if (this.#held) this.release();
-    this.#resumeUpstream();
+    this.#reader = NOBODY;
+    this.release();
+  }
+
+  /** The signal's event. */
+  handleEvent(): void {
+    this.fail(abortError(this.#signal));
   }
 
   check(nowMs: number): void {
-    if (nowMs > this.#totalDeadlineMs) this.#giveUp(timeout('the whole reply', this.#limits.totalMs));
-    if (this.#ended || this.#failure !== undefined) return;
-    if (!this.#bodyBegun) {
-      const late = nowMs > this.#startedAtMs + this.#limits.firstByteMs;
-      if (late) this.fail(timeout('the first byte', this.#limits.firstByteMs));
-    } else if (!this.#paused && nowMs > this.#lastReadAtMs + this.#limits.idleMs) {
-      this.fail(timeout('the next byte', this.#limits.idleMs));
+    const { firstByteMs, idleMs, totalMs } = this.#limits;
+    if (this.#active) {
+      this.#active = false;
+      this.#lastActiveAtMs = nowMs;
+    }
+    if (nowMs > this.#totalDeadlineMs) this.fail(timedOut('the whole reply', totalMs));
+    else if (!this.#bodyBegun) {
+      if (nowMs > this.#startedAtMs + firstByteMs) this.fail(timedOut('the first byte', firstByteMs));
+    } else if (this.#controller?.paused !== true && nowMs > this.#lastActiveAtMs + idleMs) {
+      this.fail(timedOut('the next byte', idleMs));
     }
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#failure !== undefined) {
-      controller.abort(this.#failure);
+    if (this.#over) {
+      controller.abort(new Error('ended before it was sent'));
       return;
     }
-    this.sent = true;
-    this.reused = (this.carrier?.requestsOnConnection ?? 0) > 0;
-    if (this.carrier !== undefined) this.carrier.requestsOnConnection += 1;
+    this.#sent = true;
+    if (this.carrier === undefined) return;
+    this.#reused = this.carrier.requestsOnConnection > 0;
+    this.carrier.requestsOnConnection += 1;
   }
 
   onResponseStarted(): void {
@@ -175,81 +171,48 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
     status: number,
     headers: IncomingHttpHeaders,
   ): void {
-    if (status < 200) return;
-    this.#head.resolve({ status, headers });
+    if (status >= 200 && !this.#over) this.#reader.onHead(this, { status, headers });
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#bodyBegun) this.#lastReadAtMs = this.#now();
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#over) return;
     this.#bodyBegun = true;
-    this.#queue.push(chunk);
-    this.#queuedBytes += chunk.length;
-    if (this.#consumer === undefined && this.#queuedBytes > EARLY_BYTES) controller.pause();
-    this.#schedule();
+    this.#active = true;
+    this.#reader.onData(chunk);
   }
 
   onResponseEnd(): void {
-    if (this.#failure !== undefined) return;
-    this.#ended = true;
-    this.#schedule();
+    if (this.#over) return;
+    this.#leave();
+    this.#reader.onEnd();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
-    this.fail(mapTransportError(error, this.sent));
+    if (this.#over) return;
+    if (this.#isStale) this.#sendAnew();
+    else this.fail(mapTransportError(error, this.#sent));
   }
 
-  get #paused(): boolean {
-    return this.#held || this.#controller?.paused === true;
+  get #isStale(): boolean {
+    return (
+      this.#reused &&
+      !this.responded &&
+      !this.#sentAnew &&
+      this.#host.now() - this.#startedAtMs < STALE_WITHIN_MS
+    );
   }
 
-  #resumeUpstream(): void {
-    if (!this.#held) this.#controller?.resume();
+  #sendAnew(): void {
+    this.#sentAnew = true;
+    this.#sent = false;
+    this.#controller = undefined;
+    this.carrier = undefined;
+    this.#host.sendAnew(this);
   }
 
-  /** As `fail`, but at once: nobody is left to read what came before, or the reader takes too long. */
-  #giveUp(error: AppError): void {
-    if (this.#toldEnd) return;
-    this.#queue = [];
-    this.#held = false;
-    this.#ended = false;
-    this.#failure = undefined;
-    this.fail(error);
+  #leave(): void {
+    this.#over = true;
+    this.#signal.removeEventListener('abort', this);
+    this.#host.watchdog.delete(this);
   }
-
-  #settle(): void {
-    this.#signal.removeEventListener('abort', this.#onAbort);
-    this.#watchdog.delete(this);
-  }
-
-  #schedule(): void {
-    if (this.#scheduled || this.#consumer === undefined) return;
-    this.#scheduled = true;
-    queueMicrotask(this.#flush);
-  }
-
-  readonly #flush = (): void => {
-    this.#scheduled = false;
-    if (this.#held || this.#consumer === undefined || this.#toldEnd) return;
-    if (this.#queue.length > 0) {
-      const bytes = this.#queue.length === 1 ? this.#queue[0]! : Buffer.concat(this.#queue);
-      this.#queue = [];
-      this.#queuedBytes = 0;
-      this.#lastReadAtMs = this.#now();
-      this.#consumer.onData(bytes, this.#lastReadAtMs);
-      if (this.#held) return;
-    }
-    if (this.#failure !== undefined) {
-      this.#toldEnd = true;
-      this.#settle();
-      this.#consumer.onFailure(this.#failure);
-    } else if (this.#ended && this.#queue.length === 0) {
-      this.#toldEnd = true;
-      this.#settle();
-      this.#consumer.onEnd();
-    }
-  };
-}
-
-function timeout(what: string, limitMs: number): AppError {
-  return new AppError('upstream_timeout', { cause: new Error(`waited more than ${limitMs} ms for ${what}`) });
 }

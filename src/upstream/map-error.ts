@@ -96,6 +96,17 @@ export function mapTransportError(cause: Error, requestSent: boolean): AppError 
   });
 }
 
+/** A server that does not keep to the protocol. */
+export function unexpectedReply(detail: string): AppError {
+  return new AppError('upstream_error', { cause: new Error(detail) });
+}
+
+export function timedOut(awaited: string, limitMs: number): AppError {
+  return new AppError('upstream_timeout', {
+    cause: new Error(`waited more than ${limitMs} ms for ${awaited}`),
+  });
+}
+
 /** What an abort means: the caller's own AppError if it gave one as the reason, else that the client left. */
 export function abortError(signal: AbortSignal): AppError {
   const reason: unknown = signal.reason;

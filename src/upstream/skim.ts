@@ -59,7 +59,8 @@ export function skimObject(text: Buffer, from = 0): SkimmedObject | undefined {
   }
 }
 
-function skipSpace(text: Buffer, from: number): number {
+/** Offset of the first byte from `from` on that is no whitespace. */
+export function skipSpace(text: Buffer, from: number): number {
   let at = from;
   for (;;) {
     const byte = text[at];

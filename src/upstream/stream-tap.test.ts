@@ -158,7 +158,7 @@ describe('StreamTap', () => {
   });
 
   it.each([
-    ['without [DONE]', delta('a', 'stop'), delta('a', 'stop')],
+    ['without [DONE] and finish reason', delta('a'), delta('a')],
     ['without a finish reason', delta('a') + DONE, delta('a')],
     ['in the middle of an event', delta('a') + delta('b').slice(0, 20), delta('a')],
     ['empty', '', ''],
@@ -166,6 +166,20 @@ describe('StreamTap', () => {
     const tapped = passText(text);
     expect(tapped.forwarded).toBe(forwarded);
     expect(tapped.tap.failure?.code).toBe('upstream_error');
+  });
+
+  it('calls a stream complete that ends without [DONE] after a finish reason', () => {
+    const { forwarded, tap } = passText(delta('a') + delta('b', 'stop'));
+    expect(forwarded).toBe(delta('a') + delta('b', 'stop'));
+    expect(tap).toMatchObject({ failure: undefined, done: false });
+  });
+
+  it('does not take an event for plain text that only begins and ends like one', () => {
+    const plain = 'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]}\n\n';
+    const hidden = plain.replace('"x"}', '"x"},"finish_reason":"stop"},{"index":1,"delta":{"content":"y"}');
+    const quoted = plain.replace('"x"', JSON.stringify('"},"finish_reason":null}]}'));
+    const { tap } = passText(plain + plain + quoted + hidden + DONE);
+    expect(tap.observation).toMatchObject({ contentEvents: 4, finishReasons: ['stop'] });
   });
 
   it('passes nothing on after [DONE]', () => {

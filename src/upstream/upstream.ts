@@ -11,17 +11,16 @@ import type { Emit } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
 import type { Address } from './address.ts';
-import { type Body, StreamBody, WholeBody } from './body.ts';
 import { Connections } from './connections.ts';
 import { decodeReply } from './decode-reply.ts';
-import type { Exchange, ResponseHead } from './exchange.ts';
 import { type CallOutcome, Health } from './health.ts';
-import { mapFailedReply, type Secrets, secretsOf } from './map-error.ts';
+import { type Secrets, secretsOf } from './map-error.ts';
 import { startProbe } from './probe.ts';
-import { readErrorBody } from './read-error-body.ts';
-import { parseRetryAfter } from './retry-after.ts';
+import type { ReplyHost } from './reply.ts';
 import { ServedModels } from './served-models.ts';
 import { spliceBody } from './splice.ts';
+import { StreamReply } from './stream-reply.ts';
+import { WholeReply } from './whole-reply.ts';
 
 export interface UpstreamOptions {
   readonly name: string;
@@ -91,19 +90,15 @@ export function createUpstream(options: UpstreamOptions): UpstreamBackend {
   return new Upstream(options);
 }
 
-interface Opened {
-  readonly status: number;
-  readonly contentType: string;
-  readonly contentLength: number | undefined;
-  readonly body: Body;
-}
-
 class Upstream implements UpstreamBackend {
   readonly name: string;
   readonly kind = 'upstream';
   readonly concurrency: ConcurrencyBounds | undefined;
   readonly #capabilities: readonly Requirement['capability'][] | undefined;
   readonly #timeouts: UpstreamTimeouts;
+  /** A whole reply's first byte comes with its last. */
+  readonly #wholeTimeouts: UpstreamTimeouts;
+  readonly #now: () => number;
   readonly #pathPrefix: string;
   readonly #headers: readonly string[];
   readonly #secrets: Secrets;
@@ -120,7 +115,9 @@ class Upstream implements UpstreamBackend {
     const now = options.now ?? (() => performance.now());
     const authorization = options.apiKey === undefined ? {} : { authorization: `Bearer ${options.apiKey}` };
     const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
+    this.#now = now;
     this.#timeouts = timeouts;
+    this.#wholeTimeouts = { ...timeouts, firstByteMs: timeouts.totalMs };
     this.name = options.name;
     this.concurrency = options.concurrency;
     this.#capabilities = options.capabilities;
@@ -169,26 +166,15 @@ class Upstream implements UpstreamBackend {
     });
   }
 
-  async relay(request: RelayRequest, options: RunOptions): Promise<Relay> {
-    const { status, contentType, contentLength, body } = await this.#open(
-      request,
-      options,
-      !request.includeUsage,
-    );
-    return {
-      status,
-      contentType,
-      contentLength,
-      observation: body.observation,
-      pump: (sink) => body.pump(sink),
-    };
+  relay(request: RelayRequest, options: RunOptions): Promise<Relay> {
+    return this.#start(request, options, !request.includeUsage);
   }
 
   async run(request: GenerateRequest, options: RunOptions): Promise<AsyncIterable<Part>> {
     const left = new AbortController();
     const signal = AbortSignal.any([options.signal, left.signal]);
-    const { body } = await this.#open(request, { ...options, signal }, false);
-    return stoppable(decodeReply(body, request), () => left.abort());
+    const reply = await this.#start(request, { ...options, signal }, false);
+    return stoppable(decodeReply(reply, request), () => left.abort());
   }
 
   lacks(request: GenerateRequest): Requirement | undefined {
@@ -222,51 +208,42 @@ class Upstream implements UpstreamBackend {
     return this.#closed;
   }
 
-  async #open(request: RelayRequest, options: RunOptions, hideUsage: boolean): Promise<Opened> {
+  /** Resolves when the reply has begun. */
+  #start(request: RelayRequest, { model, signal }: RunOptions, hideUsage: boolean): Promise<Relay> {
     if (this.#closed !== undefined || this.drained)
-      throw new AppError('model_unavailable', { nothingSent: true });
-    const { signal } = options;
-    const bytes = spliceBody(request.wire.body, { model: options.model, forceUsage: request.stream });
+      return Promise.reject(new AppError('model_unavailable', { nothingSent: true }));
+    let body: Buffer;
+    try {
+      body = spliceBody(request.wire.body, { model, forceUsage: request.stream });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const host = this.#replyHost(signal);
+    const reply = request.stream ? new StreamReply(host, { hideUsage }) : new WholeReply(host);
+    const path = this.#pathPrefix + request.wire.path;
+    const headers = this.#requestHeaders(request);
+    this.#connections.send({
+      request: { method: 'POST', path, headers, body, idempotent: false },
+      limits: request.stream ? this.#timeouts : this.#wholeTimeouts,
+      signal,
+      reader: reply,
+    });
+    return reply.begun;
+  }
+
+  #replyHost(signal: AbortSignal): ReplyHost {
     const call = this.#health.begin();
     this.#inFlight += 1;
-    const finish = (outcome: CallOutcome, detail?: string) => {
-      this.#inFlight -= 1;
-      call.end(outcome, detail);
+    return {
+      secrets: this.#secrets,
+      now: this.#now,
+      answered: call.answered,
+      ended: (failure, status) => {
+        this.#inFlight -= 1;
+        if (failure === undefined) call.end('ok');
+        else call.end(this.#outcomeOf(failure, signal, status), detailOf(failure));
+      },
     };
-    const fail = (error: unknown) => finish(this.#outcomeOf(error, signal, status), detailOf(error));
-    let status: number | undefined;
-    try {
-      const { exchange, head } = await this.#connections.open({
-        path: this.#pathPrefix + request.wire.path,
-        headers: this.#requestHeaders(request),
-        body: bytes,
-        limits: {
-          ...this.#timeouts,
-          firstByteMs: request.stream ? this.#timeouts.firstByteMs : this.#timeouts.totalMs,
-        },
-        signal,
-      });
-      status = head.status;
-      if (status < 200 || status > 299) throw await this.#refusal(exchange, head);
-      const contentType = headerOf(head, 'content-type') ?? '';
-      if (!contentType.startsWith(request.stream ? 'text/event-stream' : 'application/json')) {
-        const error = unexpectedReply(`HTTP ${status} with content type ${JSON.stringify(contentType)}`);
-        exchange.fail(error);
-        throw error;
-      }
-      const body = request.stream ? new StreamBody(exchange, { hideUsage }) : new WholeBody(exchange);
-      exchange.consume(body);
-      await body.begun;
-      call.answered();
-      body.finished.then(() => finish('ok'), fail);
-      const length = request.stream
-        ? Number.NaN
-        : Number.parseInt(headerOf(head, 'content-length') ?? '', 10);
-      return { status, contentType, contentLength: Number.isNaN(length) ? undefined : length, body };
-    } catch (error) {
-      fail(error);
-      throw error;
-    }
   }
 
   #requestHeaders(request: RelayRequest): string[] {
@@ -275,17 +252,8 @@ class Upstream implements UpstreamBackend {
     return headers;
   }
 
-  async #refusal(exchange: Exchange, head: ResponseHead): Promise<AppError> {
-    const body = await readErrorBody(exchange);
-    const retryAfterMs = parseRetryAfter(
-      { retryAfter: headerOf(head, 'retry-after'), retryAfterMs: headerOf(head, 'retry-after-ms') },
-      Date.now(),
-    );
-    return mapFailedReply({ status: head.status, body, retryAfterMs }, this.#secrets);
-  }
-
-  #outcomeOf(error: unknown, signal: AbortSignal, status: number | undefined): CallOutcome {
-    if (signal.aborted || this.#closed !== undefined || !(error instanceof AppError)) return 'neutral';
+  #outcomeOf(error: AppError, signal: AbortSignal, status: number | undefined): CallOutcome {
+    if (signal.aborted || this.#closed !== undefined) return 'neutral';
     if (status !== undefined && status >= 300 && status < 500) return 'neutral';
     switch (error.code) {
       case 'upstream_unreachable':
@@ -300,18 +268,8 @@ class Upstream implements UpstreamBackend {
   }
 }
 
-function headerOf(head: ResponseHead, name: string): string | undefined {
-  const value = head.headers[name];
-  return Array.isArray(value) ? value[0] : value;
-}
-
-function unexpectedReply(detail: string): AppError {
-  return new AppError('upstream_error', { cause: new Error(detail) });
-}
-
-function detailOf(error: unknown): string {
-  const cause = error instanceof AppError ? error.cause : undefined;
-  return cause instanceof Error ? cause.message : String(error);
+function detailOf({ cause, message }: AppError): string {
+  return cause instanceof Error ? cause.message : message;
 }
 
 /** The iterator's `return` calls `stop`, also before the first `next` and while a `next` is pending. */

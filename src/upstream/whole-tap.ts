@@ -1,6 +1,7 @@
-import { AppError } from '../core/error.ts';
+import type { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
-import { skimObject } from './skim.ts';
+import { unexpectedReply } from './map-error.ts';
+import { type Member, type SkimmedObject, skimObject, skipSpace } from './skim.ts';
 import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, usageOf, type Wire } from './wire-chunk.ts';
 
 /** Up to this size a reply is kept by reference and read exactly; of larger ones only the end is. */
@@ -8,17 +9,25 @@ const KEPT_BYTES = 1024 * 1024;
 const TAIL_BYTES = 64 * 1024;
 
 const USAGE = Buffer.from('"usage":');
+const FINISH_REASON = Buffer.from('"finish_reason"');
+const REASON_BYTES = 32;
 
 /** Watches a JSON reply go by and reads its usage and finish reasons at the end. */
 export class WholeTap {
   readonly observation: Observation = newObservation();
+  readonly #now: () => number;
   #pieces: Buffer[] = [];
   #keptBytes = 0;
   #cut = false;
 
-  push(bytes: Buffer, readAtMs: number): void {
+  /** @param now On the clock of `Observation`. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  push(bytes: Buffer): void {
     // All tokens come at once: there is no time between them.
-    this.observation.firstTokenAtMs ??= readAtMs;
+    this.observation.firstTokenAtMs ??= this.#now();
     this.#pieces.push(bytes);
     this.#keptBytes += bytes.length;
     if (this.#keptBytes > KEPT_BYTES) {
@@ -31,30 +40,59 @@ export class WholeTap {
 
   /** The body has ended. @returns Why it is not a reply, if it is not. */
   end(): AppError | undefined {
-    const text = Buffer.concat(this.#pieces);
+    const text = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
     this.#pieces = [];
     if (this.#cut) {
       this.#readTail(text);
       return undefined;
     }
-    let reply: Wire;
+    const root = skimObject(text);
+    if (root === undefined || skipSpace(text, root.end) < text.length)
+      return unexpectedReply('the reply is not complete JSON');
     try {
-      reply = asWire(JSON.parse(text.toString('utf8')));
+      if (!this.#skim(text, root)) return this.#parse(text);
     } catch {
-      return new AppError('upstream_error', { cause: new Error('the reply is not complete JSON') });
+      return unexpectedReply('the reply is not JSON');
     }
+    return undefined;
+  }
+
+  /** Nearly every reply: it has a usage and no error. @returns Whether it is such a one. */
+  #skim(text: Buffer, { members }: SkimmedObject): boolean {
+    let usage: Member | undefined;
+    for (const member of members) {
+      if (member.key === 'error' || member.keyEscaped) return false;
+      if (member.key === 'object' && memberValue(text, member) === 'error') return false;
+      if (member.key === 'usage') usage = member;
+    }
+    if (usage === undefined) return false;
+    this.observation.usage = usageOf({ usage: memberValue(text, usage) });
+    if (this.observation.usage === undefined) return false;
+    // Inside a JSON string the quotes of the key would be escaped: text about finish reasons is not taken for one.
+    for (let at = text.indexOf(FINISH_REASON); at >= 0; at = text.indexOf(FINISH_REASON, at)) {
+      at += FINISH_REASON.length;
+      const value = /^\s*:\s*"(\w+)"/.exec(text.toString('latin1', at, at + REASON_BYTES))?.[1];
+      this.#finished(finishReasonOf({ finish_reason: value }));
+    }
+    this.observation.contentEvents = this.observation.finishReasons.length;
+    return true;
+  }
+
+  #parse(text: Buffer): AppError | undefined {
+    const reply = asWire(JSON.parse(text.toString('utf8')));
     const error = errorOf(reply);
-    if (error !== undefined) {
-      const detail = `an error with status 200: ${JSON.stringify(error).slice(0, 500)}`;
-      return new AppError('upstream_error', { cause: new Error(detail) });
-    }
+    if (error !== undefined)
+      return unexpectedReply(`an error with status 200: ${JSON.stringify(error).slice(0, 500)}`);
     this.observation.usage = usageOf(reply);
     for (const choice of choicesOf(reply)) {
       if (hasContent(choice)) this.observation.contentEvents += 1;
-      const reason = finishReasonOf(choice);
-      if (reason !== undefined) this.observation.finishReasons.push(reason);
+      this.#finished(finishReasonOf(choice));
     }
     return undefined;
+  }
+
+  #finished(reason: ReturnType<typeof finishReasonOf>): void {
+    if (reason !== undefined) this.observation.finishReasons.push(reason);
   }
 
   #readTail(tail: Buffer): void {
@@ -69,4 +107,8 @@ export class WholeTap {
       // Not the usage of the reply after all: it stays unknown.
     }
   }
+}
+
+function memberValue(text: Buffer, { valueStart, valueEnd }: Member): unknown {
+  return JSON.parse(text.toString('utf8', valueStart, valueEnd));
 }

@@ -176,10 +176,27 @@ describe('in the middle of a stream', () => {
     expect(connected.fake.requests[0]?.sentBytes).toBeLessThan(12_000_000);
   });
 
-  it('what comes is not JSON, or the end comes without [DONE]', async () => {
-    expect((await broken(await connect({ malformedAfterEvents: 3, itlMs: 5 }))).text).toMatch(CUT);
-    const { text, error } = await broken(await connect({ omitDone: true, tokens: 2, itlMs: 5 }));
+  it('what comes is not JSON', async () => {
+    const { text, error } = await broken(await connect({ malformedAfterEvents: 3, itlMs: 5 }));
     expect(text).toMatch(CUT);
+    expect(error.code).toBe('upstream_error');
+  });
+
+  it('the end comes without [DONE]: the reply is complete if a finish reason came before, broken else', async () => {
+    const whole = await connect({ omitDone: true, tokens: 2, itlMs: 5 });
+    expect(await receive(whole)).toMatch(/"finish_reason":"stop".*\n\ndata: \[DONE\]\n\n$/s);
+    await expectIdle(whole);
+    expect(whole.upstream.health().state).toBe('ready');
+
+    const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n';
+    const url = await rawServer((socket) => {
+      socket.once('data', () => {
+        socket.end(`${head}data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]}\n\n`);
+      });
+    });
+    const { text, error } = await broken(reach(url));
+    expect(text).toContain('"content":"x"');
+    expect(text).not.toContain('[DONE]');
     expect(error.code).toBe('upstream_error');
   });
 

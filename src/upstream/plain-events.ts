@@ -1,0 +1,83 @@
+const DATA = Buffer.from('data:');
+const CHOICES = Buffer.from('"choices"');
+const TEXT_KEYS = ['"content":"', '"content": "', '"text":"', '"text": "'].map((key) => Buffer.from(key));
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const LF = 0x0a;
+
+/** One per choice index is enough; beyond that every event is parsed. */
+const MAX_SHAPES = 8;
+const MAX_PART_BYTES = 256;
+
+/** What is the same in every event that brings one more piece of text for a choice. */
+interface Shape {
+  /** Of `"choices"` in the event. */
+  readonly offset: number;
+  /** From there to the first character of the text. */
+  readonly head: Buffer;
+  /** From the quote that ends the text to the end of the event: it says that nothing has finished. */
+  readonly tail: Buffer;
+}
+
+/**
+ * Knows events that bring a piece of text, and nothing else, by comparing bytes: a tenth of the cost of parsing.
+ *
+ *   data: {"id":"…","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}
+ *   └─┬─┘           └───────────────── head ─────────────┘ text └─────────── tail ──────────┘
+ *
+ * What stands between `data:` and the head is not looked at. Text cannot pass for a tail: its quotes are escaped.
+ */
+export class PlainEvents {
+  readonly #shapes: Shape[] = [];
+
+  /** @returns The offset past the plain event that begins at `start`, or −1 if none does. */
+  match(bytes: Buffer, start: number): number {
+    for (const { offset, head, tail } of this.#shapes) {
+      const textAt = start + offset + head.length;
+      // An empty text is no content.
+      if (textAt >= bytes.length || bytes[textAt] === QUOTE) continue;
+      if (!matches(bytes, start + offset, head) || !matches(bytes, start, DATA)) continue;
+      const textEnd = closingQuote(bytes, textAt);
+      if (matches(bytes, textEnd, tail)) return textEnd + tail.length;
+    }
+    return -1;
+  }
+
+  /** @param event Parsed: one choice has a text in it, and has not finished; there is no usage and no error. */
+  learn(event: Buffer): void {
+    // More than one line after `data:` needs the parser.
+    if (this.#shapes.length >= MAX_SHAPES || event.indexOf(LF) < event.length - 3) return;
+    const offset = event.indexOf(CHOICES);
+    if (offset < 0 || !matches(event, 0, DATA)) return;
+    for (const key of TEXT_KEYS) {
+      const keyAt = event.indexOf(key, offset);
+      if (keyAt < 0) continue;
+      const textAt = keyAt + key.length;
+      const textEnd = closingQuote(event, textAt);
+      const head = Buffer.from(event.subarray(offset, textAt));
+      const tail = Buffer.from(event.subarray(textEnd));
+      // A second text in the same event, such as of log-probabilities, would make every event another one.
+      if (head.length <= MAX_PART_BYTES && tail.length <= MAX_PART_BYTES)
+        this.#shapes.push({ offset, head, tail });
+      return;
+    }
+  }
+}
+
+function closingQuote(bytes: Buffer, from: number): number {
+  let at = from;
+  for (; at < bytes.length; at += 1) {
+    const byte = bytes[at];
+    if (byte === QUOTE) break;
+    if (byte === BACKSLASH) at += 1;
+  }
+  return at;
+}
+
+function matches(bytes: Buffer, at: number, wanted: Buffer): boolean {
+  for (let i = 0; i < wanted.length; i += 1) {
+    if (bytes[at + i] !== wanted[i]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,146 @@
+import type { Relay, RelaySink } from '../core/backend.ts';
+import { AppError } from '../core/error.ts';
+import type { Observation } from '../core/observation.ts';
+import type { Exchange, Reader, ResponseHead } from './exchange.ts';
+import { type Secrets, unexpectedReply } from './map-error.ts';
+import { readRefusal } from './read-refusal.ts';
+
+/** What a reply tells its upstream, and needs of it. */
+export interface ReplyHost {
+  readonly secrets: Secrets;
+  readonly now: () => number;
+  /** The first byte of a good reply is there. */
+  answered(): void;
+  /** Called once. @param status Undefined: not even the head has come. */
+  ended(failure: AppError | undefined, status: number | undefined): void;
+}
+
+/**
+ * The answer to one request on its way to a sink. Until `begun` resolves nothing has been delivered, so a failure up to
+ * there may be retried elsewhere; it rejects `begun`. Later ones reject `pump`, after what came before was written.
+ *
+ *   waiting ──▶ begun ──▶ pumped to the end
+ *      └──────────┴─────▶ failed
+ */
+export abstract class Reply implements Relay, Reader {
+  abstract readonly observation: Observation;
+  readonly begun: Promise<this>;
+  status = 0;
+  contentType = '';
+  contentLength: number | undefined;
+  protected readonly host: ReplyHost;
+  protected isBegun = false;
+  protected earlyBytes = 0;
+  readonly #wantedType: string;
+  readonly #begun: PromiseWithResolvers<this>;
+  #exchange: Exchange | undefined;
+  #early: Buffer[] = [];
+  #isOver = false;
+  #failure: AppError | undefined;
+  #sink: RelaySink | undefined;
+  #isFull = false;
+  #pumped: PromiseWithResolvers<void> | undefined;
+
+  constructor(host: ReplyHost, wantedType: string) {
+    this.host = host;
+    this.#wantedType = wantedType;
+    this.#begun = Promise.withResolvers<this>();
+    this.begun = this.#begun.promise;
+  }
+
+  abstract onData(chunk: Buffer): void;
+  abstract onEnd(): void;
+
+  onHead(exchange: Exchange, head: ResponseHead): void {
+    const { status, headers } = head;
+    this.#exchange = exchange;
+    this.status = status;
+    if (status > 299) {
+      readRefusal(exchange, head, this.host.secrets, (error) => this.onFailure(error));
+      return;
+    }
+    this.contentType = headers['content-type'] ?? '';
+    if (!this.contentType.startsWith(this.#wantedType)) {
+      const type = JSON.stringify(this.contentType);
+      exchange.fail(unexpectedReply(`HTTP ${status} with content type ${type}`));
+    }
+  }
+
+  onFailure(error: AppError): void {
+    this.finish(error);
+  }
+
+  /** To be called once. */
+  pump(sink: RelaySink): Promise<void> {
+    this.#sink = sink;
+    const early = this.#early;
+    this.#early = [];
+    if (early.length > 0) this.#write(early.length === 1 ? early[0]! : Buffer.concat(early));
+    const pumped = Promise.withResolvers<void>();
+    if (!this.#isOver) {
+      this.#pumped = pumped;
+      if (!this.#isFull) this.#exchange?.release();
+    } else if (this.#failure === undefined) pumped.resolve();
+    else pumped.reject(this.#failure);
+    return pumped.promise;
+  }
+
+  protected forward(bytes: Buffer): void {
+    if (this.#sink === undefined) {
+      this.#early.push(bytes);
+      this.earlyBytes += bytes.length;
+    } else {
+      this.#write(bytes);
+    }
+  }
+
+  /** From here on what happens concerns the pump; until it runs, the upstream waits. */
+  protected begin(): void {
+    this.isBegun = true;
+    if (!this.#isOver) this.#exchange?.hold();
+    this.host.answered();
+    this.#begun.resolve(this);
+  }
+
+  /** The last byte has come, or cannot come. */
+  protected finish(failure?: AppError): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#failure = failure;
+    if (!this.isBegun) {
+      if (failure === undefined) this.begin();
+      else this.#begun.reject(failure);
+    }
+    this.host.ended(failure, this.status === 0 ? undefined : this.status);
+    if (failure === undefined) this.#pumped?.resolve();
+    else this.#pumped?.reject(failure);
+  }
+
+  /** Ends a reply that is no good, and its connection with it. */
+  protected breakOff(failure: AppError): void {
+    this.finish(failure);
+    this.#exchange?.fail(failure);
+  }
+
+  /** What may still come is of no interest. */
+  protected letGo(graceMs: number): void {
+    this.#exchange?.discard(graceMs);
+  }
+
+  #write(bytes: Buffer): void {
+    const sink = this.#sink!;
+    try {
+      this.#isFull = !sink.write(bytes);
+    } catch (error) {
+      this.breakOff(AppError.from(error));
+      return;
+    }
+    if (!this.#isFull || this.#isOver) return;
+    this.#exchange?.hold();
+    const resume = () => {
+      this.#isFull = false;
+      if (!this.#isOver) this.#exchange?.release();
+    };
+    sink.drained().then(resume, resume);
+  }
+}
