@@ -2,7 +2,7 @@ import type { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
 import { unexpectedReply } from './map-error.ts';
 import { type Member, type SkimmedObject, skimObject, skipSpace } from './skim.ts';
-import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, usageOf, type Wire } from './wire-chunk.ts';
+import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, usageOf } from './wire-chunk.ts';
 
 /** Up to this size a reply is kept by reference and read exactly; of larger ones only the end is. */
 const KEPT_BYTES = 1024 * 1024;
