@@ -3,19 +3,29 @@ import { estimate, expectedOutputTokens } from './estimate.ts';
 import type { Policy, PolicyInput, PolicyOptions, Ranked } from './policy.ts';
 import { isOpen, rankBy } from './ranking.ts';
 
-/** What a request costs those beside it, per request under way: their steps grow longer, and those that come wait behind it. */
+/** What a request costs those that come after it, per request under way. */
 const IMPOSED = 0.15;
+/** What it weighs to push one reply under way over its aim, in units of the request's own. */
+const DISTURBED = 0.2;
+/** Replies that are about to end have little time to make up for an interruption, but some. */
+const MIN_SLACK_MS = 200;
+/** One that is expected to take no more than this share of the aim is trusted to meet it. */
+const SAFE = 0.6;
 /** Scores this close are equal: then chance decides, so that several gateways do not all choose alike. */
 const EQUAL = 0.03;
+/** Differences of worth up to this, in units of the aim, are worth no waiting. */
+const AS_WORTHY = 0.02;
 
 /**
  * Weighs the load that a request adds, the time that its output takes, what it costs and what it is worth:
  *
- *   load  = (queue + own prompt work) · (1 + 0.15 · in flight)   own delay, and the delay imposed on others
- *   score = latency·load/aim + output·out·TPOT/aim + cost·USD + quality·(1 − quality)
+ *   load      = (queue + own prompt work) · (1 + 0.15 · in flight)   own delay, and the delay of those that come
+ *   disturbed = replies under way · share of their slack that the prompt work takes
+ *   score     = latency·(load/aim + 0.2·disturbed) + output·out·TPOT/aim + cost·USD + quality·(1 − quality)
  *
- * Nothing is normalised over the candidates: that would make a gap of 1 ms as heavy as one of 10 s. One that is expected
- * to meet the aim goes before one that is not, and pays for its load only in so far as it is not cheaper.
+ * Of those that will surely meet the aim it takes the one that is worth most (cost and quality), of equals the one with the
+ * lowest score; if none will, the lowest score. Nothing is normalised over the candidates: that would make a gap of 1 ms as heavy
+ * as one of 10 s. Now and then one of the same privacy class is tried so that it is not judged by what it was long ago.
  */
 export function balanced({ fleet, settings }: PolicyOptions): Policy {
   const { weights, slo, exploration } = settings;
@@ -24,41 +34,67 @@ export function balanced({ fleet, settings }: PolicyOptions): Policy {
     rank<C extends Candidate>({ candidates, request, nowMs, random }: PolicyInput<C>): readonly Ranked<C>[] {
       const outputTokens = expectedOutputTokens(fleet, request);
       const aimMs = request.sloTtftMs ?? slo.ttftMs + slo.ttftMsPerPromptToken * request.promptTokens;
+      const tpotAimMs = request.sloTpotMs ?? slo.tpotMs;
       const ranked = rankBy(candidates, (candidate) => {
         const { forecast, prediction } = estimate(fleet, candidate, request, outputTokens, nowMs);
         const { ownMs, queuedMs, ttftMs, tpotMs } = forecast;
         const loadMs = Math.max(ttftMs, (queuedMs + ownMs) * (1 + IMPOSED * candidate.inFlight));
+        const slackMs = Math.max(MIN_SLACK_MS, outputTokens * (slo.tpotMs - tpotMs));
+        const taken = Math.min(1, (queuedMs + ownMs) / slackMs) - Math.min(1, queuedMs / slackMs);
         const parts = {
           latency: (weights.latency * loadMs) / aimMs,
+          disturbed: weights.latency * DISTURBED * fleet.state(candidate.id).decoding * taken,
           output: (weights.output * outputTokens * tpotMs) / aimMs,
           cost: weights.cost * prediction.costUsd,
           quality: weights.quality * (1 - (candidate.quality ?? 1)),
         };
-        return { score: parts.latency + parts.output + parts.cost + parts.quality, parts, prediction };
+        const { latency, disturbed, output, cost, quality } = parts;
+        return { score: latency + disturbed + output + cost + quality, parts, prediction };
       });
-      return promote(ranked, chosen(ranked, random, exploration));
+      const isSafe = ({ prediction }: Ranked<C>) =>
+        prediction!.ttftMs <= SAFE * aimMs && prediction!.tpotMs <= tpotAimMs;
+      return promoted(ranked, choose(ranked, isSafe, random, exploration));
     },
   };
 }
 
-/** @returns The place of the one that goes first. */
-function chosen<C extends Candidate>(
+function choose<C extends Candidate>(
   ranked: readonly Ranked<C>[],
+  isSafe: (one: Ranked<C>) => boolean,
   random: () => number,
   exploration: number,
-): number {
-  const [best] = ranked;
-  if (best === undefined) return 0;
-  const others = ranked.filter(
-    ({ candidate }) => isOpen(candidate) && candidate.privacy === best.candidate.privacy,
+): Ranked<C> | undefined {
+  const open = ranked.filter(({ candidate }) => isOpen(candidate));
+  const safe = open.filter(isSafe);
+  const least = Math.min(...safe.map(price));
+  const worthy = safe.length > 0 ? safe.filter((one) => price(one) <= least + AS_WORTHY) : open;
+  const [best] = worthy;
+  if (best === undefined) return undefined;
+  if (random() < exploration) {
+    const { privacy } = best.candidate;
+    return pick(
+      open.filter((one) => one.candidate.privacy === privacy),
+      random,
+    );
+  }
+  return pick(
+    worthy.filter(({ score }) => score <= best.score * (1 + EQUAL)),
+    random,
   );
-  const explores = random() < exploration;
-  const among = explores ? others : others.filter(({ score }) => score <= best.score * (1 + EQUAL));
-  const one = among[Math.floor(random() * among.length)];
-  return one === undefined ? 0 : ranked.indexOf(one);
 }
 
-function promote<C extends Candidate>(ranked: Ranked<C>[], place: number): readonly Ranked<C>[] {
-  if (place > 0) ranked.unshift(...ranked.splice(place, 1));
+/** What speaks against a deployment however idle it is. */
+function price({ parts }: Ranked<Candidate>): number {
+  return parts.cost! + parts.quality!;
+}
+
+function pick<T>(from: readonly T[], random: () => number): T | undefined {
+  return from[Math.floor(random() * from.length)];
+}
+
+function promoted<C extends Candidate>(ranked: Ranked<C>[], first: Ranked<C> | undefined): Ranked<C>[] {
+  if (first === undefined || first === ranked[0]) return ranked;
+  ranked.splice(ranked.indexOf(first), 1);
+  ranked.unshift(first);
   return ranked;
 }

@@ -106,6 +106,7 @@ export class Fleet {
     if (event.type === 'first-token') {
       running.ttftMs = event.ttftMs;
       state.firstToken(running, nowMs);
+      state.latency.observeSpeed(sum(running.work, running.workAhead), event.ttftMs);
       if (event.cachedTokens !== undefined) this.#learnTtft(state, running, event);
       return;
     }

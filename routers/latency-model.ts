@@ -35,7 +35,6 @@ export class LatencyModel {
   readonly #ratios: number[] = [];
   #nextRatio = 0;
   #scale = 1;
-  samples = 0;
 
   get netMs(): number {
     return this.#prefill.coefficients[0]!;
@@ -56,19 +55,29 @@ export class LatencyModel {
     return base! + perSequence! * sequences + perToken! * kvTokens;
   }
 
-  /** @param work All that had to be done before the first token, that of requests ahead included. */
-  observeTtft(work: PrefillWork, ttftMs: number): void {
-    const predictedMs = this.netMs + this.prefillMs(work.tokens, work.pairs);
-    this.#ratios[this.#nextRatio] = ttftMs / Math.max(1, predictedMs);
+  /**
+   * A first token came. How much of the prompt was cached may not be known yet, but how fast things are going is.
+   *
+   * @param work All that had to be done before the first token, that of requests ahead included.
+   */
+  observeSpeed(work: PrefillWork, ttftMs: number): void {
+    this.#ratios[this.#nextRatio] = ttftMs / Math.max(1, this.#unscaledMs(work));
     this.#nextRatio = (this.#nextRatio + 1) % RATIOS;
     const sorted = [...this.#ratios].sort((a, b) => a - b);
     this.#scale = sorted[sorted.length >> 1]!;
-    this.samples += 1;
+  }
+
+  observeTtft(work: PrefillWork, ttftMs: number): void {
     // Relative errors count: a long prompt must not outweigh a hundred short ones.
-    this.#prefill.observe([1, work.tokens, work.pairs], ttftMs, 1 / Math.max(20, predictedMs));
+    const weight = 1 / Math.max(20, this.#unscaledMs(work));
+    this.#prefill.observe([1, work.tokens, work.pairs], ttftMs, weight);
   }
 
   observeTpot(sequences: number, kvTokens: number, tpotMs: number): void {
     this.#decode.observe([1, sequences, kvTokens], tpotMs, 1 / Math.max(1, this.tpotMs(sequences, kvTokens)));
+  }
+
+  #unscaledMs({ tokens, pairs }: PrefillWork): number {
+    return this.netMs + this.prefillMs(tokens, pairs);
   }
 }
