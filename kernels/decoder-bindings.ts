@@ -19,6 +19,8 @@ export interface StepShape {
 interface Binding {
   readonly handle: Handle;
   readonly tensors: readonly Tensor[];
+  /** Over the arrays that change from step to step. */
+  readonly inputs: ReadonlyMap<string, Tensor>;
 }
 
 /**
@@ -52,7 +54,7 @@ export class DecoderBindings {
     this.logits = pinned(Float32Array, kv.slots * vocabSize);
   }
 
-  get(shape: StepShape): Handle {
+  #get(shape: StepShape): Binding {
     const region = this.#kv.region(shape.firstSlot, shape.batch);
     const key = `${region}/${shape.batch}/${shape.chunk}/${shape.logitRows}`;
     let binding = this.#cache.get(key);
@@ -64,7 +66,15 @@ export class DecoderBindings {
     }
     // A Map keeps the order of insertion: the first key is the one unused for longest.
     this.#cache.set(key, binding);
-    return binding.handle;
+    return binding;
+  }
+
+  /** Runs the graph over what the arrays hold. Throws OrtError. */
+  run(shape: StepShape): void {
+    const { handle, inputs } = this.#get(shape);
+    // What a device needs there is copied when it is bound, not when the graph runs.
+    if (this.#kv.onDevice) this.#session.bindInputs(handle, inputs);
+    this.#session.run(handle);
   }
 
   close(): void {
@@ -79,12 +89,13 @@ export class DecoderBindings {
       return tensor;
     };
     try {
-      const inputs = new Map<string, Tensor>([
+      const changing = new Map<string, Tensor>([
         ['input_ids', track(session.tensor(this.tokenIds, [batch, chunk]))],
         ['seqlens_k', track(session.tensor(this.lastPositions, [batch]))],
         ['total_seq', track(session.tensor(this.totalLength, []))],
         ['logit_rows', track(session.tensor(this.logitRows, [logitRows]))],
       ]);
+      const inputs = new Map(changing);
       const outputs = new Map<string, Tensor>([
         ['logits', track(session.tensor(this.logits, [logitRows, this.#vocabSize]))],
       ]);
@@ -95,7 +106,7 @@ export class DecoderBindings {
           outputs.set(presentName(layer, side), tensor);
         }
       }
-      return { handle: session.bind(inputs, outputs), tensors };
+      return { handle: session.bind(inputs, outputs), tensors, inputs: changing };
     } catch (error) {
       for (const tensor of tensors) session.releaseTensor(tensor);
       throw error;

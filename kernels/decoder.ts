@@ -1,10 +1,12 @@
 import { DecoderBindings } from './decoder-bindings.ts';
 import type { DecoderShape } from './decoder-shape.ts';
+import { VERIFY_ROWS } from './graph/verify-graph.ts';
 import { DeviceKvMemory } from './kv-memory/device-kv-memory.ts';
 import { HostKvMemory } from './kv-memory/host-kv-memory.ts';
 import type { KvMemory } from './kv-memory/kv-memory.ts';
 import { CPU, type Provider, TRAITS } from './ort/providers.ts';
 import { OrtSession } from './ort/session.ts';
+import { Verifier } from './verifier.ts';
 
 export interface DecoderOptions {
   readonly graphPath: string;
@@ -18,6 +20,8 @@ export interface DecoderOptions {
   readonly spinning: boolean;
   /** What computes it; default: the CPU. */
   readonly provider?: Provider;
+  /** The graph was made by `withVerification`: `verify` can be used. For KV in the host's memory. */
+  readonly verifies?: boolean;
 }
 
 /**
@@ -44,6 +48,7 @@ export class Decoder {
   readonly #session: OrtSession;
   readonly #kv: KvMemory;
   readonly #bindings: DecoderBindings;
+  readonly #verifier: Verifier | undefined;
   #closed = false;
 
   /** Throws OrtError when the graph cannot be loaded, RangeError for impossible options. */
@@ -88,6 +93,12 @@ export class Decoder {
     this.kvBytes = this.#kv.sizeBytes;
     this.positionElements = this.#kv.positionElements;
     this.#bindings = new DecoderBindings(this.#session, this.#kv, shape.vocabSize);
+    if (options.verifies) this.#verifier = new Verifier(this.#session, this.#kv, shape.vocabSize);
+  }
+
+  /** Tokens that `verify` takes at most; 0: it cannot be used. */
+  get verifyRows(): number {
+    return this.#verifier === undefined ? 0 : VERIFY_ROWS;
   }
 
   /**
@@ -105,14 +116,13 @@ export class Decoder {
     this.#checkPositions(past, tokens.length);
     const chunk = Math.max(tokens.length, MIN_CHUNK);
     const logitRows = wantLogits ? 1 : 0;
-    const binding = this.#bindings.get({ firstSlot: slot, batch: 1, chunk, logitRows });
     // Padding repeats the last token: it lies after all that counts, and the next call overwrites it.
     for (let i = 0; i < chunk; i++) this.#setToken(i, tokens[Math.min(i, tokens.length - 1)]!);
     this.#bindings.lastPositions[0] = past + chunk - 1;
     this.#bindings.totalLength[0] = past + chunk;
     if (wantLogits) this.#bindings.logitRows[0] = BigInt(tokens.length - 1);
     this.#kv.begin(slot, 1, past);
-    this.#session.run(binding);
+    this.#bindings.run({ firstSlot: slot, batch: 1, chunk, logitRows });
     this.#kv.end(slot, 1, past, tokens.length);
     return wantLogits ? this.#bindings.logits.subarray(0, this.vocabSize) : undefined;
   }
@@ -130,7 +140,6 @@ export class Decoder {
     this.#checkSlots(firstSlot, count);
     if (tokens.length < count || pasts.length < count)
       throw new RangeError(`${count} slots need as many tokens and pasts`);
-    const binding = this.#bindings.get({ firstSlot, batch: count, chunk: 1, logitRows: count });
     let longest = 0;
     for (let i = 0; i < count; i++) {
       const past = pasts[i]!;
@@ -142,9 +151,26 @@ export class Decoder {
     }
     this.#bindings.totalLength[0] = longest;
     this.#kv.begin(firstSlot, count, longest - 1);
-    this.#session.run(binding);
+    this.#bindings.run({ firstSlot, batch: count, chunk: 1, logitRows: count });
     this.#kv.end(firstSlot, count, longest - 1, 1);
     return this.#bindings.logits.subarray(0, count * this.vocabSize);
+  }
+
+  /**
+   * Successive tokens of the sequence in slot 0, at positions `past…`; `verifyRows` positions must be there for them, however few they
+   * are. Returns logits [tokens × vocabSize], the same bits as as many calls of `decode`, as a view that is valid until the next call.
+   */
+  verify(tokens: readonly number[], past: number): Float32Array {
+    if (this.#verifier === undefined) throw new RangeError('the graph cannot verify');
+    this.#checkSlots(0, 1);
+    if (tokens.length < 1 || tokens.length > VERIFY_ROWS)
+      throw new RangeError(`${tokens.length} tokens to verify`);
+    this.#checkPositions(past, VERIFY_ROWS);
+    for (const token of tokens) this.#checkToken(token);
+    // Padding repeats the last token: it lies after all that counts.
+    const padded = Array.from({ length: VERIFY_ROWS }, (_, row) => tokens[Math.min(row, tokens.length - 1)]!);
+    this.#verifier.run(padded, past);
+    return this.#verifier.logits.subarray(0, tokens.length * this.vocabSize);
   }
 
   /** Copies the first `length` KV positions of a slot over those of another. */
@@ -174,6 +200,7 @@ export class Decoder {
     if (this.#closed) return;
     this.#closed = true;
     this.#bindings.close();
+    this.#verifier?.close();
     this.#kv.close();
     this.#session.close();
   }
@@ -189,9 +216,13 @@ export class Decoder {
       throw new RangeError(`positions ${past} … ${past + added - 1} of ${this.contextTokens}`);
   }
 
-  #setToken(index: number, token: number): void {
-    if (!(token >= 0 && token < this.vocabSize))
+  #checkToken(token: number): void {
+    if (!(Number.isInteger(token) && token >= 0 && token < this.vocabSize))
       throw new RangeError(`token ${token} of a vocabulary of ${this.vocabSize}`);
+  }
+
+  #setToken(index: number, token: number): void {
+    this.#checkToken(token);
     this.#bindings.tokenIds[index] = BigInt(token);
   }
 }

@@ -34,6 +34,7 @@ export interface DeviceKvOptions {
  * Rows of headDim numbers are copied on the device by small graphs: slot s, head h, position p is row (s·kvHeads + h)·P + p.
  */
 export class DeviceKvMemory implements KvMemory {
+  readonly onDevice = true;
   readonly slots: number;
   readonly layers: number;
   readonly positions: number;

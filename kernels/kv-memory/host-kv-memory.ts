@@ -1,5 +1,4 @@
 import type { DecoderShape } from '../decoder-shape.ts';
-import { pinned } from '../ort/pinned.ts';
 import type { OrtSession } from '../ort/session.ts';
 import type { Tensor } from '../ort/tensor.ts';
 import { type KvMemory, KvMemoryError, type KvSide, paddedPositions } from './kv-memory.ts';
@@ -9,6 +8,7 @@ import { type KvMemory, KvMemoryError, type KvSide, paddedPositions } from './kv
  * which attention reads and extends in place. The system commits pages as they are touched.
  */
 export class HostKvMemory implements KvMemory {
+  readonly onDevice = false;
   readonly slots: number;
   readonly layers: number;
   /** Positions that a slot has room for. */
@@ -30,8 +30,8 @@ export class HostKvMemory implements KvMemory {
     this.sizeBytes = 2 * shape.layers * elements * Float32Array.BYTES_PER_ELEMENT;
     try {
       this.#buffers = Array.from({ length: shape.layers }, () => ({
-        key: pinned(Float32Array, elements),
-        value: pinned(Float32Array, elements),
+        key: reserved(elements),
+        value: reserved(elements),
       }));
     } catch (cause) {
       throw new KvMemoryError(this.sizeBytes, slots, { cause });
@@ -71,8 +71,8 @@ export class HostKvMemory implements KvMemory {
       for (let head = 0; head < this.#kvHeads; head++) {
         const from = fromSlot * this.#slotElements + head * headElements;
         const to = toSlot * this.#slotElements + head * headElements;
-        key.copyWithin(to, from, from + copied);
-        value.copyWithin(to, from, from + copied);
+        key.set(key.subarray(from, from + copied), to);
+        value.set(value.subarray(from, from + copied), to);
       }
     }
   }
@@ -109,4 +109,13 @@ export class HostKvMemory implements KvMemory {
       }
     }
   }
+}
+
+/**
+ * Memory that is committed by small pages as it is touched, and does not move. That a buffer could be resized keeps it out of the C library's
+ * allocator, which may be told to use huge pages: with those, a slot's first token would commit the whole slot.
+ */
+function reserved(elements: number): Float32Array {
+  const sizeBytes = elements * Float32Array.BYTES_PER_ELEMENT;
+  return new Float32Array(new ArrayBuffer(sizeBytes, { maxByteLength: sizeBytes }), 0, elements);
 }

@@ -14,6 +14,8 @@ export function paddedPositions(positions: number): number {
  * and `end`; between the two, `tensor` gives the memory that it has to work on.
  */
 export interface KvMemory {
+  /** It is not the host's memory. */
+  readonly onDevice: boolean;
   readonly slots: number;
   readonly layers: number;
   /** Positions that a slot has room for. */

@@ -1,5 +1,5 @@
 /** What a tensor may lie over. */
-export type TensorData = Float32Array | Int32Array | BigInt64Array;
+export type TensorData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
 
 /**
  * An array whose memory never moves: one over an explicit buffer. Small arrays made from a length alone live on the

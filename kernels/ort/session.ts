@@ -8,11 +8,18 @@ import { ELEMENT_TYPE, type Tensor, tensorOver } from './tensor.ts';
 
 export interface SessionOptions {
   readonly threads: number;
-  /** Threads wait busily for the next kernel. */
+  /** Threads wait busily for the next kernel, for `SPIN_US` at most. */
   readonly spinning: boolean;
   /** Default: the CPU. */
   readonly provider?: Provider;
 }
+
+/**
+ * So long a thread waits busily before it sleeps. A step is some 200 kernels of 20 to 200 µs, and waking a thread for each takes
+ * longer than many of them: waiting through the gaps makes a step 1.15 (batch 16) to 1.4 (batch 1) times as fast (SmolLM2-135M, 2 cores) and costs less
+ * CPU time than the wake-ups. Longer, up to 1 ms, is no faster; and between two steps the core is free.
+ */
+const SPIN_US = 100;
 
 const LOG_SEVERITY_ERROR = 3;
 const ALLOCATOR_DEVICE = 0;
@@ -45,6 +52,7 @@ export class OrtSession {
       this.#api.call('SetIntraOpNumThreads', options, threads);
       const entry = spinning ? '1' : '0';
       this.#api.call('AddSessionConfigEntry', options, 'session.intra_op.allow_spinning', entry);
+      this.#api.call('AddSessionConfigEntry', options, 'session.intra_op.spin_duration_us', String(SPIN_US));
       this.#api.call('AddSessionConfigEntry', options, 'session.record_ep_graph_assignment_info', '1');
       appendProvider(this.#api, options, provider);
       return typeof graph === 'string'
@@ -113,13 +121,18 @@ export class OrtSession {
   bind(inputs: ReadonlyMap<string, Tensor>, outputs: ReadonlyMap<string, Tensor>): Handle {
     const binding = this.#api.create('CreateIoBinding', this.#session);
     try {
-      for (const [name, tensor] of inputs) this.#api.call('BindInput', binding, name, tensor.handle);
+      this.bindInputs(binding, inputs);
       for (const [name, tensor] of outputs) this.#api.call('BindOutput', binding, name, tensor.handle);
     } catch (error) {
       this.releaseBinding(binding);
       throw error;
     }
     return binding;
+  }
+
+  /** Binds inputs anew: those that the provider wants in its own memory are copied there now. */
+  bindInputs(binding: Handle, inputs: ReadonlyMap<string, Tensor>): void {
+    for (const [name, tensor] of inputs) this.#api.call('BindInput', binding, name, tensor.handle);
   }
 
   releaseBinding(binding: Handle): void {

@@ -9,6 +9,8 @@ export const ELEMENT_TYPE: ReadonlyMap<unknown, number> = new Map<unknown, numbe
   [Float32Array, 1],
   [Int32Array, 6],
   [BigInt64Array, 7],
+  // A boolean to a byte.
+  [Uint8Array, 9],
 ]);
 
 export interface Tensor {
