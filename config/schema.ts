@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { decisions } from './decisions.ts';
 import { type EngineConfig, engine, engineName } from './engine.ts';
 import { limits } from './limits.ts';
 import { listen } from './listen.ts';
@@ -24,6 +25,7 @@ export const configSchema = z
     /** Where this gateway and its engines stand; what `x-qianmen-privacy: region` means. */
     region: z.string().min(1).optional(),
     privacy: privacy.prefault({}),
+    decisions: decisions.prefault({}),
     limits: limits.prefault({}),
     log: z
       .strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info') })

@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { cors } from 'hono/cors';
+import { type DecisionAdmin, decisionRoutes } from './api/admin/decision-routes.ts';
 import { adminGuard, isAdminPath } from './api/admin/guard.ts';
 import { type ModelAdmin, modelAdminRoutes } from './api/admin/model-routes.ts';
 import { type UpstreamAdmin, upstreamAdminRoutes } from './api/admin/upstream-routes.ts';
@@ -18,6 +19,9 @@ export interface AppOptions extends OpenAiOptions, OperationsOptions {
   readonly stallTimeoutMs: number;
   /** Where this gateway stands, if the configuration says. */
   readonly region?: string | undefined;
+  /** Replies tell which deployment made them. */
+  readonly routeHeader?: boolean;
+  readonly decisions?: DecisionAdmin;
   /** While true, every reply asks its client to close the connection. */
   readonly draining: () => boolean;
   readonly emit: Emit;
@@ -43,6 +47,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
     c.set('receivedAtMs', performance.now());
     c.set('stallTimeoutMs', options.stallTimeoutMs);
     c.set('region', options.region);
+    c.set('routeHeader', options.routeHeader ?? false);
     c.set('replyHeaders', replyHeaders);
     c.header('x-request-id', id);
     for (const [name, value] of Object.entries(replyHeaders)) c.header(name, value);
@@ -58,6 +63,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   encoderRoutes(app, options);
   operationsRoutes(app, options);
   upstreamAdminRoutes(app, options.admin, () => options.gateway.report());
+  if (options.decisions) decisionRoutes(app, options.decisions);
   modelAdminRoutes(app, options.modelAdmin);
 
   app.notFound((c) => {

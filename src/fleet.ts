@@ -249,6 +249,8 @@ export class Fleet implements UpstreamAdmin {
       this.#options.knowledge,
       this.#routes,
     );
+    const deployments = [...this.#routes.values()].flatMap(({ model }) => model.deployments);
+    this.#options.knowledge.retain(new Set(deployments.map(({ id }) => id)));
     this.#options.onRoutes(this.#routes);
   }
 

@@ -1,4 +1,6 @@
+import { mkdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import type { Config } from '../config/schema.ts';
 import { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
@@ -6,6 +8,8 @@ import type { Readiness } from './api/operations.ts';
 import { createApp } from './app.ts';
 import type { BackendHealth } from './core/backend.ts';
 import type { GatewayEvent } from './core/event.ts';
+import { DecisionFile } from './decisions/decision-file.ts';
+import { RecentDecisions } from './decisions/recent-decisions.ts';
 import { Fleet, type ModelPaths } from './fleet.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { createHttpServer, limitTimes, listen } from './http-server.ts';
@@ -76,7 +80,10 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       models: modelAdmin.models().map(({ name, memory }) => ({ name, ...memory })),
     }),
   });
-  sinks.push(metrics.observe);
+  const decisions = new RecentDecisions(config.decisions.keep);
+  sinks.push(metrics.observe, decisions.observe);
+  const decisionFile = config.decisions.log ? openDecisionFile(config, logger) : undefined;
+  if (decisionFile) sinks.push(decisionFile.observe);
   await fleet.apply(config, options.modelPaths ?? new Map());
   for (const { name, drained } of options.drains ?? []) fleet.setDrained(name, drained);
 
@@ -87,6 +94,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     async apply({ config, modelPaths }) {
       const changes = await fleet.apply(config, modelPaths);
       gateway.configure(gatewayLimits(config));
+      decisions.resize(config.decisions.keep);
       if (config.log.level !== reloader.current.log.level) logger.level = config.log.level;
       limitTimes(server, config);
       app = appFor(config);
@@ -99,13 +107,15 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     backends: Object.fromEntries(fleet.backends.map((b) => [b.name, b.health()])),
     ...(reloader.problem === undefined ? {} : { configProblem: reloader.problem }),
   });
-  const appFor = ({ listen, limits, region }: Config) =>
+  const appFor = ({ listen, limits, region, decisions: { routeHeader } }: Config) =>
     createApp({
       gateway,
       maxBodyBytes: listen.maxBodyBytes,
       heartbeatMs: listen.heartbeatMs,
       stallTimeoutMs: listen.stallTimeoutMs,
       region,
+      routeHeader,
+      decisions,
       limits: { n: limits.maxChoices, topLogprobs: limits.maxTopLogprobs },
       corsOrigins: listen.cors.origins,
       draining: () => draining,
@@ -163,14 +173,14 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       }
       server.closeAllConnections();
       await closed;
-      await fleet.close();
+      await Promise.all([fleet.close(), decisionFile?.close()]);
       return cut;
     },
     async close() {
       draining = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
-      await Promise.all([closed, fleet.close()]);
+      await Promise.all([closed, fleet.close(), decisionFile?.close()]);
     },
   };
 }
@@ -187,6 +197,17 @@ function gatewayLimits({ limits, privacy: { detect, whenFound } }: Config) {
     timeoutMs: limits.requestTimeoutMs,
     privacy: detect.length === 0 ? undefined : { detector: patternDetector(detect), whenFound },
   };
+}
+
+function openDecisionFile({ dataDir }: Config, logger: Logger): DecisionFile {
+  mkdirSync(dataDir, { recursive: true });
+  const path = join(dataDir, 'decisions.jsonl');
+  const onLost = (lost: number, cause: unknown) =>
+    logger.error(
+      { err: cause, path, lost },
+      'decisions cannot be written and are lost; requests are served on',
+    );
+  return new DecisionFile({ path, onLost });
 }
 
 function refuseOpenDoor({ listen: { host, allowUnauthenticated } }: Config): void {

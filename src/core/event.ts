@@ -1,3 +1,4 @@
+import type { Decision } from './decision.ts';
 import type { ErrorCode } from './error.ts';
 import type { Usage } from './usage.ts';
 
@@ -40,6 +41,8 @@ export interface RequestSettled {
   /** Mean time per output token after the first. */
   readonly tpotMs: number | undefined;
   readonly usage: Usage;
+  /** How it came to its deployments; undefined: it never got so far. */
+  readonly decision: Decision | undefined;
   /** The backend measured `usage`; false: counted from what was delivered. */
   readonly usageMeasured: boolean;
 }

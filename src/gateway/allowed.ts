@@ -4,6 +4,7 @@ import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { WireRequest } from '../core/request.ts';
 import { type AttemptOptions, startAtBest } from './attempts.ts';
+import { DecisionTrace } from './decision-trace.ts';
 import type { Route } from './gateway.ts';
 
 /**
@@ -20,18 +21,17 @@ export async function startAtAllowed<D extends Deployment, T>(
   options: AttemptOptions,
   start: (deployment: D, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  let refused = false;
+  const trace = new DecisionTrace(options.decisionId, features);
+  options.settlement.decision = trace;
   const allowedAt = (route: Route) => {
     const all = capable(route);
-    const allowed = allowedOf(all, features, route.model.name);
-    refused = allowed.length < all.length;
-    return allowed;
+    return allowedOf(all, features, route.model.name, trace);
   };
   try {
-    const request = { stream: features.stream, promptBytes: wire.body.length, features };
+    const request = { stream: features.stream, promptBytes: wire.body.length, features, trace };
     return await startAtBest(allowedAt, request, options, start);
   } catch (error) {
-    throw refused ? namingDemands(AppError.from(error), features) : error;
+    throw trace.refused.length > 0 ? namingDemands(AppError.from(error), features) : error;
   }
 }
 
@@ -43,9 +43,14 @@ function allowedOf<D extends Deployment>(
   deployments: readonly D[],
   request: RequestFeatures,
   model: string,
+  trace: DecisionTrace,
 ): readonly D[] {
   const obstacles = deployments.map((deployment) => obstacle(deployment, request));
   if (obstacles.every((found) => found === undefined)) return deployments;
+  trace.refused = deployments.flatMap(({ id }, i) => {
+    const found = obstacles[i];
+    return found === undefined ? [] : [{ deployment: id, obstacle: found.kind }];
+  });
   const those = (kind: Obstacle['kind'] | undefined) =>
     deployments.filter((_, i) => obstacles[i]?.kind === kind);
   for (const best of [those(undefined), bestOf(those('quality')), those('context')])

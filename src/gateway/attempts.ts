@@ -16,6 +16,7 @@ export interface AttemptOptions {
   readonly settlement: Settlement;
   readonly placement: Placement;
   readonly maxRetries: number;
+  readonly decisionId: string;
   readonly demands: RequestDemands;
   readonly privacy: PrivacyRule | undefined;
   /** Takes over the place of the attempt that was answered, to release it when the request is settled. */

@@ -1,6 +1,7 @@
 import { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import type { Policy } from '../../routers/policy.ts';
 import type { Relay } from '../core/backend.ts';
+import type { Decision } from '../core/decision.ts';
 import type { RequestDemands, RouteDemands } from '../core/demands.ts';
 import type { PublicModel } from '../core/deployment.ts';
 import type { EncodeRequest } from '../core/encoder.ts';
@@ -12,6 +13,7 @@ import type { GenerateRequest } from '../core/request.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { begin } from './begin.ts';
 import { endedBy, withDeadline } from './deadline.ts';
+import { newDecisionId } from './decision-id.ts';
 import { type EncodeReply, encode } from './encode.ts';
 import type { ModelState, QueueBounds } from './model-state.ts';
 import { observeParts } from './observe-parts.ts';
@@ -59,6 +61,8 @@ export interface RequestTerms {
   /** Replaces the configured one. */
   readonly timeoutMs?: number | undefined;
   readonly demands?: RequestDemands;
+  /** Names the decision about the request, for operators. Default: a new one. */
+  readonly decisionId?: string;
 }
 
 const NO_DEMANDS: RequestDemands = {};
@@ -110,7 +114,7 @@ export class Gateway {
   async handle(
     request: GenerateRequest,
     signal: AbortSignal,
-    deliver: (reply: Reply) => Promise<void>,
+    deliver: (reply: Reply, decision: Decision | undefined) => Promise<void>,
     terms: RequestTerms = {},
   ): Promise<void> {
     const { now } = this.#options;
@@ -119,9 +123,10 @@ export class Gateway {
       const reply = await begin(request, options);
       if (reply.kind === 'relay') {
         settlement.observation = reply.relay.observation;
-        await deliver(reply);
+        await deliver(reply, settlement.decision);
       } else {
-        await deliver({ kind: 'parts', parts: observeParts(reply.parts, settlement, now) });
+        const parts = observeParts(reply.parts, settlement, now);
+        await deliver({ kind: 'parts', parts }, settlement.decision);
       }
     });
   }
@@ -163,8 +168,8 @@ export class Gateway {
       settlement.model = name;
       model = placement.model(name);
       model.begin();
-      const { demands = NO_DEMANDS } = terms;
-      await work({ route, signal, settlement, placement, maxRetries, hold, demands, privacy });
+      const { demands = NO_DEMANDS, decisionId = newDecisionId() } = terms;
+      await work({ route, signal, settlement, placement, maxRetries, hold, decisionId, demands, privacy });
       client.throwIfAborted();
     } catch (error) {
       throw settlement.fail(signal.aborted ? endedBy(signal, error) : AppError.from(error));

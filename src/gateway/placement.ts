@@ -1,6 +1,7 @@
 import type { Candidate } from '../../routers/candidate.ts';
 import { isForbidden } from '../../routers/constraints.ts';
 import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
+import type { Ranked } from '../../routers/policy.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { GatewayReport } from '../core/report.ts';
@@ -24,6 +25,8 @@ interface RoutedCandidate<D extends Deployment> extends Candidate {
 }
 
 const MIN_RETRY_AFTER_MS = 1_000;
+/** In place of a policy's name. */
+const NO_CHOICE = 'only-one';
 
 /**
  * Gives requests a place in a backend, or has them wait for one:
@@ -103,8 +106,11 @@ export class Placement {
     const free = (ready.length > 0 || readyOnly ? ready : all).filter(({ lane }) => lane.free);
     const choice = free.length > 0 && route.model.deployments.length > 1;
     const input = { request: request.features, candidates: free, nowMs: now(), random };
-    const best = choice ? route.policy.rank(input)[0]?.candidate : free[0];
-    return best && this.#slot(best, route, request);
+    const ranked = choice ? route.policy.rank(input) : free.map(unranked);
+    const best = ranked[0]?.candidate;
+    if (best === undefined) return undefined;
+    request.trace.chose(choice ? route.policy.name : NO_CHOICE, input.nowMs, ranked);
+    return this.#slot(best, route, request);
   }
 
   /** One of the deployments takes requests as far as is known. */
@@ -205,4 +211,8 @@ export class Placement {
       this.#models.set(model.name, model);
     }
   }
+}
+
+function unranked<C extends Candidate>(candidate: C): Ranked<C> {
+  return { candidate, score: 0, parts: {} };
 }

@@ -1,3 +1,4 @@
+import type { Decision } from '../core/decision.ts';
 import type { Deployment } from '../core/deployment.ts';
 import type { AppError } from '../core/error.ts';
 import type { AttemptRecord, Outcome, RequestSettled } from '../core/event.ts';
@@ -20,6 +21,7 @@ export class Settlement {
   cachedPromptTokens = 0;
   deliveredTokens = 0;
   queuedMs = 0;
+  decision: Decision | undefined;
   readonly #request: SettledRequest;
   readonly #now: () => number;
   readonly #startedAtMs: number;
@@ -68,6 +70,7 @@ export class Settlement {
         firstTokenAtMs === undefined || lastTokenAtMs === undefined || laterTokens < 1
           ? undefined
           : (lastTokenAtMs - firstTokenAtMs) / laterTokens,
+      decision: this.decision,
       usage: counted,
       usageMeasured: usage !== undefined,
     };

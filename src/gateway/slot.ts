@@ -5,6 +5,7 @@ import type { AppError } from '../core/error.ts';
 import type { RequestSettled } from '../core/event.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Entry } from './concurrency-limit.ts';
+import type { DecisionTrace } from './decision-trace.ts';
 import type { Lane } from './lane.ts';
 import type { ModelState } from './model-state.ts';
 
@@ -15,6 +16,7 @@ export interface SlotRequest {
   readonly promptBytes: number;
   /** What policies may know. */
   readonly features: RequestFeatures;
+  readonly trace: DecisionTrace;
 }
 
 /** A place in one backend, held from the moment of choosing until the request is settled there. */

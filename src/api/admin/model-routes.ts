@@ -11,8 +11,8 @@ import { fromIssues, invalidValue } from '../openai/invalid-request.ts';
 export interface LocalModelView {
   readonly name: string;
   readonly kind: 'engine' | 'encoder';
-  /** Who wants it as it is. What operators have added is not kept over a restart. */
-  readonly origin: 'configuration' | 'operator';
+  /** Who wants it as it is: what operators have added is not kept over a restart. Null: nobody any more. */
+  readonly origin: 'configuration' | 'operator' | null;
   /** It has been replaced or removed, and finishes what it has begun. */
   readonly leaving: boolean;
   readonly state: 'unloaded' | 'loading' | 'ready' | 'unloading' | 'failed';
@@ -73,9 +73,8 @@ const MOST_BODY_BYTES = 64 * 1024;
 export function modelAdminRoutes(app: Hono<AppEnv>, admin: ModelAdmin): void {
   type NamedContext = Context<AppEnv, '/admin/models/:name'>;
   const view = (name: string) => admin.models().filter((model) => model.name === name);
-  const known = (name: string) => {
-    const models = view(name);
-    if (models.length > 0) return { models };
+  const demand = (name: string) => {
+    if (view(name).some(({ leaving }) => !leaving)) return;
     throw new AppError('model_not_found', { message: `There is no local model \`${name.slice(0, 200)}\`.` });
   };
   const change = async (c: NamedContext, done: Promise<void>) => {
@@ -89,19 +88,22 @@ export function modelAdminRoutes(app: Hono<AppEnv>, admin: ModelAdmin): void {
     return c.json({ models: view(name) });
   };
   app.get('/admin/models', (c) => c.json({ memory: admin.memory(), models: admin.models() }));
-  app.get('/admin/models/:name', (c) => c.json(known(c.req.param('name'))));
+  app.get('/admin/models/:name', (c) => {
+    demand(c.req.param('name'));
+    return c.json({ models: view(c.req.param('name')) });
+  });
   app.post('/admin/models/:name/load', async (c) => {
     const name = c.req.param('name');
     const settings = await readSettings(c, name);
-    if (settings === undefined) known(name);
+    if (settings === undefined) demand(name);
     return change(c, admin.load(name, settings));
   });
   app.post('/admin/models/:name/unload', (c) => {
-    known(c.req.param('name'));
+    demand(c.req.param('name'));
     return change(c, admin.unload(c.req.param('name')));
   });
   app.delete('/admin/models/:name', (c) => {
-    known(c.req.param('name'));
+    demand(c.req.param('name'));
     return change(c, admin.remove(c.req.param('name')));
   });
 }
@@ -118,6 +120,10 @@ async function readSettings(c: Context<AppEnv>, name: string): Promise<EngineCon
     throw invalidValue('name', 'must be the one of the path, or be left out');
   const named = { ...value, name };
   const parsed = engine.safeParse(named);
-  if (!parsed.success) throw fromIssues(parsed.error.issues, named);
+  if (!parsed.success) {
+    const unknown = parsed.error.issues.find((issue) => issue.code === 'unrecognized_keys');
+    if (unknown !== undefined) throw invalidValue(unknown.keys[0], 'is no setting of an engine');
+    throw fromIssues(parsed.error.issues, named);
+  }
   return parsed.data;
 }

@@ -10,6 +10,8 @@ export interface AppEnv {
     stallTimeoutMs: number;
     /** Where this gateway stands, if the configuration says. */
     region: string | undefined;
+    /** Replies tell which deployment made them. */
+    routeHeader: boolean;
     /** Headers of middleware (CORS, draining) for replies that are written directly. */
     replyHeaders: Readonly<Record<string, string>>;
   };

@@ -1,5 +1,6 @@
 import type { Context } from 'hono';
 import { AppError } from '../../core/error.ts';
+import { newDecisionId } from '../../gateway/decision-id.ts';
 import type { RequestTerms } from '../../gateway/gateway.ts';
 import type { AppEnv } from './app-env.ts';
 import { requestDemands } from './request-demands.ts';
@@ -8,13 +9,19 @@ const TIMEOUT = 'x-qianmen-timeout-ms';
 const MAX_MS = 3_600_000;
 
 /**
- * What the client's headers say of how its request is to be served.
+ * What the client's headers say of how its request is to be served. From here on its reply names the decision about it.
  *
  * @throws AppError `invalid_value`
  */
 export function requestTerms(c: Context<AppEnv>): RequestTerms {
   const header = (name: string) => c.req.header(name);
-  return { timeoutMs: timeoutMs(header(TIMEOUT)), demands: requestDemands(header, c.get('region')) };
+  const decisionId = newDecisionId();
+  c.set('replyHeaders', { ...c.get('replyHeaders'), 'x-qianmen-decision': decisionId });
+  return {
+    decisionId,
+    timeoutMs: timeoutMs(header(TIMEOUT)),
+    demands: requestDemands(header, c.get('region')),
+  };
 }
 
 /** How long the client is willing to wait for the whole reply; undefined: it does not say. */

@@ -7,6 +7,7 @@ import type { ClientReply } from '../http/client-reply.ts';
 import { EventStream } from '../http/event-stream.ts';
 import { parseJson } from '../http/read-body.ts';
 import { requestTerms } from '../http/request-terms.ts';
+import { routeHeader } from '../http/route-header.ts';
 import { parseChatRequest } from './chat-request.ts';
 import { collectChat } from './chat-response.ts';
 import { chatStream } from './chat-stream.ts';
@@ -77,12 +78,15 @@ async function streamReply(
   { gateway, heartbeatMs }: OpenAiOptions,
   terms: RequestTerms,
 ): Promise<void> {
-  const stream = new EventStream(client, { headers: commonHeaders(c), heartbeatMs });
+  const headers = commonHeaders(c);
+  const stream = new EventStream(client, { headers, heartbeatMs });
   try {
     await gateway.handle(
       request,
       client.signal,
-      async (reply) => {
+      async (reply, decision) => {
+        // A heartbeat may have sent the head already.
+        if (decision && c.get('routeHeader')) Object.assign(headers, routeHeader(decision));
         if (reply.kind === 'relay') {
           await reply.relay.pump(stream);
           stream.end();
@@ -119,7 +123,9 @@ async function wholeReply(
     await gateway.handle(
       request,
       client.signal,
-      async (reply: Reply) => {
+      async (reply: Reply, decision) => {
+        if (decision && c.get('routeHeader'))
+          c.set('replyHeaders', { ...c.get('replyHeaders'), ...routeHeader(decision) });
         if (reply.kind === 'relay') {
           startWhole(c, client, reply.relay);
           await reply.relay.pump(client);

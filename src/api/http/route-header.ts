@@ -1,0 +1,18 @@
+import type { Decision } from '../../core/decision.ts';
+
+/** For clients that may know: `x-qianmen-route: vllm-a/qwen; policy=balanced; score=0.12; candidates=3`. */
+export function routeHeader({ choices }: Decision): Record<string, string> {
+  const last = choices.at(-1);
+  const taken = last?.ranked[0];
+  if (last === undefined || taken === undefined) return {};
+  const { candidate, score, prediction } = taken;
+  const parts = [
+    candidate.id,
+    `policy=${last.policy}`,
+    `score=${Number(score.toPrecision(4))}`,
+    ...(prediction === undefined ? [] : [`ttft=${Math.round(prediction.ttftMs)}ms`]),
+    `candidates=${last.ranked.length}`,
+    `attempt=${choices.length}`,
+  ];
+  return { 'x-qianmen-route': parts.join('; ') };
+}

@@ -1,0 +1,109 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { RequestSettled } from '../core/event.ts';
+import { DecisionFile } from './decision-file.ts';
+import { RecentDecisions } from './recent-decisions.ts';
+
+function settled(id: string): RequestSettled {
+  return {
+    type: 'request-settled',
+    requestId: 'req_1',
+    endpoint: 'chat',
+    model: 'm',
+    stream: true,
+    outcome: 'ok',
+    status: 200,
+    code: undefined,
+    cause: undefined,
+    deployment: 'a/m',
+    attempts: [],
+    durationMs: 12.34567,
+    queuedMs: 0,
+    ttftMs: 5,
+    tpotMs: 2,
+    usage: { promptTokens: 10, completionTokens: 3, cachedPromptTokens: 4, reasoningTokens: 0 },
+    usageMeasured: true,
+    decision: {
+      id,
+      features: {
+        promptTokens: 11,
+        stream: true,
+        blocks: new Int32Array([1, -1]),
+        blockTokens: 128,
+        sessionKey: 'a client wrote this',
+        constraints: { privacy: 'private' },
+      },
+      refused: [{ deployment: 'cloud/m', obstacle: 'privacy' }],
+      choices: [
+        {
+          atMs: 100,
+          policy: 'balanced',
+          ranked: [
+            { candidate: { id: 'a/m', ready: true, inFlight: 1 }, score: 0.5, parts: { latency: 0.5 } },
+            { candidate: { id: 'b/m', ready: true, inFlight: 9 }, score: 0.9, parts: { latency: 0.9 } },
+          ],
+        },
+      ],
+    },
+  };
+}
+
+test('the latest decisions are kept and explained, without what clients wrote', () => {
+  const recent = new RecentDecisions(2, () => 0);
+  for (const id of ['d1', 'd2', 'd3']) recent.observe(settled(id));
+  expect(recent.find('d1')).toBeUndefined();
+  expect(recent.latest(10).map(({ id }) => id)).toEqual(['d3', 'd2']);
+  expect(recent.find('d2')).toMatchObject({
+    at: '1970-01-01T00:00:00.000Z',
+    refused: [{ deployment: 'cloud/m', obstacle: 'privacy' }],
+    choices: [{ policy: 'balanced', chosen: 'a/m', candidates: [{ id: 'a/m', score: 0.5 }, { id: 'b/m' }] }],
+    observed: { deployment: 'a/m', ttftMs: 5, cachedTokens: 4, durationMs: 12.346 },
+    request: { blocks: 'AQAAAP////8=', constraints: { privacy: 'private' } },
+  });
+  expect(JSON.stringify(recent.latest(10))).not.toContain('client wrote');
+});
+
+test('fewer are kept from now on', () => {
+  const recent = new RecentDecisions(2);
+  recent.observe(settled('d1'));
+  recent.observe(settled('d2'));
+  recent.resize(1);
+  expect(recent.latest(10).map(({ id }) => id)).toEqual(['d2']);
+});
+
+test('every decision is a line of the file', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'decisions-')), 'decisions.jsonl');
+  const file = new DecisionFile({ path, onLost: () => expect.unreachable() });
+  file.observe(settled('d1'));
+  await file.flush();
+  file.observe(settled('d2'));
+  await file.close();
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+  expect(lines.map((line) => JSON.parse(line).id)).toEqual(['d1', 'd2']);
+});
+
+test('a file that has grown large makes room for another', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'decisions-')), 'decisions.jsonl');
+  const file = new DecisionFile({ path, maxBytes: 10, onLost: () => expect.unreachable() });
+  for (const id of ['d1', 'd2']) {
+    file.observe(settled(id));
+    await file.flush();
+  }
+  await file.close();
+  expect(JSON.parse(readFileSync(`${path}.1`, 'utf8')).id).toBe('d1');
+  expect(JSON.parse(readFileSync(path, 'utf8')).id).toBe('d2');
+});
+
+test('what cannot be written is lost and told once', async () => {
+  const told: number[] = [];
+  const path = join(tmpdir(), 'no-such-directory', 'decisions.jsonl');
+  const file = new DecisionFile({ path, onLost: (lost) => told.push(lost) });
+  for (const id of ['d1', 'd2']) {
+    file.observe(settled(id));
+    await file.flush();
+  }
+  await file.close();
+  expect(told).toEqual([1]);
+});

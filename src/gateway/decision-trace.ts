@@ -1,0 +1,21 @@
+import type { Candidate } from '../../routers/candidate.ts';
+import type { Ranked } from '../../routers/policy.ts';
+import type { RequestFeatures } from '../../routers/request.ts';
+import type { Choice, Decision } from '../core/decision.ts';
+
+/** Takes down how one request comes to its deployments. */
+export class DecisionTrace implements Decision {
+  readonly id: string;
+  readonly features: RequestFeatures;
+  readonly choices: Choice[] = [];
+  refused: Decision['refused'] = [];
+
+  constructor(id: string, features: RequestFeatures) {
+    this.id = id;
+    this.features = features;
+  }
+
+  chose(policy: string, atMs: number, ranked: readonly Ranked<Candidate>[]): void {
+    this.choices.push({ policy, atMs, ranked });
+  }
+}
