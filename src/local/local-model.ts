@@ -61,7 +61,9 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
   /** In memory beyond a budget that was guessed. */
   #overBytes = 0;
   #waiting = 0;
+  /** Of its last request, or of its loading: since when it is idle. */
   #lastUsedMs: number;
+  #lastRequestMs: number | undefined;
   #cancelIdleTimer: () => void = () => {};
   #closed = false;
 
@@ -90,9 +92,9 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
     return state === 'ready' ? 'ready' : state === 'starting' ? 'loading' : 'failed';
   }
 
-  /** Monotonic milliseconds; at first, when it was made. */
-  get lastUsedMs(): number {
-    return this.#lastUsedMs;
+  /** Monotonic milliseconds. */
+  get lastRequestMs(): number | undefined {
+    return this.#lastRequestMs;
   }
 
   get residentBytes(): number | undefined {
@@ -206,7 +208,8 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
    */
   async use<T>(signal: AbortSignal, work: (engine: E) => Promise<T>): Promise<T> {
     if (this.#closed) throw new AppError('shutting_down');
-    this.#lastUsedMs = this.#clock.now();
+    this.#lastRequestMs = this.#clock.now();
+    this.#lastUsedMs = this.#lastRequestMs;
     if (this.#engine !== undefined && this.#loading === undefined) return await work(this.#engine);
     if (this.#held) throw new AppError('model_unavailable', { cause: new Error(this.#absence.detail) });
     if (this.#waiting >= this.#settings.queueLimit) throw new AppError('overloaded', { retryAfterMs: 1_000 });

@@ -113,13 +113,15 @@ function sumOf(residents: Iterable<Resident>): number {
 }
 
 function refusal(resident: Resident, others: readonly Resident[], limitBytes: number): NoRoomError {
+  const neededBytes = charge(resident);
   const taken = others.map((other) => {
     const busy = other.idleSinceMs === undefined ? ' and is busy' : '';
     return `${other.name} has ${sizeText(charge(other))}${busy}`;
   });
+  const fits = neededBytes <= limitBytes;
   return new NoRoomError(
-    `${resident.name} may come to take ${sizeText(charge(resident))}, and memoryBudgetBytes allows ${sizeText(limitBytes)} for all` +
-      `${taken.length > 0 ? ` (${taken.join(', ')})` : ''}. Unload another model, give this one fewer slots or contextTokens or a ` +
-      'smaller prefixCacheBytes, or raise memoryBudgetBytes.',
+    `${resident.name} may come to take ${sizeText(neededBytes)}, and memoryBudgetBytes allows ${sizeText(limitBytes)} for all models` +
+      `${fits ? ` (${taken.join(', ')}). Unload another, give` : '. Give'} this one fewer slots or contextTokens or a smaller ` +
+      'prefixCacheBytes, or raise memoryBudgetBytes.',
   );
 }

@@ -44,8 +44,8 @@ export async function estimateMemory(question: EstimateQuestion): Promise<Memory
   return await promise;
 }
 
-/** `1.5 GiB`, `200 MiB` */
+/** `1.50 GiB`, `200 MiB` */
 export function sizeText(bytes: number): string {
   const mebibytes = bytes / 2 ** 20;
-  return mebibytes < 1000 ? `${Math.round(mebibytes)} MiB` : `${(mebibytes / 1024).toFixed(1)} GiB`;
+  return mebibytes < 1000 ? `${Math.round(mebibytes)} MiB` : `${(mebibytes / 1024).toFixed(2)} GiB`;
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { type EngineConfig, engineName } from '../../config/engine.ts';
 import type { Config } from '../../config/schema.ts';
 import type { LocalModelView, MemoryView, ModelAdmin } from '../api/admin/model-routes.ts';
@@ -36,7 +37,7 @@ export class FleetModelAdmin implements ModelAdmin {
       viewOf(backend, {
         budget,
         leaving,
-        origin: operatorModels.has(backend.name) ? 'operator' : 'configuration',
+        origin: leaving ? null : operatorModels.has(backend.name) ? 'operator' : 'configuration',
         path: leaving ? undefined : this.#fleet.modelPath(backend.name),
       });
     return [
@@ -51,6 +52,8 @@ export class FleetModelAdmin implements ModelAdmin {
     const isNew = !localModels.some((backend) => backend.name === name);
     if (isNew) refuseTaken(name, config);
     const path = settings.path ?? (await this.#fetched(settings.model ?? ''));
+    if (!existsSync(path))
+      throw new AppError('invalid_value', { message: `There is no file \`${path}\`.`, param: 'path' });
     await this.#fleet.exclusively(async () => {
       const undo = operatorModels.set({ settings, path }, this.#fleet.config?.engines ?? []);
       await this.#applied(undo);

@@ -40,7 +40,7 @@ export function viewOf({ kind, local }: LocalBackend, context: ViewContext): Loc
     inFlight: health.inFlight,
     queued: health.queued,
     loadedSince: wallClock(engine?.readySinceMs),
-    lastUsed: wallClock(local.lastUsedMs),
+    lastUsed: wallClock(local.lastRequestMs),
     health,
   };
 }
