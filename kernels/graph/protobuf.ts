@@ -1,4 +1,4 @@
-/** Just enough of the protocol buffer wire format to write ONNX models. Source: protobuf.dev "Encoding". */
+/** Just enough of the protocol buffer wire format to write ONNX models, and to read again what was written here. Source: protobuf.dev "Encoding". */
 
 const VARINT = 0;
 const LENGTH_DELIMITED = 2;
@@ -34,4 +34,43 @@ export function floatField(field: number, value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeFloatLE(value);
   return Buffer.concat([key(field, FIXED32), bytes]);
+}
+
+/** A field of a message: as it stands there, and what it holds if it is a string, bytes or a nested message. */
+export interface MessageField {
+  readonly field: number;
+  readonly whole: Buffer;
+  /** Empty for numbers. */
+  readonly content: Buffer;
+}
+
+/** The fields of a message in their order. Throws RangeError for a message that is cut off. */
+export function fieldsOf(message: Buffer): MessageField[] {
+  let at = 0;
+  const readVarint = (): number => {
+    let value = 0;
+    for (let factor = 1; ; factor *= 128) {
+      const byte = message.readUInt8(at++);
+      value += (byte & 127) * factor;
+      if (byte < 128) return value;
+    }
+  };
+  const fields: MessageField[] = [];
+  while (at < message.length) {
+    const start = at;
+    const key = readVarint();
+    const wireType = key & 7;
+    const length =
+      wireType === FIXED32 ? 4 : wireType === LENGTH_DELIMITED || wireType === VARINT ? readVarint() : -1;
+    if (length < 0) throw new RangeError(`wire type ${wireType} is not one of those written here`);
+    const contentStart = at;
+    if (wireType !== VARINT) at += length;
+    if (at > message.length) throw new RangeError('the message is cut off');
+    fields.push({
+      field: key >>> 3,
+      whole: message.subarray(start, at),
+      content: wireType === LENGTH_DELIMITED ? message.subarray(contentStart, at) : Buffer.alloc(0),
+    });
+  }
+  return fields;
 }
