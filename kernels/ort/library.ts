@@ -15,9 +15,14 @@ export function ortLibrary(): LibraryHandle {
   return loaded;
 }
 
-function ortLibraryPath(): string {
+/** Where it is, and the libraries of its providers. */
+export function ortLibraryFolder(): string {
   const packagePath = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
-  const folder = join(dirname(packagePath), 'bin', 'napi-v6', process.platform, process.arch);
+  return join(dirname(packagePath), 'bin', 'napi-v6', process.platform, process.arch);
+}
+
+function ortLibraryPath(): string {
+  const folder = ortLibraryFolder();
   const pattern = LIBRARY_NAMES[process.platform];
   let names: string[] = [];
   try {
@@ -34,4 +39,5 @@ function ortLibraryPath(): string {
 const LIBRARY_NAMES: Readonly<Record<string, RegExp>> = {
   linux: /^libonnxruntime\.so(\.\d+)*$/,
   darwin: /^libonnxruntime(\.\d+)*\.dylib$/,
+  win32: /^onnxruntime\.dll$/,
 };
