@@ -5,12 +5,12 @@ import type { UpstreamAdmin, UpstreamView } from './api/admin/upstream-routes.ts
 import { changesText } from './changes-text.ts';
 import type { Deployment } from './core/deployment.ts';
 import type { Emit } from './core/event.ts';
+import { expectedModels } from './expected-models.ts';
 import type { Route } from './gateway/gateway.ts';
 import type { LocalBackend } from './local/local-backends.ts';
 import type { LoadReason } from './local/local-model.ts';
 import { type LocalModelPlan, LocalModels, type WantedModel } from './local/local-models.ts';
-import { machineMemoryBytes } from './local/machine-memory.ts';
-import { type BudgetLimit, MemoryBudget } from './local/memory-budget.ts';
+import { MemoryBudget, memoryLimit } from './local/memory-budget.ts';
 import { OperatorModels } from './local/operator-models.ts';
 import { Retirement } from './retirement.ts';
 import { buildRoutes } from './routes.ts';
@@ -36,9 +36,6 @@ interface MadeGroup {
   readonly group: UpstreamGroup;
 }
 
-/** Of the machine's memory, what local models may take where the configuration does not say. */
-const MEMORY_SHARE = 0.8;
-
 /** Where each engine's model file, or its directory, lies, by engine name. Engines configured with `path` need no entry. */
 export type ModelPaths = ReadonlyMap<string, string>;
 
@@ -56,7 +53,7 @@ export class Fleet implements UpstreamAdmin {
   readonly #drained = new Set<string>();
   /** Which entry a member came from, also after it has left. */
   readonly #entries = new WeakMap<AnyBackend, string>();
-  readonly memory = new MemoryBudget(() => memoryLimit(this.#config));
+  readonly memory = new MemoryBudget(() => memoryLimit(this.#config?.memoryBudgetBytes));
   readonly operatorModels = new OperatorModels();
   readonly #locals: LocalModels;
   #groups = new Map<string, MadeGroup>();
@@ -268,13 +265,6 @@ function wantedModels(config: Config, modelPaths: ModelPaths): WantedModel[] {
   });
 }
 
-function memoryLimit(config: Config | undefined): BudgetLimit {
-  const bytes = config?.memoryBudgetBytes;
-  return bytes === undefined
-    ? { bytes: Math.floor(machineMemoryBytes() * MEMORY_SHARE), configured: false }
-    : { bytes, configured: true };
-}
-
 function viewOf(upstream: UpstreamBackend, entry: string, leaving: boolean): UpstreamView {
   const { name, drained, served, missing } = upstream;
   const health = upstream.health();
@@ -283,11 +273,4 @@ function viewOf(upstream: UpstreamBackend, entry: string, leaving: boolean): Ups
 
 function isUpstream(backend: AnyBackend): backend is UpstreamBackend {
   return backend.kind === 'upstream';
-}
-
-/** What the configuration wants an upstream to serve. */
-function expectedModels(config: Config, upstream: string): string[] {
-  return config.models.flatMap(({ name, deployments }) =>
-    deployments.filter((entry) => entry.upstream === upstream).map((entry) => entry.model ?? name),
-  );
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { packageRoot } from '../../config/package-root.ts';
+import { doctor } from './doctor.ts';
 import { pull } from './pull.ts';
 import { serve } from './serve.ts';
 
@@ -31,6 +32,18 @@ export async function run(argv: readonly string[], env: Environment): Promise<vo
     .argument('[model]', 'name in the catalogue')
     .option('--data-dir <folder>', 'where models are kept', './data')
     .action((name: string | undefined, flags) => pull(name, flags, env));
+
+  program
+    .command('doctor')
+    .description(
+      'check the machine, the configuration, every local model (for a second each) and every upstream',
+    )
+    .option('-c, --config <file>', 'configuration file (default: qianmen.yaml, if there is one)')
+    .option('--host <address>', 'address to listen on')
+    .option('-p, --port <number>', 'port to listen on', portNumber)
+    .option('--data-dir <folder>', 'where models and other data are kept')
+    .option('--json', 'print the result as JSON')
+    .action((flags) => doctor(flags, env));
 
   const [, , word] = argv;
   if (

@@ -103,7 +103,7 @@ export class LocalModels {
       settings,
       budget: this.#budget,
       emit,
-      estimate: estimator(settings, path, encodes),
+      estimate: estimator(settings, path),
     };
     return encodes
       ? new LocalReader(
@@ -127,27 +127,22 @@ function keyOf({ settings, path }: WantedModel): string {
   return JSON.stringify({ ...rest, path, file: fileSignature(path) });
 }
 
+/** What a model may come to take depends on. */
+export function estimateQuestion(settings: EngineConfig, path: string): EstimateQuestion {
+  const { slots, contextTokens, prefixCacheBytes, batchTokens } = settings;
+  const kind = isEncoder(settings, path) ? 'encoder' : 'generator';
+  return { kind, path, slots, contextTokens, prefixCacheBytes, batchTokens };
+}
+
 /** Reads a file once for as long as it stays the same. */
-function estimator(
-  settings: EngineConfig,
-  path: string,
-  encodes: boolean,
-): () => Promise<MemoryEstimate | undefined> {
-  const question: EstimateQuestion = {
-    kind: encodes ? 'encoder' : 'generator',
-    path,
-    slots: settings.slots,
-    contextTokens: settings.contextTokens,
-    prefixCacheBytes: settings.prefixCacheBytes,
-    batchTokens: settings.batchTokens,
-  };
+function estimator(settings: EngineConfig, path: string): () => Promise<MemoryEstimate | undefined> {
   let known:
     | { readonly signature: string | undefined; readonly estimate: MemoryEstimate | undefined }
     | undefined;
   return async () => {
     const signature = fileSignature(path);
-    if (known?.signature !== signature || known === undefined)
-      known = { signature, estimate: await estimateMemory(question) };
+    if (known === undefined || known.signature !== signature)
+      known = { signature, estimate: await estimateMemory(estimateQuestion(settings, path)) };
     return known.estimate;
   };
 }

@@ -1,3 +1,4 @@
+import { machineMemoryBytes } from './machine-memory.ts';
 import { sizeText } from './memory-estimate.ts';
 
 /** A model that takes memory, or is about to. */
@@ -17,6 +18,15 @@ export interface BudgetLimit {
   readonly bytes: number;
   /** Somebody has said so. Otherwise it is a guess, for which idle models are unloaded but nothing is refused. */
   readonly configured: boolean;
+}
+
+/** Of the machine's memory, what local models may take where nobody has said. */
+const MEMORY_SHARE = 0.8;
+
+export function memoryLimit(configuredBytes: number | undefined): BudgetLimit {
+  return configuredBytes === undefined
+    ? { bytes: Math.floor(machineMemoryBytes() * MEMORY_SHARE), configured: false }
+    : { bytes: configuredBytes, configured: true };
 }
 
 export interface AdmitOptions {

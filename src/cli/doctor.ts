@@ -1,0 +1,43 @@
+import type { Config } from '../../config/schema.ts';
+import type { Check, Progress } from '../doctor/check.ts';
+import { checkLocalModels } from '../doctor/local-models.ts';
+import { checkMachine } from '../doctor/machine.ts';
+import { checkDataDir, checkPort } from '../doctor/places.ts';
+import { isHealthy, reportJson, reportText } from '../doctor/report.ts';
+import { checkUpstreams } from '../doctor/upstreams.ts';
+import { configFile, readConfig, type ServeFlags } from './read-config.ts';
+import type { Environment } from './run.ts';
+
+/** `qianmen doctor`: looks at everything that serving needs, and tries every local model. Exit code 1 if something is wrong. */
+export async function doctor(
+  flags: ServeFlags & { readonly json?: boolean },
+  env: Environment,
+): Promise<void> {
+  const progress: Progress = (text) => void process.stderr.write(`${text} …\n`);
+  const checks = [...checkMachine(), ...(await checkConfigured(flags, env, progress))];
+  process.stdout.write(flags.json ? reportJson(checks) : reportText(checks));
+  process.exitCode = isHealthy(checks) ? 0 : 1;
+}
+
+async function checkConfigured(flags: ServeFlags, env: Environment, progress: Progress): Promise<Check[]> {
+  const name = configFile(flags) ?? 'no configuration file';
+  let config: Config;
+  try {
+    config = readConfig(flags, env);
+  } catch (error) {
+    const fix = 'Correct the file; README.md has a table of all settings.';
+    return [{ section: 'configuration', name, status: 'failed', detail: (error as Error).message, fix }];
+  }
+  progress('asking upstreams');
+  return [
+    { section: 'configuration', name, status: 'ok', detail: contents(config) },
+    checkDataDir(config.dataDir),
+    await checkPort(config),
+    ...(await checkUpstreams(config)),
+    ...(await checkLocalModels(config, progress)),
+  ];
+}
+
+function contents({ engines, upstreams, models }: Config): string {
+  return `engines: ${engines.length}, upstreams: ${upstreams.length}, models: ${models.length}`;
+}

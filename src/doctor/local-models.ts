@@ -1,0 +1,148 @@
+import { join } from 'node:path';
+import { loadCatalogue } from '../../config/catalogue.ts';
+import { type EngineConfig, engineName } from '../../config/engine.ts';
+import type { Config } from '../../config/schema.ts';
+import { residentBytes } from '../engine/process-memory.ts';
+import { createEncoder, createGenerator, isEncoder } from '../engines.ts';
+import type { EngineFacts } from '../local/engine-facts.ts';
+import { estimateQuestion } from '../local/local-models.ts';
+import { memoryLimit } from '../local/memory-budget.ts';
+import { estimateMemory, type MemoryEstimate, sizeText } from '../local/memory-estimate.ts';
+import { findModel } from '../models/fetch-model.ts';
+import type { Check, Progress } from './check.ts';
+import { describeFile } from './model-file.ts';
+import { probeEncoder, probeGenerator } from './probe.ts';
+
+const SECTION = 'local models';
+
+/** Finds every local model, adds up what they may take, and lets each work for a second, one after the other. */
+export async function checkLocalModels(config: Config, progress: Progress): Promise<Check[]> {
+  const checks: Check[] = [];
+  const estimates = new Map<string, MemoryEstimate>();
+  for (const settings of config.engines) {
+    const name = engineName(settings);
+    progress(`looking for ${name}`);
+    const found = await locate(settings, config.dataDir);
+    if (typeof found !== 'string') {
+      checks.push({ section: SECTION, name, status: 'failed', ...found });
+      continue;
+    }
+    const estimate = await estimateMemory(estimateQuestion(settings, found));
+    if (estimate !== undefined) estimates.set(name, estimate);
+    progress(`loading ${name} and trying it for a second`);
+    checks.push(await tryModel(settings, found, estimate));
+  }
+  if (config.engines.length > 0) checks.push(checkBudget(config, estimates));
+  return checks;
+}
+
+/** The path, or why there is none. */
+async function locate(
+  { model, path }: EngineConfig,
+  dataDir: string,
+): Promise<string | Pick<Check, 'detail' | 'fix'>> {
+  if (path !== undefined) {
+    const problem = describeFile(path).problem;
+    if (problem === undefined) return path;
+    return {
+      detail: problem,
+      fix: 'Correct its path, or fetch a model of the catalogue with `qianmen pull`.',
+    };
+  }
+  try {
+    const found = await findModel({
+      name: model ?? '',
+      catalogue: loadCatalogue(),
+      modelsDir: join(dataDir, 'models'),
+    });
+    if (found.missing.length === 0) return found.path;
+    const detail = `not fetched yet: ${found.missing.join(', ')}`;
+    return { detail, fix: `qianmen pull ${model} --data-dir ${dataDir}, or let the next start fetch it.` };
+  } catch (error) {
+    return {
+      detail: (error as Error).message,
+      fix: 'Remove the file and fetch it again with `qianmen pull`.',
+    };
+  }
+}
+
+async function tryModel(
+  settings: EngineConfig,
+  path: string,
+  estimate: MemoryEstimate | undefined,
+): Promise<Check> {
+  const name = engineName(settings);
+  const encodes = isEncoder(settings, path);
+  const limitBytes = settings.memoryLimitBytes ?? Number.POSITIVE_INFINITY;
+  const surroundings = { emit: () => {}, memoryLimitBytes: () => limitBytes };
+  const engine = encodes
+    ? createEncoder(settings, path, surroundings)
+    : createGenerator(settings, path, surroundings);
+  const startedAtMs = performance.now();
+  try {
+    await engine.ready;
+    const loadMs = Math.round(performance.now() - startedAtMs);
+    const speed = 'run' in engine ? await probeGenerator(engine) : { texts: await probeEncoder(engine) };
+    const facts: EngineFacts = engine.info()!;
+    const rssBytes = engine.pid === undefined ? undefined : residentBytes(engine.pid);
+    const reduced = settings.contextTokens !== undefined && settings.contextTokens > facts.contextTokens;
+    const speeds =
+      'texts' in speed
+        ? `${speed.texts} texts/s`
+        : `reads ${speed.prefill} tok/s, writes ${speed.decode} tok/s alone and ${speed.decodeTogether} tok/s for ${speed.together} together`;
+    return {
+      section: SECTION,
+      name,
+      status: reduced ? 'warning' : 'ok',
+      detail: [
+        `${describeFile(path).text}${settings.model === undefined ? '' : ', verified'}`,
+        `${description(facts)}; ${facts.provider ?? 'cpu'}, ${facts.threads} threads, spinning ${settings.spinning ? 'on' : 'off'}`,
+        `loaded in ${(loadMs / 1000).toFixed(1)} s; ${speeds}; ${rssBytes === undefined ? '' : `${sizeText(rssBytes)} in use`}`,
+      ].join('\n'),
+      ...(reduced ? { fix: `contextTokens: the model can do ${facts.contextTokens}.` } : {}),
+      facts: { ...facts, path, loadMs, speed, rssBytes, spinning: settings.spinning, estimate },
+    };
+  } catch (error) {
+    return {
+      section: SECTION,
+      name,
+      status: 'failed',
+      detail: (error as Error).message,
+      fix: 'Fetch the file again, or use another one.',
+    };
+  } finally {
+    await engine.close();
+  }
+}
+
+function description(facts: EngineFacts): string {
+  const { architecture, slots, contextTokens, kvBytes, prefixCacheBytes } = facts;
+  if (slots === undefined) return `${architecture}, inputs of ${contextTokens} tokens`;
+  return (
+    `${architecture}, ${slots} slots of ${contextTokens} tokens: ${sizeText(kvBytes ?? 0)} of KV memory, ` +
+    `${sizeText(prefixCacheBytes ?? 0)} for computed prompts`
+  );
+}
+
+function checkBudget(config: Config, estimates: ReadonlyMap<string, MemoryEstimate>): Check {
+  const { bytes: budgetBytes, configured } = memoryLimit(config.memoryBudgetBytes);
+  const bytesOf = (engines: readonly EngineConfig[]) =>
+    engines.reduce((sum, engine) => sum + (estimates.get(engineName(engine))?.totalBytes ?? 0), 0);
+  const startBytes = bytesOf(config.engines.filter(({ load }) => load === 'start'));
+  const allBytes = bytesOf(config.engines);
+  const over = startBytes > budgetBytes;
+  return {
+    section: SECTION,
+    name: 'memory budget',
+    status: over ? (configured ? 'failed' : 'warning') : 'ok',
+    detail:
+      `${sizeText(budgetBytes)}${configured ? '' : " (four fifths of the machine's)"}; models may come to take ${sizeText(startBytes)}` +
+      `${allBytes > startBytes ? `, with those on demand ${sizeText(allBytes)}` : ''}`,
+    ...(over
+      ? {
+          fix: 'Give models fewer slots or contextTokens or a smaller prefixCacheBytes, set load: demand, or raise memoryBudgetBytes.',
+        }
+      : {}),
+    facts: { budgetBytes, configured, startBytes, allBytes, estimates: Object.fromEntries(estimates) },
+  };
+}

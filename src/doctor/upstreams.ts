@@ -1,0 +1,58 @@
+import { request } from 'undici';
+import type { Config } from '../../config/schema.ts';
+import type { UpstreamConfig } from '../../config/upstream.ts';
+import { expectedModels } from '../expected-models.ts';
+import { parseServedModels } from '../upstream/served-models.ts';
+import type { Check } from './check.ts';
+
+/** Asks every upstream which models it serves. */
+export async function checkUpstreams(config: Config): Promise<Check[]> {
+  return await Promise.all(
+    config.upstreams.map((upstream) => checkUpstream(upstream, expectedModels(config, upstream.name))),
+  );
+}
+
+async function checkUpstream(upstream: UpstreamConfig, expected: readonly string[]): Promise<Check> {
+  const { name, url, apiKey, probe } = upstream;
+  const common = { section: 'upstreams', name } as const;
+  const failed = (detail: string, fix: string): Check => ({ ...common, status: 'failed', detail, fix });
+  try {
+    const startedAtMs = performance.now();
+    const { statusCode, body } = await request(`${url.replace(/\/$/, '')}/models`, {
+      headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
+      signal: AbortSignal.timeout(probe.timeoutMs),
+    });
+    const text = await body.text();
+    const ms = Math.round(performance.now() - startedAtMs);
+    if (statusCode === 401 || statusCode === 403)
+      return failed(
+        `${url} refuses the API key (HTTP ${statusCode})`,
+        'Set its apiKey to one that it knows.',
+      );
+    if (statusCode >= 500)
+      return failed(`${url} answers with HTTP ${statusCode}`, 'Look at the log of that server.');
+    const served = parseServedModels(text);
+    if (served === undefined)
+      return { ...common, status: 'warning', detail: `${url} answers in ${ms} ms, but lists no models` };
+    const missing = expected.filter((model) => !served.includes(model));
+    const facts = { served, missing, answeredInMs: ms };
+    if (missing.length === 0)
+      return {
+        ...common,
+        status: 'ok',
+        detail: `${url} answers in ${ms} ms; serves ${served.join(', ')}`,
+        facts,
+      };
+    return {
+      ...failed(
+        `${url} does not list ${missing.join(', ')}; it serves ${served.join(', ') || 'nothing'}`,
+        'Correct `model` in the deployments, or start that server with these models.',
+      ),
+      facts,
+    };
+  } catch (error) {
+    const { name: kind, message, code } = error as NodeJS.ErrnoException;
+    const why = kind === 'TimeoutError' ? `no answer within ${probe.timeoutMs} ms` : (code ?? message);
+    return failed(`${url} cannot be reached: ${why}`, 'Start that server, or correct its url.');
+  }
+}

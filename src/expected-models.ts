@@ -1,0 +1,8 @@
+import type { Config } from '../config/schema.ts';
+
+/** What the configuration wants an upstream to serve, under the names that it has there. */
+export function expectedModels(config: Config, upstream: string): string[] {
+  return config.models.flatMap(({ name, deployments }) =>
+    deployments.filter((entry) => entry.upstream === upstream).map((entry) => entry.model ?? name),
+  );
+}
