@@ -1,66 +1,73 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
 import { cors } from 'hono/cors';
+import { isAdminPath } from './api/admin/admin-path.ts';
 import { type DecisionAdmin, decisionRoutes } from './api/admin/decision-routes.ts';
-import { adminGuard, isAdminPath } from './api/admin/guard.ts';
+import { adminGuard } from './api/admin/guard.ts';
 import { type ModelAdmin, modelAdminRoutes } from './api/admin/model-routes.ts';
 import { type UpstreamAdmin, upstreamAdminRoutes } from './api/admin/upstream-routes.ts';
 import { encoderRoutes } from './api/encoder-routes.ts';
 import type { AppEnv } from './api/http/app-env.ts';
-import { requestId } from './api/http/request-id.ts';
+import { allowsOrigin, Call, type CallOptions } from './api/http/call.ts';
+import { answer, type CallRoutes, tellRefused } from './api/http/call-routes.ts';
 import { errorBody, errorHeaders } from './api/openai/error-body.ts';
-import { type OpenAiOptions, openAiRoutes } from './api/openai/routes.ts';
+import { generationRoutes, modelRoutes, type OpenAiOptions } from './api/openai/routes.ts';
 import { type OperationsOptions, operationsRoutes } from './api/operations.ts';
 import { AppError } from './core/error.ts';
 import type { Emit } from './core/event.ts';
 
-export interface AppOptions extends OpenAiOptions, OperationsOptions {
-  readonly corsOrigins: readonly string[];
-  /** A client that takes nothing of what is ready for it for so long is cut off. */
-  readonly stallTimeoutMs: number;
-  /** Where this gateway stands, if the configuration says. */
-  readonly region?: string | undefined;
-  /** Replies tell which deployment made them. */
-  readonly routeHeader?: boolean;
+export interface AppOptions extends CallOptions, OpenAiOptions, OperationsOptions {
   readonly decisions?: DecisionAdmin;
-  /** While true, every reply asks its client to close the connection. */
-  readonly draining: () => boolean;
   readonly emit: Emit;
   readonly admin: UpstreamAdmin;
   readonly modelAdmin: ModelAdmin;
 }
 
-/** The whole HTTP surface. Needs no socket: every route also answers `app.request()`. */
-export function createApp(options: AppOptions): Hono<AppEnv> {
+/** Serves one HTTP request. */
+export type App = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
+
+/** The whole HTTP surface. POST routes of the API are answered directly, everything else by way of the router. */
+export function createApp(options: AppOptions): App {
+  const routes: CallRoutes = { ...generationRoutes(options), ...encoderRoutes(options) };
+  const direct = new Map(Object.entries(routes));
+  const router = createRouter(options, routes);
+  const routed = getRequestListener((request, env) => router.fetch(request, env), {
+    overrideGlobalObjects: false,
+  });
+  return (incoming, outgoing) => {
+    const handler = incoming.method === 'POST' ? direct.get(incoming.url ?? '') : undefined;
+    if (handler === undefined) void routed(incoming, outgoing);
+    else void answer(new Call(incoming, outgoing, options), handler, options.emit);
+  };
+}
+
+function createRouter(options: AppOptions, routes: CallRoutes): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
   app.use(async function identify(c, next) {
-    const id = requestId(c.req.header('x-request-id'));
-    const replyHeaders: Record<string, string> = {};
-    if (options.draining()) replyHeaders.connection = 'close';
-    const origin = c.req.header('origin');
-    if (origin !== undefined && !isAdminPath(c.req.path) && allows(options.corsOrigins, origin)) {
-      replyHeaders['access-control-allow-origin'] = origin;
-      replyHeaders['access-control-expose-headers'] = 'x-request-id, retry-after';
-      replyHeaders.vary = 'Origin';
-    }
-    c.set('requestId', id);
-    c.set('receivedAtMs', performance.now());
-    c.set('stallTimeoutMs', options.stallTimeoutMs);
-    c.set('region', options.region);
-    c.set('routeHeader', options.routeHeader ?? false);
-    c.set('replyHeaders', replyHeaders);
-    c.header('x-request-id', id);
-    for (const [name, value] of Object.entries(replyHeaders)) c.header(name, value);
+    const call = new Call(c.env.incoming, c.env.outgoing, options);
+    c.set('call', call);
+    c.header('x-request-id', call.requestId);
+    for (const [name, value] of Object.entries(call.replyHeaders)) c.header(name, value);
     await next();
   });
   if (options.corsOrigins.length > 0) {
-    const preflight = cors({ origin: (origin) => (allows(options.corsOrigins, origin) ? origin : null) });
+    const preflight = cors({
+      origin: (origin) => (allowsOrigin(options.corsOrigins, origin) ? origin : null),
+    });
     app.options('*', (c, next) => (isAdminPath(c.req.path) ? next() : preflight(c, next)));
   }
   app.use('/admin/*', adminGuard());
 
-  openAiRoutes(app, options);
-  encoderRoutes(app, options);
+  // Paths with a query string come this way.
+  for (const [path, handler] of Object.entries(routes))
+    app.post(path, (c) => {
+      void answer(c.get('call'), handler, options.emit);
+      return RESPONSE_ALREADY_SENT;
+    });
+  modelRoutes(app, options);
   operationsRoutes(app, options);
   upstreamAdminRoutes(app, options.admin, () => options.gateway.report());
   if (options.decisions) decisionRoutes(app, options.decisions);
@@ -82,14 +89,9 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   });
   app.onError((thrown, c) => {
     const error = AppError.from(thrown);
-    const { status, code, param, cause } = error;
-    options.emit({ type: 'request-refused', requestId: c.get('requestId'), status, code, param, cause });
+    tellRefused(c.get('call'), error, options.emit);
     for (const [name, value] of Object.entries(errorHeaders(error))) c.header(name, value);
     return c.json(errorBody(error), error.status as 500);
   });
   return app;
-}
-
-function allows(origins: readonly string[], origin: string): boolean {
-  return origins.includes('*') || origins.includes(origin);
 }

@@ -1,7 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { getRequestListener } from '@hono/node-server';
 import type { Config } from '../config/schema.ts';
 import { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
 import type { Readiness } from './api/operations.ts';
@@ -134,7 +133,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     });
   let app = appFor(config);
   const server = createHttpServer(
-    getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false }),
+    (incoming, outgoing) => app(incoming, outgoing),
     () => reloader.current,
   );
   try {

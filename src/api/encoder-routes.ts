@@ -1,4 +1,3 @@
-import type { Context, Hono } from 'hono';
 import type {
   Classifications,
   Embeddings,
@@ -8,16 +7,15 @@ import type {
 } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import type { WireRequest } from '../core/request.ts';
-import type { Gateway, RequestTerms } from '../gateway/gateway.ts';
+import type { Gateway } from '../gateway/gateway.ts';
 import { parseClassifyRequest } from './classify/classify-request.ts';
 import { classifyBody } from './classify/classify-response.ts';
-import type { AppEnv } from './http/app-env.ts';
-import type { ClientReply } from './http/client-reply.ts';
+import type { Call } from './http/call.ts';
+import type { CallHandler, CallRoutes } from './http/call-routes.ts';
 import { parseJson } from './http/read-body.ts';
 import { requestTerms } from './http/request-terms.ts';
 import { parseEmbeddingsRequest } from './openai/embeddings-request.ts';
 import { embeddingsBody } from './openai/embeddings-response.ts';
-import { clientReply, readJsonBody, sendError, startWhole } from './openai/exchange.ts';
 import { parseRerankRequest } from './rerank/rerank-request.ts';
 import { rerankBody } from './rerank/rerank-response.ts';
 
@@ -37,13 +35,19 @@ const WRITE_CHARS = 256 * 1024;
 
 type Parse = (body: unknown, wire: WireRequest, id: string) => Parsed;
 
-/** Mounts the routes of models that read text instead of writing it: OpenAI's embeddings, reranking, classification. */
-export function encoderRoutes(app: Hono<AppEnv>, options: EncoderRouteOptions): void {
-  app.post('/v1/embeddings', (c) => encode(c, '/embeddings', embeddings, options));
-  // Cohere's SDK has its second version only.
-  for (const path of ['/v1/rerank', '/v2/rerank'])
-    app.post(path, (c) => encode(c, '/rerank', rerank, options));
-  app.post('/v1/classify', (c) => encode(c, '/classify', classify, options));
+/** The routes of models that read text instead of writing it: OpenAI's embeddings, reranking, classification. */
+export function encoderRoutes(options: EncoderRouteOptions): CallRoutes {
+  const route =
+    (path: string, parse: Parse): CallHandler =>
+    (call) =>
+      encode(call, path, parse, options);
+  return {
+    '/v1/embeddings': route('/embeddings', embeddings),
+    // Cohere's SDK has its second version only.
+    '/v1/rerank': route('/rerank', rerank),
+    '/v2/rerank': route('/rerank', rerank),
+    '/v1/classify': route('/classify', classify),
+  };
 }
 
 const embeddings: Parse = (body, wire, id) => {
@@ -69,56 +73,39 @@ const classify: Parse = (body, wire, id) => {
 };
 
 async function encode(
-  c: Context<AppEnv>,
+  call: Call,
   path: string,
   parse: Parse,
   { gateway, maxBodyBytes }: EncoderRouteOptions,
-): Promise<Response> {
-  const body = await readJsonBody(c, maxBodyBytes);
-  const wire: WireRequest = { dialect: 'openai', path, body };
-  const parsed = parse(parseJson(body), wire, c.get('requestId'));
-  const terms = requestTerms(c);
-  const client = clientReply(c);
-  // The work goes on behind the response, and handles every failure itself.
-  void answer(c, client, parsed, gateway, terms);
-  return client.response;
-}
-
-async function answer(
-  c: Context<AppEnv>,
-  client: ClientReply,
-  { request, render }: Parsed,
-  gateway: Gateway,
-  terms: RequestTerms,
 ): Promise<void> {
+  const body = await call.readJson(maxBodyBytes);
+  const wire: WireRequest = { dialect: 'openai', path, body };
+  const { request, render } = parse(parseJson(body), wire, call.requestId);
+  const terms = requestTerms(call);
   try {
     await gateway.encode(
       request,
-      client.signal,
-      async (reply) => {
-        if (reply.kind === 'relay') {
-          startWhole(c, client, reply.relay);
-          await reply.relay.pump(client);
-          client.end();
-        } else {
-          startWhole(c, client, { contentType: 'application/json' });
-          let pending = '';
-          for (const piece of render(reply.result)) {
-            pending += piece;
-            if (pending.length < WRITE_CHARS) continue;
-            if (!client.write(pending)) await client.drained();
-            // The socket may take all of it without ever being full: others have their turn here.
-            await new Promise(setImmediate);
-            if (client.signal.aborted) return;
-            pending = '';
-          }
-          client.end(pending);
-        }
-      },
+      call.client.signal,
+      (reply) => (reply.kind === 'relay' ? call.pass(reply.relay) : write(call, render(reply.result))),
       terms,
     );
   } catch (error) {
-    if (client.started) client.destroy();
-    else sendError(c, client, AppError.from(error));
+    call.sendError(AppError.from(error));
   }
+}
+
+async function write(call: Call, body: Iterable<string>): Promise<void> {
+  const { client } = call;
+  call.startWhole('application/json');
+  let pending = '';
+  for (const piece of body) {
+    pending += piece;
+    if (pending.length < WRITE_CHARS) continue;
+    if (!client.write(pending)) await client.drained();
+    // The socket may take all of it without ever being full: others have their turn here.
+    await new Promise(setImmediate);
+    if (client.signal.aborted) return;
+    pending = '';
+  }
+  client.end(pending);
 }

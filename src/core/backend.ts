@@ -66,6 +66,8 @@ export interface ConcurrencyBounds {
 export interface Backend {
   readonly name: string;
   readonly kind: 'engine' | 'upstream';
+  /** It relays, and lacks nothing that it knows of: it may have requests whose prompt nobody has read. */
+  readonly takesUnread?: boolean;
   /** How many requests to have inside it at once: found out by the gateway within these. Absent: it queues by itself. */
   readonly concurrency?: ConcurrencyBounds | undefined;
   /** The reply as typed parts. The iterator's `return` stops the work. */

@@ -62,5 +62,7 @@ export interface GenerateRequest {
   /** The client asked for a usage chunk at the end of the stream. */
   readonly includeUsage: boolean;
   readonly requirements: readonly Requirement[];
+  /** Nobody has read the prompt: `prompts` holds a stand-in, and only a backend that takes such requests may have it. */
+  readonly unread?: boolean;
   readonly wire: WireRequest;
 }

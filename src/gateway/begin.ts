@@ -47,6 +47,7 @@ function capableDeployments(
     });
   let missing: Requirement | undefined;
   const capable = deployments.filter((deployment) => {
+    if (request.unread === true && deployment.backend.takesUnread !== true) return false;
     const lack = deployment.backend.lacks(request);
     missing ??= lack;
     return lack === undefined;

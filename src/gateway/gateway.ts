@@ -107,6 +107,13 @@ export class Gateway {
     return this.#route(name).model;
   }
 
+  /** Somebody here has to read the prompts of requests for this model, and not only their bytes. */
+  readsPrompts(name: string): boolean {
+    const { routes, privacy } = this.#options;
+    const deployments = routes.get(name)?.model.deployments ?? [];
+    return privacy !== undefined || !deployments.every(({ backend }) => takesUnread(backend));
+  }
+
   /**
    * Runs one request. `deliver` gets the reply once it has begun and resolves when the client has it all; what it
    * throws is taken as the request's end. Whatever this method throws is an AppError that the client has yet to be told.
@@ -191,4 +198,8 @@ export class Gateway {
       param: 'model',
     });
   }
+}
+
+function takesUnread(backend: PublicModel['deployments'][number]['backend']): boolean {
+  return backend.kind !== 'encoder' && backend.takesUnread === true;
 }

@@ -1,5 +1,5 @@
 import { AppError } from '../core/error.ts';
-import { type Member, type SkimmedObject, skimObject } from './skim.ts';
+import { type Member, type SkimmedObject, skimObject } from '../core/skim.ts';
 
 export interface SpliceOptions {
   /** The name under which the upstream serves the model. */
@@ -7,6 +7,11 @@ export interface SpliceOptions {
   /** Sets `stream_options.include_usage` to true: the gateway meters every stream. */
   readonly forceUsage: boolean;
 }
+
+/** What is sent: one buffer, or, where copying would cost more than a second write, two. */
+export type SplicedBody = Buffer | readonly [head: Buffer, rest: Buffer];
+
+const COPIED_BYTES = 32 * 1024;
 
 /** Replaces bytes [start, end) of the body. */
 interface Edit {
@@ -20,7 +25,7 @@ interface Edit {
  * as it came. All occurrences of a duplicated key are replaced, so that it does not matter which of them the upstream's
  * parser takes. A key written with escapes at a level that is edited makes the whole body be parsed and serialised.
  */
-export function spliceBody(body: Buffer, options: SpliceOptions): Buffer {
+export function spliceBody(body: Buffer, options: SpliceOptions): SplicedBody {
   const root = skimObject(body);
   if (root === undefined) throw new AppError('invalid_json');
   const edits = findEdits(body, root, options);
@@ -72,14 +77,16 @@ function inserting(object: SkimmedObject, text: string): Edit {
   return { start: at, end: at, text: object.members.length > 0 ? `${text},` : text };
 }
 
-function applyEdits(body: Buffer, edits: readonly Edit[]): Buffer {
+function applyEdits(body: Buffer, edits: readonly Edit[]): SplicedBody {
   const pieces: Buffer[] = [];
   let at = 0;
   for (const edit of edits) {
     pieces.push(body.subarray(at, edit.start), Buffer.from(edit.text));
     at = edit.end;
   }
-  pieces.push(body.subarray(at));
+  const rest = body.subarray(at);
+  if (rest.length > COPIED_BYTES) return [Buffer.concat(pieces), rest];
+  pieces.push(rest);
   return Buffer.concat(pieces);
 }
 

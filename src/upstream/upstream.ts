@@ -18,7 +18,7 @@ import { type Secrets, secretsOf } from './map-error.ts';
 import { startProbe } from './probe.ts';
 import type { ReplyHost } from './reply.ts';
 import { ServedModels } from './served-models.ts';
-import { spliceBody } from './splice.ts';
+import { type SplicedBody, spliceBody } from './splice.ts';
 import { StreamReply } from './stream-reply.ts';
 import { WholeReply } from './whole-reply.ts';
 
@@ -93,6 +93,7 @@ export function createUpstream(options: UpstreamOptions): UpstreamBackend {
 class Upstream implements UpstreamBackend {
   readonly name: string;
   readonly kind = 'upstream';
+  readonly takesUnread: boolean;
   readonly concurrency: ConcurrencyBounds | undefined;
   readonly #capabilities: readonly Requirement['capability'][] | undefined;
   readonly #timeouts: UpstreamTimeouts;
@@ -121,6 +122,7 @@ class Upstream implements UpstreamBackend {
     this.name = options.name;
     this.concurrency = options.concurrency;
     this.#capabilities = options.capabilities;
+    this.takesUnread = options.capabilities === undefined;
     this.#pathPrefix = url.pathname.replace(/\/+$/, '');
     this.#headers = Object.entries({
       'content-type': 'application/json',
@@ -212,7 +214,7 @@ class Upstream implements UpstreamBackend {
   #start(request: RelayRequest, { model, signal }: RunOptions, hideUsage: boolean): Promise<Relay> {
     if (this.#closed !== undefined || this.drained)
       return Promise.reject(new AppError('model_unavailable', { nothingSent: true }));
-    let body: Buffer;
+    let body: SplicedBody;
     try {
       body = spliceBody(request.wire.body, { model, forceUsage: request.stream });
     } catch (error) {
@@ -222,8 +224,9 @@ class Upstream implements UpstreamBackend {
     const reply = request.stream ? new StreamReply(host, { hideUsage }) : new WholeReply(host);
     const path = this.#pathPrefix + request.wire.path;
     const headers = this.#requestHeaders(request);
+    if (!Buffer.isBuffer(body)) headers.push('content-length', String(body[0].length + body[1].length));
     this.#connections.send({
-      request: { method: 'POST', path, headers, body, idempotent: false },
+      request: { method: 'POST', path, headers, body: body as Buffer, idempotent: false },
       limits: request.stream ? this.#timeouts : this.#wholeTimeouts,
       signal,
       reader: reply,

@@ -1,7 +1,7 @@
 import type { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
+import { type Member, type SkimmedObject, skimObject, skipSpace } from '../core/skim.ts';
 import { unexpectedReply } from './map-error.ts';
-import { type Member, type SkimmedObject, skimObject, skipSpace } from './skim.ts';
 import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, usageOf } from './wire-chunk.ts';
 
 /** Up to this size a reply is kept by reference and read exactly; of larger ones only the end is. */

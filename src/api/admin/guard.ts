@@ -3,11 +3,6 @@ import type { MiddlewareHandler } from 'hono';
 import { AppError } from '../../core/error.ts';
 import type { AppEnv } from '../http/app-env.ts';
 
-/** Whether a path belongs to operators: such replies are for no web page, whatever CORS allows elsewhere. */
-export function isAdminPath(path: string): boolean {
-  return path === '/admin' || path.startsWith('/admin/');
-}
-
 /**
  * As long as nobody has a key, operators are those who sit at the machine. A proxy on it, a page in its browser, and a page
  * that had its name resolved to it do not pass: the first forwards, the second may not send JSON elsewhere without asking, and
@@ -15,7 +10,7 @@ export function isAdminPath(path: string): boolean {
  */
 export function adminGuard(): MiddlewareHandler<AppEnv> {
   return async function guardAdmin(c, next) {
-    const peer = c.env?.incoming?.socket.remoteAddress;
+    const peer = c.env.incoming.socket.remoteAddress;
     const forwarded = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'].some((name) => c.req.header(name));
     const local =
       peer !== undefined && isLoopback(peer) && !forwarded && isLoopback(hostName(c.req.header('host')));

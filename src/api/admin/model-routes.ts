@@ -4,7 +4,6 @@ import type { BackendHealth } from '../../core/backend.ts';
 import { AppError } from '../../core/error.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { parseJson } from '../http/read-body.ts';
-import { readJsonBody } from '../openai/exchange.ts';
 import { fromIssues, invalidValue } from '../openai/invalid-request.ts';
 
 /** What operators see of a local model. Null: nobody knows yet, or it has none. */
@@ -19,6 +18,8 @@ export interface LocalModelView {
   /** Why. */
   readonly detail: string;
   readonly path: string | null;
+  /** Of its process. */
+  readonly pid: number | null;
   readonly load: 'start' | 'demand';
   readonly keepAliveMs: number | null;
   readonly memory: {
@@ -110,7 +111,7 @@ export function modelAdminRoutes(app: Hono<AppEnv>, admin: ModelAdmin): void {
 
 /** The body is an entry of `engines` without its name. Undefined: there is none, or it is `{}`. */
 async function readSettings(c: Context<AppEnv>, name: string): Promise<EngineConfig | undefined> {
-  const body = await readJsonBody(c, MOST_BODY_BYTES);
+  const body = await c.get('call').readJson(MOST_BODY_BYTES);
   if (body.length === 0) return undefined;
   const value = parseJson(body);
   if (typeof value !== 'object' || value === null || Array.isArray(value))

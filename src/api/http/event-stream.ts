@@ -1,33 +1,31 @@
 import type { RelaySink } from '../../core/backend.ts';
+import type { AppError } from '../../core/error.ts';
+import { errorEvent } from '../openai/error-body.ts';
+import type { Call } from './call.ts';
 import type { ClientReply } from './client-reply.ts';
 
 const HEARTBEAT = ': heartbeat\n\n';
 const NEWLINE = 0x0a;
-
-export interface EventStreamOptions {
-  readonly headers: Readonly<Record<string, string>>;
-  /** A comment line is sent after so long a silence, also before the first event. */
-  readonly heartbeatMs: number;
-}
 
 /**
  * A server-sent event stream to one client. The status line is sent with the first bytes, so that a failure before them
  * can still have a status of its own; a heartbeat counts as bytes.
  */
 export class EventStream implements RelaySink {
+  readonly #call: Call;
   readonly #reply: ClientReply;
-  readonly #options: EventStreamOptions;
   readonly #timer: NodeJS.Timeout;
   #silent = false;
   #betweenEvents = true;
 
-  constructor(reply: ClientReply, options: EventStreamOptions) {
-    this.#reply = reply;
-    this.#options = options;
+  /** @param heartbeatMs A comment line is sent after so long a silence, also before the first event. */
+  constructor(call: Call, heartbeatMs: number) {
+    this.#call = call;
+    this.#reply = call.client;
     // Two ticks per period and a flag: no clock is read and no timer set per chunk.
-    this.#timer = setInterval(() => this.#tick(), Math.max(1, options.heartbeatMs / 2));
+    this.#timer = setInterval(() => this.#tick(), Math.max(1, heartbeatMs / 2));
     this.#timer.unref();
-    reply.signal.addEventListener('abort', () => clearInterval(this.#timer), { once: true });
+    this.#reply.signal.addEventListener('abort', () => clearInterval(this.#timer), { once: true });
   }
 
   write(chunk: Uint8Array | string): boolean {
@@ -52,23 +50,23 @@ export class EventStream implements RelaySink {
     this.#reply.end(lastEvents === '' ? undefined : lastEvents);
   }
 
-  /** Ends a stream that has begun with an error event and, so that nobody takes it for whole, without `[DONE]`. */
-  fail(errorEvent: string): void {
-    this.end(this.#betweenEvents ? errorEvent : `\n\n${errorEvent}`);
-  }
-
-  /** Stops the heartbeat of a stream that never began. */
-  abandon(): void {
+  /**
+   * Ends a stream that has begun with an error event and, so that nobody takes it for whole, without `[DONE]`. One that has
+   * not becomes an ordinary error reply.
+   */
+  fail(error: AppError): void {
     clearInterval(this.#timer);
+    if (!this.#reply.started) this.#call.sendError(error);
+    else this.end(this.#betweenEvents ? errorEvent(error) : `\n\n${errorEvent(error)}`);
   }
 
   #start(): void {
-    this.#reply.start(200, {
+    const head = this.#call.headers({
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-cache',
       'x-accel-buffering': 'no',
-      ...this.#options.headers,
     });
+    this.#reply.start(200, head);
   }
 
   #tick(): void {

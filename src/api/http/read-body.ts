@@ -7,9 +7,9 @@ import { refuseCostlyJson } from './costly-json.ts';
  * The whole body of a Node request, refused as soon as it is known to be too large.
  * @throws AppError `body_too_large`, `client_closed`
  */
-export async function readNodeBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
+export function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const declared = Number(incoming.headers['content-length'] ?? 0);
-  if (declared > maxBytes) throw tooLarge(maxBytes);
+  if (declared > maxBytes) return Promise.reject(tooLarge(maxBytes));
   return new Promise<Buffer>((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -22,8 +22,6 @@ export async function readNodeBody(incoming: IncomingMessage, maxBytes: number):
       size += chunk.length;
       if (size > maxBytes) {
         stop();
-        // Read on and discard: a client that is still sending would lose the answer to a reset connection.
-        incoming.resume();
         reject(tooLarge(maxBytes));
       } else {
         chunks.push(chunk);
@@ -42,18 +40,6 @@ export async function readNodeBody(incoming: IncomingMessage, maxBytes: number):
     incoming.on('close', onClose);
     incoming.on('error', onClose);
   });
-}
-
-/** The same for a web request. */
-export async function readWebBody(request: Request, maxBytes: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of request.body ?? []) {
-    size += chunk.length;
-    if (size > maxBytes) throw tooLarge(maxBytes);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size);
 }
 
 /** @throws AppError `invalid_encoding`, `invalid_json`, `invalid_value` */

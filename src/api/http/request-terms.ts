@@ -1,8 +1,7 @@
-import type { Context } from 'hono';
 import { AppError } from '../../core/error.ts';
 import { newDecisionId } from '../../gateway/decision-id.ts';
 import type { RequestTerms } from '../../gateway/gateway.ts';
-import type { AppEnv } from './app-env.ts';
+import type { Call } from './call.ts';
 import { requestDemands } from './request-demands.ts';
 
 const TIMEOUT = 'x-qianmen-timeout-ms';
@@ -13,14 +12,14 @@ const MAX_MS = 3_600_000;
  *
  * @throws AppError `invalid_value`
  */
-export function requestTerms(c: Context<AppEnv>): RequestTerms {
-  const header = (name: string) => c.req.header(name);
+export function requestTerms(call: Call): RequestTerms {
+  const header = (name: string) => call.header(name);
   const decisionId = newDecisionId();
-  c.set('replyHeaders', { ...c.get('replyHeaders'), 'x-qianmen-decision': decisionId });
+  call.replyHeaders['x-qianmen-decision'] = decisionId;
   return {
     decisionId,
     timeoutMs: timeoutMs(header(TIMEOUT)),
-    demands: requestDemands(header, c.get('region')),
+    demands: requestDemands(header, call.options.region),
   };
 }
 

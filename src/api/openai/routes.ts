@@ -1,23 +1,21 @@
-import type { Context, Hono } from 'hono';
+import type { Hono } from 'hono';
 import { AppError } from '../../core/error.ts';
 import type { GenerateRequest, WireRequest } from '../../core/request.ts';
-import type { Gateway, Reply, RequestTerms } from '../../gateway/gateway.ts';
+import type { Gateway, RequestTerms } from '../../gateway/gateway.ts';
 import type { AppEnv } from '../http/app-env.ts';
-import type { ClientReply } from '../http/client-reply.ts';
+import type { Call } from '../http/call.ts';
+import type { CallRoutes } from '../http/call-routes.ts';
 import { EventStream } from '../http/event-stream.ts';
-import { parseJson } from '../http/read-body.ts';
 import { requestTerms } from '../http/request-terms.ts';
-import { routeHeader } from '../http/route-header.ts';
 import { parseChatRequest } from './chat-request.ts';
 import { collectChat } from './chat-response.ts';
 import { chatStream } from './chat-stream.ts';
 import { parseCompletionRequest } from './completion-request.ts';
 import { collectCompletion } from './completion-response.ts';
 import { completionStream } from './completion-stream.ts';
-import { errorEvent } from './error-body.ts';
-import { clientReply, commonHeaders, readJsonBody, sendError, startWhole } from './exchange.ts';
 import type { RequestLimits } from './limits.ts';
 import { modelList, modelObject } from './model-list.ts';
+import { parseFields } from './parse-fields.ts';
 
 export interface OpenAiOptions {
   readonly gateway: Gateway;
@@ -33,60 +31,46 @@ const ENDPOINTS = {
 
 type Endpoint = (typeof ENDPOINTS)[keyof typeof ENDPOINTS];
 
-/** Mounts OpenAI's routes below /v1. */
-export function openAiRoutes(app: Hono<AppEnv>, options: OpenAiOptions): void {
-  app.post('/v1/chat/completions', (c) => generate(c, ENDPOINTS.chat, '/chat/completions', options));
-  app.post('/v1/completions', (c) => generate(c, ENDPOINTS.completion, '/completions', options));
-  app.get('/v1/models', (c) => c.json(modelList(options.gateway.models())));
+/** OpenAI's routes below /v1 that generate. */
+export function generationRoutes(options: OpenAiOptions): CallRoutes {
+  return {
+    '/v1/chat/completions': (call) => generate(call, ENDPOINTS.chat, '/chat/completions', options),
+    '/v1/completions': (call) => generate(call, ENDPOINTS.completion, '/completions', options),
+  };
+}
+
+/** Mounts those that tell of models. */
+export function modelRoutes(app: Hono<AppEnv>, { gateway }: OpenAiOptions): void {
+  app.get('/v1/models', (c) => c.json(modelList(gateway.models())));
   // A model name may contain slashes, sent raw or as %2F.
-  app.get('/v1/models/:name{.+}', (c) => c.json(modelObject(options.gateway.model(c.req.param('name')))));
+  app.get('/v1/models/:name{.+}', (c) => c.json(modelObject(gateway.model(c.req.param('name')))));
 }
 
-async function generate(
-  c: Context<AppEnv>,
-  endpoint: Endpoint,
-  path: string,
-  options: OpenAiOptions,
-): Promise<Response> {
-  const request = await readRequest(c, endpoint, path, options);
-  const terms = requestTerms(c);
-  const client = clientReply(c);
-  const finished = request.stream
-    ? streamReply(c, client, request, endpoint, options, terms)
-    : wholeReply(c, client, request, endpoint, options, terms);
-  // The work goes on behind the response; both ways of replying handle every failure themselves.
-  void finished;
-  return client.response;
-}
-
-async function readRequest(
-  c: Context<AppEnv>,
-  endpoint: Endpoint,
-  path: string,
-  { maxBodyBytes, limits }: OpenAiOptions,
-): Promise<GenerateRequest> {
-  const body = await readJsonBody(c, maxBodyBytes);
+async function generate(call: Call, endpoint: Endpoint, path: string, options: OpenAiOptions): Promise<void> {
+  const body = await call.readJson(options.maxBodyBytes);
   const wire: WireRequest = { dialect: 'openai', path, body };
-  return endpoint.parse(parseJson(body), wire, c.get('requestId'), limits);
+  const { fields, unread } = parseFields(body, (model) => options.gateway.readsPrompts(model));
+  const parsed = endpoint.parse(fields, wire, call.requestId, options.limits);
+  const request = unread ? { ...parsed, unread } : parsed;
+  const terms = requestTerms(call);
+  const reply = request.stream ? streamReply : wholeReply;
+  await reply(call, request, endpoint, options, terms);
 }
 
 async function streamReply(
-  c: Context<AppEnv>,
-  client: ClientReply,
+  call: Call,
   request: GenerateRequest,
   endpoint: Endpoint,
   { gateway, heartbeatMs }: OpenAiOptions,
   terms: RequestTerms,
 ): Promise<void> {
-  const headers = commonHeaders(c);
-  const stream = new EventStream(client, { headers, heartbeatMs });
+  const stream = new EventStream(call, heartbeatMs);
   try {
     await gateway.handle(
       request,
-      client.signal,
+      call.client.signal,
       async (reply, decision) => {
-        // A heartbeat may have sent the head already.
-        if (decision && c.get('routeHeader')) Object.assign(headers, routeHeader(decision));
+        call.tellRoute(decision);
         if (reply.kind === 'relay') {
           await reply.relay.pump(stream);
           stream.end();
@@ -101,19 +85,12 @@ async function streamReply(
       terms,
     );
   } catch (error) {
-    const failure = AppError.from(error);
-    if (client.started) {
-      stream.fail(errorEvent(failure));
-    } else {
-      stream.abandon();
-      sendError(c, client, failure);
-    }
+    stream.fail(AppError.from(error));
   }
 }
 
 async function wholeReply(
-  c: Context<AppEnv>,
-  client: ClientReply,
+  call: Call,
   request: GenerateRequest,
   endpoint: Endpoint,
   { gateway }: OpenAiOptions,
@@ -122,25 +99,20 @@ async function wholeReply(
   try {
     await gateway.handle(
       request,
-      client.signal,
-      async (reply: Reply, decision) => {
-        if (decision && c.get('routeHeader'))
-          c.set('replyHeaders', { ...c.get('replyHeaders'), ...routeHeader(decision) });
-        if (reply.kind === 'relay') {
-          startWhole(c, client, reply.relay);
-          await reply.relay.pump(client);
-          client.end();
-          return;
-        }
-        const body = JSON.stringify(await endpoint.collect(reply.parts, replyHead(request)));
-        startWhole(c, client, { contentType: 'application/json', contentLength: Buffer.byteLength(body) });
-        client.end(body);
+      call.client.signal,
+      async (reply, decision) => {
+        call.tellRoute(decision);
+        if (reply.kind === 'relay') await call.pass(reply.relay);
+        else
+          call.sendWhole(
+            'application/json',
+            JSON.stringify(await endpoint.collect(reply.parts, replyHead(request))),
+          );
       },
       terms,
     );
   } catch (error) {
-    if (client.started) client.destroy();
-    else sendError(c, client, AppError.from(error));
+    call.sendError(AppError.from(error));
   }
 }
 

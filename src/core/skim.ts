@@ -12,6 +12,9 @@ const CLOSE_BRACKET = 0x5d;
 const COMMA = 0x2c;
 const COLON = 0x3a;
 
+/** Deeper is for a parser, which can say what is wrong. */
+const MAX_DEPTH = 64;
+
 /** Strings longer than this are skipped by a native search: below, calling it costs more than the loop. */
 const SHORT_STRING_BYTES = 48;
 
@@ -93,8 +96,10 @@ function skipNested(text: Buffer, from: number): number {
       if (at < 0) return -1;
       continue;
     }
-    if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth += 1;
-    else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+    if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      depth += 1;
+      if (depth > MAX_DEPTH) return -1;
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
       depth -= 1;
       if (depth === 0) return at + 1;
     }

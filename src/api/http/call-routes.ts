@@ -1,0 +1,26 @@
+import { AppError } from '../../core/error.ts';
+import type { Emit } from '../../core/event.ts';
+import type { Call } from './call.ts';
+
+/** Reads the request and writes the reply. What it throws has yet to be told to the client. */
+export type CallHandler = (call: Call) => Promise<void>;
+
+/** POST routes by path. They are on the hot path: no framework is between them and the socket. */
+export type CallRoutes = Readonly<Record<string, CallHandler>>;
+
+/** Resolves when the reply has ended or cannot be written. */
+export async function answer(call: Call, handler: CallHandler, emit: Emit): Promise<void> {
+  try {
+    await handler(call);
+  } catch (thrown) {
+    const error = AppError.from(thrown);
+    tellRefused(call, error, emit);
+    call.sendError(error);
+  }
+}
+
+/** A request was turned away before the gateway saw it. */
+export function tellRefused({ requestId }: Call, error: AppError, emit: Emit): void {
+  const { status, code, param, cause } = error;
+  emit({ type: 'request-refused', requestId, status, code, param, cause });
+}

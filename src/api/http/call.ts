@@ -1,0 +1,147 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Relay } from '../../core/backend.ts';
+import type { Decision } from '../../core/decision.ts';
+import { AppError } from '../../core/error.ts';
+import { isAdminPath } from '../admin/admin-path.ts';
+import { errorBody, errorHeaders } from '../openai/error-body.ts';
+import { ClientReply } from './client-reply.ts';
+import { readBody } from './read-body.ts';
+import { requestId } from './request-id.ts';
+import { routeHeader } from './route-header.ts';
+
+/** What calls know of the configuration. */
+export interface CallOptions {
+  readonly corsOrigins: readonly string[];
+  /** A client that takes nothing of what is ready for it for so long is cut off. */
+  readonly stallTimeoutMs: number;
+  /** Where this gateway stands, if the configuration says. */
+  readonly region?: string | undefined;
+  /** Replies tell which deployment made them. */
+  readonly routeHeader?: boolean;
+  /** While true, every reply asks its client to close the connection. */
+  readonly draining: () => boolean;
+}
+
+/** A client that still sends what was refused may go on for so long: to cut it off at once could cost it the answer. */
+const LINGER_MS = 1_000;
+
+/** One HTTP request and the way back. */
+export class Call {
+  readonly requestId: string;
+  readonly options: CallOptions;
+  readonly client: ClientReply;
+  /** Of every reply, beside the request's id. */
+  readonly replyHeaders: Record<string, string> = {};
+  readonly #receivedAtMs = performance.now();
+  readonly #incoming: IncomingMessage;
+
+  constructor(incoming: IncomingMessage, outgoing: ServerResponse, options: CallOptions) {
+    this.#incoming = incoming;
+    this.options = options;
+    this.requestId = requestId(this.header('x-request-id'));
+    this.client = new ClientReply(outgoing, options.stallTimeoutMs);
+    if (options.draining()) this.replyHeaders.connection = 'close';
+    const origin = this.header('origin');
+    if (origin !== undefined && allowsOrigin(options.corsOrigins, origin) && !isAdminPath(incoming.url ?? ''))
+      Object.assign(this.replyHeaders, {
+        'access-control-allow-origin': origin,
+        'access-control-expose-headers': 'x-request-id, retry-after',
+        vary: 'Origin',
+      });
+  }
+
+  /** @param name In lower case. */
+  header(name: string): string | undefined {
+    return this.#incoming.headers[name] as string | undefined;
+  }
+
+  /** @throws AppError `unsupported_media_type`, `body_too_large`, `client_closed` */
+  async readJson(maxBytes: number): Promise<Buffer> {
+    const contentType = this.header('content-type') ?? '';
+    if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType)) {
+      throw new AppError('unsupported_media_type', {
+        message: `The content type must be application/json${contentType ? `, not ${contentType.slice(0, 100)}` : ''}.`,
+      });
+    }
+    const encoding = this.header('content-encoding') ?? 'identity';
+    if (encoding !== 'identity') {
+      throw new AppError('unsupported_media_type', {
+        message: `The content-encoding ${encoding.slice(0, 50)} is not supported: send the body uncompressed.`,
+      });
+    }
+    return await readBody(this.#incoming, maxBytes);
+  }
+
+  /** The headers of a reply whose head is about to be sent. */
+  headers(own: Readonly<Record<string, string>>): Record<string, string> {
+    return {
+      ...own,
+      ...this.replyHeaders,
+      'x-request-id': this.requestId,
+      'openai-processing-ms': String(Math.round(performance.now() - this.#receivedAtMs)),
+    };
+  }
+
+  /** A successful reply that is there as a whole. */
+  sendWhole(contentType: string, body: Uint8Array | string): void {
+    this.startWhole(contentType, Buffer.byteLength(body));
+    this.client.end(body);
+  }
+
+  /** Begins one whose bytes come later. */
+  startWhole(contentType: string, sizeBytes?: number): void {
+    const length: Record<string, string> =
+      sizeBytes === undefined ? {} : { 'content-length': String(sizeBytes) };
+    this.client.start(200, this.headers({ 'content-type': contentType, ...length }));
+  }
+
+  /** A reply whose bytes pass through. */
+  async pass(relay: Relay): Promise<void> {
+    this.startWhole(relay.contentType, relay.contentLength);
+    await relay.pump(this.client);
+    this.client.end();
+  }
+
+  /** For clients that may know: which deployment answers. Says nothing once the head is sent. */
+  tellRoute(decision: Decision | undefined): void {
+    if (decision !== undefined && this.options.routeHeader)
+      Object.assign(this.replyHeaders, routeHeader(decision));
+  }
+
+  /** Tells the client what went wrong; a reply that has begun already is broken off. */
+  sendError(error: AppError): void {
+    const { client } = this;
+    if (client.signal.aborted) return;
+    if (client.started) {
+      client.destroy();
+      return;
+    }
+    const unread = error.code === 'body_too_large';
+    if (unread) this.replyHeaders.connection = 'close';
+    const body = JSON.stringify(errorBody(error));
+    client.start(
+      error.status,
+      this.headers({
+        'content-type': 'application/json',
+        'content-length': String(Buffer.byteLength(body)),
+        ...errorHeaders(error),
+      }),
+    );
+    if (unread) this.#endLater(body);
+    else client.end(body);
+  }
+
+  #endLater(body: string): void {
+    this.client.write(body);
+    const end = () => {
+      clearTimeout(timer);
+      this.client.end();
+    };
+    const timer = setTimeout(end, LINGER_MS);
+    this.#incoming.once('close', end).resume();
+  }
+}
+
+export function allowsOrigin(origins: readonly string[], origin: string): boolean {
+  return origins.includes('*') || origins.includes(origin);
+}

@@ -1,0 +1,62 @@
+import { isUtf8 } from 'node:buffer';
+import { type Member, skimObject, skipSpace } from '../../core/skim.ts';
+import { parseJson } from '../http/read-body.ts';
+
+/** Shorter bodies are parsed in a few microseconds, and what is wrong with them is told best by us. */
+const UNREAD_FROM_BYTES = 16 * 1024;
+
+const QUOTE = 0x22;
+const OPEN_BRACKET = 0x5b;
+
+/** Parts of messages whose bytes say nothing of how much there is to read. */
+const MEDIA = ['"image_url"', '"input_audio"', '"file"'];
+
+export interface Fields {
+  readonly fields: unknown;
+  /** A stand-in takes the place of the prompt. */
+  readonly unread: boolean;
+}
+
+/**
+ * The fields of a generation's body. A long prompt is not parsed where nobody here has to read it, as that would cost more
+ * than all the rest: what is wrong in it the upstream will say. All other fields are read as ever.
+ *
+ * @param readsPrompts Whether serving the model takes more of a prompt than its bytes.
+ * @throws AppError `invalid_encoding`, `invalid_json`, `invalid_value`
+ */
+export function parseFields(body: Buffer, readsPrompts: (model: string) => boolean): Fields {
+  if (body.length >= UNREAD_FROM_BYTES && isUtf8(body)) {
+    const brief = withoutPrompt(body);
+    if (brief !== undefined) {
+      const fields = parseJson(Buffer.from(brief)) as { readonly model?: unknown };
+      const { model } = fields;
+      if (typeof model === 'string' && !readsPrompts(model) && !MEDIA.some((key) => body.includes(key)))
+        return { fields, unread: true };
+    }
+  }
+  return { fields: parseJson(body), unread: false };
+}
+
+/**
+ * The same object with a short prompt. Undefined: it is no object, has no prompt that can be skipped, or a key is written
+ * with escapes, behind which an upstream's parser could find another prompt.
+ */
+function withoutPrompt(body: Buffer): string | undefined {
+  const root = skimObject(body);
+  if (root === undefined || skipSpace(body, root.end) < body.length) return undefined;
+  let skipped = false;
+  const members: string[] = [];
+  for (const member of root.members) {
+    if (member.keyEscaped) return undefined;
+    const standIn = standInFor(body, member);
+    skipped ||= standIn !== undefined;
+    members.push(`"${member.key}":${standIn ?? body.toString('utf8', member.valueStart, member.valueEnd)}`);
+  }
+  return skipped ? `{${members.join(',')}}` : undefined;
+}
+
+function standInFor(body: Buffer, { key, valueStart, valueEnd }: Member): string | undefined {
+  if (valueEnd - valueStart < UNREAD_FROM_BYTES / 2) return undefined;
+  if (key === 'messages' && body[valueStart] === OPEN_BRACKET) return '[{"role":"user","content":""}]';
+  return key === 'prompt' && body[valueStart] === QUOTE ? '""' : undefined;
+}
