@@ -23,6 +23,7 @@ export function viewOf({ kind, local }: LocalBackend, context: ViewContext): Loc
     state: context.leaving ? 'unloading' : local.state,
     detail: health.detail ?? '',
     path: context.path ?? null,
+    pid: engine?.pid ?? null,
     load: settings.load,
     keepAliveMs: settings.keepAliveMs ?? null,
     memory: {

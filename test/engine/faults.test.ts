@@ -3,7 +3,11 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createEngineBackend, type EngineBackend } from '../../src/engine/engine-backend.ts';
+import {
+  createEngineBackend,
+  type EngineBackend,
+  type EngineBackendOptions,
+} from '../../src/engine/engine-backend.ts';
 import { spawnEngine } from '../../src/engine/engine-child.ts';
 import { MODELS_DIR, realModelPath } from '../model-file.ts';
 import { collect, completion, textOf } from './requests.ts';
@@ -12,15 +16,20 @@ const PROGRAM = new URL('./scripted-engine.ts', import.meta.url);
 
 let engine: EngineBackend;
 
-beforeEach(async () => {
-  engine = createEngineBackend({
+function scripted(changes: Partial<EngineBackendOptions> = {}): EngineBackend {
+  return createEngineBackend({
     name: 'scripted',
     modelPath: '/models/scripted.gguf',
     cacheDir: '/models',
     emit: () => {},
     spawn: (events) => spawnEngine(events, PROGRAM),
-    times: { pingMs: 50, silenceMs: 400, firstRestartMs: 20, shutdownMs: 200 },
+    times: { pingMs: 50, silenceMs: 400, firstRestartMs: 20, longestRestartMs: 400, shutdownMs: 200 },
+    ...changes,
   });
+}
+
+beforeEach(async () => {
+  engine = scripted();
   await engine.ready;
 });
 
@@ -49,6 +58,7 @@ function alive(pid: number): boolean {
 
 async function served(): Promise<void> {
   await until(() => engine.health().state === 'ready');
+  expect(engine.health()).toMatchObject({ inFlight: 0, queued: 0 });
   expect(textOf(await collect(await run('ok')))).toBe('a');
 }
 
@@ -82,6 +92,41 @@ test('a gateway that was busy for long does not blame the process', async () => 
   await delay(100);
   expect(engine.info()!.pid).toBe(pid);
   await served();
+});
+
+test('a process that takes more memory than it may is ended, with the numbers, and replaced', async () => {
+  await engine.close();
+  engine = scripted({ memoryLimitBytes: () => 400 * 2 ** 20 });
+  await engine.ready;
+  const { pid } = engine.info()!;
+  await expect(run('eat')).rejects.toMatchObject({ code: 'model_unavailable', retryable: true });
+  expect(engine.health().detail).toMatch(/took \d+ MiB of memory and may take 400.*memoryLimitBytes/);
+  expect(alive(pid)).toBe(false);
+  await served();
+});
+
+test('a model that crashes its process while it loads is tried ever more rarely, and no other is touched', async () => {
+  let starts = 0;
+  const poisoned = scripted({
+    modelPath: '/models/segfault.gguf',
+    emit: (event) => {
+      if (event.type === 'engine-state-changed' && event.state === 'starting') starts++;
+    },
+  });
+  try {
+    await expect(poisoned.ready).rejects.toThrow('SIGSEGV');
+    await until(() => starts >= 6);
+    // By now it waits for 20 + 40 + 80 + 160 + 320 ms; it would be at dozens if it did not.
+    const before = starts;
+    const { pid } = engine.info()!;
+    await served();
+    expect(engine.info()!.pid).toBe(pid);
+    await delay(300);
+    expect(starts - before).toBeLessThanOrEqual(1);
+    expect(poisoned.health()).toMatchObject({ inFlight: 0, retryAfterMs: expect.any(Number) });
+  } finally {
+    await poisoned.close();
+  }
 });
 
 test('the process gets no environment, so no secrets', async () => {

@@ -1,18 +1,31 @@
 /**
  * A program in place of the engine process, for faults: loads at once and answers each request with `a` and the end,
- * except where the prompt names a way to fail.
+ * except where the prompt, or the name of the model file, tells a way to fail.
  */
 import { Socket } from 'node:net';
 import { encodeFrame, FrameReader } from '../../src/engine/frame.ts';
-import type { FromEngine, ToEngine } from '../../src/engine/messages.ts';
+import type { FromEngine, LoadOptions, ToEngine } from '../../src/engine/messages.ts';
 import { FAKE_INFO } from './fake-children.ts';
 
 const socket = new Socket({ fd: 3 });
 const reader = new FrameReader();
 const send = (message: FromEngine): void => void socket.write(encodeFrame(message));
 
+const eaten: Buffer[] = [];
+
+/** Takes memory, and uses it, until somebody ends that. */
+function eat(): void {
+  eaten.push(Buffer.alloc(32 * 2 ** 20, 1));
+  setTimeout(eat, 10);
+}
+
+function load({ modelPath }: LoadOptions): void {
+  if (modelPath.endsWith('segfault.gguf')) process.kill(process.pid, 'SIGSEGV');
+  else send({ type: 'ready', info: { ...FAKE_INFO, pid: process.pid } });
+}
+
 function handle(message: ToEngine): void {
-  if (message.type === 'load') send({ type: 'ready', info: { ...FAKE_INFO, pid: process.pid } });
+  if (message.type === 'load') load(message.options);
   else if (message.type === 'ping') send({ type: 'pong' });
   else if (message.type === 'shutdown') process.exit(0);
   else if (message.type === 'submit') {
@@ -20,6 +33,7 @@ function handle(message: ToEngine): void {
     const text = prompt?.kind === 'text' ? prompt.text : '';
     if (text === 'crash') throw new Error('out of luck');
     if (text === 'nonsense') socket.write(Buffer.alloc(64, 0xff));
+    if (text === 'eat') eat();
     if (text === 'environment') process.stderr.write(JSON.stringify(Object.keys(process.env)));
     if (text === 'environment') process.exit(3);
     if (text !== 'ok') return;
