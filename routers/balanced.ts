@@ -1,14 +1,17 @@
 import type { Candidate } from './candidate.ts';
+import type { DeploymentState } from './deployment-state.ts';
 import { estimate, expectedOutputTokens } from './estimate.ts';
+import type { Forecast } from './fleet.ts';
 import type { Policy, PolicyInput, PolicyOptions, Ranked } from './policy.ts';
 import { isOpen, rankBy } from './ranking.ts';
 
 /** What a request costs those that come after it, per request under way. */
 const IMPOSED = 0.15;
-/** What it weighs to push one reply under way over its aim, in units of the request's own. */
-const DISTURBED = 0.2;
-/** Replies that are about to end have little time to make up for an interruption, but some. */
-const MIN_SLACK_MS = 200;
+/** What it weighs to push the reply of one other request over its aim, in units of the request's own. */
+const DISTURBED = 0.3;
+/** Of the time that a reply may take, what it can lose to other prompts and still keep its pace. */
+const SLACK = 0.5;
+const MIN_SLACK_MS = 100;
 /** One that is expected to take no more than this share of the aim is trusted to meet it. */
 const SAFE = 0.6;
 /** Scores this close are equal: then chance decides, so that several gateways do not all choose alike. */
@@ -20,8 +23,8 @@ const AS_WORTHY = 0.02;
  * Weighs the load that a request adds, the time that its output takes, what it costs and what it is worth:
  *
  *   load      = (queue + own prompt work) · (1 + 0.15 · in flight)   own delay, and the delay of those that come
- *   disturbed = replies under way · share of their slack that the prompt work takes
- *   score     = latency·(load/aim + 0.2·disturbed) + output·out·TPOT/aim + cost·USD + quality·(1 − quality)
+ *   disturbed = replies that will be under way while the prompt is read · share of their slack that this takes
+ *   score     = latency·(load/aim + 0.3·disturbed) + output·out·TPOT/aim + cost·USD + quality·(1 − quality)
  *
  * Of those that will surely meet the aim it takes the one that is worth most (cost and quality), of equals the one with the
  * lowest score; if none will, the lowest score. Nothing is normalised over the candidates: that would make a gap of 1 ms as heavy
@@ -35,27 +38,35 @@ export function balanced({ fleet, settings }: PolicyOptions): Policy {
       const outputTokens = expectedOutputTokens(fleet, request);
       const aimMs = request.sloTtftMs ?? slo.ttftMs + slo.ttftMsPerPromptToken * request.promptTokens;
       const tpotAimMs = request.sloTpotMs ?? slo.tpotMs;
+      const slackMs = Math.max(MIN_SLACK_MS, SLACK * outputTokens * slo.tpotMs);
       const ranked = rankBy(candidates, (candidate) => {
         const { forecast, prediction } = estimate(fleet, candidate, request, outputTokens, nowMs);
         const { ownMs, queuedMs, ttftMs, tpotMs } = forecast;
         const loadMs = Math.max(ttftMs, (queuedMs + ownMs) * (1 + IMPOSED * candidate.inFlight));
-        const slackMs = Math.max(MIN_SLACK_MS, outputTokens * (slo.tpotMs - tpotMs));
-        const taken = Math.min(1, (queuedMs + ownMs) / slackMs) - Math.min(1, queuedMs / slackMs);
         const parts = {
           latency: (weights.latency * loadMs) / aimMs,
-          disturbed: weights.latency * DISTURBED * fleet.state(candidate.id).decoding * taken,
+          disturbed: weights.latency * DISTURBED * disturbed(fleet.state(candidate.id), forecast, slackMs),
           output: (weights.output * outputTokens * tpotMs) / aimMs,
           cost: weights.cost * prediction.costUsd,
           quality: weights.quality * (1 - (candidate.quality ?? 1)),
         };
-        const { latency, disturbed, output, cost, quality } = parts;
-        return { score: latency + disturbed + output + cost + quality, parts, prediction };
+        const score = parts.latency + parts.disturbed + parts.output + parts.cost + parts.quality;
+        return { score, parts, prediction };
       });
       const isSafe = ({ prediction }: Ranked<C>) =>
         prediction!.ttftMs <= SAFE * aimMs && prediction!.tpotMs <= tpotAimMs;
       return promoted(ranked, choose(ranked, isSafe, random, exploration));
     },
   };
+}
+
+/**
+ * In replies. Those under way will have lost to the queue already what this one would take from them; those that still wait
+ * are read first, and then have all of it before them.
+ */
+function disturbed({ decoding, waiting }: DeploymentState, { queuedMs, ownMs }: Forecast, slackMs: number) {
+  const lost = (ms: number) => Math.min(1, ms / slackMs);
+  return decoding * (lost(queuedMs + ownMs) - lost(queuedMs)) + waiting * lost(ownMs);
 }
 
 function choose<C extends Candidate>(

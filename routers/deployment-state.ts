@@ -129,6 +129,7 @@ export class ForeignLoad {
   #atMs = Number.NEGATIVE_INFINITY;
 
   scraped(own: { waiting: number; decoding: number }, waiting: number, running: number, nowMs: number): void {
+    if (!Number.isFinite(waiting + running)) return;
     // What runs there may be ours that waits here: the sums are compared, and what waits counts first.
     const others = waiting + running - own.waiting - own.decoding;
     this.#waiting = Math.min(MAX_FOREIGN, Math.max(0, Math.min(waiting - own.waiting, others)));

@@ -143,8 +143,9 @@ export class Fleet {
     const { outputTokens } = usage;
     if (outputTokens === undefined) return;
     this.outputs.observe(request.tenant, outputTokens);
-    if (running.ttftMs === undefined || outputTokens < 2) return;
-    const tpotMs = (nowMs - running.firstTokenAtMs!) / (outputTokens - 1);
+    const { firstTokenAtMs } = running;
+    if (!request.stream || firstTokenAtMs === undefined || outputTokens < 2) return;
+    const tpotMs = (nowMs - firstTokenAtMs) / (outputTokens - 1);
     const sequences = (running.sequences + state.decoding) / 2;
     const kvTokens = (running.kvTokens + state.kvTokens) / 2;
     state.latency.observeTpot(sequences, kvTokens, tpotMs);

@@ -71,7 +71,7 @@ export interface PolicySettings {
 }
 
 export const DEFAULT_SETTINGS: PolicySettings = {
-  weights: { latency: 1, output: 0.1, cost: 100, quality: 1 },
+  weights: { latency: 1, output: 0.02, cost: 100, quality: 1 },
   slo: { ttftMs: 2_000, ttftMsPerPromptToken: 0.1, tpotMs: 50 },
   exploration: 0.01,
 };

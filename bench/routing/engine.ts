@@ -190,10 +190,7 @@ export class Engine {
   #compute(sequence: Sequence, tokens: number, nowMs: number): void {
     const { blockIds } = sequence.request;
     sequence.computed += tokens;
-    while (
-      sequence.shared < blockIds.length &&
-      (sequence.shared + 1) * BLOCK_TOKENS <= sequence.computed
-    ) {
+    while (sequence.shared < blockIds.length && (sequence.shared + 1) * BLOCK_TOKENS <= sequence.computed) {
       this.#cache.use(blockIds[sequence.shared]!);
       this.#cache.givePrivate(BLOCK_TOKENS);
       sequence.privateTokens -= BLOCK_TOKENS;

@@ -1,0 +1,159 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Fleet } from './fleet.ts';
+import type { Dispatch } from './lifecycle.ts';
+import { hashPrompt } from './prompt-hash.ts';
+import { type RequestFeatures, UNKNOWN_REQUEST } from './request.ts';
+
+const request = (promptTokens: number, more: Partial<RequestFeatures> = {}): RequestFeatures => ({
+  ...UNKNOWN_REQUEST,
+  promptTokens,
+  ...more,
+});
+
+it('has nothing under way after every request has come to an end, however often it is told', () => {
+  const step = fc.record({
+    deployment: fc.constantFrom('a', 'b'),
+    promptTokens: fc.nat(10_000),
+    stream: fc.boolean(),
+    calls: fc.array(fc.constantFrom('firstToken', 'finished', 'failed', 'cancelled'), { maxLength: 5 }),
+    lastly: fc.constantFrom('finished', 'failed', 'cancelled'),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      const fleet = new Fleet();
+      let nowMs = 0;
+      const call = (dispatch: Dispatch, name: (typeof steps)[number]['calls'][number]) => {
+        nowMs += 10;
+        if (name === 'finished') dispatch.finished(nowMs, { outputTokens: 5 });
+        else dispatch[name](nowMs);
+      };
+      const open = steps.map(({ deployment, promptTokens, stream, calls, lastly }) => {
+        const dispatch = fleet.dispatch(deployment, request(promptTokens, { stream }), nowMs);
+        for (const name of calls) call(dispatch, name);
+        fleet.forecast(deployment, request(100), nowMs);
+        return () => call(dispatch, lastly);
+      });
+      for (const end of open) end();
+      for (const id of ['a', 'b']) {
+        const state = fleet.state(id);
+        expect([state.waiting, state.decoding, state.kvTokens]).toEqual([0, 0, 0]);
+        expect(state.workAhead(nowMs)).toEqual({ tokens: 0, pairs: 0 });
+      }
+    }),
+  );
+});
+
+describe('what is expected of a deployment', () => {
+  it('counts a request from the moment it is sent, before any answer', () => {
+    const fleet = new Fleet();
+    const before = fleet.forecast('a', request(1_000), 0).ttftMs;
+    fleet.dispatch('a', request(50_000), 0);
+    expect(fleet.forecast('a', request(1_000), 0).ttftMs).toBeGreaterThan(before + 500);
+    expect(fleet.forecast('b', request(1_000), 0).ttftMs).toBe(before);
+  });
+
+  it('takes off what the request at the head has had done already', () => {
+    const fleet = new Fleet();
+    fleet.dispatch('a', request(20_000), 0);
+    const { queuedMs } = fleet.forecast('a', request(100), 0);
+    expect(fleet.forecast('a', request(100), queuedMs / 2).queuedMs).toBeCloseTo(queuedMs / 2, -1);
+  });
+
+  it('is never sooner than the longest wait there: it may have hung', () => {
+    const fleet = new Fleet();
+    fleet.dispatch('a', request(100), 0);
+    expect(fleet.forecast('a', request(10), 30_000).ttftMs).toBeGreaterThanOrEqual(30_000);
+  });
+
+  it('takes a reply that comes as a whole to be decoding once its prompt must have been read', () => {
+    const fleet = new Fleet();
+    fleet.dispatch('a', request(20_000, { stream: false }), 0);
+    const { ttftMs } = fleet.forecast('a', request(100), 60_000);
+    expect(ttftMs).toBeLessThan(1_000);
+    expect(fleet.state('a').decoding).toBe(1);
+  });
+
+  it('knows what is remembered of a prompt', () => {
+    const fleet = new Fleet();
+    const blocks = hashPrompt('model', 'x'.repeat(8_192));
+    const prompt = request(2_048, { blocks, blockTokens: 128 });
+    fleet.dispatch('a', prompt, 0).finished(1, {});
+    expect(fleet.forecast('a', prompt, 2).cachedTokens).toBe(2_047);
+    expect(fleet.forecast('b', prompt, 2).cachedTokens).toBe(0);
+    fleet.restarted('a');
+    expect(fleet.forecast('a', prompt, 2).cachedTokens).toBe(0);
+  });
+
+  it('comes to know how fast each is', () => {
+    const fleet = new Fleet();
+    let nowMs = 0;
+    for (let i = 0; i < 200; i += 1) {
+      const promptTokens = 500 + ((i * 997) % 5_000);
+      for (const [id, msPerToken] of [['fast', 0.05] as const, ['slow', 2] as const]) {
+        const dispatch = fleet.dispatch(id, request(promptTokens), nowMs);
+        const firstMs = nowMs + 20 + msPerToken * promptTokens;
+        dispatch.firstToken(firstMs);
+        dispatch.finished(firstMs + 99 * 10, { promptTokens, cachedTokens: 0, outputTokens: 100 });
+      }
+      nowMs += 20_000;
+    }
+    const fast = fleet.forecast('fast', request(3_000), nowMs);
+    const slow = fleet.forecast('slow', request(3_000), nowMs);
+    expect(fast.ttftMs).toBeGreaterThan(0.8 * 170);
+    expect(fast.ttftMs).toBeLessThan(1.2 * 170);
+    expect(slow.ttftMs).toBeGreaterThan(0.8 * 6_020);
+    expect(slow.ttftMs).toBeLessThan(1.2 * 6_020);
+    expect(fast.tpotMs).toBeCloseTo(10, 0);
+  });
+});
+
+describe('what deployments say of themselves', () => {
+  it('adds the requests of others, for a while', () => {
+    const fleet = new Fleet();
+    const alone = fleet.forecast('a', request(1_000), 0).queuedMs;
+    fleet.scraped('a', { waiting: 10, running: 5 }, 0);
+    const soon = fleet.forecast('a', request(1_000), 100).queuedMs;
+    expect(soon).toBeGreaterThan(alone + 100);
+    expect(fleet.forecast('a', request(1_000), 5_000).queuedMs).toBeLessThan(soon / 2);
+    expect(fleet.forecast('a', request(1_000), 60_000).queuedMs).toBe(alone);
+  });
+
+  it('adds nothing where all that waits is our own', () => {
+    const fleet = new Fleet();
+    for (let i = 0; i < 10; i += 1) fleet.dispatch('a', request(1_000), 0);
+    const own = fleet.forecast('a', request(1_000), 0).queuedMs;
+    fleet.scraped('a', { waiting: 7, running: 3 }, 0);
+    expect(fleet.forecast('a', request(1_000), 0).queuedMs).toBe(own);
+  });
+
+  it('can take nothing away, and lies are bounded', () => {
+    const fleet = new Fleet();
+    fleet.dispatch('a', request(1_000), 0);
+    const own = fleet.forecast('a', request(1_000), 0).queuedMs;
+    fleet.scraped('a', { waiting: 0, running: 0 }, 0);
+    expect(fleet.forecast('a', request(1_000), 0).queuedMs).toBe(own);
+    fleet.scraped('a', { waiting: 1e12, running: Number.NaN }, 0);
+    expect(Number.isFinite(fleet.forecast('a', request(1_000), 0).ttftMs)).toBe(true);
+  });
+});
+
+it('learns the length of replies by tenant', () => {
+  const fleet = new Fleet();
+  for (let i = 0; i < 200; i += 1) {
+    fleet.dispatch('a', request(10, { tenant: 'brief' }), i).finished(i, { outputTokens: 20 });
+    fleet.dispatch('a', request(10, { tenant: 'long' }), i).finished(i, { outputTokens: 2_000 });
+  }
+  expect(fleet.outputs.expect('brief', undefined)).toBeLessThan(40);
+  expect(fleet.outputs.expect('long', undefined)).toBeGreaterThan(1_000);
+  expect(fleet.outputs.expect('long', 100)).toBe(100);
+});
+
+it('forgets deployments that are gone', () => {
+  const fleet = new Fleet();
+  const blocks = hashPrompt('model', 'x'.repeat(8_192));
+  const prompt = request(2_048, { blocks, blockTokens: 128 });
+  fleet.dispatch('gone', prompt, 0).finished(1, {});
+  fleet.retain(new Set(['here']));
+  expect(fleet.prefixes.size).toBe(0);
+});
