@@ -31,15 +31,17 @@ export function loadModel(options: LoadOptions): LoadedModel {
   const files = readModelFiles(options.modelPath);
   const tokenizer = new Tokenizer(files.tokenizer);
   const template = files.chatTemplate === undefined ? undefined : chatTemplate(files.chatTemplate, tokenizer);
-  const { graphPath, shape, requantised } = ensureDecoderGraph(options.modelPath, options.cacheDir);
+  const graph = ensureDecoderGraph(options.modelPath, options.cacheDir);
+  const { shape, requantised } = graph;
   if (tokenizer.vocabularySize > shape.vocabSize)
     throw new TokenizerError(
       `The tokenizer has ${tokenizer.vocabularySize} tokens, but the model only ${shape.vocabSize}.`,
     );
   const contextTokens = Math.min(options.contextTokens ?? DEFAULT_CONTEXT_TOKENS, shape.maxContextTokens);
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
-  const { slots, spinning } = options;
-  const decoder = Decoder.load({ graphPath, shape, slots, contextTokens, threads, spinning });
+  const { slots, spinning, speculation: verifies } = options;
+  const graphPath = verifies ? graph.verifyGraphPath : graph.graphPath;
+  const decoder = Decoder.load({ graphPath, shape, slots, contextTokens, threads, spinning, verifies });
   const prompts = { tokenizer, template, contextTokens };
   return {
     decoder,

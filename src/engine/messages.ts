@@ -16,6 +16,8 @@ export interface LoadOptions {
   /** Most memory for the KV of prompts that were computed. */
   readonly prefixCacheBytes: number;
   readonly spinning: boolean;
+  /** Guess tokens of a sequence that decodes alone. */
+  readonly speculation: boolean;
 }
 
 export interface EngineInfo {
@@ -46,6 +48,9 @@ interface StepStatistics {
   readonly prefillTokens: number;
   /** Prompt tokens copied instead of computed. */
   readonly cachedTokens: number;
+  /** Tokens guessed and checked, and those among them that were drawn. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
   /** What the prefix cache holds now. */
   readonly prefixCacheBytes: number;
 }
