@@ -12,8 +12,26 @@ export const engine = z
     task: z.enum(['embed', 'rerank', 'classify']).optional(),
     /** Public name; default: the catalogue name or the base name of the file or directory. */
     name: name.optional(),
-    /** Execution provider. `auto` takes the best that is available; for now that is always the CPU. */
-    provider: z.enum(['auto', 'cpu']).default('auto'),
+    /**
+     * What computes: ONNX Runtime's execution provider. `auto` takes the best that really works on this machine, and says why not a
+     * better one. Any other is taken or the engine does not start.
+     */
+    provider: z.enum(['auto', 'cpu', 'cuda', 'tensorrt', 'webgpu', 'coreml', 'dml']).default('auto'),
+    providerOptions: z
+      .strictObject({
+        /** Which of several GPUs; cuda, tensorrt and dml. */
+        deviceId: z.number().int().min(0).optional(),
+        /** Most memory that ONNX Runtime takes on the device; cuda and tensorrt. */
+        memoryLimitBytes: positive.optional(),
+        /** Further options of the provider, under ONNX Runtime's names; not with `auto`. */
+        extra: z.record(z.string(), z.string()).optional(),
+      })
+      .prefault({}),
+    /**
+     * Variables of the engine process, which has no others: what a GPU's driver needs, such as LD_LIBRARY_PATH, CUDA_VISIBLE_DEVICES
+     * or VK_ICD_FILENAMES. `${NAME}` takes the gateway's own.
+     */
+    environment: z.record(z.string(), z.string()).prefault({}),
     /** Default: the number of cores, at most 8. */
     threads: positive.max(256).optional(),
     /** Sequences decoded together; encoders have none. */
@@ -33,11 +51,6 @@ export const engine = z
       .int()
       .min(0)
       .default(512 * 1024 * 1024),
-    /**
-     * `auto`: while a single reply is decoded, tokens are guessed from what the text repeats and several are checked in one pass, as
-     * long as that is faster. The reply is the same, token by token. Encoders do not use it.
-     */
-    speculation: z.enum(['auto', 'off']).default('auto'),
     /** Encoders: most tokens computed together, padding included. */
     batchTokens: positive.max(1_048_576).default(4_096),
     /**

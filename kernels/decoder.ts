@@ -4,6 +4,7 @@ import { VERIFY_ROWS } from './graph/verify-graph.ts';
 import { DeviceKvMemory } from './kv-memory/device-kv-memory.ts';
 import { HostKvMemory } from './kv-memory/host-kv-memory.ts';
 import type { KvMemory } from './kv-memory/kv-memory.ts';
+import { ProviderError } from './ort/provider-error.ts';
 import { CPU, type Provider, TRAITS } from './ort/providers.ts';
 import { OrtSession } from './ort/session.ts';
 import { Verifier } from './verifier.ts';
@@ -51,7 +52,7 @@ export class Decoder {
   readonly #verifier: Verifier | undefined;
   #closed = false;
 
-  /** Throws OrtError when the graph cannot be loaded, RangeError for impossible options. */
+  /** Throws OrtError when the graph cannot be loaded, ProviderError when the provider cannot run it, RangeError for impossible options. */
   static load(options: DecoderOptions): Decoder {
     const { slots, contextTokens, threads, shape } = options;
     for (const [name, value] of Object.entries({ slots, contextTokens, threads }))
@@ -75,6 +76,7 @@ export class Decoder {
     const minPositions = contextTokens + MIN_CHUNK - 1;
     const { memory, attention } = TRAITS[provider.name];
     try {
+      assertRunsOn(provider, this.#session);
       this.#kv =
         memory === 'host'
           ? new HostKvMemory(this.#session, shape, slots, minPositions)
@@ -225,4 +227,20 @@ export class Decoder {
     this.#checkToken(token);
     this.#bindings.tokenIds[index] = BigInt(token);
   }
+}
+
+/** Operators whose work is worth speaking of. */
+const WORK = ['GatherBlockQuantized', 'Gemm', 'GroupQueryAttention', 'MatMulNBits'];
+
+/** A provider leaves to the CPU what it has no kernel for: every step would then wait for copies to and fro. */
+function assertRunsOn({ name }: Provider, session: OrtSession): void {
+  if (name === 'cpu') return;
+  const onCpu = session.operatorsOnCpu();
+  const left = WORK.filter((operator) => onCpu.has(operator));
+  if (left.length > 0)
+    throw new ProviderError(
+      name,
+      `it has no kernel for the model's ${left.join(', ')}, which would run on the CPU`,
+      'Choose another provider, or `auto`.',
+    );
 }

@@ -31,7 +31,6 @@ export function createGenerator(
     cacheDir: dirname(path),
     slots: engine.slots,
     prefixCacheBytes: engine.prefixCacheBytes,
-    speculation: engine.speculation === 'auto',
     sampling: { ...recommendedFor(engine, path), ...engine.sampling },
   });
 }
@@ -57,6 +56,9 @@ function commonOptions(engine: EngineConfig, { emit, memoryLimitBytes }: EngineS
     memoryLimitBytes,
     queueLimit: engine.queueLimit,
     spinning: engine.spinning,
+    provider: engine.provider,
+    providerOptions: engine.providerOptions,
+    environment: engine.environment,
     emit,
   };
 }

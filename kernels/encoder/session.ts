@@ -1,5 +1,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { ModelFileError } from '../model-file-error.ts';
+import { ProviderError } from '../ort/provider-error.ts';
+import { CPU, type Provider } from '../ort/providers.ts';
 import { type Pooling, pool } from './pooling.ts';
 
 /** One text as the graph sees it. At least one token. */
@@ -19,6 +21,8 @@ export interface EncoderSessionOptions {
   readonly threads: number;
   /** Threads wait busily for the next kernel. */
   readonly spinning: boolean;
+  /** Default: the CPU. */
+  readonly provider?: Provider;
   readonly padId: number;
   readonly readout: EncoderReadout;
 }
@@ -58,7 +62,7 @@ export class EncoderSession {
     let session: InferenceSession;
     try {
       session = await InferenceSession.create(graphPath, {
-        executionProviders: ['cpu'],
+        executionProviders: executionProviders(options.provider),
         intraOpNumThreads: threads,
         interOpNumThreads: 1,
         // Batches come in ever new shapes: a remembered memory plan for each would only grow.
@@ -120,6 +124,14 @@ export class EncoderSession {
     }
     return feeds;
   }
+}
+
+/** As onnxruntime-node takes them, which calls them as we do and knows fewer options. What a GPU has no kernel for runs on the CPU. */
+function executionProviders({ name, options }: Provider = CPU): InferenceSession.ExecutionProviderConfig[] {
+  if (options.memoryLimitBytes !== undefined || Object.keys(options.extra ?? {}).length > 0)
+    throw new ProviderError(name, 'for encoders it takes deviceId alone', 'Leave the other options out.');
+  const { deviceId } = options;
+  return [deviceId === undefined ? name : { name, deviceId }, 'cpu'];
 }
 
 const VECTOR_OUTPUTS = ['sentence_embedding', 'last_hidden_state', 'token_embeddings'];

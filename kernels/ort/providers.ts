@@ -5,11 +5,11 @@ export type ProviderName = (typeof PROVIDERS)[number];
 
 export interface ProviderOptions {
   /** Which of several GPUs; for `cuda`, `tensorrt` and `dml`. Default: the first. */
-  readonly deviceId?: number;
+  readonly deviceId?: number | undefined;
   /** Most memory that ONNX Runtime takes on the device; for `cuda` and `tensorrt`. Default: no limit. */
-  readonly memoryLimitBytes?: number;
+  readonly memoryLimitBytes?: number | undefined;
   /** Further options, under the names that ONNX Runtime gives them. */
-  readonly extra?: Readonly<Record<string, string>>;
+  readonly extra?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A provider as it is to be used. */

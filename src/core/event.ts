@@ -68,9 +68,6 @@ export interface EngineStepped {
   readonly prefillTokens: number;
   /** Prompt tokens copied instead of computed. */
   readonly cachedTokens: number;
-  /** Tokens guessed and checked, and those among them that were drawn. */
-  readonly draftedTokens: number;
-  readonly acceptedTokens: number;
   /** What the prefix cache holds. */
   readonly prefixCacheBytes: number;
 }

@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { EncoderSession } from '../../kernels/encoder/session.ts';
 import { ModelFileError } from '../../kernels/model-file-error.ts';
+import { ProviderError } from '../../kernels/ort/provider-error.ts';
+import { onProvider } from '../engine/on-provider.ts';
 import { type EncoderDescription, readEncoderDirectory } from './encoder-directory.ts';
 import { EncoderTokenizer } from './encoder-tokenizer.ts';
 import type { EncoderInfo, EncoderLoadOptions } from './messages.ts';
@@ -15,7 +17,8 @@ export interface LoadedEncoder {
   readonly info: EncoderInfo;
 }
 
-/** Reads the directory, loads the graph and runs it once. Throws ModelFileError when the files cannot be used. */
+/** Reads the directory, loads the graph and runs it once. Throws ModelFileError when the files cannot be used,
+ * ProviderError when the provider that is wished for cannot. */
 export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEncoder> {
   const startedAtMs = performance.now();
   const { directory } = options;
@@ -23,14 +26,31 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
   const { graphPath, task, padId, pooling, labels } = description;
   const tokenizer = createTokenizer(description, directory);
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
-  const session = await EncoderSession.load({
-    graphPath,
-    threads,
-    spinning: options.spinning,
-    padId,
-    readout: task === 'embed' ? { kind: 'vector', pooling } : { kind: 'logits' },
+  const { loaded, ...providerInfo } = await onProvider(options, async (provider) => {
+    try {
+      const session = await EncoderSession.load({
+        graphPath,
+        threads,
+        spinning: options.spinning,
+        provider,
+        padId,
+        readout: task === 'embed' ? { kind: 'vector', pooling } : { kind: 'logits' },
+      });
+      return { session, probed: await probe(session, tokenizer, graphPath) };
+    } catch (error) {
+      if (provider.name === 'cpu' || error instanceof ProviderError) throw error;
+      throw new ProviderError(
+        provider.name,
+        (error as Error).message,
+        'Choose another provider, or `auto`.',
+        {
+          cause: error,
+        },
+      );
+    }
   });
-  const { dimensions, rowsIndependent } = await probe(session, tokenizer, graphPath);
+  const { session } = loaded;
+  const { dimensions, rowsIndependent } = loaded.probed;
   if (task === 'rerank' && dimensions !== 1)
     throw new ModelFileError(graphPath, `it gives ${dimensions} scores per document; a reranker gives 1`);
   return {
@@ -38,6 +58,7 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
     tokenizer,
     description,
     info: {
+      ...providerInfo,
       pid: process.pid,
       architecture: description.architecture,
       task,

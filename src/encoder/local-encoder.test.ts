@@ -16,6 +16,8 @@ const INFO: EncoderInfo = {
   independentClasses: false,
   vocabularySize: 30,
   threads: 1,
+  provider: 'cpu',
+  providersPassedOver: [],
   loadMs: 1,
   rssBytes: 1,
 };

@@ -14,8 +14,9 @@ import {
 } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
-import { type SpawnEngine, spawnEngine } from '../engine/engine-child.ts';
+import type { SpawnEngine } from '../engine/engine-child.ts';
 import { FrameError } from '../engine/frame.ts';
+import { type ProviderChoice, providerWish, spawnFor } from '../engine/provider-choice.ts';
 import {
   type Clock,
   DEFAULT_TIMES,
@@ -60,7 +61,7 @@ interface EncoderProtocol extends SupervisorProtocol {
 
 export type SpawnEncoder = SpawnEngine<ToEncoder, FromEncoder>;
 
-export interface LocalEncoderOptions {
+export interface LocalEncoderOptions extends ProviderChoice {
   readonly name: string;
   /** With config.json, tokenizer.json and an ONNX graph. */
   readonly directory: string;
@@ -143,11 +144,12 @@ class SupervisedEncoder implements LocalEncoder {
         directory,
         batchTokens: options.batchTokens ?? DEFAULT_BATCH_TOKENS,
         spinning: options.spinning ?? false,
+        ...providerWish(options),
         ...(task === undefined ? {} : { task }),
         ...(threads === undefined ? {} : { threads }),
         ...(contextTokens === undefined ? {} : { contextTokens }),
       },
-      spawn: options.spawn ?? ((events) => spawnEngine(events, PROGRAM)),
+      spawn: spawnFor(options, PROGRAM),
       emit: options.emit,
       clock: this.#clock,
       times: { ...DEFAULT_TIMES, ...options.times },

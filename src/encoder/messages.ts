@@ -1,9 +1,10 @@
 import type { EncodeRequest, EncoderTask } from '../core/encoder.ts';
 import type { AppErrorOptions, ErrorCode } from '../core/error.ts';
 import { AppError } from '../core/error.ts';
+import type { ProviderInfo, ProviderWish } from '../engine/provider-info.ts';
 
 /** What an encoder process is started with. */
-export interface EncoderLoadOptions {
+export interface EncoderLoadOptions extends ProviderWish {
   readonly directory: string;
   /** Undefined: what the directory's config.json says. */
   readonly task?: EncoderTask;
@@ -16,7 +17,7 @@ export interface EncoderLoadOptions {
   readonly spinning: boolean;
 }
 
-export interface EncoderInfo {
+export interface EncoderInfo extends ProviderInfo {
   readonly pid: number;
   readonly architecture: string;
   readonly task: EncoderTask;

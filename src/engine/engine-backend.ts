@@ -4,7 +4,7 @@ import type { Emit } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
 import type { SamplingDefaults } from '../core/sampling.ts';
-import { type SpawnEngine, spawnEngine } from './engine-child.ts';
+import { ENGINE_PROGRAM, type SpawnEngine } from './engine-child.ts';
 import { EngineRun } from './engine-run.ts';
 import { FrameError } from './frame.ts';
 import {
@@ -14,6 +14,7 @@ import {
   toWireRequest,
   type WireDelivery,
 } from './messages.ts';
+import { type ProviderChoice, providerWish, spawnFor } from './provider-choice.ts';
 import { type Clock, DEFAULT_TIMES, Supervisor, type SupervisorTimes, SYSTEM_CLOCK } from './supervisor.ts';
 
 const DEFAULT_SLOTS = 16;
@@ -23,7 +24,7 @@ const DEFAULT_PREFIX_CACHE_BYTES = 512 * 2 ** 20;
 /** Requests that the process has not even read; more than this means that it hangs. */
 const MOST_UNREAD_BYTES = 64 * 2 ** 20;
 
-export interface EngineBackendOptions {
+export interface EngineBackendOptions extends ProviderChoice {
   readonly name: string;
   /** A GGUF file. */
   readonly modelPath: string;
@@ -41,8 +42,6 @@ export interface EngineBackendOptions {
   readonly prefixCacheBytes?: number;
   /** Threads wait busily: faster, but burns the cores. Default false. */
   readonly spinning?: boolean;
-  /** Guess tokens of a sequence that decodes alone, and check several in one pass; the text is the same. Default true. */
-  readonly speculation?: boolean;
   /** The process is killed when it takes more; default: it may take what it wants. */
   readonly memoryLimitBytes?: () => number;
   /** Used where a request does not say; what the model's authors recommend. */
@@ -101,11 +100,11 @@ class LocalEngine implements EngineBackend {
         queueLimit: this.#queueLimit,
         prefixCacheBytes: options.prefixCacheBytes ?? DEFAULT_PREFIX_CACHE_BYTES,
         spinning: options.spinning ?? false,
-        speculation: options.speculation ?? true,
+        ...providerWish(options),
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.contextTokens === undefined ? {} : { contextTokens: options.contextTokens }),
       },
-      spawn: options.spawn ?? spawnEngine,
+      spawn: spawnFor(options, ENGINE_PROGRAM),
       emit: options.emit,
       clock: this.#clock,
       times: { ...DEFAULT_TIMES, ...options.times },

@@ -32,18 +32,19 @@ export type SpawnEngine<In = ToEngine, Out = FromEngine> = (
 ) => EngineChild<In>;
 
 /** The program is TypeScript or JavaScript, as this file is. */
-const ENGINE_PROGRAM = import.meta.url.endsWith('.ts')
+export const ENGINE_PROGRAM = import.meta.url.endsWith('.ts')
   ? new URL('./engine-process.ts', import.meta.url)
   : new URL('./engine-process.js', import.meta.url);
 
-/** Starts an engine process with a socket on its file descriptor 3. It gets no environment: there are no secrets to leak. */
+/** Starts an engine process with a socket on its file descriptor 3. Its whole environment is what a driver needs: there are no secrets to leak. */
 export function spawnEngine<In = ToEngine, Out = FromEngine>(
   events: EngineChildEvents<Out>,
   program = ENGINE_PROGRAM,
+  environment: Readonly<Record<string, string>> = {},
 ): EngineChild<In> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', fileURLToPath(program)], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-    env: {},
+    env: environment,
     windowsHide: true,
   });
   if (child.pid !== undefined) sacrificeFirst(child.pid);

@@ -32,9 +32,9 @@ function drained(): Promise<void> | undefined {
   return new Promise((resolve) => socket.once('drain', resolve));
 }
 
-function load(options: LoadOptions): void {
+async function load(options: LoadOptions): Promise<void> {
   try {
-    model = loadModel(options);
+    model = await loadModel(options);
   } catch (error) {
     const permanent = error instanceof ModelFileError || error instanceof TokenizerError;
     const detail = error instanceof Error ? error.message : String(error);
@@ -46,7 +46,6 @@ function load(options: LoadOptions): void {
   const { decoder, prompts, grammars } = model;
   loop = new EngineLoop({
     decoder,
-    verifier: decoder.verifyRows > 0 ? decoder : undefined,
     prompts,
     grammars,
     slots: options.slots,
@@ -61,7 +60,7 @@ function load(options: LoadOptions): void {
 function handle(message: ToEngine): void {
   switch (message.type) {
     case 'load':
-      load(message.options);
+      void load(message.options);
       break;
     case 'submit':
       loop?.submit(message.id, message.request);

@@ -4,6 +4,7 @@ import { ensureDecoderGraph } from '../../kernels/graph/cache.ts';
 import { ChatTemplate } from './chat-template.ts';
 import type { EngineInfo, LoadOptions } from './messages.ts';
 import { readModelFiles } from './model-files.ts';
+import { onProvider } from './on-provider.ts';
 import type { PromptModel } from './prompt-tokens.ts';
 import { RequestGrammars } from './request-grammars.ts';
 import { Tokenizer } from './tokenizer.ts';
@@ -23,31 +24,33 @@ export interface LoadedModel {
 
 /**
  * Reads the model's files, builds its graph on the first time, and loads it. Takes seconds and blocks. Throws
- * ModelFileError or TokenizerError when they cannot be used.
+ * ModelFileError or TokenizerError when they cannot be used, ProviderError when the
+ * provider that is wished for cannot.
  */
-export function loadModel(options: LoadOptions): LoadedModel {
+export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
   const startedAtMs = performance.now();
   // Before the graph, which takes longer to build than a refusal should.
   const files = readModelFiles(options.modelPath);
   const tokenizer = new Tokenizer(files.tokenizer);
   const template = files.chatTemplate === undefined ? undefined : chatTemplate(files.chatTemplate, tokenizer);
-  const graph = ensureDecoderGraph(options.modelPath, options.cacheDir);
-  const { shape, requantised } = graph;
+  const { graphPath, shape, requantised } = ensureDecoderGraph(options.modelPath, options.cacheDir);
   if (tokenizer.vocabularySize > shape.vocabSize)
     throw new TokenizerError(
       `The tokenizer has ${tokenizer.vocabularySize} tokens, but the model only ${shape.vocabSize}.`,
     );
   const contextTokens = Math.min(options.contextTokens ?? DEFAULT_CONTEXT_TOKENS, shape.maxContextTokens);
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
-  const { slots, spinning, speculation: verifies } = options;
-  const graphPath = verifies ? graph.verifyGraphPath : graph.graphPath;
-  const decoder = Decoder.load({ graphPath, shape, slots, contextTokens, threads, spinning, verifies });
+  const { slots, spinning } = options;
+  const { loaded: decoder, ...providerInfo } = await onProvider(options, (provider) =>
+    Decoder.load({ graphPath, shape, slots, contextTokens, threads, spinning, provider }),
+  );
   const prompts = { tokenizer, template, contextTokens };
   return {
     decoder,
     prompts,
     grammars: new RequestGrammars(prompts, shape.vocabSize),
     info: {
+      ...providerInfo,
       pid: process.pid,
       architecture: shape.architecture,
       vocabularySize: shape.vocabSize,

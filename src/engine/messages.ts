@@ -2,9 +2,10 @@ import { AppError, type ErrorCode } from '../core/error.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import { type ResolvedSampling, resolveSampling, type SamplingDefaults } from '../core/sampling.ts';
+import type { ProviderInfo, ProviderWish } from './provider-info.ts';
 
 /** What an engine process is started with. */
-export interface LoadOptions {
+export interface LoadOptions extends ProviderWish {
   readonly modelPath: string;
   readonly cacheDir: string;
   /** Undefined: the process chooses by the machine. */
@@ -16,11 +17,9 @@ export interface LoadOptions {
   /** Most memory for the KV of prompts that were computed. */
   readonly prefixCacheBytes: number;
   readonly spinning: boolean;
-  /** Guess tokens of a sequence that decodes alone. */
-  readonly speculation: boolean;
 }
 
-export interface EngineInfo {
+export interface EngineInfo extends ProviderInfo {
   readonly pid: number;
   readonly architecture: string;
   readonly vocabularySize: number;
@@ -48,9 +47,6 @@ interface StepStatistics {
   readonly prefillTokens: number;
   /** Prompt tokens copied instead of computed. */
   readonly cachedTokens: number;
-  /** Tokens guessed and checked, and those among them that were drawn. */
-  readonly draftedTokens: number;
-  readonly acceptedTokens: number;
   /** What the prefix cache holds now. */
   readonly prefixCacheBytes: number;
 }

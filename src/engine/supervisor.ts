@@ -3,6 +3,7 @@ import type { Emit } from '../core/event.ts';
 import type { EngineChild, SpawnEngine } from './engine-child.ts';
 import type { EngineInfo, FromEngine, LoadOptions, ToEngine } from './messages.ts';
 import { residentBytes } from './process-memory.ts';
+import { describeProvider, type ProviderInfo } from './provider-info.ts';
 
 /** Time as the supervisor sees it; tests hold it. */
 export interface Clock {
@@ -53,7 +54,8 @@ const LOAD_ESTIMATE_MS = 2_000;
 export interface SupervisorProtocol {
   readonly load: object;
   readonly info: Pick<EngineInfo, 'architecture' | 'contextTokens' | 'threads'> &
-    Partial<Pick<EngineInfo, 'requantised'>>;
+    Partial<Pick<EngineInfo, 'requantised'>> &
+    Partial<ProviderInfo>;
   readonly to: object;
   readonly from: object;
 }
@@ -229,7 +231,11 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
     const { architecture, contextTokens, threads, requantised = [] } = info;
     const changed =
       requantised.length === 0 ? '' : `, weights brought from ${requantised.join(', ')} to 8 bit`;
-    this.#become('ready', `${architecture}, ${contextTokens} context tokens, ${threads} threads${changed}`);
+    const where = describeProvider(info);
+    this.#become(
+      'ready',
+      `${architecture}, ${contextTokens} context tokens, ${threads} threads, ${where}${changed}`,
+    );
     this.#settleReady.resolve();
     this.#watch();
   }

@@ -9,6 +9,8 @@ export const FAKE_INFO: EngineInfo = {
   contextTokens: 64,
   slots: 2,
   threads: 1,
+  provider: 'cpu',
+  providersPassedOver: [],
   prefixCacheBytes: 1_000,
   kvBytes: 0,
   chatTemplate: true,

@@ -1,0 +1,28 @@
+import { ProviderSearch } from '../../kernels/ort/provider-search.ts';
+import type { Provider } from '../../kernels/ort/providers.ts';
+import type { ProviderInfo, ProviderWish } from './provider-info.ts';
+
+/**
+ * Loads a model on the provider that is wished for, or on the best that works. Throws ProviderError where the one that is
+ * named does not, and whatever `load` throws that is not about the provider.
+ */
+export async function onProvider<T>(
+  wish: ProviderWish,
+  load: (provider: Provider) => T | Promise<T>,
+): Promise<{ loaded: T } & ProviderInfo> {
+  const { provider: wanted = 'cpu', providerOptions, providerPassedOver = [] } = wish;
+  const search = new ProviderSearch({
+    wanted,
+    ...(providerOptions === undefined ? {} : { options: providerOptions }),
+  });
+  for (const provider of search) {
+    try {
+      const loaded = await load(provider);
+      const providersPassedOver = [...providerPassedOver, ...search.passedOver];
+      return { loaded, provider: provider.name, providersPassedOver };
+    } catch (error) {
+      search.reject(provider, error);
+    }
+  }
+  throw new Error('no provider is left, not even the CPU');
+}

@@ -1,0 +1,55 @@
+import type { EngineChild, EngineChildEvents, SpawnEngine } from './engine-child.ts';
+import type { ProviderInfo, ProviderWish } from './provider-info.ts';
+
+/** The messages that matter here; the rest goes through. */
+type Outgoing = { readonly type: string; readonly options?: object };
+type Incoming = { readonly type: string; readonly info?: object };
+
+/**
+ * Of a way to start engine processes makes one that after a crash on a GPU starts the next ones on the CPU, so that a driver
+ * which kills the process does not do so again and again. For `provider: auto`; it lasts until the engine is made anew.
+ *
+ * A crash is any end but the one that was asked for and a refusal that the process could still put in words. One before the
+ * model was loaded counts too: the process may have died trying.
+ */
+export function withFallback<In, Out>(spawn: SpawnEngine<In, Out>): SpawnEngine<In, Out> {
+  let crash: string | undefined;
+  return (events: EngineChildEvents<Out>): EngineChild<In> => {
+    let provider: string | undefined;
+    let expected = false;
+    const child = spawn({
+      onMessage: (message) => {
+        const { type, info } = message as Incoming;
+        if (type === 'ready') provider = (info as Partial<ProviderInfo>).provider;
+        if (type === 'failed') expected = true;
+        events.onMessage(message);
+      },
+      onExit: (detail) => {
+        if (!expected && provider !== 'cpu') crash ??= `${provider ?? 'a GPU'}: ${detail}`;
+        events.onExit(detail);
+      },
+    });
+    return {
+      get pid() {
+        return child.pid;
+      },
+      get unreadBytes() {
+        return child.unreadBytes;
+      },
+      send(message) {
+        const { type } = message as Outgoing;
+        if (type === 'shutdown') expected = true;
+        child.send(type === 'load' && crash !== undefined ? onCpu(message, crash) : message);
+      },
+      kill() {
+        child.kill();
+      },
+    };
+  };
+}
+
+function onCpu<In>(message: In, crash: string): In {
+  const { options } = message as Outgoing;
+  const wish: ProviderWish = { provider: 'cpu', providerPassedOver: [crash] };
+  return { ...message, options: { ...options, ...wish } };
+}

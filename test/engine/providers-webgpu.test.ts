@@ -1,0 +1,159 @@
+import koffi from 'koffi';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Decoder } from '../../kernels/decoder.ts';
+import { createEngineBackend, type EngineBackend } from '../../src/engine/engine-backend.ts';
+import { cosine, GraphWorkshop } from '../fixtures/tiny-graph.ts';
+import { tinyModel } from '../fixtures/tiny-model.ts';
+import { swiftShader } from '../tools/swiftshader.ts';
+import { chat, collect, partOf, textOf } from './requests.ts';
+import { tinyModelFile } from './tiny-model-file.ts';
+
+const driver = swiftShader();
+const WITHOUT = driver === undefined ? ' (skipped: SwiftShader is not here; .ci/run brings it)' : '';
+const WEBGPU = { name: 'webgpu', options: {} } as const;
+const PROMPT = [5, 17, 99, 0, 42, 42, 8, 63, 21, 77, 3, 14, 15, 92, 65, 35, 89, 79, 32, 38];
+
+const workshop = new GraphWorkshop();
+const engines: EngineBackend[] = [];
+// ONNX Runtime finds the loader by its name once it is in the process.
+if (driver !== undefined) koffi.load(driver.loader);
+Object.assign(process.env, driver?.environment);
+afterAll(async () => {
+  await Promise.all(engines.map((engine) => engine.close()));
+  workshop.dispose();
+});
+
+function argmax(logits: Float32Array): number {
+  return logits.indexOf(logits.reduce((a, b) => Math.max(a, b)));
+}
+
+/** Greedy tokens that follow the prompt in slot 0. */
+function greedy(decoder: Decoder, count: number): number[] {
+  const tokens = [argmax(decoder.prefill(0, PROMPT, 0, true)!)];
+  while (tokens.length < count)
+    tokens.push(argmax(decoder.decode(0, 1, [tokens.at(-1)!], [PROMPT.length + tokens.length - 1])));
+  return tokens;
+}
+
+describe.skipIf(driver === undefined)(`WebGPU, with KV memory on the device${WITHOUT}`, () => {
+  /** The same graph on the CPU and on WebGPU. */
+  function pair(variant: '8bit' | 'fp32', architecture: 'llama' | 'qwen2' | 'qwen3' = 'llama') {
+    const { graphPath, shape } = workshop.build(tinyModel({ architecture }), variant);
+    return {
+      cpu: workshop.load({ graphPath, shape }),
+      gpu: workshop.load({ graphPath, shape, provider: WEBGPU }),
+    };
+  }
+
+  it.each(['llama', 'qwen2', 'qwen3'] as const)('computes what the CPU computes: %s', (architecture) => {
+    const { cpu, gpu } = pair('fp32', architecture);
+    const onCpu = cpu.prefill(0, PROMPT, 0, true)!.slice();
+    const onGpu = gpu.prefill(0, PROMPT, 0, true)!.slice();
+    for (const [id, logit] of onCpu.entries()) expect(Math.abs(onGpu[id]! - logit)).toBeLessThan(1e-4);
+    expect(greedy(gpu, 24)).toEqual(greedy(cpu, 24));
+  });
+
+  // The CPU's kernels quantise activations to 8 bit, the device's do not.
+  it.each(['llama', 'qwen2', 'qwen3'] as const)('stays close to it in 8 bit: %s', (architecture) => {
+    const { cpu, gpu } = pair('8bit', architecture);
+    const onCpu = cpu.prefill(0, PROMPT, 0, true)!.slice();
+    expect(cosine(onCpu, gpu.prefill(0, PROMPT, 0, true)!)).toBeGreaterThan(0.999);
+  });
+
+  it('decodes sequences of several lengths together as it decodes each alone', () => {
+    const { cpu, gpu } = pair('fp32');
+    const decodeAll = (decoder: Decoder) => {
+      for (const [slot, length] of [20, 3, 9].entries())
+        decoder.prefill(slot, PROMPT.slice(0, length), 0, false);
+      return decoder.decode(0, 3, [1, 2, 3], [20, 3, 9]).slice();
+    };
+    const together = decodeAll(gpu);
+    for (const [i, logit] of decodeAll(cpu).entries())
+      expect(Math.abs(together[i]! - logit)).toBeLessThan(1e-4);
+  });
+
+  it('fills a slot by chunks while others decode', () => {
+    const { gpu } = pair('fp32');
+    const whole = gpu.prefill(0, PROMPT, 0, true)!.slice();
+    gpu.prefill(0, PROMPT.slice(0, 4), 0, false);
+    for (let from = 0; from < PROMPT.length; from += 5) {
+      const last = from + 5 >= PROMPT.length;
+      const logits = gpu.prefill(2, PROMPT.slice(from, from + 5), from, last);
+      // Another slot on the stage in between, and one that decodes.
+      gpu.prefill(3, [9, 9, from], 0, false);
+      gpu.decode(0, 1, [from], [4 + from / 5]);
+      if (logits !== undefined && last) {
+        gpu.move(2, 1, PROMPT.length);
+        const again = gpu.prefill(2, PROMPT.slice(from), from, true)!;
+        for (const [id, logit] of whole.entries()) expect(Math.abs(again[id]! - logit)).toBeLessThan(1e-5);
+      }
+    }
+    // The copy in slot 1 goes on as the original does.
+    const moved = gpu.decode(0, 2, [7, 7], [4, PROMPT.length]).slice(gpu.vocabSize);
+    gpu.move(2, 0, PROMPT.length);
+    const original = gpu.decode(0, 1, [7], [PROMPT.length]);
+    for (const [id, logit] of original.entries()) expect(Math.abs(moved[id]! - logit)).toBeLessThan(1e-5);
+  });
+
+  it('gives after kept positions were restored what it gave when it computed them', () => {
+    const { gpu } = pair('8bit');
+    const computed = gpu.prefill(1, PROMPT, 0, true)!.slice();
+    const blocks = [0, 8].map((position) => {
+      const kv = new Float32Array(8 * gpu.positionElements);
+      gpu.save(1, position, kv);
+      return kv;
+    });
+    gpu.prefill(3, PROMPT.toReversed(), 0, false);
+    for (const [i, kv] of blocks.entries()) gpu.restore(kv, 3, i * 8);
+    const hit = gpu.prefill(3, PROMPT.slice(16), 16, true)!;
+    expect(argmax(hit)).toBe(argmax(computed));
+    for (const [id, logit] of computed.entries()) expect(Math.abs(hit[id]! - logit)).toBeLessThan(1e-4);
+    const again = new Float32Array(8 * gpu.positionElements);
+    gpu.save(3, 8, again);
+    expect(again).toEqual(blocks[1]);
+  });
+
+  it('serves a model from a process of its own, with hits of the prefix cache', async () => {
+    const modelPath = tinyModelFile(workshop.folder);
+    const gpu = createEngineBackend({
+      name: 'tiny',
+      modelPath,
+      cacheDir: workshop.folder,
+      slots: 2,
+      provider: 'webgpu',
+      environment: driver!.environment,
+      emit: () => {},
+    });
+    engines.push(gpu);
+    await gpu.ready;
+    expect(gpu.info()).toMatchObject({ provider: 'webgpu', providersPassedOver: [] });
+    expect(gpu.health().detail).toContain('on webgpu');
+    const ask = async () => {
+      const request = chat('hello world, hello again', { stop: { maxTokens: 24, ignoreEos: true } });
+      const parts = await collect(
+        await gpu.run(request, { model: 'tiny', signal: AbortSignal.timeout(60_000) }),
+      );
+      return { text: textOf(parts), ...partOf(parts, 'usage').usage };
+    };
+    const miss = await ask();
+    const hit = await ask();
+    expect(miss.completionTokens).toBe(24);
+    expect(hit.text).toBe(miss.text);
+    expect([miss.cachedPromptTokens, hit.cachedPromptTokens > 16]).toEqual([0, true]);
+  });
+
+  it('says what is missing where there is no driver', async () => {
+    const engine = createEngineBackend({
+      name: 'blind',
+      modelPath: tinyModelFile(workshop.folder),
+      cacheDir: workshop.folder,
+      provider: 'webgpu',
+      environment: { ...driver!.environment, VK_ICD_FILENAMES: '/nowhere.json' },
+      emit: () => {},
+    });
+    engines.push(engine);
+    await expect(engine.ready).rejects.toThrow(
+      /The provider webgpu cannot be used: ONNX Runtime says: .*adapter.*\. No GPU's driver answers: install/,
+    );
+  });
+});
