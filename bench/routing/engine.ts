@@ -29,6 +29,26 @@ export const LARGE: EngineSettings = {
   kvTokens: 1_000_000,
 };
 
+/** The same on machines half as fast. */
+export const LARGE_SLOW: EngineSettings = {
+  ...LARGE,
+  stepMs: 16,
+  prefillMsPerToken: 0.07,
+  prefillMsPerPair: 1.3e-6,
+};
+
+/** A model of some 8B on one smaller accelerator: 8,000 tokens/s of prefill at most. */
+export const SMALL: EngineSettings = {
+  stepMs: 12,
+  prefillMsPerToken: 0.12,
+  prefillMsPerPair: 1e-6,
+  decodeMsPerSequence: 0.1,
+  decodeMsPerKvToken: 2.5e-5,
+  stepTokens: 2_048,
+  maxSequences: 256,
+  kvTokens: 100_000,
+};
+
 export interface Sequence {
   readonly request: TraceRequest;
   /** Blocks of the prompt that it holds in shared memory. */
