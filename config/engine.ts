@@ -51,6 +51,11 @@ export const engine = z
       .int()
       .min(0)
       .default(512 * 1024 * 1024),
+    /**
+     * `auto`: while a single reply is decoded, tokens are guessed from what the text repeats and several are checked in one pass, as
+     * long as that is faster. The reply is the same, token by token. Encoders do not use it.
+     */
+    speculation: z.enum(['auto', 'off']).default('auto'),
     /** Encoders: most tokens computed together, padding included. */
     batchTokens: positive.max(1_048_576).default(4_096),
     /**

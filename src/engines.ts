@@ -31,6 +31,7 @@ export function createGenerator(
     cacheDir: dirname(path),
     slots: engine.slots,
     prefixCacheBytes: engine.prefixCacheBytes,
+    speculation: engine.speculation === 'auto',
     sampling: { ...recommendedFor(engine, path), ...engine.sampling },
   });
 }

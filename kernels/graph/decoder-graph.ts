@@ -12,7 +12,7 @@ import { ModelTensors } from './model-tensors.ts';
 import { OnnxGraph } from './onnx-graph.ts';
 
 /** To be raised with every change that makes other graphs or weights of the same file: cached graphs are rebuilt then. */
-export const BUILDER_VERSION = 2;
+export const BUILDER_VERSION = 3;
 
 export interface BuildOptions {
   readonly source: DecoderSource;

@@ -68,6 +68,9 @@ export interface EngineStepped {
   readonly prefillTokens: number;
   /** Prompt tokens copied instead of computed. */
   readonly cachedTokens: number;
+  /** Tokens guessed and checked, and those among them that were drawn. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
   /** What the prefix cache holds. */
   readonly prefixCacheBytes: number;
 }

@@ -277,6 +277,8 @@ test('steps become events', () => {
     decodeMs: 5,
     prefillTokens: 64,
     cachedTokens: 32,
+    draftedTokens: 6,
+    acceptedTokens: 4,
     prefixCacheBytes: 4_096,
   };
   children.last.say({ type: 'stepped', statistics });

@@ -42,6 +42,8 @@ export interface EngineBackendOptions extends ProviderChoice {
   readonly prefixCacheBytes?: number;
   /** Threads wait busily: faster, but burns the cores. Default false. */
   readonly spinning?: boolean;
+  /** Guess tokens of a sequence that decodes alone, and check several in one pass; the text is the same. Default true. */
+  readonly speculation?: boolean;
   /** The process is killed when it takes more; default: it may take what it wants. */
   readonly memoryLimitBytes?: () => number;
   /** Used where a request does not say; what the model's authors recommend. */
@@ -100,6 +102,7 @@ class LocalEngine implements EngineBackend {
         queueLimit: this.#queueLimit,
         prefixCacheBytes: options.prefixCacheBytes ?? DEFAULT_PREFIX_CACHE_BYTES,
         spinning: options.spinning ?? false,
+        speculation: options.speculation ?? true,
         ...providerWish(options),
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.contextTokens === undefined ? {} : { contextTokens: options.contextTokens }),

@@ -5,7 +5,7 @@ import { type FromEngine, fromWireRequest, toWirePart, type WireGenerateRequest 
 import { type CopyableKv, PrefixCache } from './prefix-cache.ts';
 import type { PromptModel } from './prompt-tokens.ts';
 import type { NewConstraint, RequestGrammars } from './request-grammars.ts';
-import { type Delivery, Runner, type StepDecoder, type StepReport } from './runner.ts';
+import { type Delivery, type DraftVerifier, Runner, type StepDecoder, type StepReport } from './runner.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
 import { StepBudget } from './step-budget.ts';
@@ -26,6 +26,8 @@ interface Arrival {
 
 export interface EngineLoopOptions {
   readonly decoder: StepDecoder & CopyableKv;
+  /** Undefined: no speculation. */
+  readonly verifier?: DraftVerifier | undefined;
   readonly prompts: PromptModel;
   readonly grammars: RequestGrammars;
   readonly slots: number;
@@ -55,7 +57,7 @@ export class EngineLoop {
 
   constructor(options: EngineLoopOptions) {
     this.#options = options;
-    const { decoder, slots, queueLimit, prefixCacheBytes } = options;
+    const { decoder, verifier, slots, queueLimit, prefixCacheBytes } = options;
     const cache = new PrefixCache(decoder, prefixCacheBytes);
     this.#cache = cache;
     const budget = new StepBudget();
@@ -67,6 +69,7 @@ export class EngineLoop {
     });
     this.#runner = new Runner({
       decoder,
+      verifier,
       cache,
       scheduler: this.#scheduler,
       budget,
@@ -189,6 +192,8 @@ export class EngineLoop {
         decodeMs: decoding.reduce((sum, s) => sum + s.decodeMs, 0) / Math.max(1, decoding.length),
         prefillTokens: steps.reduce((sum, s) => sum + s.prefillTokens, 0),
         cachedTokens: steps.reduce((sum, s) => sum + s.cachedTokens, 0),
+        draftedTokens: steps.reduce((sum, s) => sum + s.draftedTokens, 0),
+        acceptedTokens: steps.reduce((sum, s) => sum + s.acceptedTokens, 0),
         prefixCacheBytes: this.#cache.sizeBytes,
       },
     });

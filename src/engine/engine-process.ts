@@ -46,6 +46,7 @@ async function load(options: LoadOptions): Promise<void> {
   const { decoder, prompts, grammars } = model;
   loop = new EngineLoop({
     decoder,
+    verifier: decoder.verifyRows > 0 ? decoder : undefined,
     prompts,
     grammars,
     slots: options.slots,

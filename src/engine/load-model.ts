@@ -33,17 +33,21 @@ export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
   const files = readModelFiles(options.modelPath);
   const tokenizer = new Tokenizer(files.tokenizer);
   const template = files.chatTemplate === undefined ? undefined : chatTemplate(files.chatTemplate, tokenizer);
-  const { graphPath, shape, requantised } = ensureDecoderGraph(options.modelPath, options.cacheDir);
+  const graph = ensureDecoderGraph(options.modelPath, options.cacheDir);
+  const { shape, requantised } = graph;
   if (tokenizer.vocabularySize > shape.vocabSize)
     throw new TokenizerError(
       `The tokenizer has ${tokenizer.vocabularySize} tokens, but the model only ${shape.vocabSize}.`,
     );
   const contextTokens = Math.min(options.contextTokens ?? DEFAULT_CONTEXT_TOKENS, shape.maxContextTokens);
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
-  const { slots, spinning } = options;
-  const { loaded: decoder, ...providerInfo } = await onProvider(options, (provider) =>
-    Decoder.load({ graphPath, shape, slots, contextTokens, threads, spinning, provider }),
-  );
+  const { slots, spinning, speculation } = options;
+  const { loaded: decoder, ...providerInfo } = await onProvider(options, (provider) => {
+    // Elsewhere a pass over several tokens does not give the bits of single steps.
+    const verifies = speculation && provider.name === 'cpu';
+    const graphPath = verifies ? graph.verifyGraphPath : graph.graphPath;
+    return Decoder.load({ graphPath, shape, slots, contextTokens, threads, spinning, provider, verifies });
+  });
   const prompts = { tokenizer, template, contextTokens };
   return {
     decoder,

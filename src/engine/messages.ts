@@ -17,6 +17,8 @@ export interface LoadOptions extends ProviderWish {
   /** Most memory for the KV of prompts that were computed. */
   readonly prefixCacheBytes: number;
   readonly spinning: boolean;
+  /** Guess tokens of a sequence that decodes alone. */
+  readonly speculation: boolean;
 }
 
 export interface EngineInfo extends ProviderInfo {
@@ -47,6 +49,9 @@ interface StepStatistics {
   readonly prefillTokens: number;
   /** Prompt tokens copied instead of computed. */
   readonly cachedTokens: number;
+  /** Tokens guessed and checked, and those among them that were drawn. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
   /** What the prefix cache holds now. */
   readonly prefixCacheBytes: number;
 }

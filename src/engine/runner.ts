@@ -3,8 +3,9 @@ import type { Part } from '../core/part.ts';
 import type { Generation } from './generation.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 import { ReadBack } from './read-back.ts';
-import type { Scheduler } from './scheduler.ts';
+import type { Scheduler, StepPlan } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
+import { Speculation } from './speculation.ts';
 import type { StepBudget } from './step-budget.ts';
 
 /** The decoder as the runner uses it; see kernels/decoder.ts. */
@@ -18,6 +19,14 @@ export interface StepDecoder {
   ): Float32Array | undefined;
   decode(firstSlot: number, count: number, tokens: ArrayLike<number>, pasts: ArrayLike<number>): Float32Array;
   move(fromSlot: number, toSlot: number, length: number): void;
+}
+
+/** Checks drafts: a decoder whose graph can. */
+export interface DraftVerifier {
+  /** Tokens checked in one pass. */
+  readonly verifyRows: number;
+  readonly contextTokens: number;
+  verify(tokens: readonly number[], past: number): Float32Array;
 }
 
 /** What a request gets from one step. */
@@ -35,10 +44,15 @@ export interface StepReport {
   readonly prefillTokens: number;
   /** Prompt tokens whose KV memory was copied instead of computed. */
   readonly cachedTokens: number;
+  /** Tokens guessed and checked, and those among them that were drawn. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
 }
 
 export interface RunnerOptions {
   readonly decoder: StepDecoder;
+  /** Undefined: nothing is guessed. */
+  readonly verifier?: DraftVerifier | undefined;
   readonly cache: PrefixCache;
   readonly scheduler: Scheduler<Sequence>;
   /** Told how long things take. */
@@ -50,6 +64,8 @@ export interface RunnerOptions {
 /** Runs the scheduler's plans on the decoder, one step at a time. */
 export class Runner {
   readonly #decoder: StepDecoder;
+  readonly #verifier: DraftVerifier | undefined;
+  readonly #speculation: Speculation;
   readonly #cache: PrefixCache;
   readonly #readBack: ReadBack;
   readonly #scheduler: Scheduler<Sequence>;
@@ -57,8 +73,10 @@ export class Runner {
   readonly #now: () => number;
   readonly #generations = new Map<number, Generation>();
 
-  constructor({ decoder, cache, scheduler, budget, now }: RunnerOptions) {
+  constructor({ decoder, verifier, cache, scheduler, budget, now }: RunnerOptions) {
     this.#decoder = decoder;
+    this.#verifier = verifier;
+    this.#speculation = new Speculation((verifier?.verifyRows ?? 1) - 1);
     this.#cache = cache;
     this.#readBack = new ReadBack(decoder, cache);
     this.#scheduler = scheduler;
@@ -118,7 +136,21 @@ export class Runner {
     }
     const startedAtMs = this.#now();
     const count = plan.decode.length;
-    if (count > 0) {
+    const draft = this.#draft(plan);
+    let acceptedTokens = 0;
+    if (draft !== undefined) {
+      const { sequence, past } = plan.decode[0]!;
+      const rows = this.#verifier!.verify([sequence.lastToken, ...draft], past);
+      const size = this.#decoder.vocabSize;
+      // A row counts if the token before it is the one that was drawn: then it has the logits of a step.
+      for (let row = 0; row <= draft.length; row++) {
+        accept(sequence, rows.subarray(row * size, (row + 1) * size));
+        if (failed.has(sequence.request) || sequence.lastToken !== draft[row]) break;
+        acceptedTokens++;
+        if (sequence.done) break;
+      }
+      this.#scheduler.advance(acceptedTokens);
+    } else if (count > 0) {
       const rows = this.#decoder.decode(
         0,
         count,
@@ -130,7 +162,9 @@ export class Runner {
         accept(sequence, rows.subarray(i * size, (i + 1) * size));
     }
     const decodeMs = this.#now() - startedAtMs;
-    if (count > 0) this.#budget.decoded(decodeMs);
+    if (draft !== undefined) this.#speculation.checked(acceptedTokens, decodeMs);
+    else if (count > 0) this.#budget.decoded(decodeMs);
+    if (draft === undefined && count === 1) this.#speculation.stepped(decodeMs);
     let prefillTokens = 0;
     for (const { sequence, slot, from, to, last, forks } of plan.prefill) {
       const chunkStartedAtMs = this.#now();
@@ -155,13 +189,33 @@ export class Runner {
       decodeMs,
       prefillTokens,
       cachedTokens,
+      draftedTokens: draft?.length ?? 0,
+      acceptedTokens,
     };
+  }
+
+  /** Guessed tokens of the one sequence that this step is for. */
+  #draft({ decode, prefill }: StepPlan<Sequence>): readonly number[] | undefined {
+    const [alone] = decode;
+    const verifier = this.#verifier;
+    if (verifier === undefined || alone === undefined || decode.length > 1 || prefill.length > 0)
+      return undefined;
+    if (alone.past + verifier.verifyRows > verifier.contextTokens) return undefined;
+    return this.#speculation.propose(alone.sequence);
   }
 
   #stepIdle(): StepReport | undefined {
     const prefillTokens = this.#readBack.step();
     if (prefillTokens === 0) return undefined;
-    return { deliveries: [], batchSize: 0, decodeMs: 0, prefillTokens, cachedTokens: 0 };
+    return {
+      deliveries: [],
+      batchSize: 0,
+      decodeMs: 0,
+      prefillTokens,
+      cachedTokens: 0,
+      draftedTokens: 0,
+      acceptedTokens: 0,
+    };
   }
 
   #fail(id: number, error: AppError): Delivery {

@@ -124,6 +124,11 @@ export class Scheduler<S extends Schedulable> {
     return decode.length === 0 && prefill.length === 0 ? undefined : { moves, restores, decode, prefill };
   }
 
+  /** The sequence in slot 0 has filled so many KV positions more than the plan said. */
+  advance(positions: number): void {
+    this.#decoding[0]!.length += positions;
+  }
+
   #release(moves: SlotMove[]): void {
     this.#waiting = this.#waiting.filter((sequence) => !sequence.done);
     if (this.#prefilling?.sequence.done) this.#prefilling = undefined;

@@ -169,6 +169,18 @@ function engineMetrics(registry: Registry): (event: EngineStepped) => void {
     labelNames,
     registers,
   });
+  const drafted = new Counter({
+    name: 'qianmen_engine_drafted_tokens_total',
+    help: 'Tokens that the engine guessed and checked, several in one pass.',
+    labelNames,
+    registers,
+  });
+  const accepted = new Counter({
+    name: 'qianmen_engine_accepted_tokens_total',
+    help: 'Guessed tokens that were the ones to come.',
+    labelNames,
+    registers,
+  });
   const cacheBytes = new Gauge({
     name: 'qianmen_engine_prefix_cache_bytes',
     help: 'Memory of computed prompts that the engine keeps.',
@@ -184,6 +196,8 @@ function engineMetrics(registry: Registry): (event: EngineStepped) => void {
     }
     if (event.prefillTokens > 0) prefill.inc(labels, event.prefillTokens);
     if (event.cachedTokens > 0) cached.inc(labels, event.cachedTokens);
+    if (event.draftedTokens > 0) drafted.inc(labels, event.draftedTokens);
+    if (event.acceptedTokens > 0) accepted.inc(labels, event.acceptedTokens);
   };
 }
 

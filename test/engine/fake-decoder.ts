@@ -1,16 +1,19 @@
 import type { CopyableKv } from '../../src/engine/prefix-cache.ts';
-import type { StepDecoder } from '../../src/engine/runner.ts';
+import type { DraftVerifier, StepDecoder } from '../../src/engine/runner.ts';
 
 /**
  * Behaves like a decoder whose next token is a function of everything before it, and checks what a real one relies on:
  * that a batch is the slots 0 … count-1, and that every slot holds exactly the positions its caller claims.
  */
-export class FakeDecoder implements StepDecoder, CopyableKv {
+export class FakeDecoder implements StepDecoder, DraftVerifier, CopyableKv {
   readonly vocabSize: number;
   /** The KV memory of a position is the token there. */
   readonly positionElements = 1;
   readonly batchSizes: number[] = [];
   readonly prefillSizes: number[] = [];
+  readonly verifyRows = 4;
+  readonly contextTokens = 96;
+  verified = 0;
   readonly #next: (history: readonly number[]) => number;
   readonly #slots: number[][];
 
@@ -44,6 +47,17 @@ export class FakeDecoder implements StepDecoder, CopyableKv {
       const history = this.#at(i, pasts[i]!);
       history.push(tokens[i]!);
       return history;
+    });
+    return this.#logits(histories);
+  }
+
+  verify(tokens: readonly number[], past: number): Float32Array {
+    if (past + this.verifyRows > this.contextTokens) throw new Error(`no room for rows from ${past} on`);
+    this.verified++;
+    const history = this.#at(0, past);
+    const histories = tokens.map((token) => {
+      history.push(token);
+      return history.slice();
     });
     return this.#logits(histories);
   }

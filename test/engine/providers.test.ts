@@ -178,6 +178,7 @@ describe('auto', () => {
       queueLimit: 1,
       prefixCacheBytes: 0,
       spinning: false,
+      speculation: false,
       provider: 'auto',
     };
     const { info, decoder } = await loadModel(options);
