@@ -36,6 +36,10 @@ export const upstream = z.strictObject({
       totalMs: milliseconds.default(600_000),
     })
     .prefault({}),
+  /** How often to read what the server says it has to do, where it does (vLLM, SGLang, llama.cpp); `off`: never. */
+  loads: z
+    .union([z.literal('off'), z.strictObject({ intervalMs: milliseconds.default(1_000) })])
+    .prefault({}),
   probe: z
     .strictObject({ intervalMs: milliseconds.default(10_000), timeoutMs: milliseconds.default(2_000) })
     .prefault({}),

@@ -16,6 +16,7 @@ import { Retirement } from './retirement.ts';
 import { buildRoutes } from './routes.ts';
 import { UpstreamGroup } from './upstream/group.ts';
 import { type Resolver, SYSTEM_RESOLVER } from './upstream/resolver.ts';
+import type { ServerLoads } from './upstream/server-load.ts';
 import type { UpstreamBackend } from './upstream/upstream.ts';
 
 type AnyBackend = Deployment['backend'];
@@ -183,13 +184,28 @@ export class Fleet implements UpstreamAdmin {
       if (name === entry || name === member.name) this.#drained.delete(member.name);
   }
 
+  /** What a server says of itself concerns every deployment there. */
+  readonly #correct = (upstream: string, loads: ServerLoads): void => {
+    for (const { model } of this.#routes.values())
+      for (const deployment of model.deployments) {
+        if (deployment.backend.name !== upstream) continue;
+        const load = loads.get(deployment.model) ?? loads.get(undefined);
+        if (load) this.#options.knowledge.scraped(deployment.id, load, performance.now());
+      }
+  };
+
   #planGroups(config: Config): Map<string, MadeGroup> {
     const { emit, resolver = SYSTEM_RESOLVER } = this.#options;
     return new Map(
       config.upstreams.map((entry) => {
         // Where an upstream stands matters to routes, not to its connections.
-        const { apiKey, region, privacy, discovery, ...rest } = entry;
-        const upstream = { ...rest, ...(apiKey === undefined ? {} : { apiKey }), emit };
+        const { apiKey, region, privacy, discovery, loads, ...rest } = entry;
+        const upstream = {
+          ...rest,
+          ...(apiKey === undefined ? {} : { apiKey }),
+          ...(loads === 'off' ? {} : { loads: { ...loads, onLoads: this.#correct } }),
+          emit,
+        };
         const key = JSON.stringify({ ...upstream, discovery });
         const kept = this.#groups.get(entry.name);
         if (kept?.key === key) return [entry.name, kept];

@@ -91,7 +91,7 @@ export function startProbe(options: ProbeOptions): () => Promise<void> {
 }
 
 /** Undefined when it is too long. */
-async function readText(body: AsyncIterable<Buffer>): Promise<string | undefined> {
+export async function readText(body: AsyncIterable<Buffer>): Promise<string | undefined> {
   const pieces: Buffer[] = [];
   let sizeBytes = 0;
   for await (const piece of body) {

@@ -14,10 +14,12 @@ import type { Address } from './address.ts';
 import { Connections } from './connections.ts';
 import { decodeReply } from './decode-reply.ts';
 import { type CallOutcome, Health } from './health.ts';
+import { watchLoad } from './load-watch.ts';
 import { type Secrets, secretsOf } from './map-error.ts';
 import { startProbe } from './probe.ts';
 import type { ReplyHost } from './reply.ts';
 import { ServedModels } from './served-models.ts';
+import type { ServerLoads } from './server-load.ts';
 import { type SplicedBody, spliceBody } from './splice.ts';
 import { StreamReply } from './stream-reply.ts';
 import { WholeReply } from './whole-reply.ts';
@@ -43,6 +45,12 @@ export interface UpstreamOptions {
     readonly intervalMs?: number;
     /** Default 2,000. */
     readonly timeoutMs?: number;
+  };
+  /** Where the server tells how much it has to do, it is read so often. Undefined: never. */
+  readonly loads?: {
+    readonly intervalMs: number;
+    /** @param upstream The name. */
+    readonly onLoads: (upstream: string, loads: ServerLoads) => void;
   };
   readonly emit: Emit;
   /** Monotonic milliseconds, on the clock of `Observation`. */
@@ -107,6 +115,7 @@ class Upstream implements UpstreamBackend {
   readonly #health: Health;
   readonly #models: ServedModels;
   readonly #stopProbe: () => Promise<void>;
+  readonly #stopLoads: (() => Promise<void>) | undefined;
   drained = false;
   #closed: Promise<void> | undefined;
   #inFlight = 0;
@@ -166,6 +175,17 @@ class Upstream implements UpstreamBackend {
       now,
       onModels: (models) => this.#models.listed(models),
     });
+    const { loads } = options;
+    this.#stopLoads =
+      loads &&
+      watchLoad({
+        origin: url.origin,
+        address: options.address,
+        headers: { 'user-agent': 'qianmen', ...authorization },
+        intervalMs: loads.intervalMs,
+        timeoutMs: options.probe?.timeoutMs ?? 2_000,
+        onLoads: (read) => loads.onLoads(this.name, read),
+      });
   }
 
   relay(request: RelayRequest, options: RunOptions): Promise<Relay> {
@@ -206,7 +226,9 @@ class Upstream implements UpstreamBackend {
 
   /** Ends what still runs. */
   close(): Promise<void> {
-    this.#closed ??= Promise.all([this.#stopProbe(), this.#connections.close()]).then(() => {});
+    this.#closed ??= Promise.all([this.#stopProbe(), this.#stopLoads?.(), this.#connections.close()]).then(
+      () => {},
+    );
     return this.#closed;
   }
 

@@ -19,6 +19,8 @@ import { type FakeRequest, planReply, streamEvents, wholeReply } from './fake-re
 export interface FakeBehaviour {
   /** Before the first event, or before the reply when not streaming. */
   readonly ttftMs?: number;
+  /** What `/metrics` says; undefined: there is no such page. */
+  readonly metrics?: string;
   /** Between events; a reply that is not streamed waits `tokens × itlMs` more. */
   readonly itlMs?: number;
   /** Requests answered at once; the others wait for their turn before anything is sent. */
@@ -98,7 +100,7 @@ export interface FakeUpstream {
   /** API root, with `/v1`. */
   readonly url: string;
   readonly port: number;
-  /** Every request but probes of `/models` and `/__fake`, oldest first. */
+  /** Every request but those for `/models`, `/__fake` and what tells the load, oldest first. */
   readonly requests: readonly FakeSeenRequest[];
   /** Requests being answered. */
   inFlight(): number;
@@ -111,6 +113,8 @@ export interface FakeUpstream {
   finish(): Promise<void>;
   close(): Promise<void>;
 }
+
+const LOAD_PAGES = ['/metrics', '/v1/loads', '/slots'];
 
 const ERROR_EVENT = {
   error: { message: 'EngineCore encountered an issue.', type: 'InternalServerError', param: null, code: 500 },
@@ -162,6 +166,10 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
         owned_by: 'fake',
       }));
       return json(response, 200, { object: 'list', data });
+    }
+    if (LOAD_PAGES.includes(path)) {
+      const text = path === '/metrics' ? behaviour.metrics : undefined;
+      return void response.writeHead(text === undefined ? 404 : 200).end(text);
     }
     let body: FakeRequest | undefined;
     try {

@@ -52,6 +52,8 @@ export async function serveUpstreams(
       models: [
         {
           name: 'm',
+          // In turn, so that tests know who is asked.
+          policy: 'round-robin',
           deployments: names.map((upstream) => ({ upstream, model: 'fake-model' })),
           ...options.model,
         },
