@@ -30,7 +30,11 @@ async function startTwo(listen: object = {}) {
       { name: 'b', url: b.url },
     ],
     models: [
-      { name: 'both', deployments: ['a', 'b'].map((upstream) => ({ upstream, model: 'fake-model' })) },
+      {
+        name: 'both',
+        policy: 'round-robin',
+        deployments: ['a', 'b'].map((upstream) => ({ upstream, model: 'fake-model' })),
+      },
       { name: 'only-a', deployments: [{ upstream: 'a', model: 'fake-model' }] },
     ],
   });

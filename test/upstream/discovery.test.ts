@@ -62,7 +62,9 @@ async function start(names: Names, port: number, extra: object = {}): Promise<Ru
           ...extra,
         },
       ],
-      models: [{ name: 'm', deployments: [{ upstream: 'fleet', model: 'fake-model' }] }],
+      models: [
+        { name: 'm', policy: 'round-robin', deployments: [{ upstream: 'fleet', model: 'fake-model' }] },
+      ],
     },
     'test',
   );
