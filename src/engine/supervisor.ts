@@ -1,8 +1,8 @@
 import type { BackendHealth } from '../core/backend.ts';
 import type { Emit } from '../core/event.ts';
 import type { EngineChild, SpawnEngine } from './engine-child.ts';
+import { watchMemory } from './memory-watch.ts';
 import type { EngineInfo, FromEngine, LoadOptions, ToEngine } from './messages.ts';
-import { residentBytes } from './process-memory.ts';
 import { describeProvider, type ProviderInfo } from './provider-info.ts';
 
 /** Time as the supervisor sees it; tests hold it. */
@@ -32,8 +32,6 @@ export interface SupervisorTimes {
   readonly healthyMs: number;
   /** From the request to end until it is killed. */
   readonly shutdownMs: number;
-  /** How often the process's memory is looked at, where it has a limit. */
-  readonly memoryPollMs: number;
 }
 
 export const DEFAULT_TIMES: SupervisorTimes = {
@@ -44,7 +42,6 @@ export const DEFAULT_TIMES: SupervisorTimes = {
   longestRestartMs: 30_000,
   healthyMs: 60_000,
   shutdownMs: 2_000,
-  memoryPollMs: 250,
 };
 
 /** What a client is told to wait while a first load is under way and nobody knows how long it takes. */
@@ -123,7 +120,7 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
   #lastLoadMs = LOAD_ESTIMATE_MS;
   #unansweredPings = 0;
   #cancelTimer: () => void = () => {};
-  #cancelMemoryPoll: () => void = () => {};
+  #endMemoryWatch: () => void = () => {};
 
   constructor(options: SupervisorOptions<P>) {
     this.#options = options;
@@ -216,7 +213,7 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
     });
     this.#child = child;
     child.send({ type: 'load', options: load });
-    this.#watchMemory();
+    this.#watchMemory(child);
     this.#cancelTimer = clock.after(times.loadTimeoutMs, () => {
       this.#failure = { detail: `loading took longer than ${times.loadTimeoutMs} ms`, permanent: false };
       child.kill();
@@ -259,28 +256,21 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
     tick();
   }
 
-  #watchMemory(): void {
-    const { memoryLimitBytes, clock, times } = this.#options;
-    if (memoryLimitBytes === undefined) return;
-    const look = (): void => {
-      const pid = this.#child?.pid;
-      const bytes = pid === undefined ? undefined : residentBytes(pid);
-      const limitBytes = memoryLimitBytes();
-      if (bytes !== undefined && bytes > limitBytes) {
-        const [has, may] = [bytes, limitBytes].map((size) => Math.round(size / 2 ** 20));
-        const detail = `the engine process took ${has} MiB of memory and may take ${may}: fewer slots or context tokens, or a higher memoryLimitBytes`;
-        // A model that needs more than it may have already while it loads will do so again.
-        this.#failure = { detail, permanent: this.#state === 'starting' };
-        this.#child?.kill();
-      } else this.#cancelMemoryPoll = clock.after(times.memoryPollMs, look);
+  #watchMemory(child: EngineChild<P['to'] | Command<P>>): void {
+    const { memoryLimitBytes: limitBytes, clock } = this.#options;
+    if (limitBytes === undefined) return;
+    const onExceeded = (detail: string): void => {
+      // What needs more than it may have already while it loads will do so again.
+      this.#failure = { detail, permanent: this.#state === 'starting' };
+      child.kill();
     };
-    look();
+    this.#endMemoryWatch = watchMemory({ pid: child.pid, limitBytes, clock, onExceeded });
   }
 
   #exited(how: string): void {
     const { clock, times, onLost } = this.#options;
     this.#cancelTimer();
-    this.#cancelMemoryPoll();
+    this.#endMemoryWatch();
     this.#child = undefined;
     if (this.#closing !== undefined) {
       onLost();

@@ -96,7 +96,9 @@ test('a gateway that was busy for long does not blame the process', async () => 
 
 test('a process that takes more memory than it may is ended, with the numbers, and replaced', async () => {
   await engine.close();
-  engine = scripted({ memoryLimitBytes: () => 400 * 2 ** 20 });
+  // Taking memory keeps it busy: it is not to be taken for one that hangs.
+  const times = { firstRestartMs: 20, shutdownMs: 200 };
+  engine = scripted({ memoryLimitBytes: () => 400 * 2 ** 20, times });
   await engine.ready;
   const { pid } = engine.info()!;
   await expect(run('eat')).rejects.toMatchObject({ code: 'model_unavailable', retryable: true });
