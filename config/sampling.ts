@@ -6,5 +6,6 @@ export const samplingSchema = z.strictObject({
   topP: z.number().gt(0).max(1).exactOptional(),
   topK: z.int().min(0).exactOptional(),
   minP: z.number().min(0).max(1).exactOptional(),
+  typicalP: z.number().gt(0).max(1).exactOptional(),
   repetitionPenalty: z.number().gt(0).max(10).exactOptional(),
 });

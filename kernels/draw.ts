@@ -1,5 +1,6 @@
 import { exponentials } from './exponentials.ts';
 import { anyAbove, GROUP, type TopTokens } from './top-tokens.ts';
+import { keepTypical } from './typical.ts';
 
 /** A row of logits of which those from `lowest` to `max` may be drawn. */
 export interface Distribution {
@@ -25,11 +26,16 @@ const binMass = new Float64Array(BINS);
 
 /**
  * Draws one of a few tokens, best first, of which those within `reach` of the first may be drawn, cut where they hold
- * `topP` of the mass. -1 if there are none. `random` is uniform in [0, 1).
+ * `topP` of the mass, and of those the ones that `typicalP` leaves. -1 if there are none. `random` is uniform in [0, 1).
  */
 export function drawFromTop(
   top: TopTokens,
-  cut: { readonly temperature: number; readonly reach: number; readonly topP: number },
+  cut: {
+    readonly temperature: number;
+    readonly reach: number;
+    readonly topP: number;
+    readonly typicalP: number;
+  },
   random: number,
 ): number {
   const { ids, logits } = top;
@@ -46,12 +52,23 @@ export function drawFromTop(
     for (count = 0; count < ids.length && (count === 0 || total < target); count++)
       total += tokenWeights[count]!;
   }
+  if (count === 0) return -1;
+  const places = Int32Array.from({ length: count }, (_, i) => i);
+  const kept =
+    cut.typicalP < 1 ? keepTypical(places, count, { weights: tokenWeights, logits }, cut.typicalP) : count;
+  return ids[pick(places, kept, tokenWeights, random)]!;
+}
+
+/** Draws one of the first `count` of `ids` in proportion to its weight, which is read by id. */
+function pick(ids: Int32Array, count: number, idWeights: ArrayLike<number>, random: number): number {
+  let total = 0;
+  for (let i = 0; i < count; i++) total += idWeights[ids[i]!]!;
   let rest = random * total;
   for (let i = 0; i < count; i++) {
-    rest -= tokenWeights[i]!;
+    rest -= idWeights[ids[i]!]!;
     if (rest < 0) return ids[i]!;
   }
-  return ids[count - 1] ?? -1;
+  return ids[count - 1]!;
 }
 
 /** Draws from the whole distribution. */
@@ -69,14 +86,31 @@ export function drawAny(distribution: Distribution, random: number): number {
   return last;
 }
 
+/** Draws from the smallest set of most probable tokens that holds `topP` of the mass. */
+export function drawFromNucleus(distribution: Distribution, topP: number, random: number): number {
+  const count = collectNucleus(fillWeights(distribution), topP);
+  return pick(candidates, count, weights, random);
+}
+
+/** Draws from those tokens of the nucleus, or of the whole distribution where `topP` is 1, that `typicalP` leaves. */
+export function drawTypical(
+  distribution: Distribution,
+  { topP, typicalP }: { readonly topP: number; readonly typicalP: number },
+  random: number,
+): number {
+  const total = fillWeights(distribution);
+  const count = topP < 1 ? collectNucleus(total, topP) : collectAll();
+  const kept = keepTypical(candidates, count, { weights, logits: distribution.row }, typicalP);
+  return pick(candidates, kept, weights, random);
+}
+
 /**
- * Draws from the smallest set of most probable tokens that holds `topP` of the mass.
+ * Puts the smallest set of most probable tokens that holds `topP` of `total` into `candidates`. Returns how many.
  *
  * Two cuts make the set small before anything is sorted: a token lighter than the mass left out divided by the size of
  * the vocabulary cannot belong to it, and of the others only those in the one bin where the sum crosses are in doubt.
  */
-export function drawFromNucleus(distribution: Distribution, topP: number, random: number): number {
-  const total = fillWeights(distribution);
+function collectNucleus(total: number, topP: number): number {
   const target = topP * total;
   const inDoubt = collectAbove((total - target) / weights.length);
 
@@ -98,13 +132,7 @@ export function drawFromNucleus(distribution: Distribution, topP: number, random
     mass += weights[id]!;
     candidates[kept++] = id;
   }
-
-  let rest = random * mass;
-  for (let i = 0; i < kept; i++) {
-    rest -= weights[candidates[i]!]!;
-    if (rest < 0) return candidates[i]!;
-  }
-  return candidates[kept - 1]!;
+  return kept;
 }
 
 /** Sets `weights` to e^((logit − max) / temperature), and to 0 below `lowest`. Returns their sum. */
@@ -128,6 +156,15 @@ function fillWeights({ row, max, lowest, temperature }: Distribution): number {
   }
   if (Number.isNaN(total)) throw new Error('no token can be drawn: a logit is not a number');
   return total;
+}
+
+/** Puts all tokens that may be drawn into `candidates`, by id. Returns how many. */
+function collectAll(): number {
+  const rowWeights = weights;
+  const tokens = candidates;
+  let count = 0;
+  for (let id = 0; id < rowWeights.length; id++) if (rowWeights[id]! > 0) tokens[count++] = id;
+  return count;
 }
 
 /** Puts the tokens heavier than `floor` into `candidates`, by id, and their mass into bins. Returns how many. */

@@ -7,6 +7,7 @@ const PLAIN: SamplerParameters = {
   topP: 1,
   topK: 0,
   minP: 0,
+  typicalP: 1,
   frequencyPenalty: 0,
   presencePenalty: 0,
   repetitionPenalty: 1,
@@ -38,9 +39,29 @@ function histogram(
   return counts;
 }
 
-/** The plain way: sort everything. Probabilities after temperature, min-p, top-k and top-p. */
+interface Weighted {
+  readonly id: number;
+  readonly weight: number;
+}
+
+/** As the paper has it: by distance of the surprise from the entropy. */
+function mostTypical(tokens: readonly Weighted[], typicalP: number): Weighted[] {
+  const total = tokens.reduce((sum, { weight }) => sum + weight, 0);
+  const entropy = tokens.reduce((sum, { weight }) => sum - (weight / total) * Math.log(weight / total), 0);
+  const unlikeness = ({ weight }: Weighted) => Math.abs(-Math.log(weight / total) - entropy);
+  const kept: Weighted[] = [];
+  let mass = 0;
+  for (const token of tokens.toSorted((a, b) => unlikeness(a) - unlikeness(b))) {
+    if (kept.length > 0 && mass >= typicalP * total) break;
+    kept.push(token);
+    mass += token.weight;
+  }
+  return kept;
+}
+
+/** The plain way: sort everything. Probabilities after temperature, min-p, top-k, top-p and typical-p. */
 function referenceProbabilities(logits: Float32Array, parameters: Partial<SamplerParameters>): Float64Array {
-  const { temperature, topP, topK, minP } = { ...PLAIN, ...parameters };
+  const { temperature, topP, topK, minP, typicalP } = { ...PLAIN, ...parameters };
   const order = Array.from(logits.keys()).sort((a, b) => logits[b]! - logits[a]! || a - b);
   const max = logits[order[0]!]!;
   let kept = order.map((id) => ({ id, weight: Math.exp((logits[id]! - max) / temperature) }));
@@ -53,6 +74,7 @@ function referenceProbabilities(logits: Float32Array, parameters: Partial<Sample
     mass += weight;
     return belongs;
   });
+  if (typicalP < 1) kept = mostTypical(kept, typicalP);
   const nucleus = kept.reduce((sum, { weight }) => sum + weight, 0);
   const probabilities = new Float64Array(logits.length);
   for (const { id, weight } of kept) probabilities[id] = weight / nucleus;
@@ -100,6 +122,12 @@ const SETTINGS: readonly [string, Partial<SamplerParameters>][] = [
   ['min-p 1', { minP: 1 }],
   ['top-k, top-p and min-p', { topK: 50, topP: 0.8, minP: 0.02, temperature: 1.5 }],
   ['large top-k, top-p and min-p', { topK: 400, topP: 0.8, minP: 0.001, temperature: 1.5 }],
+  ['typical-p 0.5', { typicalP: 0.5 }],
+  ['typical-p 0.95 at temperature 2', { typicalP: 0.95, temperature: 2 }],
+  ['tiny typical-p', { typicalP: 1e-9 }],
+  ['top-k and typical-p', { topK: 40, typicalP: 0.6 }],
+  ['top-p and typical-p', { topP: 0.9, typicalP: 0.4, temperature: 1.5 }],
+  ['large top-k, min-p and typical-p', { topK: 400, minP: 0.001, typicalP: 0.7, temperature: 1.5 }],
 ];
 
 describe('sample', () => {

@@ -1,4 +1,4 @@
-import { drawAny, drawFromNucleus, drawFromTop } from './draw.ts';
+import { drawAny, drawFromNucleus, drawFromTop, drawTypical } from './draw.ts';
 import { type Random, seededRandom } from './random.ts';
 import { argmax, selectLargest, topTokens } from './top-tokens.ts';
 
@@ -12,6 +12,8 @@ export interface SamplerParameters {
   readonly topK: number;
   /** [0, 1]; 0 is off. */
   readonly minP: number;
+  /** (0, 1]; 1 is off. Locally typical sampling. */
+  readonly typicalP: number;
   readonly frequencyPenalty: number;
   readonly presencePenalty: number;
   /** > 0; 1 is off. Covers prompt and output. */
@@ -85,8 +87,8 @@ let scratch = new Float32Array(0);
  * `mask` excludes: bit i of word j says whether token 32 j + i may be drawn.
  * Uses exactly one random number per call unless greedy. Throws when no token is left to draw.
  *
- * Order: bias, penalties, bans and mask, temperature, min-p, top-k, top-p, each on what the one before has left, as in vLLM. No
- * step sorts the vocabulary.
+ * Order: bias, penalties, bans and mask, temperature, min-p, top-k, top-p, each on what the one before has left, as in vLLM; then,
+ * as in transformers, typical-p. No step sorts the vocabulary.
  */
 export function sample(
   logits: Float32Array,
@@ -94,7 +96,7 @@ export function sample(
   bannedTokenIds: readonly number[] = [],
   mask?: Int32Array | undefined,
 ): number {
-  const { temperature, topK, topP, minP } = state.parameters;
+  const { temperature, topK, topP, minP, typicalP } = state.parameters;
   const row = adjustedRow(logits, state, bannedTokenIds, mask);
   if (temperature < MIN_TEMPERATURE) return drawable(argmax(row));
 
@@ -102,11 +104,12 @@ export function sample(
   // A probability of minP times the highest is, in logits, this distance from the maximum.
   const reach = minP > 0 ? -Math.log(minP) * temperature : Number.POSITIVE_INFINITY;
   if (topK > 0 && topK <= MAX_HEAP_TOKENS)
-    return drawable(drawFromTop(topTokens(row, topK), { temperature, reach, topP }, random));
+    return drawable(drawFromTop(topTokens(row, topK), { temperature, reach, topP, typicalP }, random));
 
   const max = row[drawable(argmax(row))]!;
   const lowest = Math.max(max - reach, topK > 0 && topK < row.length ? rankedLogit(row, topK) : -Infinity);
   const distribution = { row, max, lowest, temperature };
+  if (typicalP < 1) return drawTypical(distribution, { topP, typicalP }, random);
   return topP < 1 ? drawFromNucleus(distribution, topP, random) : drawAny(distribution, random);
 }
 

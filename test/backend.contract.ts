@@ -176,6 +176,7 @@ function chatRequest({ maxTokens, n = 1, stream = true }: Ask): GenerateRequest 
       topP: 1,
       topK: 0,
       minP: 0,
+      typicalP: 1,
       frequencyPenalty: 0,
       presencePenalty: 0,
       repetitionPenalty: 1,

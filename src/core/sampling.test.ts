@@ -6,6 +6,7 @@ const OPEN: Sampling = {
   topP: undefined,
   topK: undefined,
   minP: undefined,
+  typicalP: undefined,
   repetitionPenalty: undefined,
   frequencyPenalty: 0,
   presencePenalty: 0,
@@ -20,6 +21,7 @@ it("takes the client's word first, then the model's, then OpenAI's defaults", ()
     topP: 0.9,
     topK: 0,
     minP: 0,
+    typicalP: 1,
     repetitionPenalty: 1,
   });
   expect(resolveSampling(OPEN, {})).toMatchObject({ temperature: 1, topP: 1, topK: 0 });

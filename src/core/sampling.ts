@@ -8,6 +8,8 @@ export interface SamplingDefaults {
   readonly topK: number;
   /** [0, 1]; 0 is off. */
   readonly minP: number;
+  /** (0, 1]; 1 is off. */
+  readonly typicalP: number;
   /** > 0; 1 is off. */
   readonly repetitionPenalty: number;
 }
@@ -27,17 +29,25 @@ export type Sampling = SamplingChoices & { readonly [Field in keyof SamplingDefa
 export type ResolvedSampling = SamplingChoices & SamplingDefaults;
 
 /** Draws from the model's own distribution: what OpenAI documents as the default. */
-const UNCHANGED: SamplingDefaults = { temperature: 1, topP: 1, topK: 0, minP: 0, repetitionPenalty: 1 };
+const UNCHANGED: SamplingDefaults = {
+  temperature: 1,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  typicalP: 1,
+  repetitionPenalty: 1,
+};
 
 /** The client's word first, then the model's, then none. */
 export function resolveSampling(sampling: Sampling, model: Partial<SamplingDefaults>): ResolvedSampling {
-  const { temperature, topP, topK, minP, repetitionPenalty } = { ...UNCHANGED, ...model };
+  const { temperature, topP, topK, minP, typicalP, repetitionPenalty } = { ...UNCHANGED, ...model };
   return {
     ...sampling,
     temperature: sampling.temperature ?? temperature,
     topP: sampling.topP ?? topP,
     topK: sampling.topK ?? topK,
     minP: sampling.minP ?? minP,
+    typicalP: sampling.typicalP ?? typicalP,
     repetitionPenalty: sampling.repetitionPenalty ?? repetitionPenalty,
   };
 }

@@ -97,6 +97,7 @@ function generateRequest(prompt: readonly number[], n: number): GenerateRequest 
       topP: undefined,
       topK: undefined,
       minP: undefined,
+      typicalP: undefined,
       repetitionPenalty: undefined,
       frequencyPenalty: 0,
       presencePenalty: 0,

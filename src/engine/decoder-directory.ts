@@ -25,6 +25,7 @@ const SAMPLING_KEYS = {
   topP: 'top_p',
   topK: 'top_k',
   minP: 'min_p',
+  typicalP: 'typical_p',
   repetitionPenalty: 'repetition_penalty',
 } as const;
 
@@ -35,6 +36,7 @@ const SAMPLING_BOUNDS: Readonly<Record<keyof typeof SAMPLING_KEYS, readonly [lea
     topP: [Number.MIN_VALUE, 1],
     topK: [0, Number.MAX_SAFE_INTEGER],
     minP: [0, 1],
+    typicalP: [Number.MIN_VALUE, 1],
     repetitionPenalty: [Number.MIN_VALUE, 10],
   };
 

@@ -7,6 +7,7 @@ export const GREEDY: ResolvedSampling = {
   topP: 1,
   topK: 0,
   minP: 0,
+  typicalP: 1,
   frequencyPenalty: 0,
   presencePenalty: 0,
   repetitionPenalty: 1,

@@ -41,6 +41,7 @@ describe('defaults', () => {
         topP: undefined,
         topK: undefined,
         minP: undefined,
+        typicalP: undefined,
         frequencyPenalty: 0,
         presencePenalty: 0,
         repetitionPenalty: undefined,
@@ -71,7 +72,17 @@ describe('defaults', () => {
 
   it('takes null for absent in every optional field', () => {
     const names = [
-      ...['n', 'stream', 'stream_options', 'temperature', 'top_p', 'top_k', 'min_p', 'frequency_penalty'],
+      ...[
+        'n',
+        'stream',
+        'stream_options',
+        'temperature',
+        'top_p',
+        'top_k',
+        'min_p',
+        'typical_p',
+        'frequency_penalty',
+      ],
       ...[
         'presence_penalty',
         'repetition_penalty',
@@ -124,6 +135,7 @@ describe('generation', () => {
       top_p: 0.5,
       top_k: 40,
       min_p: 0.1,
+      typical_p: 0.6,
       frequency_penalty: -2,
       presence_penalty: 2,
       repetition_penalty: 1.1,
@@ -145,6 +157,7 @@ describe('generation', () => {
       topP: 0.5,
       topK: 40,
       minP: 0.1,
+      typicalP: 0.6,
       frequencyPenalty: -2,
       presencePenalty: 2,
       repetitionPenalty: 1.1,
@@ -398,6 +411,7 @@ describe('refusals name the field, the problem and what is allowed', () => {
     ['top_p', { top_p: 1.1 }, /at most 1/],
     ['top_k', { top_k: -2 }, /at least -1/],
     ['min_p', { min_p: 2 }, /at most 1/],
+    ['typical_p', { typical_p: 0 }, /greater than 0|above 0|more than 0/],
     ['frequency_penalty', { frequency_penalty: -3 }, /at least -2/],
     ['presence_penalty', { presence_penalty: 3 }, /at most 2/],
     ['repetition_penalty', { repetition_penalty: 0 }, /greater than 0/],
