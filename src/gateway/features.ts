@@ -37,14 +37,15 @@ class GenerationFeatures implements RequestFeatures {
   readonly tenant: string | undefined;
   readonly constraints: Constraints;
   readonly sloTtftMs: number | undefined;
-  readonly #request: GenerateRequest;
+  /** Until it is hashed: decisions are kept, and texts must not be kept with them. */
+  #prompt: { readonly salt: string; readonly body: Buffer } | undefined;
   #blocks: Int32Array | undefined;
 
   /** @param choice There is one: what is known of the prompt may matter. */
   constructor(request: GenerateRequest, asked: Asked, choice: boolean) {
     const perToken = bytesPerToken(asked);
-    this.#request = request;
-    this.#blocks = choice ? undefined : UNKNOWN_REQUEST.blocks;
+    const { model, cacheSalt = '', wire } = request;
+    if (choice) this.#prompt = { salt: `${model}\n${cacheSalt}`, body: wire.body };
     this.promptTokens = Math.ceil(promptSizeBytes(request) / perToken);
     this.blockTokens = Math.max(1, Math.round(BLOCK_BYTES / perToken));
     this.stream = request.stream;
@@ -56,9 +57,12 @@ class GenerationFeatures implements RequestFeatures {
   }
 
   get blocks(): Int32Array {
-    const { model, cacheSalt = '', wire } = this.#request;
-    this.#blocks ??= hashPrompt(`${model}\n${cacheSalt}`, fromPrompt(wire.body));
-    return this.#blocks;
+    if (this.#prompt !== undefined) {
+      const { salt, body } = this.#prompt;
+      this.#blocks = hashPrompt(salt, fromPrompt(body));
+      this.#prompt = undefined;
+    }
+    return this.#blocks ?? UNKNOWN_REQUEST.blocks;
   }
 }
 
