@@ -51,7 +51,12 @@ export class DecoderBindings {
     this.lastPositions = pinned(Int32Array, kv.slots);
     this.totalLength = pinned(Int32Array, 1);
     this.logitRows = pinned(BigInt64Array, kv.slots);
-    this.logits = pinned(Float32Array, kv.slots * vocabSize);
+    try {
+      this.logits = pinned(Float32Array, kv.slots * vocabSize);
+    } catch (cause) {
+      const sizeMiB = Math.ceil((kv.slots * vocabSize * Float32Array.BYTES_PER_ELEMENT) / 2 ** 20);
+      throw new RangeError(`${sizeMiB} MiB for the logits of ${kv.slots} slots cannot be had`, { cause });
+    }
   }
 
   #get(shape: StepShape): Binding {

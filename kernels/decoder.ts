@@ -1,11 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DecoderBindings } from './decoder-bindings.ts';
 import type { DecoderShape } from './decoder-shape.ts';
+import { withHalfAttention } from './graph/half-attention.ts';
 import { VERIFY_ROWS } from './graph/verify-graph.ts';
 import { DeviceKvMemory } from './kv-memory/device-kv-memory.ts';
 import { HostKvMemory } from './kv-memory/host-kv-memory.ts';
 import type { KvMemory } from './kv-memory/kv-memory.ts';
 import { ProviderError } from './ort/provider-error.ts';
-import { CPU, type Provider, TRAITS } from './ort/providers.ts';
+import { CPU, type KvTraits, type Provider, TRAITS } from './ort/providers.ts';
 import { OrtSession } from './ort/session.ts';
 import { Verifier } from './verifier.ts';
 
@@ -21,6 +24,8 @@ export interface DecoderOptions {
   readonly spinning: boolean;
   /** What computes it; default: the CPU. */
   readonly provider?: Provider;
+  /** Default: what the provider needs. */
+  readonly kv?: KvTraits;
   /** The graph was made by `withVerification`: `verify` can be used. For KV in the host's memory. */
   readonly verifies?: boolean;
 }
@@ -34,8 +39,8 @@ const MIN_CHUNK = 2;
 /**
  * A decoder with its weights and KV memory. All calls are synchronous; one at a time.
  *
- * A sequence's logits are the same, bit for bit, whichever slot it is in, whatever is decoded beside it, and however its
- * prompt was cut into chunks.
+ * On the CPU a sequence's logits are the same, bit for bit, whichever slot it is in, whatever is decoded beside it, and however
+ * its prompt was cut into chunks. A GPU's kernels for chunks of other lengths may round differently.
  */
 export class Decoder {
   readonly vocabSize: number;
@@ -71,30 +76,33 @@ export class Decoder {
     this.slots = slots;
     this.contextTokens = contextTokens;
     const sessionOptions = { threads, spinning, provider };
-    this.#session = new OrtSession(graphPath, sessionOptions);
+    const { memory, attention } = options.kv ?? TRAITS[provider.name];
+    this.#session =
+      attention === 'float32'
+        ? new OrtSession(graphPath, sessionOptions)
+        : new OrtSession(withHalfAttention(readFileSync(graphPath)), {
+            ...sessionOptions,
+            weightsFolder: dirname(graphPath),
+          });
     // Room for the padding of a one-token chunk at the very end.
     const minPositions = contextTokens + MIN_CHUNK - 1;
-    const { memory, attention } = TRAITS[provider.name];
+    let kv: KvMemory | undefined;
     try {
       assertRunsOn(provider, this.#session);
-      this.#kv =
+      const kvOptions = { session: this.#session, shape, slots, minPositions };
+      kv =
         memory === 'host'
-          ? new HostKvMemory(this.#session, shape, slots, minPositions)
-          : new DeviceKvMemory({
-              session: this.#session,
-              sessionOptions,
-              shape,
-              slots,
-              minPositions,
-              element: attention,
-            });
+          ? new HostKvMemory(kvOptions)
+          : new DeviceKvMemory({ ...kvOptions, sessionOptions, element: attention });
+      this.#bindings = new DecoderBindings(this.#session, kv, shape.vocabSize);
     } catch (error) {
+      kv?.close();
       this.#session.close();
       throw error;
     }
-    this.kvBytes = this.#kv.sizeBytes;
-    this.positionElements = this.#kv.positionElements;
-    this.#bindings = new DecoderBindings(this.#session, this.#kv, shape.vocabSize);
+    this.#kv = kv;
+    this.kvBytes = kv.sizeBytes;
+    this.positionElements = kv.positionElements;
     if (options.verifies) this.#verifier = new Verifier(this.#session, this.#kv, shape.vocabSize);
   }
 

@@ -1,22 +1,16 @@
-import type { DecoderShape } from '../decoder-shape.ts';
 import { pastName } from '../graph/decoder-context.ts';
 import type { DeviceElement, DeviceMemory } from '../ort/device-memory.ts';
 import { pinned } from '../ort/pinned.ts';
 import { OrtSession, type SessionOptions } from '../ort/session.ts';
 import type { Tensor } from '../ort/tensor.ts';
-import { type KvMemory, KvMemoryError, type KvSide, paddedPositions } from './kv-memory.ts';
+import { type KvMemory, KvMemoryError, type KvOptions, type KvSide, paddedPositions } from './kv-memory.ts';
 import { copyRowsGraph, readRowsGraph, writeRowsGraph } from './row-graphs.ts';
 
 const ELEMENT_BYTES = { float32: 4, float16: 2 } as const;
 
-export interface DeviceKvOptions {
-  /** The decoder's. */
-  readonly session: OrtSession;
+export interface DeviceKvOptions extends KvOptions {
   /** For the sessions that copy: of the same provider. */
   readonly sessionOptions: SessionOptions;
-  readonly shape: DecoderShape;
-  readonly slots: number;
-  readonly minPositions: number;
   readonly element: DeviceElement;
 }
 

@@ -1,7 +1,6 @@
-import type { DecoderShape } from '../decoder-shape.ts';
 import type { OrtSession } from '../ort/session.ts';
 import type { Tensor } from '../ort/tensor.ts';
-import { type KvMemory, KvMemoryError, type KvSide, paddedPositions } from './kv-memory.ts';
+import { type KvMemory, KvMemoryError, type KvOptions, type KvSide, paddedPositions } from './kv-memory.ts';
 
 /**
  * Keys and values of all slots: for each layer and side one buffer, [slots × kvHeads × positions × headDim] float32,
@@ -19,7 +18,7 @@ export class HostKvMemory implements KvMemory {
   readonly #session: OrtSession;
   readonly #buffers: readonly { readonly key: Float32Array; readonly value: Float32Array }[];
 
-  constructor(session: OrtSession, shape: DecoderShape, slots: number, minPositions: number) {
+  constructor({ session, shape, slots, minPositions }: KvOptions) {
     this.#session = session;
     this.slots = slots;
     this.layers = shape.layers;

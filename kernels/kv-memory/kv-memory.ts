@@ -1,3 +1,5 @@
+import type { DecoderShape } from '../decoder-shape.ts';
+import type { OrtSession } from '../ort/session.ts';
 import type { Tensor } from '../ort/tensor.ts';
 
 export type KvSide = 'key' | 'value';
@@ -38,6 +40,14 @@ export interface KvMemory {
   /** The reverse of `save`. */
   restore(from: Float32Array, slot: number, position: number): void;
   close(): void;
+}
+
+export interface KvOptions {
+  /** The decoder's. */
+  readonly session: OrtSession;
+  readonly shape: DecoderShape;
+  readonly slots: number;
+  readonly minPositions: number;
 }
 
 /** KV memory that cannot be had. */

@@ -20,17 +20,21 @@ export interface Provider {
 
 export const CPU: Provider = { name: 'cpu', options: {} };
 
-interface ProviderTraits {
+/** How a provider's kernels want keys and values. */
+export interface KvTraits {
+  /** Where they read and write. */
+  readonly memory: 'host' | 'device';
+  /** The float type that its GroupQueryAttention exists for. */
+  readonly attention: 'float32' | 'float16';
+}
+
+interface ProviderTraits extends KvTraits {
   /** As ONNX Runtime calls it where kernels are assigned. */
   readonly runtimeName: string;
   /** Where it exists, as `process.platform` says it. */
   readonly platforms: readonly NodeJS.Platform[];
   /** Options of ours that it understands. */
   readonly takes: readonly ('deviceId' | 'memoryLimitBytes')[];
-  /** Where its kernels read and write: KV memory has to lie there. */
-  readonly memory: 'host' | 'device';
-  /** The float type that its GroupQueryAttention exists for. */
-  readonly attention: 'float32' | 'float16';
 }
 
 /**

@@ -12,6 +12,8 @@ export interface SessionOptions {
   readonly spinning: boolean;
   /** Default: the CPU. */
   readonly provider?: Provider;
+  /** Where the weights of a graph lie that is given as bytes. */
+  readonly weightsFolder?: string;
 }
 
 /**
@@ -21,6 +23,8 @@ export interface SessionOptions {
  */
 const SPIN_US = 100;
 
+/** Source of the names: onnxruntime_session_options_config_keys.h. */
+const WEIGHTS_FOLDER = 'session.model_external_initializers_file_folder_path';
 const LOG_SEVERITY_ERROR = 3;
 const ALLOCATOR_DEVICE = 0;
 const MEMORY_DEFAULT = 0;
@@ -46,7 +50,8 @@ export class OrtSession {
     }
   }
 
-  #load(graph: string | Uint8Array, { threads, spinning, provider }: SessionOptions): Handle {
+  #load(graph: string | Uint8Array, sessionOptions: SessionOptions): Handle {
+    const { threads, spinning, provider, weightsFolder } = sessionOptions;
     const options = this.#api.create('CreateSessionOptions');
     try {
       this.#api.call('SetIntraOpNumThreads', options, threads);
@@ -54,6 +59,8 @@ export class OrtSession {
       this.#api.call('AddSessionConfigEntry', options, 'session.intra_op.allow_spinning', entry);
       this.#api.call('AddSessionConfigEntry', options, 'session.intra_op.spin_duration_us', String(SPIN_US));
       this.#api.call('AddSessionConfigEntry', options, 'session.record_ep_graph_assignment_info', '1');
+      if (weightsFolder !== undefined)
+        this.#api.call('AddSessionConfigEntry', options, WEIGHTS_FOLDER, weightsFolder);
       appendProvider(this.#api, options, provider);
       return typeof graph === 'string'
         ? this.#api.create('CreateSession', this.#env, graph, options)
