@@ -4,6 +4,7 @@
  */
 import { Socket } from 'node:net';
 import { ModelFileError } from '../../kernels/model-file-error.ts';
+import { ProviderError } from '../../kernels/ort/provider-error.ts';
 import { encodeFrame, FrameReader } from '../engine/frame.ts';
 import { EncoderLoop } from './encoder-loop.ts';
 import { loadEncoder } from './load-encoder.ts';
@@ -36,7 +37,7 @@ async function load(options: EncoderLoadOptions): Promise<void> {
     });
     send({ type: 'ready', info });
   } catch (error) {
-    const permanent = error instanceof ModelFileError;
+    const permanent = error instanceof ModelFileError || error instanceof ProviderError;
     const detail = error instanceof Error ? error.message : String(error);
     socket.end(encodeFrame({ type: 'failed', detail, permanent } satisfies FromEncoder), () =>
       process.exit(1),

@@ -4,6 +4,7 @@
  */
 import { Socket } from 'node:net';
 import { ModelFileError } from '../../kernels/model-file-error.ts';
+import { ProviderError } from '../../kernels/ort/provider-error.ts';
 import { EngineLoop } from './engine-loop.ts';
 import { encodeFrame, FrameReader } from './frame.ts';
 import { type LoadedModel, loadModel } from './load-model.ts';
@@ -36,7 +37,7 @@ async function load(options: LoadOptions): Promise<void> {
   try {
     model = await loadModel(options);
   } catch (error) {
-    const permanent = error instanceof ModelFileError || error instanceof TokenizerError;
+    const permanent = [ModelFileError, TokenizerError, ProviderError].some((type) => error instanceof type);
     const detail = error instanceof Error ? error.message : String(error);
     socket.end(encodeFrame({ type: 'failed', detail, permanent } satisfies FromEngine), () =>
       process.exit(1),
