@@ -24,4 +24,6 @@ export interface EngineFacts {
   readonly prefixCacheBytes?: number;
   /** Where it computes; not all engines tell. */
   readonly provider?: string;
+  /** Better ones, each with the reason why it was not taken. */
+  readonly providersPassedOver?: readonly string[];
 }
