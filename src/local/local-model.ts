@@ -176,11 +176,6 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
     }
   }
 
-  /** Of the memory that it may take, as far as the file tells. Undefined before it was first loaded. */
-  get estimate(): MemoryEstimate | undefined {
-    return this.#estimate;
-  }
-
   /** Gives it no new requests, lets the running ones finish, and ends its process. Resolves once that is gone. */
   async unload(reason: UnloadReason, detail: string = UNLOADED[reason]): Promise<void> {
     this.#absence = { state: 'unloaded', detail };
@@ -264,6 +259,7 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
     this.#engine = engine;
     this.#watchIdle();
     await engine.ready;
+    if (this.#engine !== engine) throw new Error('it was unloaded meanwhile');
     this.#lastUsedMs = this.#clock.now();
     const seconds = ((this.#lastUsedMs - startedAtMs) / 1000).toFixed(1);
     const over = this.#overBytes > 0 ? `, ${sizeText(this.#overBytes)} more than all models should take` : '';

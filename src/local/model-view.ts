@@ -28,6 +28,7 @@ export function viewOf({ kind, local }: LocalBackend, context: ViewContext): Loc
     keepAliveMs: settings.keepAliveMs ?? null,
     memory: {
       budgetedBytes: context.budget.chargeOf(local),
+      expectedBytes: local.expectedBytes || null,
       residentBytes: local.residentBytes ?? null,
       limitBytes: local.memoryLimitBytes,
       kvBytes: facts?.kvBytes ?? null,

@@ -198,6 +198,10 @@ describe('an operator', () => {
     expect(await view('a')).toMatchObject({ state: 'unloaded', detail: 'unloaded by an operator' });
     expect((await admin('POST', 'a/load')).status).toBe(200);
     expect(await chat('a')).toBe(200);
+    expect((await admin('POST', 'a/unload?wait=false')).status).toBe(202);
+    await becomes('a', 'unloaded');
+    expect((await admin('POST', 'a/load?wait=false')).status).toBe(202);
+    await becomes('a', 'ready');
   });
 
   it('adds a model that is served under its name, and removes it', async () => {

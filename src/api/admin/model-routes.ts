@@ -25,6 +25,8 @@ export interface LocalModelView {
   readonly memory: {
     /** What it counts for in the budget: all that it may come to take. 0 while it is not in memory. */
     readonly budgetedBytes: number;
+    /** The same, as it was last known. */
+    readonly expectedBytes: number | null;
     /** What its process takes now. */
     readonly residentBytes: number | null;
     /** Its process is ended when it takes more. */
