@@ -92,6 +92,8 @@ export interface EngineStateChanged {
   readonly engine: string;
   readonly state: 'starting' | 'ready' | 'down' | 'closed';
   readonly detail: string;
+  /** Where it computes, once it is ready. */
+  readonly provider?: string;
 }
 
 export interface UpstreamHealthChanged {

@@ -3,6 +3,7 @@ import { loadCatalogue } from '../../config/catalogue.ts';
 import { type EngineConfig, engineName } from '../../config/engine.ts';
 import type { Config } from '../../config/schema.ts';
 import { residentBytes } from '../engine/process-memory.ts';
+import { describeProvider } from '../engine/provider-info.ts';
 import { createEncoder, createGenerator, isEncoder } from '../engines.ts';
 import type { EngineFacts } from '../local/engine-facts.ts';
 import { estimateQuestion } from '../local/local-models.ts';
@@ -96,7 +97,7 @@ async function tryModel(
       status: reduced ? 'warning' : 'ok',
       detail: [
         `${describeFile(path).text}${settings.model === undefined ? '' : ', verified'}`,
-        `${description(facts)}; ${facts.provider ?? 'cpu'}, ${facts.threads} threads, spinning ${settings.spinning ? 'on' : 'off'}`,
+        `${description(facts)}; ${describeProvider(facts)}, ${facts.threads} threads, spinning ${settings.spinning ? 'on' : 'off'}`,
         `loaded in ${(loadMs / 1000).toFixed(1)} s; ${speeds}; ${rssBytes === undefined ? '' : `${sizeText(rssBytes)} in use`}`,
       ].join('\n'),
       ...(reduced ? { fix: `contextTokens: the model can do ${facts.contextTokens}.` } : {}),

@@ -300,6 +300,7 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
       engine: this.#options.name,
       state: this.#closing ? 'closed' : state,
       detail,
+      ...(state === 'ready' && this.#info?.provider !== undefined ? { provider: this.#info.provider } : {}),
     });
   }
 }

@@ -11,6 +11,7 @@ import type { Deployment } from '../core/deployment.ts';
 import type { ConfigReloaded, EncoderBatched, EngineStepped, GatewayEvent } from '../core/event.ts';
 import type { GatewayReport } from '../core/report.ts';
 import { type LocalMemory, localModelMetrics } from './local-model-metrics.ts';
+import { providerMetrics } from './provider-metrics.ts';
 import { requestMetrics, TPOT_BUCKETS_S, TTFT_BUCKETS_S } from './request-metrics.ts';
 import { resilienceMetrics } from './resilience-metrics.ts';
 
@@ -98,6 +99,7 @@ export function createMetrics(options: {
   const observeRequest = requestMetrics(registry);
   const observeAttempts = resilienceMetrics(registry, options.report);
   const observeStep = engineMetrics(registry);
+  const observeProvider = providerMetrics(registry);
   const observeBatch = encoderMetrics(registry);
   const observeLocalModel = localModelMetrics(registry, options.localMemory);
   return {
@@ -107,6 +109,7 @@ export function createMetrics(options: {
         observeAttempts(event);
       } else if (event.type === 'request-refused') refused.inc({ code: event.code });
       else if (event.type === 'engine-stepped') observeStep(event);
+      else if (event.type === 'engine-state-changed') observeProvider(event);
       else if (event.type === 'encoder-batched') observeBatch(event);
       else if (event.type === 'config-reloaded') observeReload(event);
       else if (event.type === 'local-model-changed') observeLocalModel(event);

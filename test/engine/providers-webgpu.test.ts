@@ -1,7 +1,10 @@
 import koffi from 'koffi';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Decoder } from '../../kernels/decoder.ts';
+import type { ClassifyRequest } from '../../src/core/encoder.ts';
+import { createLocalEncoder } from '../../src/encoder/local-encoder.ts';
 import { createEngineBackend, type EngineBackend } from '../../src/engine/engine-backend.ts';
+import { writeTinyClassifier } from '../encoder/tiny-encoder.ts';
 import { cosine, GraphWorkshop } from '../fixtures/tiny-graph.ts';
 import { tinyModel } from '../fixtures/tiny-model.ts';
 import { swiftShader } from '../tools/swiftshader.ts';
@@ -140,6 +143,37 @@ describe.skipIf(driver === undefined)(`WebGPU, with KV memory on the device${WIT
     expect(miss.completionTokens).toBe(24);
     expect(hit.text).toBe(miss.text);
     expect([miss.cachedPromptTokens, hit.cachedPromptTokens > 16]).toEqual([0, true]);
+  });
+
+  it('encodes as the CPU does', async () => {
+    const directory = writeTinyClassifier({ weights: { good: [0.5, 0], cat: [1, 2], a: [0.2, 0.1] } });
+    const request: ClassifyRequest = {
+      id: 'r',
+      endpoint: 'classify',
+      model: 'm',
+      inputs: ['good cat', 'a cat'],
+      truncateTokens: undefined,
+      wire: { dialect: 'openai', path: '/classify', body: Buffer.alloc(0) },
+    };
+    const classes = async (provider: 'cpu' | 'webgpu') => {
+      const encoder = createLocalEncoder({
+        name: provider,
+        directory,
+        provider,
+        environment: driver!.environment,
+        emit: () => {},
+      });
+      try {
+        await encoder.ready;
+        expect(encoder.info()).toMatchObject({ provider });
+        const { classes } = await encoder.classify(request, { signal: AbortSignal.timeout(30_000) });
+        return classes.flatMap(({ probabilities }) => probabilities);
+      } finally {
+        await encoder.close();
+      }
+    };
+    const [onCpu, onGpu] = [await classes('cpu'), await classes('webgpu')];
+    for (const [i, value] of onCpu.entries()) expect(onGpu[i]).toBeCloseTo(value, 5);
   });
 
   it('says what is missing where there is no driver', async () => {

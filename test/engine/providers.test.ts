@@ -1,13 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { ProviderError } from '../../kernels/ort/provider-error.ts';
 import { probeProvider } from '../../kernels/ort/provider-probe.ts';
 import { type Machine, requireLibraries, thisMachine } from '../../kernels/ort/provider-requirements.ts';
 import { ProviderSearch } from '../../kernels/ort/provider-search.ts';
 import { PROVIDERS, type Provider, type ProviderName } from '../../kernels/ort/providers.ts';
-import type { EngineChildEvents, SpawnEngine } from '../../src/engine/engine-child.ts';
+import type { EngineStateChanged } from '../../src/core/event.ts';
+import { createEngineBackend } from '../../src/engine/engine-backend.ts';
+import { type EngineChildEvents, type SpawnEngine, spawnEngine } from '../../src/engine/engine-child.ts';
 import { loadModel } from '../../src/engine/load-model.ts';
 import type { FromEngine, LoadOptions, ToEngine } from '../../src/engine/messages.ts';
 import { withFallback } from '../../src/engine/provider-fallback.ts';
@@ -233,6 +235,30 @@ describe('an engine that crashes on a GPU', () => {
     const start = harness();
     start().events.onExit('the engine process ended (SIGSEGV)');
     expect(start().options.provider).toBe('cpu');
+  });
+
+  it('serves on after a native crash of a real process', async () => {
+    const states: EngineStateChanged[] = [];
+    const engine = createEngineBackend({
+      name: 'm',
+      modelPath: 'm',
+      cacheDir: '.',
+      provider: 'auto',
+      spawn: (events) => spawnEngine(events, new URL('./crashing-driver.ts', import.meta.url)),
+      emit: (event) => event.type === 'engine-state-changed' && states.push(event),
+      times: { firstRestartMs: 10 },
+    });
+    try {
+      await expect(engine.ready).rejects.toThrow('the engine process ended (SIGSEGV)');
+      await vi.waitFor(() => expect(engine.health().state).toBe('ready'), 20_000);
+      expect(states.map(({ state }) => state)).toEqual(['starting', 'down', 'starting', 'ready']);
+      expect(states.at(-1)).toMatchObject({
+        provider: 'cpu',
+        detail: expect.stringContaining('on cpu (not a GPU: the engine process ended (SIGSEGV)'),
+      });
+    } finally {
+      await engine.close();
+    }
   });
 
   it('stays with `auto` after an end that has nothing to do with it', () => {
