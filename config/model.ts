@@ -69,6 +69,11 @@ export const model = z.strictObject({
     .prefault({}),
   /** Share of the requests that go elsewhere, in the same privacy class, to learn. */
   exploration: share.default(0.01),
+  /**
+   * Requests at least so difficult (0: any, 1: hardly any) need a deployment of at least this `quality`; the others may go
+   * to any, and so to the cheapest. Every decision tells its difficulty. Default: all may go to any.
+   */
+  tiers: z.strictObject({ threshold: share.default(0.5), quality: share }).optional(),
   /** The loosest class of deployment that may see what is asked of this model. Clients can only be stricter. */
   privacy: z.enum(['local', 'private', 'public']).default('public'),
   /** The only regions that may; default: any. */

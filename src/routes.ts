@@ -4,11 +4,12 @@ import type { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
 import { POLICIES } from '../routers/policies.ts';
 import { DEFAULT_SETTINGS, type PolicySettings } from '../routers/policy.ts';
 import type { Deployment, PublicModel } from './core/deployment.ts';
+import { featureClassifier } from './difficulty/feature-classifier.ts';
 import type { Route } from './gateway/gateway.ts';
 import type { UpstreamGroup } from './upstream/group.ts';
 
 /** How a public model is spread over its deployments, and who may see it. */
-type Spread = Pick<ModelConfig, 'policy' | 'hedge' | 'privacy' | 'regions'> & {
+type Spread = Pick<ModelConfig, 'policy' | 'hedge' | 'privacy' | 'regions' | 'tiers'> & {
   readonly settings: PolicySettings;
 };
 
@@ -38,7 +39,7 @@ export function buildRoutes(
   const createdAtS = Math.floor(Date.now() / 1000);
   const routes = new Map<string, Route>();
   const add = (model: Omit<PublicModel, 'createdAtS'>, spread: Spread) => {
-    const { policy, settings, hedge, privacy, regions } = spread;
+    const { policy, settings, hedge, privacy, regions, tiers } = spread;
     const before = previous.get(model.name);
     const policyKey = JSON.stringify([policy, settings]);
     routes.set(model.name, {
@@ -47,6 +48,7 @@ export function buildRoutes(
         before?.policyKey === policyKey ? before.policy : POLICIES[policy]({ fleet: knowledge, settings }),
       policyKey,
       hedge,
+      tiers: tiers && { classifier: featureClassifier, ...tiers },
       demands: { privacy, regions },
     });
   };

@@ -54,6 +54,8 @@ export interface DecisionFeatures {
     readonly minQuality?: number | undefined;
   };
   readonly sloTtftMs?: number | undefined;
+  /** 0 to 1; undefined: nobody asked. */
+  readonly difficulty?: number | undefined;
 }
 
 /** How a request came to its deployments, so that it can be explained and replayed. */

@@ -27,6 +27,8 @@ export interface DecisionView {
     readonly blockTokens: number;
     readonly constraints: Decision['features']['constraints'];
     readonly sloTtftMs: number | undefined;
+    /** As the model's classifier judged it, if it has one. */
+    readonly difficulty: number | undefined;
   };
   readonly refused: Decision['refused'];
   /** One per attempt that found a place, in order. */
@@ -89,6 +91,7 @@ export function decisionView(settled: Decided, atEpochMs: number): DecisionView 
       blockTokens: features.blockTokens,
       constraints: features.constraints,
       sloTtftMs: features.sloTtftMs,
+      difficulty: features.difficulty,
     },
     refused: decision.refused,
     choices: choices.map(({ policy, atMs, ranked }) => ({

@@ -1,16 +1,15 @@
 import type { Candidate } from '../../routers/candidate.ts';
 import type { Ranked } from '../../routers/policy.ts';
-import type { RequestFeatures } from '../../routers/request.ts';
-import type { Choice, Decision } from '../core/decision.ts';
+import type { Choice, Decision, DecisionFeatures } from '../core/decision.ts';
 
 /** Takes down how one request comes to its deployments. */
 export class DecisionTrace implements Decision {
   readonly id: string;
-  readonly features: RequestFeatures;
+  readonly features: DecisionFeatures;
   readonly choices: Choice[] = [];
   refused: Decision['refused'] = [];
 
-  constructor(id: string, features: RequestFeatures) {
+  constructor(id: string, features: DecisionFeatures) {
     this.id = id;
     this.features = features;
   }

@@ -36,6 +36,7 @@ class GenerationFeatures implements RequestFeatures {
   readonly sessionKey: string | undefined;
   readonly tenant: string | undefined;
   readonly constraints: Constraints;
+  readonly difficulty: number | undefined;
   readonly sloTtftMs: number | undefined;
   /** Until it is hashed: decisions are kept, and texts must not be kept with them. */
   #prompt: { readonly salt: string; readonly body: Buffer } | undefined;
@@ -53,7 +54,11 @@ class GenerationFeatures implements RequestFeatures {
     this.sessionKey = asked.demands.sessionKey;
     this.tenant = request.cacheSalt;
     this.sloTtftMs = asked.demands.sloTtftMs;
-    this.constraints = constraintsOf(request, asked);
+    const { tiers } = asked.route();
+    this.difficulty = tiers?.classifier.difficulty(request);
+    const hard = tiers !== undefined && this.difficulty !== undefined && this.difficulty >= tiers.threshold;
+    const demanded = constraintsOf(request, asked);
+    this.constraints = hard ? { ...demanded, minQuality: tiers.quality } : demanded;
   }
 
   get blocks(): Int32Array {

@@ -10,6 +10,7 @@ import type { Emit } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
 import type { GatewayReport } from '../core/report.ts';
 import type { GenerateRequest } from '../core/request.ts';
+import type { DifficultyClassifier } from '../difficulty/classifier.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { begin } from './begin.ts';
 import { endedBy, withDeadline } from './deadline.ts';
@@ -22,6 +23,15 @@ import type { PrivacyRule } from './privacy-rule.ts';
 import { type SettledRequest, Settlement } from './settlement.ts';
 import type { Slot } from './slot.ts';
 
+/** How good a deployment has to be. */
+export interface Tiers {
+  readonly classifier: DifficultyClassifier;
+  /** Requests at least so difficult, 0 to 1 … */
+  readonly threshold: number;
+  /** … need a deployment of at least this quality, 0 to 1. */
+  readonly quality: number;
+}
+
 /** A model and the policy that spreads its requests. */
 export interface Route {
   readonly model: PublicModel;
@@ -30,6 +40,8 @@ export interface Route {
   readonly hedge?: boolean;
   /** What the policy was made from: one made from the same is kept, with what it has learnt. */
   readonly policyKey?: string;
+  /** Requests that are hard need a good deployment. */
+  readonly tiers?: Tiers | undefined;
   /** Of the operator, for every request. */
   readonly demands?: RouteDemands;
 }
@@ -110,8 +122,13 @@ export class Gateway {
   /** Somebody here has to read the prompts of requests for this model, and not only their bytes. */
   readsPrompts(name: string): boolean {
     const { routes, privacy } = this.#options;
-    const deployments = routes.get(name)?.model.deployments ?? [];
-    return privacy !== undefined || !deployments.every(({ backend }) => takesUnread(backend));
+    const { model, tiers } = routes.get(name) ?? {};
+    const deployments = model?.deployments ?? [];
+    return (
+      privacy !== undefined ||
+      tiers !== undefined ||
+      !deployments.every(({ backend }) => takesUnread(backend))
+    );
   }
 
   /**
