@@ -22,7 +22,7 @@ export class ModelState {
   constructor(name: string, bounds: QueueBounds, now: () => number) {
     this.name = name;
     this.budget = new RetryBudget(() => this.#active, now);
-    this.queue = new WaitQueue({ ...bounds, now });
+    this.queue = new WaitQueue({ ...bounds, foresees: true, now });
   }
 
   begin(): void {

@@ -89,7 +89,7 @@ export class Placement {
       waited.waitedMs = now() - sinceMs;
       return waited as Slot<D>;
     }
-    const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.ceil(queue.headAgeMs));
+    const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.ceil(queue.expectedWaitMs ?? queue.headAgeMs));
     throw new AppError('overloaded', { retryAfterMs });
   }
 

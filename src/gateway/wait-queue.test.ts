@@ -40,6 +40,49 @@ describe('WaitQueue', () => {
     expect(queue.rejected).toEqual({ full: 1, timeout: 0 });
   });
 
+  describe('that foresees', () => {
+    beforeEach(() => {
+      queue = new WaitQueue({
+        capacity: 100,
+        maxWaitMs: 1_000,
+        foresees: true,
+        now: () => performance.now(),
+      });
+    });
+
+    /** Twenty wait, and one is served every so often. */
+    function move(everyMs: number): void {
+      for (let i = 0; i < 20; i += 1) void wait(`${i}`);
+      for (let i = 0; i < 10; i += 1) {
+        vi.advanceTimersByTime(everyMs);
+        room = 1;
+        queue.pump();
+      }
+    }
+
+    it('turns away at once whoever would wait for too long, and tells how long that is', async () => {
+      move(90);
+      expect(queue.expectedWaitMs).toBeCloseTo(990);
+      void wait('the last');
+      expect(queue.expectedWaitMs).toBeGreaterThan(1_000);
+      expect(await wait('one more')).toBe('full');
+      expect(queue.rejected).toEqual({ full: 1, timeout: 0 });
+    });
+
+    it('knows nothing of a line that has dispersed, and nothing before it has moved', async () => {
+      move(50);
+      room = 100;
+      queue.pump();
+      expect(queue.length).toBe(0);
+      vi.advanceTimersByTime(60_000);
+      expect(queue.expectedWaitMs).toBeUndefined();
+      room = 0;
+      for (let i = 0; i < 100; i += 1) void wait(`${i}`);
+      expect(queue.length).toBe(100);
+      expect(queue.expectedWaitMs).toBeUndefined();
+    });
+  });
+
   it('lets nobody wait for longer than the limit', async () => {
     const first = wait('a');
     vi.advanceTimersByTime(600);

@@ -119,7 +119,7 @@ export async function serveFleet(
 }
 
 /** A reply that ended as it should. */
-export function isWhole({ status, text }: Answer): boolean {
+export function isWhole({ status, text }: Pick<Answer, 'status' | 'text'>): boolean {
   return status === 200 && text.trimEnd().endsWith('data: [DONE]') && !text.includes('"error"');
 }
 
