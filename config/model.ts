@@ -78,7 +78,10 @@ export const model = z.strictObject({
   privacy: z.enum(['local', 'private', 'public']).default('public'),
   /** The only regions that may; default: any. */
   regions: z.array(z.string().min(1)).min(1).optional(),
-  /** Ask a second deployment when the first token of a stream is late: at most for a twentieth of the requests. Both may be billed. */
+  /**
+   * Ask a second deployment when the first token of a stream, or a whole reply, takes longer than 95 of 100 do: at most for a
+   * twentieth of the requests. Both may be billed.
+   */
   hedge: z.boolean().default(false),
   deployments: z.array(deployment).min(1),
 });

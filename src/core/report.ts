@@ -21,6 +21,10 @@ export interface BackendReport {
   readonly coolingMs: number;
   readonly ejectedMs: number;
   readonly ejections: number;
+  /** Attempts here after a failed one elsewhere. */
+  readonly retries: number;
+  /** Second attempts here for replies that were late elsewhere. */
+  readonly hedges: { readonly won: number; readonly lost: number };
   /** Time to first token of streams. */
   readonly ttft: LatencyReport;
   /** Mean time per output token of whole requests. */

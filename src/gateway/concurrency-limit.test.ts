@@ -86,14 +86,14 @@ describe('ConcurrencyLimit', () => {
 
   it('waits for the effect of a growth before it grows on', () => {
     limit = new ConcurrencyLimit({ initial: 8, max: 100 }, () => nowMs);
-    fill();
-    for (let i = 0; i < 16; i += 1) limit.answered('first-token', 500, 1_000, begun(0));
+    const answers = (among: number) => {
+      for (let i = 0; i < 16; i += 1) limit.answered('first-token', 500, 1_000, begun(0, among));
+    };
+    answers(8);
     expect(limit.limit).toBe(16);
-    nowMs += 1_000;
-    fill();
-    for (let i = 0; i < 64; i += 1) limit.answered('first-token', 500, 1_000, begun(-1));
+    for (const among of [8, 8, 14]) answers(among);
     expect(limit.limit).toBe(16);
-    for (let i = 0; i < 16; i += 1) limit.answered('first-token', 500, 1_000, begun(nowMs));
+    answers(15);
     expect(limit.limit).toBe(32);
   });
 

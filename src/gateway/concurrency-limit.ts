@@ -12,6 +12,8 @@ const MIN_SAMPLES = 3;
 const MAX_CUT = 0.5;
 /** Smaller cuts are not made: nobody could tell whether they helped. */
 const MIN_CUT = 0.8;
+/** Of the limit: among so many its effect is felt. */
+const NEARLY_ALL = 0.9;
 const REFUSED_FACTOR = 0.9;
 /** Time after which slowness that had nothing to do with load is forgotten to two thirds; by then predictions have risen. */
 const FORGET_MS = 60_000;
@@ -36,8 +38,8 @@ interface Seen {
  * concurrency-limits (Gradient2): when the median of a window exceeds its target, the limit is cut in proportion; while
  * the limit is what holds requests back and the target is met, it grows by its square root.
  *
- *   - Only requests that began after a change tell of its effect: a limit that grows on the word of older ones has doubled
- *     twice before the first doubling is felt, and one that is cut on theirs is cut for what has been mended.
+ *   - It grows on the word of requests that were among nearly as many as it allows, and is cut on that of requests since the
+ *     last cut. Others tell of another time: a limit that believes them has doubled twice before the first doubling is felt.
  *   - What is cut is the number among which requests were late, not a limit that nobody reached.
  *   - Where fewer requests are not faster, they were not slow for being many (other prompts, another's load): such a cut
  *     is taken back, and what is slow counts as normal for a while.
@@ -50,10 +52,6 @@ export class ConcurrencyLimit {
   #windowSinceMs = 0;
   #lateness: number[] = [];
   #among: number[] = [];
-  /** Of the window, those that began since the limit last grew. */
-  #fresh = 0;
-  #heldBack = false;
-  #grownAtMs = Number.NEGATIVE_INFINITY;
   #cutAtMs = Number.NEGATIVE_INFINITY;
   #everCut = false;
   /** A cut whose effect has yet to be seen: what led to it. */
@@ -82,7 +80,6 @@ export class ConcurrencyLimit {
 
   take(): Entry {
     this.#inFlight += 1;
-    if (!this.free) this.#heldBack = true;
     return { startedAtMs: this.#now(), among: this.#inFlight };
   }
 
@@ -97,7 +94,6 @@ export class ConcurrencyLimit {
     if (this.#lateness.length === 0) this.#windowSinceMs = this.#now();
     this.#lateness.push(observedMs / target);
     this.#among.push(entry.among);
-    if (entry.startedAtMs >= this.#grownAtMs) this.#fresh += 1;
     const samples = this.#lateness.length;
     const ageMs = this.#now() - this.#windowSinceMs;
     if (samples >= WINDOW_SAMPLES || (ageMs >= WINDOW_MS && samples >= MIN_SAMPLES)) this.#adapt();
@@ -121,11 +117,10 @@ export class ConcurrencyLimit {
       return;
     }
     const factor = this.#normalNow() / seen.lateness;
-    const fresh = this.#fresh >= this.#lateness.length / 2;
     if (factor < MIN_CUT) {
       this.#trial = { ...seen, limit: this.#limit };
       this.#lower(Math.min(this.#limit, seen.among) * Math.max(factor, MAX_CUT));
-    } else if (factor >= 1 && this.#heldBack && fresh) this.#grow(this.#limit + this.#growth);
+    } else if (factor >= 1 && seen.among >= this.limit * NEARLY_ALL) this.#grow(this.#limit + this.#growth);
     else this.#startWindow();
   }
 
@@ -148,15 +143,12 @@ export class ConcurrencyLimit {
 
   #grow(limit: number): void {
     this.#limit = Math.min(this.#max, limit);
-    this.#grownAtMs = this.#now();
     this.#startWindow();
   }
 
   #startWindow(): void {
     this.#lateness = [];
     this.#among = [];
-    this.#fresh = 0;
-    this.#heldBack = !this.free;
   }
 }
 

@@ -9,6 +9,10 @@ export interface Attempt<T> {
  * Asks a second deployment when the first has not answered in time, and takes whichever answers first (Dean and
  * Barroso, The Tail at Scale). A failure counts as an answer only when nobody else is left to give one.
  *
+ * A stream has answered with its first token. A whole reply answers when all the work is done, so its second attempt costs a
+ * whole reply's work and comes late; it is worth that where the first one hangs, which nothing else would tell before the
+ * upstream's probes have been silent for long.
+ *
  * @param second Starts the other attempt, if there may be one.
  * @throws What the first attempt failed with, if both fail.
  */

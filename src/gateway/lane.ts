@@ -15,6 +15,10 @@ export class Lane implements FleetMember {
   readonly ttft: LatencyHistogram;
   readonly tpot: LatencyHistogram;
   readonly limit: ConcurrencyLimit | undefined;
+  /** Attempts here after a failed one elsewhere, ever. */
+  retries = 0;
+  /** Second attempts here for late ones elsewhere, ever. */
+  readonly hedges = { won: 0, lost: 0 };
   readonly #backend: Deployment['backend'];
   readonly #now: () => number;
   readonly #models = new Map<string, LatencyModel>();
@@ -89,6 +93,8 @@ export class Lane implements FleetMember {
       coolingMs: Math.ceil(this.coolDown.leftMs),
       ejectedMs: Math.ceil(this.slowness.ejectedMs),
       ejections: this.slowness.ejections,
+      retries: this.retries,
+      hedges: { ...this.hedges },
       ttft: this.ttft.report(),
       tpot: this.tpot.report(),
     };

@@ -3,23 +3,51 @@ import { LatencyPredictor } from './latency-predictor.ts';
 
 const MIN_SAMPLES = 20;
 
-/** How long one model takes at one backend. */
-export class LatencyModel {
-  /** Time to first token of a stream, by the bytes of its request. */
-  readonly firstToken = new LatencyPredictor();
-  /** Duration of a whole reply, by its tokens. */
-  readonly whole = new LatencyPredictor();
-  /** Observed against predicted times to first token. */
-  readonly ratios: LatencyHistogram;
+/** How long something takes by its size, and how far off such predictions are. */
+export class Timing {
+  readonly #predictor = new LatencyPredictor();
+  /** Observed against predicted. */
+  readonly #ratios: LatencyHistogram;
 
   constructor(now: () => number) {
-    this.ratios = new LatencyHistogram(now);
+    this.#ratios = new LatencyHistogram(now);
+  }
+
+  /** Undefined while nothing of about this size was seen. */
+  predictMs(size: number): number | undefined {
+    return this.#predictor.predictMs(size);
   }
 
   /** Undefined while too little is known. */
-  p95FirstTokenMs(promptBytes: number): number | undefined {
-    const predictedMs = this.firstToken.predictMs(promptBytes);
-    if (predictedMs === undefined || this.ratios.count < MIN_SAMPLES) return undefined;
-    return predictedMs * (this.ratios.quantile(0.95) ?? 1);
+  p95Ms(size: number): number | undefined {
+    const predictedMs = this.predictMs(size);
+    if (predictedMs === undefined || this.#ratios.count < MIN_SAMPLES) return undefined;
+    return predictedMs * (this.#ratios.quantile(0.95) ?? 1);
+  }
+
+  observe(size: number, observedMs: number, nowMs: number): void {
+    const predictedMs = this.predictMs(size);
+    if (predictedMs !== undefined) this.#ratios.observe(observedMs / predictedMs);
+    this.#predictor.observe(size, observedMs, nowMs);
+  }
+}
+
+/** How long one model takes at one backend. */
+export class LatencyModel {
+  /** Time to first token of a stream, by the bytes of its request. */
+  readonly firstToken: Timing;
+  /** Until a whole reply is there, by the bytes of its request: what can be known beforehand. */
+  readonly whole: Timing;
+  /** The same by the tokens of the reply: what it is judged by afterwards. */
+  readonly wholeByTokens = new LatencyPredictor();
+
+  constructor(now: () => number) {
+    this.firstToken = new Timing(now);
+    this.whole = new Timing(now);
+  }
+
+  /** Until something of the reply is there. */
+  begin(stream: boolean): Timing {
+    return stream ? this.firstToken : this.whole;
   }
 }

@@ -75,14 +75,17 @@ describe('LatencyPredictor', () => {
 });
 
 describe('LatencyModel', () => {
-  it('predicts the 95th percentile for a size of prompt, once it has seen enough', () => {
-    const model = new LatencyModel(now);
-    for (let i = 0; i < 5; i += 1) model.firstToken.observe(1_000, 100, now());
-    for (let i = 1; i < 20; i += 1) model.ratios.observe(1);
-    expect(model.p95FirstTokenMs(1_000)).toBeUndefined();
-    for (let i = 0; i < 10; i += 1) model.ratios.observe(3);
-    expect(model.p95FirstTokenMs(1_000)).toBeGreaterThan(280);
-    expect(model.p95FirstTokenMs(1_000)).toBeLessThan(320);
-    expect(model.p95FirstTokenMs(1_000_000)).toBeUndefined();
-  });
+  it.each([true, false])(
+    'predicts the 95th percentile for a size of prompt, once it has seen enough',
+    (stream) => {
+      const timing = new LatencyModel(now).begin(stream);
+      for (let i = 0; i < 20; i += 1) timing.observe(1_000, 100, now());
+      expect(timing.p95Ms(1_000)).toBeUndefined();
+      for (let i = 0; i < 10; i += 1) timing.observe(1_000, 300, now());
+      expect(timing.predictMs(1_000)).toBeCloseTo(100);
+      expect(timing.p95Ms(1_000)).toBeGreaterThan(280);
+      expect(timing.p95Ms(1_000)).toBeLessThan(320);
+      expect(timing.p95Ms(1_000_000)).toBeUndefined();
+    },
+  );
 });

@@ -31,6 +31,8 @@ export class Slot<D extends Deployment = Deployment> {
   readonly #request: SlotRequest;
   readonly #now: () => number;
   readonly #onFree: () => void;
+  /** Until the reply had begun: what comes after depends on the client, too. */
+  #answeredMs = 0;
   #held = true;
 
   constructor(options: {
@@ -58,23 +60,20 @@ export class Slot<D extends Deployment = Deployment> {
     return this.#now() - this.#entry.startedAtMs;
   }
 
-  /** The reply has begun: of a stream, its first token is there. */
+  /** The reply has begun: the first token of a stream is there, or a whole reply is. */
   answered(): void {
     const { lane, ageMs } = this;
+    this.#answeredMs = ageMs;
     lane.coolDown.answered();
-    if (!this.#request.stream) return;
-    const { promptBytes } = this.#request;
-    const { firstToken, ratios } = lane.latency(this.deployment.model);
+    const { promptBytes, stream } = this.#request;
+    const timing = lane.latency(this.deployment.model).begin(stream);
     const nowMs = this.#now();
-    this.#dispatch.firstToken(nowMs);
-    lane.ttft.observe(ageMs);
-    const predictedMs = firstToken.predictMs(promptBytes);
-    if (predictedMs !== undefined) {
-      ratios.observe(ageMs / predictedMs);
-      lane.slowness.observe(ageMs, predictedMs);
-      lane.limit?.answered('first-token', ageMs, predictedMs, this.#entry);
+    if (stream) {
+      this.#dispatch.firstToken(nowMs);
+      lane.ttft.observe(ageMs);
+      this.#compare('first-token', ageMs, timing.predictMs(promptBytes));
     }
-    firstToken.observe(promptBytes, ageMs, nowMs);
+    timing.observe(promptBytes, ageMs, nowMs);
   }
 
   failed(error: AppError): void {
@@ -86,9 +85,8 @@ export class Slot<D extends Deployment = Deployment> {
 
   /** Another attempt was answered first: that this one was not tells something too. */
   lost(): void {
-    const predictedMs = this.lane
-      .latency(this.deployment.model)
-      .firstToken.predictMs(this.#request.promptBytes);
+    const { promptBytes, stream } = this.#request;
+    const predictedMs = this.lane.latency(this.deployment.model).begin(stream).predictMs(promptBytes);
     if (predictedMs !== undefined && this.ageMs > predictedMs)
       this.lane.slowness.observe(this.ageMs, predictedMs);
     this.#dispatch.cancelled(this.#now());
@@ -97,17 +95,23 @@ export class Slot<D extends Deployment = Deployment> {
 
   /** The request that was answered here is settled. */
   release({ outcome, tpotMs, usage, usageMeasured }: RequestSettled): void {
-    const { lane, ageMs } = this;
+    const { lane } = this;
     const { completionTokens } = usage;
     this.#tellPolicies(outcome, usageMeasured ? usage : undefined);
     if (tpotMs !== undefined) lane.tpot.observe(tpotMs);
     if (outcome === 'ok' && !this.#request.stream && completionTokens > 0) {
-      const { whole } = lane.latency(this.deployment.model);
-      const predictedMs = whole.predictMs(completionTokens);
-      if (predictedMs !== undefined) lane.limit?.answered('whole', ageMs, predictedMs, this.#entry);
-      whole.observe(completionTokens, ageMs, this.#now());
+      const { wholeByTokens } = lane.latency(this.deployment.model);
+      this.#compare('whole', this.#answeredMs, wholeByTokens.predictMs(completionTokens));
+      wholeByTokens.observe(completionTokens, this.#answeredMs, this.#now());
     }
     this.#free();
+  }
+
+  /** What took longer than predicted tells of congestion, or of a backend that has become slow. */
+  #compare(kind: 'first-token' | 'whole', observedMs: number, predictedMs: number | undefined): void {
+    if (predictedMs === undefined) return;
+    this.lane.slowness.observe(observedMs, predictedMs);
+    this.lane.limit?.answered(kind, observedMs, predictedMs, this.#entry);
   }
 
   #tellPolicies(outcome: RequestSettled['outcome'], usage: Usage | undefined): void {

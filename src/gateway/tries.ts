@@ -60,11 +60,12 @@ export class Tries<D extends Deployment, T> {
 
   #hedgeAfterMs(deployment: D): number | undefined {
     const { placement, route } = this.#options;
-    if (route().hedge !== true || !this.#request.stream) return undefined;
+    if (route().hedge !== true) return undefined;
     const capable = this.#all();
     if (capable.length < 2) return undefined;
+    const { stream, promptBytes } = this.#request;
     const p95Ms = ({ backend, model }: D) =>
-      placement.lane(backend).latency(model).p95FirstTokenMs(this.#request.promptBytes);
+      placement.lane(backend).latency(model).begin(stream).p95Ms(promptBytes);
     // One that has hung for long has no figures of its own.
     return p95Ms(deployment) ?? capable.map(p95Ms).find((known) => known !== undefined);
   }
@@ -82,6 +83,12 @@ export class Tries<D extends Deployment, T> {
   #launch(slot: Slot<D>, kind: AttemptKind, contested: boolean): Attempt<T> {
     const { placement, settlement, hold, route } = this.#options;
     const { hedges } = placement.model(route().model.name);
+    const hedged = (result: 'won' | 'lost') => {
+      if (kind !== 'hedge') return;
+      hedges[result] += 1;
+      slot.lane.hedges[result] += 1;
+    };
+    if (kind === 'retry') slot.lane.retries += 1;
     this.#tried.push(slot.deployment);
     const cancel = contested ? new AbortController() : undefined;
     const signal = cancel ? AbortSignal.any([this.#options.signal, cancel.signal]) : this.#options.signal;
@@ -90,7 +97,7 @@ export class Tries<D extends Deployment, T> {
       if (lost) return;
       lost = true;
       cancel?.abort();
-      if (kind === 'hedge') hedges.lost += 1;
+      hedged('lost');
       settlement.attempt(slot.deployment, { kind, lost, code: undefined, durationMs: slot.ageMs });
       slot.lost();
       placement.judge(route(), slot);
@@ -102,7 +109,7 @@ export class Tries<D extends Deployment, T> {
           throw new AppError('client_closed');
         }
         this.#answered = true;
-        if (kind === 'hedge') hedges.won += 1;
+        hedged('won');
         settlement.attempt(slot.deployment, { kind, lost, code: undefined, durationMs: slot.ageMs });
         slot.answered();
         hold(slot);
@@ -114,7 +121,7 @@ export class Tries<D extends Deployment, T> {
         const failure = ended ? endedBy(this.#options.signal, thrown) : AppError.from(thrown);
         if (!lost) {
           lost = true;
-          if (kind === 'hedge') hedges.lost += 1;
+          hedged('lost');
           settlement.attempt(slot.deployment, {
             kind,
             lost: false,

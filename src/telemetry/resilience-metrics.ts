@@ -1,6 +1,8 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { RequestSettled } from '../core/event.ts';
 import type { BackendReport, GatewayReport, ModelReport } from '../core/report.ts';
+import { TPOT_BUCKETS_S, TTFT_BUCKETS_S } from './request-metrics.ts';
+import { type HistogramSeries, timedIn } from './series.ts';
 
 const WAIT_BUCKETS_S = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const BREAKER_STATES = ['closed', 'open', 'half-open'] as const;
@@ -75,16 +77,17 @@ export function resilienceMetrics(
 
   const retries = new Counter({
     name: 'qianmen_retries_total',
-    help: 'Attempts after a failed one.',
-    labelNames: ['model'],
+    help: 'Attempts after a failed one, by where they went.',
+    labelNames: ['model', 'backend'],
     registers,
   });
   const hedges = new Counter({
     name: 'qianmen_hedges_total',
-    help: 'Second attempts for late first tokens, by result: won, lost, failed.',
-    labelNames: ['model', 'result'],
+    help: 'Second attempts for late replies, by where they went and by result: won, lost, failed.',
+    labelNames: ['model', 'backend', 'result'],
     registers,
   });
+  const observeLatency = backendLatency(registry);
   const wait = new Histogram({
     name: 'qianmen_queue_wait_seconds',
     help: 'Waiting for a deployment to have room.',
@@ -92,13 +95,45 @@ export function resilienceMetrics(
     labelNames: ['model'],
     registers,
   });
-  return ({ model, attempts, queuedMs }) => {
+  return (event) => {
+    const { model, attempts, queuedMs } = event;
     if (model === undefined) return;
+    observeLatency(event);
     if (queuedMs > 0) wait.observe({ model }, queuedMs / 1_000);
-    for (const { kind, lost, code } of attempts) {
-      if (kind === 'retry') retries.inc({ model });
+    for (const { kind, lost, code, backend } of attempts) {
+      if (kind === 'retry') retries.inc({ model, backend });
       if (kind === 'hedge')
-        hedges.inc({ model, result: lost ? 'lost' : code === undefined ? 'won' : 'failed' });
+        hedges.inc({ model, backend, result: lost ? 'lost' : code === undefined ? 'won' : 'failed' });
     }
+  };
+}
+
+/** Of the backend alone: without the queue, and without what other attempts took. */
+function backendLatency(registry: Registry): (event: RequestSettled) => void {
+  const ttft = timedIn(registry, {
+    name: 'qianmen_backend_time_to_first_token_seconds',
+    help: 'From the request to a backend to the first token of its stream.',
+    buckets: TTFT_BUCKETS_S,
+  });
+  const tpot = timedIn(registry, {
+    name: 'qianmen_backend_time_per_output_token_seconds',
+    help: 'Mean per stream of a backend, after the first token.',
+    buckets: TPOT_BUCKETS_S,
+  });
+  const known = new Map<string, { ttft: HistogramSeries; tpot: HistogramSeries }>();
+  const seriesOf = (backend: string) => {
+    let series = known.get(backend);
+    if (series === undefined) {
+      series = { ttft: ttft({ backend }), tpot: tpot({ backend }) };
+      known.set(backend, series);
+    }
+    return series;
+  };
+  return ({ stream, attempts, tpotMs }) => {
+    const answered = stream ? attempts.find(({ code, lost }) => code === undefined && !lost) : undefined;
+    if (answered === undefined) return;
+    const series = seriesOf(answered.backend);
+    series.ttft.observe(answered.durationMs / 1_000);
+    if (tpotMs !== undefined) series.tpot.observe(tpotMs / 1_000);
   };
 }

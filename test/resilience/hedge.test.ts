@@ -27,7 +27,7 @@ describe('a stream whose first token is late', () => {
     expect(fleet.fakes[0]?.requests.at(-1)?.aborted).toBe(true);
     expect(fleet.model().hedges.won).toBeGreaterThan(before);
     const metrics = await (await fetch(`${fleet.url}/metrics`)).text();
-    expect(metrics).toMatch(/qianmen_hedges_total\{model="m",result="won"\} [1-9]/);
+    expect(metrics).toMatch(/qianmen_hedges_total\{model="m",backend="b",result="won"\} [1-9]/);
     expect(metrics).toMatch(/qianmen_backend_attempts_total\{backend="a",code="lost"\} [1-9]/);
     await fleet.idle();
   });

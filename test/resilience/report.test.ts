@@ -54,7 +54,7 @@ it('operators see how each upstream does, and why', async () => {
     'qianmen_backend_breaker_state{backend="b",state="open"} 1',
     'qianmen_backend_concurrency_limit{backend="a"} 256',
     'qianmen_backend_ejected{backend="b"} 0',
-    'qianmen_retries_total{model="m"} 5',
+    'qianmen_retries_total{model="m",backend="a"} 5',
     'qianmen_retry_budget{model="m"} 3',
     'qianmen_queue_length{model="m"} 0',
   ])

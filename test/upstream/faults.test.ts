@@ -11,6 +11,7 @@ import {
   expectIdle,
   type FakeProcess,
   failureOf,
+  rawServer,
   reach,
   receive,
   spawnFake,
@@ -24,22 +25,6 @@ async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
-}
-
-/** A server that speaks raw bytes. */
-async function rawServer(onConnection: (socket: Socket) => void): Promise<string> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    onConnection(socket);
-  }).listen(0, '127.0.0.1');
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  await once(server, 'listening');
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
 }
 
 /** Pumps a reply that breaks off: what came before, and why. */

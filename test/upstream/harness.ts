@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
@@ -135,4 +136,31 @@ export async function spawnFake(
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   const ready = JSON.parse(line) as { url: string; port: number };
   return { ...ready, child };
+}
+
+/** A server that speaks raw bytes. */
+export async function rawServer(onConnection: (socket: Socket) => void): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    onConnection(socket);
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
+}
+
+/** The same, as an upstream: its probes are answered, and every request gets what `act` does. */
+export function rawUpstream(act: (socket: Socket) => void): Promise<string> {
+  return rawServer((socket) => {
+    socket.on('data', (bytes) => {
+      if (bytes.toString('latin1', 0, 3) === 'GET')
+        socket.end('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
+      else if (bytes.toString('latin1', 0, 4) === 'POST') act(socket);
+    });
+  });
 }
