@@ -9,6 +9,7 @@ import type { BackendHealth } from './core/backend.ts';
 import type { GatewayEvent } from './core/event.ts';
 import { DecisionFile } from './decisions/decision-file.ts';
 import { RecentDecisions } from './decisions/recent-decisions.ts';
+import { Drain } from './drain.ts';
 import { Fleet, type ModelPaths } from './fleet.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { createHttpServer, limitTimes, listen } from './http-server.ts';
@@ -136,6 +137,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     (incoming, outgoing) => app(incoming, outgoing),
     () => reloader.current,
   );
+  const drain = new Drain(server);
   try {
     await listen(server, config);
   } catch (error) {
@@ -156,30 +158,14 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       draining = true;
       const { drainDelayMs, drainTimeoutMs } = reloader.current.listen;
       await delay(drainDelayMs);
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      const deadline = performance.now() + drainTimeoutMs;
-      while (gateway.inFlight > 0 && performance.now() < deadline) {
-        server.closeIdleConnections();
-        await delay(25);
-      }
-      const cut = gateway.inFlight;
-      if (cut > 0) server.closeAllConnections();
-      // What is settled may still be on its way through a socket.
-      for (let i = 0; i < 40; i++) {
-        server.closeIdleConnections();
-        const done = await Promise.race([closed.then(() => true), delay(25).then(() => false)]);
-        if (done) break;
-      }
-      server.closeAllConnections();
-      await closed;
+      const cut = (await drain.run(drainTimeoutMs)) ? 0 : gateway.inFlight;
+      await drain.end();
       await Promise.all([fleet.close(), decisionFile?.close()]);
       return cut;
     },
     async close() {
       draining = true;
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await Promise.all([closed, fleet.close(), decisionFile?.close()]);
+      await Promise.all([drain.end(), fleet.close(), decisionFile?.close()]);
     },
   };
 }

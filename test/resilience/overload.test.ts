@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { parseChatRequest } from '../../src/api/openai/chat-request.ts';
 import type { GatewayReport } from '../../src/core/report.ts';
 import { chatBody, metric, postChat, startGatewayProcess } from '../support/gateway-process.ts';
 import { spawnFake } from '../upstream/harness.ts';
@@ -161,6 +162,28 @@ describe('an upstream without room', () => {
     expect(late.text).toContain('"overloaded"');
     expect(Number(late.headers.get('retry-after'))).toBeGreaterThan(0);
     expect(fleet.model().rejected).toEqual({ full: 0, timeout: 1 });
+    leaving.abort();
+    await Promise.all(held);
+    await fleet.idle();
+  });
+
+  it('turns away whoever finds the line full before it does anything else', async () => {
+    const fleet = await serveFleet([{ ttftMs: 5_000 }], { ...full, limits: { queueLength: 1 } });
+    const leaving = new AbortController();
+    const held = [1, 2, 3].map(() => fleet.ask({ signal: leaving.signal }).catch(() => undefined));
+    await eventually('one waits', () => fleet.model().queued === 1);
+    let refused: unknown;
+    const body = chatBody('m', { stream: true });
+    const wire = { dialect: 'openai', path: '/chat/completions', body: Buffer.from(body) } as const;
+    const request = parseChatRequest(JSON.parse(body), wire, 'req_1', {});
+    void fleet.running.gateway
+      .handle(request, leaving.signal, async () => {})
+      .catch((error: unknown) => {
+        refused = error;
+      });
+    // Not a turn of the event loop later: neither time nor the network was waited for.
+    for (let i = 0; i < 50; i += 1) await Promise.resolve();
+    expect(refused).toMatchObject({ code: 'overloaded', retryAfterMs: expect.any(Number) });
     leaving.abort();
     await Promise.all(held);
     await fleet.idle();

@@ -1,0 +1,75 @@
+import type { Server, ServerResponse } from 'node:http';
+import { Server as NetServer, type Socket } from 'node:net';
+
+/** A client that has just sent a request on a connection of its pool is still answered. */
+const IDLE_MS = 500;
+const POLL_MS = 25;
+
+/** What Node's own `closeIdleConnections` goes by, too: the reply that the connection waits for, until all of it was sent. */
+type HttpSocket = Socket & { readonly _httpMessage?: ServerResponse | null };
+
+interface Seen {
+  bytesRead: number;
+  idleSinceMs: number;
+}
+
+/**
+ * Lets a server's connections end without losing a request that has reached it. Replies to what comes from then on have to say
+ * `Connection: close`; here it is said of what was already under way, where it still can be.
+ *
+ *   stop listening ─▶ a connection that is idle for a while is closed ─▶ the last reply is out, or time is up
+ *
+ * Node's own way closes idle connections at once, and counts among them those whose reply is written but not yet sent.
+ */
+export class Drain {
+  readonly #server: Server;
+  readonly #sockets = new Map<HttpSocket, Seen>();
+
+  constructor(server: Server) {
+    this.#server = server;
+    server.on('connection', (socket) => {
+      this.#sockets.set(socket, { bytesRead: 0, idleSinceMs: 0 });
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  /** Resolves to whether every connection ended by itself. */
+  async run(timeoutMs: number): Promise<boolean> {
+    const closed = new Promise<true>((resolve) => {
+      NetServer.prototype.close.call(this.#server, () => resolve(true));
+    });
+    const untilMs = performance.now() + timeoutMs;
+    for (const [socket, seen] of this.#sockets) {
+      seen.idleSinceMs = performance.now();
+      const reply = socket._httpMessage;
+      if (reply && !reply.headersSent) reply.setHeader('connection', 'close');
+    }
+    while (performance.now() < untilMs) {
+      const done = await Promise.race([closed, delay(POLL_MS).then(() => false)]);
+      if (done) return true;
+      this.#endIdle(performance.now());
+    }
+    return false;
+  }
+
+  /** Ends all of them at once. */
+  async end(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #endIdle(nowMs: number): void {
+    for (const [socket, seen] of this.#sockets) {
+      const idle = !socket._httpMessage && socket.bytesRead === seen.bytesRead;
+      if (!idle) {
+        seen.bytesRead = socket.bytesRead;
+        seen.idleSinceMs = nowMs;
+      } else if (nowMs - seen.idleSinceMs >= IDLE_MS) socket.end();
+    }
+  }
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
