@@ -69,7 +69,7 @@ function createRouter(options: AppOptions, routes: CallRoutes): Hono<AppEnv> {
     });
   modelRoutes(app, options);
   operationsRoutes(app, options);
-  upstreamAdminRoutes(app, options.admin, () => options.gateway.report());
+  upstreamAdminRoutes(app, options.admin);
   if (options.decisions) decisionRoutes(app, options.decisions);
   modelAdminRoutes(app, options.modelAdmin);
 

@@ -1,7 +1,7 @@
 import { engineName } from '../config/engine.ts';
 import type { Config } from '../config/schema.ts';
 import type { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
-import type { UpstreamAdmin, UpstreamView } from './api/admin/upstream-routes.ts';
+import type { UpstreamView } from './api/admin/upstream-report.ts';
 import { changesText } from './changes-text.ts';
 import type { Deployment } from './core/deployment.ts';
 import type { Emit } from './core/event.ts';
@@ -47,7 +47,7 @@ export type ModelPaths = ReadonlyMap<string, string>;
  *   new part       ── started; one that replaces a model in memory takes over when it is ready
  *   gone part      ── gets nothing new, and is closed once its last request has finished
  */
-export class Fleet implements UpstreamAdmin {
+export class Fleet {
   readonly #options: FleetOptions;
   readonly #retirement = new Retirement();
   /** Names of members or of whole entries. */

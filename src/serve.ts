@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
+import { type UpstreamReport, upstreamReport, type WorkerReport } from './api/admin/upstream-report.ts';
 import type { Readiness } from './api/operations.ts';
 import { createApp } from './app.ts';
 import type { BackendHealth } from './core/backend.ts';
@@ -29,6 +30,8 @@ export interface StartOptions {
   readonly resolver?: Resolver;
   /** Replaces the process's own metrics where it is one of several. */
   readonly scrape?: Metrics['scrape'];
+  /** The upstreams as every process sees them, where it is one of several. */
+  readonly everywhere?: () => Promise<readonly WorkerReport[]>;
   /** What operators have said about upstreams before. */
   readonly drains?: readonly { readonly name: string; readonly drained: boolean }[];
   /** An operator has said something about an upstream. */
@@ -43,6 +46,8 @@ export interface RunningGateway {
   readonly enginesSettled: Promise<void>;
   readiness(): Readiness;
   snapshot: Metrics['snapshot'];
+  /** As this process sees them. */
+  upstreams(): UpstreamReport;
   setDrained(upstream: string, drained: boolean): void;
   /** Goes on with another configuration; running replies are not touched. Resolves to false if it was refused, which is logged. */
   reload(load: () => Promise<LoadedConfig>): Promise<boolean>;
@@ -101,6 +106,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       return changes;
     },
   });
+  const upstreams = () => upstreamReport(fleet.upstreams(), gateway.report());
   const readiness = (): Readiness => ({
     draining,
     ready: gateway.models().some((m) => m.deployments.some((d) => takesRequests(d.backend.health()))),
@@ -121,7 +127,8 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       draining: () => draining,
       emit,
       admin: {
-        upstreams: () => fleet.upstreams(),
+        upstreams,
+        ...(options.everywhere === undefined ? {} : { everywhere: options.everywhere }),
         setDrained(name, drained) {
           const found = fleet.setDrained(name, drained);
           if (found) options.onDrained?.(name, drained);
@@ -152,6 +159,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     enginesSettled: fleet.enginesSettled(),
     readiness,
     snapshot: metrics.snapshot,
+    upstreams,
     setDrained: (name, drained) => void fleet.setDrained(name, drained),
     reload: (load) => reloader.reload(load),
     async drain() {

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { UpstreamView } from '../src/api/admin/upstream-routes.ts';
+import type { UpstreamView } from '../src/api/admin/upstream-report.ts';
 import { type FakeUpstream, startFakeUpstream } from './fakes/openai-upstream.ts';
 import {
   chatBody,

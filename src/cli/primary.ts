@@ -1,9 +1,11 @@
 import type { Worker } from 'node:cluster';
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { Config } from '../../config/schema.ts';
+import type { UpstreamReport, WorkerReport } from '../api/admin/upstream-report.ts';
 import { withFixed } from '../reload.ts';
 import { MetricsAggregate } from '../telemetry/aggregate.ts';
 import { createLogger } from '../telemetry/log.ts';
+import { Gather } from './gather.ts';
 import { onReloadRequests } from './reload-requests.ts';
 import { onStopSignals } from './stop-signal.ts';
 import type { DrainOrder, FromWorker } from './worker-messages.ts';
@@ -16,8 +18,6 @@ export interface PrimaryOptions {
   readonly readConfig: () => Config;
 }
 
-/** A worker that does not answer in time is shown as it was. */
-const MEASURE_TIMEOUT_MS = 1_000;
 /** Workers end themselves after `drainTimeoutMs`; this is for those that cannot. */
 const STOP_GRACE_MS = 5_000;
 
@@ -30,12 +30,12 @@ export async function serveAsPrimary({ config, file, readConfig }: PrimaryOption
   const logger = createLogger(config.log.level);
   const aggregate = new MetricsAggregate();
   const drains = new Map<string, DrainOrder>();
-  const measuring = new Map<number, { left: number; done: () => void }>();
+  const measuring = new Gather<void>();
+  const looking = new Gather<UpstreamReport | undefined>();
   const failed = Promise.withResolvers<never>();
   let current = config;
   let listening = 0;
   let cut = 0;
-  let lastId = 0;
 
   const workers = new Workers({
     count: config.listen.workers,
@@ -68,12 +68,18 @@ export async function serveAsPrimary({ config, file, readConfig }: PrimaryOption
         drains.set(message.order.name, message.order);
         workers.broadcast(message, worker);
         break;
-      case 'measured': {
+      case 'measured':
         aggregate.update(worker.id, message.snapshot);
-        const waiting = measuring.get(message.id);
-        if (waiting !== undefined && --waiting.left === 0) waiting.done();
+        measuring.answered(message.id, worker.id);
         break;
-      }
+      case 'upstreams':
+        looking.answered(message.id, worker.id, message.report);
+        break;
+      case 'look-everywhere':
+        void look().then((reports) =>
+          workers.send(worker, { type: 'all-upstreams', id: message.id, workers: reports }),
+        );
+        break;
       case 'scrape':
         void scrape().then((result) =>
           workers.send(worker, { type: 'scraped', id: message.id, scrape: result }),
@@ -87,16 +93,19 @@ export async function serveAsPrimary({ config, file, readConfig }: PrimaryOption
     }
   };
 
+  /** A worker that does not answer in time is counted as it was. */
   const scrape = async () => {
-    const id = ++lastId;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    measuring.set(id, { left: workers.running.length, done: resolve });
-    const timer = setTimeout(resolve, MEASURE_TIMEOUT_MS);
-    workers.broadcast({ type: 'measure', id });
-    await promise;
-    clearTimeout(timer);
-    measuring.delete(id);
+    await measuring.ask(workers.running.length, (id) => workers.broadcast({ type: 'measure', id }));
     return await aggregate.render(await own.getMetricsAsJSON());
+  };
+
+  const look = async (): Promise<WorkerReport[]> => {
+    const reports = await looking.ask(workers.running.length, (id) =>
+      workers.broadcast({ type: 'show-upstreams', id }),
+    );
+    return [...reports]
+      .sort(([a], [b]) => a - b)
+      .flatMap(([worker, report]) => (report === undefined ? [] : { worker, ...report }));
   };
 
   const reload = (): void => {

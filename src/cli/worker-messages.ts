@@ -1,4 +1,5 @@
 import type { Config } from '../../config/schema.ts';
+import type { UpstreamReport, WorkerReport } from '../api/admin/upstream-report.ts';
 import type { MetricsSnapshot } from '../telemetry/aggregate.ts';
 import type { Scrape } from '../telemetry/metrics.ts';
 
@@ -15,6 +16,8 @@ export type ToWorker =
   | { readonly type: 'drain-upstream'; readonly order: DrainOrder }
   | { readonly type: 'measure'; readonly id: number }
   | { readonly type: 'scraped'; readonly id: number; readonly scrape: Scrape }
+  | { readonly type: 'show-upstreams'; readonly id: number }
+  | { readonly type: 'all-upstreams'; readonly id: number; readonly workers: readonly WorkerReport[] }
   | { readonly type: 'ping' }
   | { readonly type: 'stop' };
 
@@ -24,5 +27,7 @@ export type FromWorker =
   | { readonly type: 'drain-upstream'; readonly order: DrainOrder }
   | { readonly type: 'measured'; readonly id: number; readonly snapshot: MetricsSnapshot }
   | { readonly type: 'scrape'; readonly id: number }
+  | { readonly type: 'upstreams'; readonly id: number; readonly report: UpstreamReport | undefined }
+  | { readonly type: 'look-everywhere'; readonly id: number }
   | { readonly type: 'pong' }
   | { readonly type: 'stopped'; readonly cut: number };

@@ -1,4 +1,5 @@
 import cluster from 'node:cluster';
+import type { WorkerReport } from '../api/admin/upstream-report.ts';
 import { type RunningGateway, startGateway } from '../serve.ts';
 import { createLogger } from '../telemetry/log.ts';
 import type { Scrape } from '../telemetry/metrics.ts';
@@ -13,15 +14,19 @@ export async function serveAsWorker(): Promise<void> {
   const send = (message: FromWorker) => {
     if (process.connected) process.send?.(message);
   };
-  const scrapes = new Map<number, (scrape: Scrape) => void>();
+  const waiting = new Map<number, (answer: never) => void>();
   let lastId = 0;
-  /** Of all workers: the primary collects them. */
-  const scrape = (): Promise<Scrape> => {
+  /** What concerns all workers the primary collects. */
+  const askPrimary = <T>(type: 'scrape' | 'look-everywhere'): Promise<T> => {
     const id = ++lastId;
-    const { promise, resolve } = Promise.withResolvers<Scrape>();
-    scrapes.set(id, resolve);
-    send({ type: 'scrape', id });
+    const { promise, resolve } = Promise.withResolvers<T>();
+    waiting.set(id, resolve);
+    send({ type, id });
     return promise;
+  };
+  const answered = (id: number, answer: unknown) => {
+    waiting.get(id)?.(answer as never);
+    waiting.delete(id);
   };
   let started: Promise<RunningGateway | undefined> = Promise.resolve(undefined);
 
@@ -30,7 +35,8 @@ export async function serveAsWorker(): Promise<void> {
     try {
       const running = await startGateway(config, {
         logger: createLogger(config.log.level).child({ worker }),
-        scrape,
+        scrape: () => askPrimary<Scrape>('scrape'),
+        everywhere: () => askPrimary<readonly WorkerReport[]>('look-everywhere'),
         drains,
         onDrained: (name, drained) => send({ type: 'drain-upstream', order: { name, drained } }),
       });
@@ -63,8 +69,13 @@ export async function serveAsWorker(): Promise<void> {
         send({ type: 'measured', id: message.id, snapshot: (await running?.snapshot()) ?? [] });
         break;
       case 'scraped':
-        scrapes.get(message.id)?.(message.scrape);
-        scrapes.delete(message.id);
+        answered(message.id, message.scrape);
+        break;
+      case 'show-upstreams':
+        send({ type: 'upstreams', id: message.id, report: running?.upstreams() });
+        break;
+      case 'all-upstreams':
+        answered(message.id, message.workers);
         break;
       case 'ping':
         send({ type: 'pong' });

@@ -1,57 +1,47 @@
 import type { Context, Hono } from 'hono';
-import type { BackendHealth } from '../../core/backend.ts';
 import { AppError } from '../../core/error.ts';
-import type { GatewayReport } from '../../core/report.ts';
 import type { AppEnv } from '../http/app-env.ts';
-
-/** What operators see of an upstream. */
-export interface UpstreamView {
-  readonly name: string;
-  /** The entry of the configuration that it comes from. */
-  readonly entry: string;
-  /** It is in no configuration any more, and finishes what it has begun. */
-  readonly leaving: boolean;
-  readonly drained: boolean;
-  readonly health: BackendHealth;
-  /** What it says that it serves; null while it has not said. */
-  readonly models: readonly string[] | null;
-  /** Models that the configuration wants from it and that it does not list. */
-  readonly missingModels: readonly string[];
-}
+import { mergeReports, type UpstreamReport, type WorkerReport } from './upstream-report.ts';
 
 export interface UpstreamAdmin {
-  upstreams(): readonly UpstreamView[];
+  /** As this process sees them. */
+  upstreams(): UpstreamReport;
+  /** As every process of the gateway does, where there are several. */
+  everywhere?(): Promise<readonly WorkerReport[]>;
   /** @returns Whether there is such an upstream. */
   setDrained(name: string, drained: boolean): boolean;
 }
 
-/** Looking at upstreams, and taking them out of service for a while. Names with a slash are sent with %2F. */
-export function upstreamAdminRoutes(
-  app: Hono<AppEnv>,
-  admin: UpstreamAdmin,
-  report: () => GatewayReport,
-): void {
-  const all = () => {
-    const traffic = new Map(report().backends.map((backend) => [backend.name, backend]));
-    return admin.upstreams().map((upstream) => {
-      const { name, kind, health, ...seen } = traffic.get(upstream.name) ?? {};
-      return { ...upstream, traffic: upstream.leaving || name === undefined ? null : seen };
-    });
+/**
+ * Looking at upstreams, and taking them out of service for a while. Names with a slash are sent with %2F.
+ *
+ *   GET  /admin/upstreams               { upstreams, models, workers? }
+ *   GET  /admin/upstreams/NAME          { upstreams }: one, or the members of an entry
+ *   POST /admin/upstreams/NAME/drain    the same, afterwards; /undrain takes it back
+ *
+ * Where several processes serve, `upstreams` and `models` are those of all together, and `workers` has each one's.
+ */
+export function upstreamAdminRoutes(app: Hono<AppEnv>, admin: UpstreamAdmin): void {
+  const look = async () => {
+    const workers = await admin.everywhere?.();
+    if (workers === undefined || workers.length === 0) return admin.upstreams();
+    return { ...mergeReports(workers), workers };
   };
-  const view = (name: string) => {
-    const found = all().filter((upstream) => upstream.name === name || upstream.entry === name);
+  const view = async (name: string) => {
+    const { upstreams } = await look();
+    const found = upstreams.filter((upstream) => upstream.name === name || upstream.entry === name);
     if (found.length === 0)
       throw new AppError('route_not_found', { message: `There is no upstream \`${name.slice(0, 200)}\`.` });
     return found;
   };
-  const setDrained = (c: Context<AppEnv, '/admin/upstreams/:name'>, drained: boolean) => {
+  const setDrained = async (c: Context<AppEnv, '/admin/upstreams/:name'>, drained: boolean) => {
     const name = c.req.param('name');
-    view(name);
+    await view(name);
     admin.setDrained(name, drained);
-    return c.json({ upstreams: view(name) });
+    return c.json({ upstreams: await view(name) });
   };
-  app.get('/admin/upstreams', (c) => c.json({ upstreams: all(), models: report().models }));
-  app.get('/admin/upstreams/:name', (c) => c.json({ upstreams: view(c.req.param('name')) }));
+  app.get('/admin/upstreams', async (c) => c.json(await look()));
+  app.get('/admin/upstreams/:name', async (c) => c.json({ upstreams: await view(c.req.param('name')) }));
   app.post('/admin/upstreams/:name/drain', (c) => setDrained(c, true));
   app.post('/admin/upstreams/:name/undrain', (c) => setDrained(c, false));
 }
