@@ -12,8 +12,10 @@ const DISTURBED = 0.3;
 /** Of the time that a reply may take, what it can lose to other prompts and still keep its pace. */
 const SLACK = 0.5;
 const MIN_SLACK_MS = 100;
-/** One that is expected to take no more than this share of the aim is trusted to meet it. */
-const SAFE = 0.6;
+/** Load and disturbance of up to this share of the aim are trusted to let all meet theirs. */
+const SAFE = 0.5;
+/** Who was asked within this time is known well enough without being explored. */
+const FRESH_MS = 10_000;
 /** Scores this close are equal: then chance decides, so that several gateways do not all choose alike. */
 const EQUAL = 0.03;
 /** Differences of worth up to this, in units of the aim, are worth no waiting. */
@@ -28,7 +30,7 @@ const AS_WORTHY = 0.02;
  *
  * Of those that will surely meet the aim it takes the one that is worth most (cost and quality), of equals the one with the
  * lowest score; if none will, the lowest score. Nothing is normalised over the candidates: that would make a gap of 1 ms as heavy
- * as one of 10 s. Now and then one of the same privacy class is tried so that it is not judged by what it was long ago.
+ * as one of 10 s. Now and then one of the same privacy class that was not asked for long is, so that it is not judged by what it was.
  */
 export function balanced({ fleet, settings }: PolicyOptions): Policy {
   const { weights, slo, exploration } = settings;
@@ -53,9 +55,11 @@ export function balanced({ fleet, settings }: PolicyOptions): Policy {
         const score = parts.latency + parts.disturbed + parts.output + parts.cost + parts.quality;
         return { score, parts, prediction };
       });
-      const isSafe = ({ prediction }: Ranked<C>) =>
-        prediction!.ttftMs <= SAFE * aimMs && prediction!.tpotMs <= tpotAimMs;
-      return promoted(ranked, choose(ranked, isSafe, random, exploration));
+      const isSafe = ({ parts, prediction }: Ranked<C>) =>
+        parts.latency! + parts.disturbed! <= SAFE * weights.latency && prediction!.tpotMs <= tpotAimMs;
+      const isStale = ({ candidate }: Ranked<C>) => fleet.state(candidate.id).unaskedMs(nowMs) > FRESH_MS;
+      const explores = random() < exploration;
+      return promoted(ranked, choose(ranked, isSafe, explores ? isStale : undefined, random));
     },
   };
 }
@@ -69,11 +73,12 @@ function disturbed({ decoding, waiting }: DeploymentState, { queuedMs, ownMs }: 
   return decoding * (lost(queuedMs + ownMs) - lost(queuedMs)) + waiting * lost(ownMs);
 }
 
+/** @param isStale Given when this one is for exploring. */
 function choose<C extends Candidate>(
   ranked: readonly Ranked<C>[],
   isSafe: (one: Ranked<C>) => boolean,
+  isStale: ((one: Ranked<C>) => boolean) | undefined,
   random: () => number,
-  exploration: number,
 ): Ranked<C> | undefined {
   const open = ranked.filter(({ candidate }) => isOpen(candidate));
   const safe = open.filter(isSafe);
@@ -81,13 +86,9 @@ function choose<C extends Candidate>(
   const worthy = safe.length > 0 ? safe.filter((one) => price(one) <= least + AS_WORTHY) : open;
   const [best] = worthy;
   if (best === undefined) return undefined;
-  if (random() < exploration) {
-    const { privacy } = best.candidate;
-    return pick(
-      open.filter((one) => one.candidate.privacy === privacy),
-      random,
-    );
-  }
+  const classOf = ({ candidate }: Ranked<C>) => candidate.privacy ?? 'public';
+  const stale = isStale ? open.filter((one) => classOf(one) === classOf(best) && isStale(one)) : [];
+  if (stale.length > 0) return pick(stale, random);
   return pick(
     worthy.filter(({ score }) => score <= best.score * (1 + EQUAL)),
     random,

@@ -31,6 +31,7 @@ export class DeploymentState {
   #decoding = 0;
   #kvTokens = 0;
   #lastFirstTokenAtMs = Number.NEGATIVE_INFINITY;
+  #lastSentAtMs = Number.NEGATIVE_INFINITY;
 
   get waiting(): number {
     return this.#waiting.size;
@@ -68,7 +69,13 @@ export class DeploymentState {
     return 0;
   }
 
+  /** Since anything was sent there: what is known is as old. */
+  unaskedMs(nowMs: number): number {
+    return nowMs - this.#lastSentAtMs;
+  }
+
   enter(running: Running): void {
+    this.#lastSentAtMs = running.dispatch.dispatchedAtMs;
     this.#waiting.add(running);
     this.#waitingTokens += running.work.tokens;
     this.#waitingPairs += running.work.pairs;

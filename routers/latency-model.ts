@@ -15,6 +15,8 @@ export function prefillWork(promptTokens: number, cachedTokens: number): Prefill
 }
 
 const FORGETTING = 0.99;
+/** Prompts of others that interrupt a reply make its pace noisy: more observations make up for it. */
+const DECODE_FORGETTING = 0.998;
 const RATIOS = 64;
 /** Where nothing is known: 20,000 tokens/s of prefill, 20 ms per output token. */
 const PRIOR_PREFILL = [5, 0.05, 1e-6];
@@ -31,7 +33,7 @@ const PRIOR_DECODE = [15, 0.3, 1e-5];
  */
 export class LatencyModel {
   readonly #prefill = new NonNegativeRls(PRIOR_PREFILL, [100, 1, 1e-4], FORGETTING);
-  readonly #decode = new NonNegativeRls(PRIOR_DECODE, [15, 1, 1e-4], FORGETTING);
+  readonly #decode = new NonNegativeRls(PRIOR_DECODE, [15, 1, 1e-4], DECODE_FORGETTING);
   readonly #ratios: number[] = [];
   #nextRatio = 0;
   #scale = 1;

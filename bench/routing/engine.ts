@@ -17,11 +17,11 @@ export interface EngineSettings {
   readonly kvTokens: number;
 }
 
-/** A 70B model in 8 bits on eight 80 GB accelerators, about: 28,000 tokens/s of prefill at most. */
+/** A 70B model in 8 bits on four 80 GB accelerators, about: 16,000 tokens/s of prefill at most. */
 export const LARGE: EngineSettings = {
-  stepMs: 8,
-  prefillMsPerToken: 0.035,
-  prefillMsPerPair: 6.5e-7,
+  stepMs: 10,
+  prefillMsPerToken: 0.06,
+  prefillMsPerPair: 1e-6,
   decodeMsPerSequence: 0.1,
   decodeMsPerKvToken: 1.25e-5,
   stepTokens: 2_048,
@@ -32,9 +32,9 @@ export const LARGE: EngineSettings = {
 /** The same on machines half as fast. */
 export const LARGE_SLOW: EngineSettings = {
   ...LARGE,
-  stepMs: 16,
-  prefillMsPerToken: 0.07,
-  prefillMsPerPair: 1.3e-6,
+  stepMs: 20,
+  prefillMsPerToken: 0.12,
+  prefillMsPerPair: 2e-6,
 };
 
 /** A model of some 8B on one smaller accelerator: 8,000 tokens/s of prefill at most. */

@@ -56,7 +56,7 @@ function runScenario({
   gateways = 1,
   all,
 }: BenchScenario) {
-  const requests = readTrace(folder, trace);
+  const recorded = readTrace(folder, trace);
   const policies: Record<string, MakePolicy> = { ...PEERS, balanced, ...(all ? others : {}) };
   const byLoad: Results[string] = {};
   for (const load of loads) {
@@ -65,7 +65,7 @@ function runScenario({
       byPolicy[policy] = seeds.map((seed) => {
         const scenario = {
           machines,
-          requests: replay(requests, load, seed),
+          requests: replay(recorded, load, seed),
           faults,
           seed,
           scrapeMs,

@@ -52,10 +52,10 @@ export const SCENARIOS: Readonly<Record<string, BenchScenario>> = {
     loads: SWEEP,
   },
   heterogeneous: {
-    title: 'Mooncake conversation × 1.25, 4 engines and 4 half as fast',
+    title: 'Mooncake conversation × 1, 4 engines and 4 half as fast',
     trace: 'mooncake-conversation',
     machines: [...fleet(4, { engine: LARGE }), ...fleet(4, { engine: LARGE_SLOW })],
-    loads: [1.25],
+    loads: [1],
   },
   faults: {
     title:

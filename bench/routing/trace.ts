@@ -13,29 +13,29 @@ export interface TraceRequest {
   readonly blockIds: readonly number[];
 }
 
-export const TRACES = {
-  'mooncake-conversation': (text: string) => mooncake(text),
-  'azure-conv': (text: string) => azure(text),
-  'azure-code': (text: string) => azure(text),
+export interface Trace {
+  readonly requests: readonly TraceRequest[];
+  /** Times were recorded in steps of so many. */
+  readonly quantumMs: number;
+}
+
+const TRACES = {
+  'mooncake-conversation': { file: 'mooncake-conversation.jsonl', parse: mooncake, quantumMs: 3_000 },
+  'azure-conv': { file: 'azure-conv.csv', parse: azure, quantumMs: 0 },
+  'azure-code': { file: 'azure-code.csv', parse: azure, quantumMs: 0 },
 } as const;
 export type TraceName = keyof typeof TRACES;
 
-const FILES: Record<TraceName, string> = {
-  'mooncake-conversation': 'mooncake-conversation.jsonl',
-  'azure-conv': 'azure-conv.csv',
-  'azure-code': 'azure-code.csv',
-};
-
 /** @throws When the file is not in the folder. */
-export function readTrace(folder: string, name: TraceName): TraceRequest[] {
-  return TRACES[name](readFileSync(join(folder, FILES[name]), 'utf8'));
+export function readTrace(folder: string, name: TraceName): Trace {
+  const { file, parse, quantumMs } = TRACES[name];
+  return { requests: parse(readFileSync(join(folder, file), 'utf8')), quantumMs };
 }
 
-/** Requests that were recorded in steps of 3 s are spread over them; `load` compresses time. */
-export function replay(trace: readonly TraceRequest[], load: number, seed: number): TraceRequest[] {
+/** What was recorded in steps is spread over them, or bursts that never were would distort everything. `load` compresses time. */
+export function replay({ requests, quantumMs }: Trace, load: number, seed: number): TraceRequest[] {
   const random = seededRandom(seed);
-  const quantumMs = trace.every(({ arrivalMs }) => arrivalMs % 1000 === 0) ? 3_000 : 0;
-  return trace
+  return requests
     .map((request) => ({ ...request, arrivalMs: (request.arrivalMs + random() * quantumMs) / load }))
     .sort((a, b) => a.arrivalMs - b.arrivalMs);
 }
