@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -11,6 +11,10 @@ function load(yaml: string, env: Record<string, string> = {}) {
   return loadConfig(file, env);
 }
 
+const SAMPLES = readdirSync(new URL('.', import.meta.url)).filter(
+  (file) => file.endsWith('.yaml') && file !== 'models.yaml',
+);
+
 describe('configuration', () => {
   it('serves the embedded model on loopback by default', () => {
     const config = checkConfig(DEFAULT_CONFIG, 'default');
@@ -18,13 +22,10 @@ describe('configuration', () => {
     expect(config.engines[0]).toMatchObject({ model: 'smollm2-135m-instruct', slots: 16 });
   });
 
-  it.each(['embedded.yaml', 'one-vllm.yaml', 'fleet.yaml', 'embeddings.yaml'])(
-    'accepts the sample %s',
-    (sample) => {
-      const env = { VLLM_KEY: 'k', CLOUD_KEY: 'k' };
-      expect(() => loadConfig(new URL(`config/${sample}`, packageRoot()).pathname, env)).not.toThrow();
-    },
-  );
+  it.each(SAMPLES)('accepts the sample %s', (sample) => {
+    const env = { VLLM_KEY: 'k', CLOUD_KEY: 'k' };
+    expect(() => loadConfig(new URL(`config/${sample}`, packageRoot()).pathname, env)).not.toThrow();
+  });
 
   it('does not take a file that an editor has just emptied for one that wants nothing served', () => {
     expect(() => load('')).toThrow(/is empty/);

@@ -9,6 +9,18 @@ const price = z.strictObject({
   outputUsdPerMTok: z.number().min(0),
 });
 
+/** A deployment on trial: it gets a share of the requests, and nothing any more once it does worse than the others. */
+const canary = z.strictObject({
+  /** Of the model's requests; of its sessions, where requests belong to some. Others stay away while other deployments are ready. */
+  share,
+  /** It is rolled back when it is sure to fail more often than the others by more than this, … */
+  maxErrorRate: share.default(0.05),
+  /** … or when its replies are sure to take more than so many times as long to begin, … */
+  maxTtftRatio: z.number().min(1).default(1.5),
+  /** … and it has had so many requests. */
+  minRequests: positive.default(50),
+});
+
 const deployment = z
   .strictObject({
     upstream: name.optional(),
@@ -23,6 +35,7 @@ const deployment = z
     quality: share.optional(),
     /** Of the policy `weighted`: its share beside the others'. Default: 1. */
     weight: z.number().min(0).optional(),
+    canary: canary.optional(),
   })
   .refine((d) => (d.upstream === undefined) !== (d.engine === undefined), {
     message: 'needs exactly one of `upstream` and `engine`',
@@ -83,7 +96,15 @@ export const model = z.strictObject({
    * twentieth of the requests. Both may be billed.
    */
   hedge: z.boolean().default(false),
-  deployments: z.array(deployment).min(1),
+  deployments: z
+    .array(deployment)
+    .min(1)
+    .refine((all) => all.some((one) => one.canary === undefined), {
+      message: 'needs one without `canary`, which the others are compared with',
+    })
+    .refine((all) => all.reduce((sum, one) => sum + (one.canary?.share ?? 0), 0) <= 1, {
+      message: 'the shares of `canary` add up to more than 1',
+    }),
 });
 
 export type ModelConfig = z.infer<typeof model>;
