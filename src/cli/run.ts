@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { packageRoot } from '../../config/package-root.ts';
 import { doctor } from './doctor.ts';
 import { pull } from './pull.ts';
+import { replay } from './replay.ts';
 import { serve } from './serve.ts';
 
 /** What commands may know of the process; nothing else reads it. */
@@ -32,6 +33,15 @@ export async function run(argv: readonly string[], env: Environment): Promise<vo
     .argument('[model]', 'name in the catalogue')
     .option('--data-dir <folder>', 'where models are kept', './data')
     .action((name: string | undefined, flags) => pull(name, flags, env));
+
+  program
+    .command('replay')
+    .description('decide recorded decisions again, under another policy')
+    .argument('<log>', 'decisions.jsonl, as `decisions.log: true` writes it')
+    .requiredOption('--policy <name>', 'the other policy')
+    .option('--model <name>', 'only requests for this model')
+    .option('--json', 'print the result as JSON')
+    .action((log: string, flags) => replay(log, flags));
 
   program
     .command('doctor')

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
 import { type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
 import { chatBody, type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
@@ -149,4 +152,12 @@ it('writes every decision to a file, without content', async () => {
   const text = readFileSync(join(dataDir, 'decisions.jsonl'), 'utf8');
   expect(JSON.parse(text)).toMatchObject({ id: reply.headers.get('x-qianmen-decision') });
   expect(text).not.toContain('secret');
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    fileURLToPath(new URL('../../src/main.ts', import.meta.url)),
+    'replay',
+    join(dataDir, 'decisions.jsonl'),
+    '--policy',
+    'round-robin',
+  ]);
+  expect(stdout).toMatch(/^1 of 1 decisions had a choice/);
 });
