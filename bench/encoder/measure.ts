@@ -1,15 +1,15 @@
 /**
- * Texts per second of 32 concurrent HTTP clients, one text per request, against a plain loop over the same model in a
- * process of its own, and the processor time that either takes. The two alternate; machines drift, so that only the
- * ratios of one run mean something, and where others use the machine too, only those of processor time.
+ * Texts per second of 32 concurrent HTTP clients, one text per request, against a loop over transformers.js on the same
+ * graph in a process of its own, and the processor time that either takes. The two alternate; machines drift, so that only
+ * the ratios of one run mean something, and where others use the machine too, only those of processor time.
  *
  *   node bench/encoder/measure.ts [--model DIRECTORY] [--clients 32] [--threads 2] [--seconds 5] [--rounds 3]
  *
- * Writes RESULTS.md beside itself. Build first: the server runs from dist/.
+ * Installs transformers.js on the first time. Writes RESULTS.md beside itself.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,12 +43,13 @@ interface Figures {
 }
 
 interface Round {
-  readonly plain: Figures;
+  readonly loop: Figures;
   readonly served: Figures;
   /** Texts per batch. */
   readonly batchSize: number;
 }
 
+await install();
 const folder = mkdtempSync(join(tmpdir(), 'qianmen-bench-'));
 const server = await startServer();
 const results = new Map<Corpus, Round[]>();
@@ -57,11 +58,11 @@ try {
     await overHttp(corpus, 1);
     const rounds: Round[] = [];
     for (let round = 0; round < roundCount; round++) {
-      const plain = await oneByOne(corpus);
+      const loop = await loopAlone(corpus);
       const before = await batches();
       const served = await overHttp(corpus, seconds);
       const after = await batches();
-      rounds.push({ plain, served, batchSize: (after.texts - before.texts) / (after.count - before.count) });
+      rounds.push({ loop, served, batchSize: (after.texts - before.texts) / (after.count - before.count) });
     }
     results.set(corpus, rounds);
   }
@@ -74,11 +75,32 @@ const report = render();
 writeFileSync(new URL('RESULTS.md', import.meta.url), report);
 process.stdout.write(report);
 
-async function oneByOne(corpus: Corpus): Promise<Figures> {
-  const script = join(root, 'bench/encoder/one-by-one.ts');
+async function install(): Promise<void> {
+  const here = join(root, 'bench/encoder');
+  if (existsSync(join(here, 'node_modules/.package-lock.json'))) return;
+  const flags = ['--ignore-scripts', '--no-package-lock', '--no-audit', '--no-fund'];
+  await promisify(execFile)('npm', ['install', ...flags], { cwd: here });
+}
+
+async function loopAlone(corpus: Corpus): Promise<Figures> {
+  const script = join(root, 'bench/encoder/transformers-js.ts');
   const args = [script, values.model, String(threads), String(seconds), corpus];
   const { stdout } = await promisify(execFile)(process.execPath, args);
-  return { ...(JSON.parse(stdout) as { rate: number; cpuMs: number }), gatewayCpuMs: 0 };
+  const { first, ...figures } = JSON.parse(stdout) as { rate: number; cpuMs: number; first: number[] };
+  await assertSameVector(texts(1, corpus)[0]!, first);
+  return { ...figures, gatewayCpuMs: 0 };
+}
+
+/** Otherwise the two would not do the same work. */
+async function assertSameVector(input: string, expected: readonly number[]): Promise<void> {
+  const response = await fetch(`${server.url}/v1/embeddings`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'm', input }),
+  });
+  const { data } = (await response.json()) as { data: { embedding: number[] }[] };
+  const cosine = expected.reduce((sum, value, i) => sum + value * data[0]!.embedding[i]!, 0);
+  if (!(cosine > 0.9999)) throw new Error(`the vectors differ: their cosine is ${cosine}`);
 }
 
 async function overHttp(corpus: Corpus, forSeconds: number): Promise<Figures> {
@@ -135,7 +157,7 @@ async function startServer() {
   const file = join(folder, 'qianmen.yaml');
   const engine = { name: 'm', path: values.model, threads };
   writeFileSync(file, stringify({ dataDir: folder, engines: [engine] }));
-  const child = spawn(process.execPath, ['dist/src/main.js', 'serve', '--config', file, '--port', '0'], {
+  const child = spawn(process.execPath, ['src/main.ts', 'serve', '--config', file, '--port', '0'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -161,21 +183,21 @@ function render(): string {
     return `${shown[0]} (${shown[1]}–${shown[2]})`;
   };
   const rows: readonly (readonly [what: string, read: (round: Round) => number, digits: number])[] = [
-    ['loop: texts per second', (r) => r.plain.rate, 0],
+    ['loop: texts per second', (r) => r.loop.rate, 0],
     ['HTTP: texts per second', (r) => r.served.rate, 0],
-    ['**ratio of texts per second**', (r) => r.served.rate / r.plain.rate, 2],
+    ['**ratio of texts per second**', (r) => r.served.rate / r.loop.rate, 2],
     ['texts per batch', (r) => r.batchSize, 1],
-    ['loop: processor ms per text', (r) => r.plain.cpuMs, 2],
+    ['loop: processor ms per text', (r) => r.loop.cpuMs, 2],
     ['HTTP: processor ms per text, encoder', (r) => r.served.cpuMs, 2],
     ['HTTP: processor ms per text, gateway', (r) => r.served.gatewayCpuMs, 2],
-    ['**loop ÷ encoder, processor time**', (r) => r.plain.cpuMs / r.served.cpuMs, 2],
+    ['**loop ÷ encoder, processor time**', (r) => r.loop.cpuMs / r.served.cpuMs, 2],
   ];
   const line = ([what, read, digits]: (typeof rows)[number]) =>
     `| ${what} | ${[...results.values()].map((rounds) => range(rounds.map(read), digits)).join(' | ')} |`;
-  return `# Embeddings: ${clients} clients over HTTP against a plain loop
+  return `# Embeddings: ${clients} clients over HTTP against a loop over transformers.js
 
 Made by \`node bench/encoder/measure.ts\` on ${new Date().toISOString().slice(0, 10)}: ${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node};
-all-MiniLM-L6-v2 (int8), ${threads} threads for either, one text per request. Clients, gateway and encoder share the cores, the plain
+all-MiniLM-L6-v2 (int8), ${threads} threads for either, one text per request. Clients, gateway and encoder share the cores, the
 loop has them for itself. Median (min–max) of ${roundCount} alternating rounds of ${seconds} s.
 
 | | ${[...results.keys()].join(' | ')} |
