@@ -1,7 +1,8 @@
 import { addressText } from './address.ts';
 import { type Resolver, resolveMembers } from './resolver.ts';
 import { unresolvedUpstream } from './unresolved.ts';
-import { createUpstream, type UpstreamBackend, type UpstreamOptions } from './upstream.ts';
+import { createUpstream, type UpstreamBackend } from './upstream.ts';
+import type { UpstreamOptions } from './upstream-options.ts';
 
 export interface Discovery {
   /** Each address of the URL's host name is a server, or each target of its SRV records. */

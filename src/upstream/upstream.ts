@@ -7,77 +7,21 @@ import type {
   RunOptions,
 } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
-import type { Emit } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
-import type { Address } from './address.ts';
+import { detailOf, outcomeOf } from './call-outcome.ts';
 import { Connections } from './connections.ts';
 import { decodeReply } from './decode-reply.ts';
-import { type CallOutcome, Health } from './health.ts';
+import { Health } from './health.ts';
 import { watchLoad } from './load-watch.ts';
 import { type Secrets, secretsOf } from './map-error.ts';
 import { startProbe } from './probe.ts';
 import type { ReplyHost } from './reply.ts';
 import { ServedModels } from './served-models.ts';
-import type { ServerLoads } from './server-load.ts';
 import { type SplicedBody, spliceBody } from './splice.ts';
 import { StreamReply } from './stream-reply.ts';
+import { DEFAULT_TIMEOUTS, type UpstreamOptions, type UpstreamTimeouts } from './upstream-options.ts';
 import { WholeReply } from './whole-reply.ts';
-
-export interface UpstreamOptions {
-  readonly name: string;
-  /** API root, such as http://10.0.0.5:8000/v1 */
-  readonly url: string;
-  /** Where to connect to, if not where the URL's name points. */
-  readonly address?: Address;
-  readonly apiKey?: string;
-  /** What the server can do beyond text. Undefined: everything, and it refuses by itself what it cannot. */
-  readonly capabilities?: readonly Requirement['capability'][];
-  readonly timeouts?: Partial<UpstreamTimeouts>;
-  /** Undefined: no limit. Requests beyond it wait for a connection. */
-  readonly maxConnections?: number;
-  /** Undefined: as many as come. */
-  readonly concurrency?: ConcurrencyBounds;
-  readonly probe?: {
-    /** Below the API root. Default `/models`. */
-    readonly path?: string;
-    /** Default 10,000. */
-    readonly intervalMs?: number;
-    /** Default 2,000. */
-    readonly timeoutMs?: number;
-  };
-  /** Where the server tells how much it has to do, it is read so often. Undefined: never. */
-  readonly loads?: {
-    readonly intervalMs: number;
-    /** @param upstream The name. */
-    readonly onLoads: (upstream: string, loads: ServerLoads) => void;
-  };
-  readonly emit: Emit;
-  /** Monotonic milliseconds, on the clock of `Observation`. */
-  readonly now?: () => number;
-  readonly random?: () => number;
-}
-
-interface UpstreamTimeouts {
-  /** Default 2,000. */
-  readonly connectMs: number;
-  /**
-   * From the request to the first byte of a stream; default 30,000. A reply without `stream` comes when it is complete,
-   * so that only `totalMs` bounds it.
-   */
-  readonly firstByteMs: number;
-  /** Silence in the middle of a reply; default 30,000. */
-  readonly idleMs: number;
-  /** The whole reply; default 600,000. */
-  readonly totalMs: number;
-}
-
-const DEFAULT_TIMEOUTS: UpstreamTimeouts = {
-  connectMs: 2_000,
-  firstByteMs: 30_000,
-  idleMs: 30_000,
-  totalMs: 600_000,
-};
 
 /** What may stand in a header and in a log line. */
 const SAFE_ID = /^[\x21-\x7e]{1,200}$/;
@@ -266,9 +210,14 @@ class Upstream implements UpstreamBackend {
       ended: (failure, status) => {
         this.#inFlight -= 1;
         if (failure === undefined) call.end('ok');
-        else call.end(this.#outcomeOf(failure, signal, status), detailOf(failure));
+        else call.end(this.#isOver(signal) ? 'neutral' : outcomeOf(failure, status), detailOf(failure));
       },
     };
+  }
+
+  /** Not the upstream has ended what still runs. */
+  #isOver(signal: AbortSignal): boolean {
+    return signal.aborted || this.#closed !== undefined;
   }
 
   #requestHeaders(request: RelayRequest): string[] {
@@ -276,25 +225,6 @@ class Upstream implements UpstreamBackend {
     if (SAFE_ID.test(request.id)) headers.push('x-request-id', request.id);
     return headers;
   }
-
-  #outcomeOf(error: AppError, signal: AbortSignal, status: number | undefined): CallOutcome {
-    if (signal.aborted || this.#closed !== undefined) return 'neutral';
-    if (status !== undefined && status >= 300 && status < 500) return 'neutral';
-    switch (error.code) {
-      case 'upstream_unreachable':
-        return status === undefined ? 'unreachable' : 'failed';
-      case 'upstream_timeout':
-        return status === undefined || status < 300 ? 'late' : 'failed';
-      case 'upstream_error':
-        return 'failed';
-      default:
-        return 'neutral';
-    }
-  }
-}
-
-function detailOf({ cause, message }: AppError): string {
-  return cause instanceof Error ? cause.message : message;
 }
 
 /** The iterator's `return` calls `stop`, also before the first `next` and while a `next` is pending. */

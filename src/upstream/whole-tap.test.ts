@@ -39,6 +39,26 @@ describe('WholeTap', () => {
     expect(tap.observation.usage).toMatchObject({ promptTokens: 7, completionTokens: 9 });
   });
 
+  it.each([65_536, 100_003, 4_000_000])(
+    'counts the choices of such a reply, wherever it is cut (%d)',
+    (pieceBytes) => {
+      const talk = 'says "finish_reason":"stop" '.repeat(30_000);
+      const choices = ['stop', 'length', 'tool_calls'].map((finish_reason, index) => ({
+        index,
+        message: { content: talk },
+        logprobs: null,
+        finish_reason,
+      }));
+      const { tap } = tapOf(
+        JSON.stringify({ choices, usage: { prompt_tokens: 7, completion_tokens: 9 } }),
+        pieceBytes,
+      );
+      expect(tap.observation.finishReasons).toEqual(['stop', 'length', 'tool-calls']);
+      expect(tap.observation.contentEvents).toBe(3);
+      expect(tap.observation.usage?.completionTokens).toBe(9);
+    },
+  );
+
   it.each(['{"choices":[', '', 'null x'])('refuses what is not complete JSON: %j', (text) => {
     expect(tapOf(text).failure?.code).toBe('upstream_error');
   });

@@ -4,7 +4,7 @@ import { type Member, type SkimmedObject, skimObject, skipSpace } from '../core/
 import { unexpectedReply } from './map-error.ts';
 import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, usageOf } from './wire-chunk.ts';
 
-/** Up to this size a reply is kept by reference and read exactly; of larger ones only the end is. */
+/** Up to this size a reply is kept by reference and read exactly; of larger ones only the end is kept, where the usage stands. */
 const KEPT_BYTES = 1024 * 1024;
 const TAIL_BYTES = 64 * 1024;
 
@@ -32,7 +32,9 @@ export class WholeTap {
     this.#keptBytes += bytes.length;
     if (this.#keptBytes > KEPT_BYTES) {
       const kept = Buffer.concat(this.#pieces);
-      this.#pieces = [Buffer.from(kept.subarray(kept.length - TAIL_BYTES))];
+      const from = kept.length - TAIL_BYTES;
+      this.#readReasons(kept, from);
+      this.#pieces = [Buffer.from(kept.subarray(from))];
       this.#keptBytes = TAIL_BYTES;
       this.#cut = true;
     }
@@ -68,12 +70,7 @@ export class WholeTap {
     if (usage === undefined) return false;
     this.observation.usage = usageOf({ usage: memberValue(text, usage) });
     if (this.observation.usage === undefined) return false;
-    // Inside a JSON string the quotes of the key would be escaped: text about finish reasons is not taken for one.
-    for (let at = text.indexOf(FINISH_REASON); at >= 0; at = text.indexOf(FINISH_REASON, at)) {
-      at += FINISH_REASON.length;
-      const value = /^\s*:\s*"(\w+)"/.exec(text.toString('latin1', at, at + REASON_BYTES))?.[1];
-      this.#finished(finishReasonOf({ finish_reason: value }));
-    }
+    this.#readReasons(text, text.length);
     this.observation.contentEvents = this.observation.finishReasons.length;
     return true;
   }
@@ -91,12 +88,25 @@ export class WholeTap {
     return undefined;
   }
 
+  /**
+   * Of those that begin before `end`. Inside a JSON string the quotes of the key would be escaped: text about finish reasons is
+   * not taken for one.
+   */
+  #readReasons(text: Buffer, end: number): void {
+    for (let at = text.indexOf(FINISH_REASON); at >= 0 && at < end; at = text.indexOf(FINISH_REASON, at)) {
+      at += FINISH_REASON.length;
+      const value = /^\s*:\s*"(\w+)"/.exec(text.toString('latin1', at, at + REASON_BYTES))?.[1];
+      this.#finished(finishReasonOf({ finish_reason: value }));
+    }
+  }
+
   #finished(reason: ReturnType<typeof finishReasonOf>): void {
     if (reason !== undefined) this.observation.finishReasons.push(reason);
   }
 
   #readTail(tail: Buffer): void {
-    this.observation.contentEvents += 1;
+    this.#readReasons(tail, tail.length);
+    this.observation.contentEvents = Math.max(1, this.observation.finishReasons.length);
     const at = tail.lastIndexOf(USAGE);
     const usage = at < 0 ? undefined : skimObject(tail, at + USAGE.length);
     if (usage === undefined) return;

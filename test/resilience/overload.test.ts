@@ -1,8 +1,13 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseChatRequest } from '../../src/api/openai/chat-request.ts';
 import type { GatewayReport } from '../../src/core/report.ts';
-import { chatBody, metric, postChat, startGatewayProcess } from '../support/gateway-process.ts';
+import {
+  chatBody,
+  metric,
+  postChat,
+  residentBytes,
+  startGatewayProcess,
+} from '../support/gateway-process.ts';
 import { spawnFake } from '../upstream/harness.ts';
 import { eventually, isWhole, serveFleet } from './fleet.ts';
 
@@ -57,9 +62,6 @@ function goodput(replies: readonly Reply[], forMs: number, patienceMs: number): 
 
 const quantile = (values: number[], q: number) =>
   values.sort((a, b) => a - b)[Math.floor(values.length * q)] ?? Number.NaN;
-
-const residentBytes = (pid: number) =>
-  1_024 * Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 
 async function modelOf(url: string) {
   const report = (await (await fetch(`${url}/admin/upstreams`)).json()) as GatewayReport;

@@ -41,7 +41,7 @@ function askOnce(url: string, agent: Agent, stream: boolean): Promise<string> {
   return promise;
 }
 
-it.each([0, 400])(
+it.each([0, 3_000])(
   'SIGTERM under load loses no request that was sent (drain delay %d ms)',
   async (drainDelayMs) => {
     const gateway = await serve({ drainDelayMs }, { ttftMs: 5, itlMs: 5, tokens: 10 });
@@ -62,7 +62,7 @@ it.each([0, 400])(
     gateway.child.kill('SIGTERM');
     if (drainDelayMs > 0) {
       const readyz = async () => (await fetch(`${gateway.url}/readyz`)).status;
-      await eventually('readyz says draining', async () => (await readyz()) === 503, 300);
+      await eventually('readyz says draining', async () => (await readyz()) === 503);
       await eventually('requests are still taken', () => results.length > before + 20);
       // As a load balancer that has seen it.
       stopped = true;

@@ -108,3 +108,8 @@ export function postChat(url: string, body: string, signal?: AbortSignal): Promi
     ...(signal ? { signal } : {}),
   });
 }
+
+/** Memory of a process that is in RAM. */
+export function residentBytes(pid: number): number {
+  return 1_024 * Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}

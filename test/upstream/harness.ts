@@ -8,7 +8,8 @@ import type { Backend, Relay, RelaySink } from '../../src/core/backend.ts';
 import { AppError } from '../../src/core/error.ts';
 import type { GatewayEvent } from '../../src/core/event.ts';
 import type { GenerateRequest } from '../../src/core/request.ts';
-import { createUpstream, type UpstreamOptions } from '../../src/upstream/upstream.ts';
+import { createUpstream } from '../../src/upstream/upstream.ts';
+import type { UpstreamOptions } from '../../src/upstream/upstream-options.ts';
 import { type FakeBehaviour, type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
 
 export interface Ask {
