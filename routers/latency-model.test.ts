@@ -14,6 +14,8 @@ it('finds the coefficients behind what it observes', () => {
   const truthMs = 40 + 0.2 * work.tokens + 2e-6 * work.pairs;
   expect(model.netMs + model.prefillMs(work.tokens, work.pairs)).toBeGreaterThan(0.95 * truthMs);
   expect(model.netMs + model.prefillMs(work.tokens, work.pairs)).toBeLessThan(1.05 * truthMs);
+  expect(model.netMs).toBeGreaterThan(30);
+  expect(model.netMs).toBeLessThan(50);
   expect(model.tpotMs(20, 20_000)).toBeCloseTo(22.4, 0);
 });
 
