@@ -12,7 +12,8 @@ export interface GeneratorSpeed {
   readonly together: number;
 }
 
-const DECODE_MS = 350;
+const WARM_UP_MS = 200;
+const DECODE_MS = 400;
 const MOST_TOGETHER = 8;
 const PROMPT_TOKENS = 128;
 const TEXTS_TOGETHER = 16;
@@ -24,10 +25,12 @@ export async function probeGenerator(engine: EngineBackend): Promise<GeneratorSp
   const contextTokens = info?.contextTokens ?? PROMPT_TOKENS;
   const together = Math.min(info?.slots ?? 1, MOST_TOGETHER);
   const promptTokens = Math.max(2, Math.min(PROMPT_TOKENS, Math.floor(contextTokens / 4)));
-  // The first step of a kind is slower than those that follow.
-  await decode(engine, tokens(8, info?.vocabularySize, 1), 1, 0);
-  const alone = await decode(engine, tokens(promptTokens, info?.vocabularySize, 2), 1, DECODE_MS);
-  const several = await decode(engine, tokens(8, info?.vocabularySize, 3), together, DECODE_MS);
+  const measure = (length: number, choices: number, seed: number, forMs: number) =>
+    decode(engine, tokens(length, info?.vocabularySize, seed), choices, forMs);
+  // The first steps of a kind are slower than those that follow.
+  await measure(promptTokens, together, 1, WARM_UP_MS);
+  const alone = await measure(promptTokens, 1, 2, DECODE_MS);
+  const several = await measure(8, together, 3, DECODE_MS);
   return {
     prefill: Math.round((promptTokens * 1000) / alone.firstTokenMs),
     decode: Math.round(alone.tokensPerS),
