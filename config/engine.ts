@@ -53,7 +53,8 @@ export const engine = z
       .default(512 * 1024 * 1024),
     /**
      * `auto`: while a single reply is decoded, tokens are guessed from what the text repeats and several are checked in one pass, as
-     * long as that is faster. The reply is the same, token by token. Encoders do not use it.
+     * long as that is faster. The reply is the same, token by token. The weights are then in memory twice, which is why models of more
+     * than 512 MiB, GPUs and encoders do without.
      */
     speculation: z.enum(['auto', 'off']).default('auto'),
     /** Encoders: most tokens computed together, padding included. */

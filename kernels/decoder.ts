@@ -26,7 +26,7 @@ export interface DecoderOptions {
   readonly provider?: Provider;
   /** Default: what the provider needs. */
   readonly kv?: KvTraits;
-  /** The graph was made by `withVerification`: `verify` can be used. For KV in the host's memory. */
+  /** `verify` can be used, on the CPU. It has the weights in memory once more. */
   readonly verifies?: boolean;
 }
 
@@ -94,8 +94,10 @@ export class Decoder {
         memory === 'host'
           ? new HostKvMemory(kvOptions)
           : new DeviceKvMemory({ ...kvOptions, sessionOptions, element: attention });
+      if (options.verifies) this.#verifier = new Verifier(graphPath, sessionOptions, kv, shape.vocabSize);
       this.#bindings = new DecoderBindings(this.#session, kv, shape.vocabSize);
     } catch (error) {
+      this.#verifier?.close();
       kv?.close();
       this.#session.close();
       throw error;
@@ -103,7 +105,6 @@ export class Decoder {
     this.#kv = kv;
     this.kvBytes = kv.sizeBytes;
     this.positionElements = kv.positionElements;
-    if (options.verifies) this.#verifier = new Verifier(this.#session, this.#kv, shape.vocabSize);
   }
 
   /** Tokens that `verify` takes at most; 0: it cannot be used. */
@@ -171,7 +172,7 @@ export class Decoder {
    * are. Returns logits [tokens × vocabSize], the same bits as as many calls of `decode`, as a view that is valid until the next call.
    */
   verify(tokens: readonly number[], past: number): Float32Array {
-    if (this.#verifier === undefined) throw new RangeError('the graph cannot verify');
+    if (this.#verifier === undefined) throw new RangeError('the decoder was not loaded to verify');
     this.#checkSlots(0, 1);
     if (tokens.length < 1 || tokens.length > VERIFY_ROWS)
       throw new RangeError(`${tokens.length} tokens to verify`);

@@ -1,12 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { pastName, presentName } from './graph/decoder-context.ts';
-import { presentRowName, VERIFY_INPUT, VERIFY_ROWS } from './graph/verify-graph.ts';
+import { presentRowName, TOTAL_LENGTHS, VERIFY_ROWS, verifyGraphOf } from './graph/verify-graph.ts';
 import type { KvMemory } from './kv-memory/kv-memory.ts';
 import type { Handle } from './ort/api.ts';
 import { pinned } from './ort/pinned.ts';
-import type { OrtSession } from './ort/session.ts';
+import { OrtSession, type SessionOptions } from './ort/session.ts';
 import type { Tensor } from './ort/tensor.ts';
 
-/** Runs a graph made by `withVerification` over the sequence in slot 0. */
+/** Where the weights take more than this, having them twice costs more than it is worth. */
+export const MOST_VERIFIED_BYTES = 512 * 2 ** 20;
+
+/** Checks tokens of the sequence in slot 0 with the decoder's graph as `verifyGraphOf` changes it, in a session of its own: it has the weights once more. */
 export class Verifier {
   /** [VERIFY_ROWS × vocabSize] */
   readonly logits: Float32Array;
@@ -17,13 +22,15 @@ export class Verifier {
   readonly #tensors: Tensor[] = [];
   readonly #binding: Handle;
 
-  constructor(session: OrtSession, kv: KvMemory, vocabSize: number) {
-    this.#session = session;
+  /** `graphPath` and `kv`: of the decoder; in the host's memory. Throws OrtError when the graph cannot be loaded. */
+  constructor(graphPath: string, options: SessionOptions, kv: KvMemory, vocabSize: number) {
+    const graph = verifyGraphOf(readFileSync(graphPath));
+    this.#session = new OrtSession(graph, { ...options, weightsFolder: dirname(graphPath) });
     this.logits = pinned(Float32Array, VERIFY_ROWS * vocabSize);
     try {
       this.#binding = this.#bind(kv, vocabSize);
     } catch (error) {
-      this.#releaseTensors();
+      this.#release();
       throw error;
     }
   }
@@ -34,19 +41,13 @@ export class Verifier {
       this.#tensors.push(tensor);
       return tensor;
     };
-    const yes = pinned(Uint8Array, 1).fill(1);
-    // What the graph takes for a batch of as many rows goes for attention over one slot.
-    const unused = { lastPositions: pinned(Int32Array, VERIFY_ROWS), totalLength: pinned(Int32Array, 1) };
     const rows = pinned(BigInt64Array, VERIFY_ROWS);
     for (let row = 0; row < VERIFY_ROWS; row++) rows[row] = BigInt(row);
     const inputs = new Map<string, Tensor>([
       ['input_ids', track(session.tensor(this.#tokenIds, [VERIFY_ROWS, 1]))],
-      ['seqlens_k', track(session.tensor(unused.lastPositions, [VERIFY_ROWS]))],
-      ['total_seq', track(session.tensor(unused.totalLength, []))],
+      ['seqlens_k', track(session.tensor(this.#lastPositions, [VERIFY_ROWS]))],
+      [TOTAL_LENGTHS, track(session.tensor(this.#totalLengths, [VERIFY_ROWS]))],
       ['logit_rows', track(session.tensor(rows, [VERIFY_ROWS]))],
-      [VERIFY_INPUT.verify, track(session.tensor(yes, []))],
-      [VERIFY_INPUT.lastPositions, track(session.tensor(this.#lastPositions, [VERIFY_ROWS]))],
-      [VERIFY_INPUT.totalLengths, track(session.tensor(this.#totalLengths, [VERIFY_ROWS]))],
     ]);
     const outputs = new Map<string, Tensor>([
       ['logits', track(session.tensor(this.logits, [VERIFY_ROWS, vocabSize]))],
@@ -74,10 +75,11 @@ export class Verifier {
 
   close(): void {
     this.#session.releaseBinding(this.#binding);
-    this.#releaseTensors();
+    this.#release();
   }
 
-  #releaseTensors(): void {
+  #release(): void {
     for (const tensor of this.#tensors) this.#session.releaseTensor(tensor);
+    this.#session.close();
   }
 }

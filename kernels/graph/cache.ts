@@ -14,13 +14,11 @@ import type { DecoderShape } from '../decoder-shape.ts';
 import { ModelFileError } from '../model-file-error.ts';
 import { BUILDER_VERSION, type BuiltDecoderGraph, buildDecoderGraph } from './decoder-graph.ts';
 import { decoderFiles, modelStem, readDecoderSource } from './model-path.ts';
-import { withVerification } from './verify-graph.ts';
 
 export interface CachedDecoderGraph {
   readonly graphPath: string;
-  /** The graph that can also check drafts, over the same weights. */
-  readonly verifyGraphPath: string;
   readonly shape: DecoderShape;
+  readonly weightsBytes: number;
   /** Storage types of the file that were changed on the way to 8 bit, such as `Q4_K`: empty when the weights are as in the file. */
   readonly requantised: readonly string[];
 }
@@ -38,11 +36,9 @@ interface Source {
 
 interface Manifest extends BuiltDecoderGraph {
   readonly source: Source;
-  readonly verifyGraphBytes: number;
 }
 
 const GRAPH_FILE = 'decoder.onnx';
-const VERIFY_GRAPH_FILE = 'decoder.verify.onnx';
 const DATA_FILE = `${GRAPH_FILE}.data`;
 const MANIFEST_FILE = 'manifest.json';
 const BUILDING_PREFIX = '.building-';
@@ -72,9 +68,7 @@ export function ensureDecoderGraph(modelPath: string, ...cacheDirs: readonly str
       outputPath: join(building, GRAPH_FILE),
       variant: '8bit',
     });
-    const verifyGraph = withVerification(readFileSync(join(building, GRAPH_FILE)));
-    writeFileSync(join(building, VERIFY_GRAPH_FILE), verifyGraph, { flush: true });
-    const manifest: Manifest = { source, verifyGraphBytes: verifyGraph.length, ...built };
+    const manifest: Manifest = { source, ...built };
     writeFileSync(join(building, MANIFEST_FILE), JSON.stringify(manifest, null, 2), { flush: true });
     const folder = join(cacheDir, folderName);
     const published = publish(building, folder, source);
@@ -133,16 +127,19 @@ function keyOf(source: Source): string {
 function readCached(folder: string, source: Source): CachedDecoderGraph | undefined {
   const manifest = readManifest(folder);
   const graphPath = join(folder, GRAPH_FILE);
-  const verifyGraphPath = join(folder, VERIFY_GRAPH_FILE);
   if (
     manifest === undefined ||
     JSON.stringify(manifest.source) !== JSON.stringify(source) ||
     sizeOf(graphPath) !== manifest.graphBytes ||
-    sizeOf(verifyGraphPath) !== manifest.verifyGraphBytes ||
     sizeOf(join(folder, DATA_FILE)) !== manifest.dataBytes
   )
     return undefined;
-  return { graphPath, verifyGraphPath, shape: manifest.shape, requantised: manifest.requantised };
+  return {
+    graphPath,
+    shape: manifest.shape,
+    weightsBytes: manifest.dataBytes,
+    requantised: manifest.requantised,
+  };
 }
 
 /** Moves a finished build to its place, or takes the one that another process put there meanwhile. */

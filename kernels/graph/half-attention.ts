@@ -1,4 +1,4 @@
-import { bytesField, fieldsOf, integerField } from './protobuf.ts';
+import { bytesField, fieldsOf, integerField, rewritten, textsOf } from './protobuf.ts';
 
 /** Field numbers and codes of onnx.proto. */
 const MODEL = { graph: 7 } as const;
@@ -76,21 +76,6 @@ function asHalfValue(value: Buffer): Buffer {
       Buffer.concat(
         fieldsOf(tensorType).map(({ field, whole }) => (field === 1 ? integerField(1, FLOAT16) : whole)),
       ),
-    ),
-  );
-}
-
-function textsOf(message: Buffer, wanted: number): string[] {
-  return fieldsOf(message)
-    .filter(({ field }) => field === wanted)
-    .map(({ content }) => content.toString());
-}
-
-/** A message with every field of one number changed. */
-function rewritten(message: Buffer, field: number, change: (content: Buffer) => Buffer): Buffer {
-  return Buffer.concat(
-    fieldsOf(message).map((each) =>
-      each.field === field ? bytesField(field, change(each.content)) : each.whole,
     ),
   );
 }

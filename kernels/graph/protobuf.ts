@@ -74,3 +74,19 @@ export function fieldsOf(message: Buffer): MessageField[] {
   }
   return fields;
 }
+
+/** The texts in all fields of one number. */
+export function textsOf(message: Buffer, field: number): string[] {
+  return fieldsOf(message)
+    .filter((each) => each.field === field)
+    .map(({ content }) => content.toString());
+}
+
+/** A message with every field of one number changed. */
+export function rewritten(message: Buffer, field: number, change: (content: Buffer) => Buffer): Buffer {
+  return Buffer.concat(
+    fieldsOf(message).map((each) =>
+      each.field === field ? bytesField(field, change(each.content)) : each.whole,
+    ),
+  );
+}

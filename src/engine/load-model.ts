@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Decoder } from '../../kernels/decoder.ts';
 import { ensureDecoderGraph } from '../../kernels/graph/cache.ts';
+import { MOST_VERIFIED_BYTES } from '../../kernels/verifier.ts';
 import { ChatTemplate } from './chat-template.ts';
 import type { EngineInfo, LoadOptions } from './messages.ts';
 import { readModelFiles } from './model-files.ts';
@@ -33,8 +34,12 @@ export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
   const files = readModelFiles(options.modelPath);
   const tokenizer = new Tokenizer(files.tokenizer);
   const template = files.chatTemplate === undefined ? undefined : chatTemplate(files.chatTemplate, tokenizer);
-  const graph = ensureDecoderGraph(options.modelPath, options.cacheDir);
-  const { shape, requantised } = graph;
+  const { modelPath, cacheDir, fallbackCacheDir = cacheDir } = options;
+  const { graphPath, shape, requantised, weightsBytes } = ensureDecoderGraph(
+    modelPath,
+    cacheDir,
+    fallbackCacheDir,
+  );
   if (tokenizer.vocabularySize > shape.vocabSize)
     throw new TokenizerError(
       `The tokenizer has ${tokenizer.vocabularySize} tokens, but the model only ${shape.vocabSize}.`,
@@ -44,8 +49,7 @@ export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
   const { slots, spinning, speculation } = options;
   const { loaded: decoder, ...providerInfo } = await onProvider(options, (provider) => {
     // Elsewhere a pass over several tokens does not give the bits of single steps.
-    const verifies = speculation && provider.name === 'cpu';
-    const graphPath = verifies ? graph.verifyGraphPath : graph.graphPath;
+    const verifies = speculation && provider.name === 'cpu' && weightsBytes <= MOST_VERIFIED_BYTES;
     return Decoder.load({ graphPath, shape, slots, contextTokens, threads, spinning, provider, verifies });
   });
   const prompts = { tokenizer, template, contextTokens };

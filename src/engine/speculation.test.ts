@@ -1,8 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Decoder } from '../../kernels/decoder.ts';
-import { withVerification } from '../../kernels/graph/verify-graph.ts';
 import { FakeDecoder } from '../../test/engine/fake-decoder.ts';
 import { completion, partOf, textOf } from '../../test/engine/requests.ts';
 import { TINY, tinyTokenizer } from '../../test/engine/tiny-vocabulary.ts';
@@ -72,10 +70,8 @@ describe('a real decoder', () => {
   let verifying: Decoder;
   beforeAll(() => {
     const built = workshop.build(tinyModel({ architecture: 'llama', contextTokens: CONTEXT }), '8bit');
-    const graphPath = built.graphPath.replace('.onnx', '.verify.onnx');
-    writeFileSync(graphPath, withVerification(readFileSync(built.graphPath)));
     plain = workshop.load({ ...built, slots: SLOTS });
-    verifying = workshop.load({ ...built, graphPath, slots: SLOTS, verifies: true });
+    verifying = workshop.load({ ...built, slots: SLOTS, verifies: true });
   });
   afterAll(() => workshop.dispose());
 

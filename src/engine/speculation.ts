@@ -21,7 +21,7 @@ const DURATION_WEIGHT = 0.1;
 const MOST_TIMES_USUAL = 2;
 
 /** A check takes so many times a step, until one was measured. */
-const FIRST_COST_RATIO = 1.8;
+const FIRST_COST_RATIO = 1.6;
 
 /** After so many drafts that were not tried one is, to see whether it would pay again; each time in vain twice as many. */
 const FIRST_PAUSE = 8;

@@ -33,11 +33,18 @@ export interface LocalModelPlan {
 /** The local models that are served, by name. Another set of them is planned, started, and then adopted or given up as a whole. */
 export class LocalModels {
   readonly #emit: Emit;
+  readonly #graphDir: string | undefined;
   readonly #budget: MemoryBudget;
   #made: ReadonlyMap<string, Made> = new Map();
 
-  constructor(options: { readonly emit: Emit; readonly budget: MemoryBudget }) {
+  constructor(options: {
+    readonly emit: Emit;
+    readonly budget: MemoryBudget;
+    /** For graphs of models that lie where nothing may be written. */
+    readonly graphDir?: string | undefined;
+  }) {
     this.#emit = options.emit;
+    this.#graphDir = options.graphDir;
     this.#budget = options.budget;
   }
 
@@ -115,7 +122,8 @@ export class LocalModels {
       : new LocalGenerator(
           new LocalModel({
             ...common,
-            create: (memoryLimitBytes) => createGenerator(settings, path, { emit, memoryLimitBytes }),
+            create: (memoryLimitBytes) =>
+              createGenerator(settings, path, { emit, memoryLimitBytes, graphDir: this.#graphDir }),
           }),
         );
   }
@@ -131,7 +139,8 @@ function keyOf({ settings, path }: WantedModel): string {
 export function estimateQuestion(settings: EngineConfig, path: string): EstimateQuestion {
   const { slots, contextTokens, prefixCacheBytes, batchTokens } = settings;
   const kind = isEncoder(settings, path) ? 'encoder' : 'generator';
-  return { kind, path, slots, contextTokens, prefixCacheBytes, batchTokens };
+  const speculation = settings.speculation === 'auto';
+  return { kind, path, slots, contextTokens, prefixCacheBytes, speculation, batchTokens };
 }
 
 /** Reads a file once for as long as it stays the same. */

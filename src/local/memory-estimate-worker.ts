@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { readGguf } from '../../kernels/gguf/reader.ts';
+import { MOST_VERIFIED_BYTES } from '../../kernels/verifier.ts';
 import { readEncoderDirectory } from '../encoder/encoder-directory.ts';
 import type { EstimateQuestion, MemoryEstimate } from './memory-estimate.ts';
 
@@ -27,11 +28,13 @@ interface Decoder {
 }
 
 function generator(question: EstimateQuestion): MemoryEstimate {
-  const { path, slots, prefixCacheBytes } = question;
+  const { path, slots, prefixCacheBytes, speculation } = question;
   const decoder = statSync(path).isDirectory() ? fromDirectory(path) : fromGguf(path);
   const contextTokens = Math.min(question.contextTokens ?? DEFAULT_CONTEXT_TOKENS, decoder.maxContextTokens);
+  const weightsBytes = decoder.weights * BYTES_PER_WEIGHT;
+  const verifies = speculation && weightsBytes <= MOST_VERIFIED_BYTES;
   return sum({
-    weightsBytes: decoder.weights * BYTES_PER_WEIGHT,
+    weightsBytes: verifies ? 2 * weightsBytes : weightsBytes,
     kvBytes: 2 * 4 * decoder.layers * decoder.kvWidth * contextTokens * slots,
     prefixCacheBytes,
     // Logits and probabilities of one step.

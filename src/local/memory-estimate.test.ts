@@ -21,6 +21,7 @@ function estimate(path: string, changes: Partial<EstimateQuestion> = {}) {
     slots: 4,
     contextTokens: undefined,
     prefixCacheBytes: 1_000,
+    speculation: false,
     batchTokens: 1,
     ...changes,
   });
@@ -41,6 +42,8 @@ test('knows the size of the graph that is built from a real file', async () => {
   expect(weightsBytes / 189e6).toBeGreaterThan(0.97);
   expect(weightsBytes / 189e6).toBeLessThan(1.03);
   expect(kvBytes).toBe(30 * 2 * 3 * 64 * 4 * 2048 * 16);
+  const guessing = await estimate(realModelPath(), { slots: 16, speculation: true });
+  expect(guessing!.weightsBytes).toBeCloseTo(2 * weightsBytes, -1);
 });
 
 test('leaves files that cannot be read to the engine', async () => {

@@ -21,6 +21,8 @@ export interface EstimateQuestion {
   /** Undefined: what the engine takes by itself. */
   readonly contextTokens: number | undefined;
   readonly prefixCacheBytes: number;
+  /** Generators: the weights are in memory twice, if they are small enough for that. */
+  readonly speculation: boolean;
   /** Encoders: most tokens computed together. */
   readonly batchTokens: number;
 }

@@ -5,13 +5,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Part } from '../../src/core/part.ts';
 import type { GenerateRequest } from '../../src/core/request.ts';
-import { createEngineBackend, type EngineBackend } from '../../src/engine/engine-backend.ts';
+import {
+  createEngineBackend,
+  type EngineBackend,
+  type EngineBackendOptions,
+} from '../../src/engine/engine-backend.ts';
 import { MODELS_DIR, realModelPath } from '../model-file.ts';
 import { chat, collect, completion, partOf, textOf, tokensOf } from './requests.ts';
 
 let engine: EngineBackend;
 
-function start(options: { prefixCacheBytes?: number } = {}): EngineBackend {
+function start(options: Partial<EngineBackendOptions> = {}): EngineBackend {
   return createEngineBackend({
     name: 'smol',
     modelPath: realModelPath(),
@@ -120,6 +124,48 @@ test('a prompt that begins like earlier ones gives the same bits as in an engine
     expect(cached).toBeGreaterThan(150);
   } finally {
     await plain.close();
+  }
+});
+
+test('guessing tokens changes nothing but the number of passes, greedy and seeded', async () => {
+  const guessed = { drafted: 0, accepted: 0 };
+  const [plain, guessing] = [false, true].map((speculation) =>
+    start({
+      speculation,
+      emit: (event) => {
+        if (event.type !== 'engine-stepped') return;
+        guessed.drafted += event.draftedTokens;
+        guessed.accepted += event.acceptedTokens;
+      },
+    }),
+  ) as [EngineBackend, EngineBackend];
+  try {
+    await Promise.all([plain.ready, guessing.ready]);
+    const code = `function area(shape) {
+  if (shape.kind === 'circle') return Math.PI * shape.radius * shape.radius;
+  if (shape.kind === 'square') return shape.side * shape.side;
+  if (shape.kind === 'rectangle') return shape.width * shape.height;
+}`;
+    const asked = [
+      `Write this code again, and call the function surface:\n${code}`,
+      'Tell me a story about a fox.',
+    ];
+    for (const text of asked) {
+      for (const temperature of [0, 0.8]) {
+        const request = chat(text, {
+          sampling: { temperature, seed: 3 },
+          topLogprobs: 1,
+          stop: { maxTokens: 80 },
+        });
+        const deltas = async (by: EngineBackend) =>
+          (await answer(request, by)).filter((part) => part.type === 'text-delta');
+        expect(await deltas(guessing)).toEqual(await deltas(plain));
+      }
+    }
+    await until(() => guessed.accepted > 30, 5_000);
+    expect(guessed.drafted).toBeGreaterThanOrEqual(guessed.accepted);
+  } finally {
+    await Promise.all([plain.close(), guessing.close()]);
   }
 });
 
