@@ -8,8 +8,11 @@ const UNREAD_FROM_BYTES = 16 * 1024;
 const QUOTE = 0x22;
 const OPEN_BRACKET = 0x5b;
 
-/** Parts of messages whose bytes say nothing of how much there is to read. */
-const MEDIA = ['"image_url"', '"input_audio"', '"file"'];
+/**
+ * Ends of the keys `image_url`, `input_audio` and `file_data`: parts of messages whose bytes say nothing of how much there is
+ * to read. They begin with a rare byte, so that the search hardly stops.
+ */
+const MEDIA = ['_url"', '_audio"', '_data"'].map((end) => Buffer.from(end));
 
 export interface Fields {
   readonly fields: unknown;
