@@ -96,8 +96,8 @@ async function main(): Promise<void> {
         const i = (turn + round) % entrants.length;
         const { target, peer } = entrants[i]!;
         signalAll(target.pids, 'SIGCONT');
-        // The first round finds the code cold.
-        const warmupS = Number(values.warmup) + (round === 0 ? 1.5 : 0);
+        // The first round finds the code cold: V8 takes seconds of full load to be through with it.
+        const warmupS = Number(values.warmup) + (round === 0 ? 10 : 0);
         const sample = await measure(bench, target, scenario.load(peer), {
           warmupS,
           windowS: Number(values.seconds),
