@@ -4,7 +4,8 @@ import { loadCatalogue } from '../config/catalogue.ts';
 import { type EngineConfig, engineName } from '../config/engine.ts';
 import type { Emit } from './core/event.ts';
 import type { SamplingDefaults } from './core/sampling.ts';
-import { createLocalEncoder, type LocalEncoder } from './encoder/local-encoder.ts';
+import { createLocalEncoder } from './encoder/local-encoder.ts';
+import type { LocalEncoder } from './encoder/local-encoder-options.ts';
 import { isDecoderDirectory, recommendedSampling } from './engine/decoder-directory.ts';
 import { createEngineBackend, type EngineBackend } from './engine/engine-backend.ts';
 
@@ -13,6 +14,8 @@ export interface EngineSurroundings {
   readonly emit: Emit;
   /** The process is killed when it takes more. */
   readonly memoryLimitBytes: () => number;
+  /** For graphs of models that lie where nothing may be written. */
+  readonly graphDir?: string | undefined;
 }
 
 /** A GGUF file holds a generator; a directory holds what its config.json says. */
@@ -29,6 +32,7 @@ export function createGenerator(
     ...commonOptions(engine, surroundings),
     modelPath: path,
     cacheDir: dirname(path),
+    ...(surroundings.graphDir === undefined ? {} : { fallbackCacheDir: surroundings.graphDir }),
     slots: engine.slots,
     prefixCacheBytes: engine.prefixCacheBytes,
     speculation: engine.speculation === 'auto',

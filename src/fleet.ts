@@ -29,6 +29,8 @@ export interface FleetOptions {
   /** Called whenever the public models, or where they are served, have changed. */
   readonly onRoutes: (routes: Routes) => void;
   readonly resolver?: Resolver;
+  /** For graphs of models that lie where nothing may be written. */
+  readonly graphDir?: string;
 }
 
 /** Upstreams, and the part of the configuration that they were made from. */
@@ -66,7 +68,11 @@ export class Fleet {
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    this.#locals = new LocalModels({ emit: options.emit, budget: this.memory });
+    this.#locals = new LocalModels({
+      emit: options.emit,
+      budget: this.memory,
+      graphDir: options.graphDir,
+    });
   }
 
   get routes(): Routes {

@@ -69,6 +69,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
   const knowledge = new RoutingKnowledge();
   const fleet = new Fleet({
     emit,
+    graphDir: join(config.dataDir, 'graphs'),
     knowledge,
     onRoutes: (routes) => gateway.configure({ routes }),
     ...(options.resolver === undefined ? {} : { resolver: options.resolver }),

@@ -1,5 +1,5 @@
 import { literal } from './code-points.ts';
-import { type Bounds, integerGrammar, numberGrammar } from './decimal-range.ts';
+import { integerGrammar, numberGrammar } from './decimal-range.ts';
 import { GrammarError } from './grammar-error.ts';
 import { COLON, COMMA, primitive } from './json-primitives.ts';
 import {
@@ -7,8 +7,6 @@ import {
   constraints,
   countOf,
   intersect,
-  isObject,
-  numberOf,
   propertiesOf,
   refuseUnsupported,
   requiredOf,
@@ -22,9 +20,9 @@ import {
 } from './json-schema.ts';
 import { areDisjoint, refuseEndless } from './json-schema-analysis.ts';
 import { stringGrammar } from './json-string.ts';
+import { boundsOf, impliedTypes, isOf } from './json-types.ts';
 import { repeated } from './regex-grammar.ts';
 import type { Rules } from './rules.ts';
-import { STRING_FORMATS } from './string-formats.ts';
 import type { StringLimits } from './string-limits.ts';
 
 /** Schemas visited, those behind references once each. */
@@ -288,41 +286,4 @@ function alternatives(texts: readonly string[]): string {
 
 function group(text: string): string {
   return `(${text === '' ? '""' : text})`;
-}
-
-/** A schema without `type` that speaks of one type means it: any other value would pass unlooked at. */
-function impliedTypes(schema: SchemaObject): readonly TypeName[] | undefined {
-  const has = (...keywords: string[]) => keywords.some((keyword) => schema[keyword] !== undefined);
-  if (has('properties', 'required', 'additionalProperties', 'minProperties', 'maxProperties'))
-    return ['object'];
-  if (has('items', 'prefixItems', 'minItems', 'maxItems')) return ['array'];
-  if (has('pattern', 'minLength', 'maxLength') || STRING_FORMATS[String(schema.format)]) return ['string'];
-  return boundsOf(schema) === undefined ? undefined : ['number'];
-}
-
-function isOf(value: unknown, type: TypeName): boolean {
-  switch (type) {
-    case 'null':
-      return value === null;
-    case 'array':
-      return Array.isArray(value);
-    case 'object':
-      return isObject(value);
-    case 'integer':
-      return Number.isInteger(value);
-    default:
-      return typeof value === type;
-  }
-}
-
-function boundsOf(schema: SchemaObject): Bounds | undefined {
-  const minimum = numberOf(schema, 'minimum') ?? Number.NEGATIVE_INFINITY;
-  const maximum = numberOf(schema, 'maximum') ?? Number.POSITIVE_INFINITY;
-  const above = numberOf(schema, 'exclusiveMinimum') ?? Number.NEGATIVE_INFINITY;
-  const below = numberOf(schema, 'exclusiveMaximum') ?? Number.POSITIVE_INFINITY;
-  const min = Math.max(minimum, above);
-  const max = Math.min(maximum, below);
-  const isSafe = (bound: number) => Math.abs(bound) >= Number.MAX_SAFE_INTEGER;
-  if (isSafe(min) && isSafe(max) && min < 0 && max > 0) return undefined;
-  return { min, max, aboveMin: above >= minimum, belowMax: below <= maximum };
 }

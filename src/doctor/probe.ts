@@ -1,5 +1,5 @@
 import type { GenerateRequest } from '../core/request.ts';
-import type { LocalEncoder } from '../encoder/local-encoder.ts';
+import type { LocalEncoder } from '../encoder/local-encoder-options.ts';
 import type { EngineBackend } from '../engine/engine-backend.ts';
 
 /** What a generator was measured to do, in tokens per second. */

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { EmbedRequest } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import type { GatewayEvent } from '../core/event.ts';
-import { createLocalEncoder, type SpawnEncoder } from './local-encoder.ts';
+import { createLocalEncoder } from './local-encoder.ts';
+import type { SpawnEncoder } from './local-encoder-options.ts';
 import { type EncoderInfo, type FromEncoder, packRows, type ToEncoder } from './messages.ts';
 
 const INFO: EncoderInfo = {

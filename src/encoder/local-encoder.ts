@@ -6,7 +6,6 @@ import {
   type EmbedRequest,
   type EncodeOptions,
   type EncodeRequest,
-  type Encoder,
   type EncoderTask,
   type RerankRequest,
   type RerankScores,
@@ -14,17 +13,16 @@ import {
 } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
-import type { SpawnEngine } from '../engine/engine-child.ts';
 import { FrameError } from '../engine/frame.ts';
-import { type ProviderChoice, providerWish, spawnFor } from '../engine/provider-choice.ts';
+import { providerWish, spawnFor } from '../engine/provider-choice.ts';
 import {
   type Clock,
   DEFAULT_TIMES,
   Supervisor,
   type SupervisorProtocol,
-  type SupervisorTimes,
   SYSTEM_CLOCK,
 } from '../engine/supervisor.ts';
+import type { LocalEncoder, LocalEncoderOptions } from './local-encoder-options.ts';
 import {
   type BatchStatistics,
   type EncoderInfo,
@@ -57,44 +55,6 @@ interface EncoderProtocol extends SupervisorProtocol {
   readonly info: EncoderInfo;
   readonly to: ToEncoder;
   readonly from: FromEncoder;
-}
-
-export type SpawnEncoder = SpawnEngine<ToEncoder, FromEncoder>;
-
-export interface LocalEncoderOptions extends ProviderChoice {
-  readonly name: string;
-  /** With config.json, tokenizer.json and an ONNX graph. */
-  readonly directory: string;
-  /** Default: what config.json says. */
-  readonly task?: EncoderTask;
-  /** Default: as many as the machine runs at once, at most 8. */
-  readonly threads?: number;
-  /** Longest input; default and at most what the model says. */
-  readonly contextTokens?: number;
-  /** Requests that may wait or run; default 256. */
-  readonly queueLimit?: number;
-  /** Most padded tokens computed together; default 4096. */
-  readonly batchTokens?: number;
-  /** Threads wait busily: faster, but burns the cores. Default false. */
-  readonly spinning?: boolean;
-  /** The process is killed when it takes more; default: it may take what it wants. */
-  readonly memoryLimitBytes?: () => number;
-  readonly emit: Emit;
-  readonly clock?: Clock;
-  readonly times?: Partial<SupervisorTimes>;
-  /** How the process is started; tests bring their own program. */
-  readonly spawn?: SpawnEncoder;
-}
-
-export interface LocalEncoder extends Encoder {
-  /** Resolves when the model is first loaded; rejects when that failed. Need not be awaited. */
-  readonly ready: Promise<void>;
-  /** Of the process that was last ready. */
-  info(): EncoderInfo | undefined;
-  /** Of the process that runs now, if one does. */
-  readonly pid: number | undefined;
-  /** Of the clock; undefined while it is not ready. */
-  readonly readySinceMs: number | undefined;
 }
 
 /** A local encoder model in a process of its own, started at once and kept running until `close`. */

@@ -30,6 +30,8 @@ export interface EngineBackendOptions extends ProviderChoice {
   readonly modelPath: string;
   /** Where the graph built from it is kept. */
   readonly cacheDir: string;
+  /** Used where `cacheDir` must not be written to. */
+  readonly fallbackCacheDir?: string;
   /** Default: as many as the machine runs at once, at most 8. */
   readonly threads?: number;
   /** Sequences decoded together; default 16. */
@@ -98,6 +100,7 @@ class LocalEngine implements EngineBackend {
       load: {
         modelPath: options.modelPath,
         cacheDir: options.cacheDir,
+        ...(options.fallbackCacheDir === undefined ? {} : { fallbackCacheDir: options.fallbackCacheDir }),
         slots: this.#slots,
         queueLimit: this.#queueLimit,
         prefixCacheBytes: options.prefixCacheBytes ?? DEFAULT_PREFIX_CACHE_BYTES,

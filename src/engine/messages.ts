@@ -8,6 +8,8 @@ import type { ProviderInfo, ProviderWish } from './provider-info.ts';
 export interface LoadOptions extends ProviderWish {
   readonly modelPath: string;
   readonly cacheDir: string;
+  /** Used where `cacheDir` must not be written to. */
+  readonly fallbackCacheDir?: string;
   /** Undefined: the process chooses by the machine. */
   readonly threads?: number;
   readonly slots: number;

@@ -12,7 +12,7 @@ import type {
 } from '../core/encoder.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
-import type { LocalEncoder } from '../encoder/local-encoder.ts';
+import type { LocalEncoder } from '../encoder/local-encoder-options.ts';
 import { type EngineBackend, engineLacks } from '../engine/engine-backend.ts';
 import type { LocalModel } from './local-model.ts';
 

@@ -1,0 +1,42 @@
+import type { Bounds } from './decimal-range.ts';
+import { isObject, numberOf, type SchemaObject, type TypeName } from './json-schema.ts';
+import { STRING_FORMATS } from './string-formats.ts';
+
+/** A schema without `type` that speaks of one type means it: any other value would pass unlooked at. */
+export function impliedTypes(schema: SchemaObject): readonly TypeName[] | undefined {
+  const has = (...keywords: string[]) => keywords.some((keyword) => schema[keyword] !== undefined);
+  if (has('properties', 'required', 'additionalProperties', 'minProperties', 'maxProperties'))
+    return ['object'];
+  if (has('items', 'prefixItems', 'minItems', 'maxItems')) return ['array'];
+  if (has('pattern', 'minLength', 'maxLength') || STRING_FORMATS[String(schema.format)]) return ['string'];
+  return boundsOf(schema) === undefined ? undefined : ['number'];
+}
+
+/** Whether a JSON value is of a schema's type. */
+export function isOf(value: unknown, type: TypeName): boolean {
+  switch (type) {
+    case 'null':
+      return value === null;
+    case 'array':
+      return Array.isArray(value);
+    case 'object':
+      return isObject(value);
+    case 'integer':
+      return Number.isInteger(value);
+    default:
+      return typeof value === type;
+  }
+}
+
+/** What a schema says of a number; undefined where nothing that matters. */
+export function boundsOf(schema: SchemaObject): Bounds | undefined {
+  const minimum = numberOf(schema, 'minimum') ?? Number.NEGATIVE_INFINITY;
+  const maximum = numberOf(schema, 'maximum') ?? Number.POSITIVE_INFINITY;
+  const above = numberOf(schema, 'exclusiveMinimum') ?? Number.NEGATIVE_INFINITY;
+  const below = numberOf(schema, 'exclusiveMaximum') ?? Number.POSITIVE_INFINITY;
+  const min = Math.max(minimum, above);
+  const max = Math.min(maximum, below);
+  const isSafe = (bound: number) => Math.abs(bound) >= Number.MAX_SAFE_INTEGER;
+  if (isSafe(min) && isSafe(max) && min < 0 && max > 0) return undefined;
+  return { min, max, aboveMin: above >= minimum, belowMax: below <= maximum };
+}
