@@ -19,7 +19,7 @@ const decoder = Decoder.load({
   slots: Math.max(1, ...batches),
   contextTokens: Math.max(DECODE_CONTEXT + DECODE_STEPS, ...prompts),
   threads,
-  spinning: false,
+  spinning: true,
 });
 const figures: Figure[] = [];
 decoder.prefill(0, someTokens(64, 99), 0, true);

@@ -68,7 +68,7 @@ export class EncoderSession {
         // Batches come in ever new shapes: a remembered memory plan for each would only grow.
         enableMemPattern: false,
         logSeverityLevel: 3,
-        extra: { session: { intra_op: { allow_spinning: spinning ? '1' : '0' } } },
+        extra: { session: { intra_op: { allow_spinning: spinning ? '1' : '0', spin_duration_us: '100' } } },
       });
     } catch (error) {
       throw new ModelFileError(graphPath, `ONNX Runtime cannot load it: ${(error as Error).message}`, {

@@ -42,7 +42,7 @@ export interface EngineBackendOptions extends ProviderChoice {
   readonly queueLimit?: number;
   /** Most memory for the KV of prompts that were computed; default 512 MiB, 0 is none. */
   readonly prefixCacheBytes?: number;
-  /** Threads wait busily: faster, but burns the cores. Default false. */
+  /** Threads wait busily: faster, but burns the cores. Default true. */
   readonly spinning?: boolean;
   /** Guess tokens of a sequence that decodes alone, and check several in one pass; the text is the same. Default true. */
   readonly speculation?: boolean;
@@ -104,7 +104,7 @@ class LocalEngine implements EngineBackend {
         slots: this.#slots,
         queueLimit: this.#queueLimit,
         prefixCacheBytes: options.prefixCacheBytes ?? DEFAULT_PREFIX_CACHE_BYTES,
-        spinning: options.spinning ?? false,
+        spinning: options.spinning ?? true,
         speculation: options.speculation ?? true,
         ...providerWish(options),
         ...(options.threads === undefined ? {} : { threads: options.threads }),

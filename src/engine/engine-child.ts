@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { setPriority } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { encodeFrame, FrameReader } from './frame.ts';
@@ -36,7 +37,17 @@ export const ENGINE_PROGRAM = import.meta.url.endsWith('.ts')
   ? new URL('./engine-process.ts', import.meta.url)
   : new URL('./engine-process.js', import.meta.url);
 
-/** Starts an engine process with a socket on its file descriptor 3. Its whole environment is what a driver needs: there are no secrets to leak. */
+/**
+ * The whole environment of an engine process: there are no secrets to leak. glibc backs large allocations, that is the weights, with huge
+ * pages where the system offers them on request: a batch of 1 reads all weights once per token, 1.15 times as fast through few page
+ * table entries. Other C libraries ignore it.
+ */
+export const ENGINE_ENVIRONMENT = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' };
+
+/** Above 0 is less urgent. The engine takes all cores for as long as a step lasts; a request to the gateway takes a tenth of a millisecond of one. */
+const ENGINE_NICENESS = 5;
+
+/** Starts an engine process with a socket on its file descriptor 3. `environment`: what else it needs, such as a driver's variables. */
 export function spawnEngine<In = ToEngine, Out = FromEngine>(
   events: EngineChildEvents<Out>,
   program = ENGINE_PROGRAM,
@@ -44,10 +55,13 @@ export function spawnEngine<In = ToEngine, Out = FromEngine>(
 ): EngineChild<In> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', fileURLToPath(program)], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-    env: environment,
+    env: { ...ENGINE_ENVIRONMENT, ...environment },
     windowsHide: true,
   });
-  if (child.pid !== undefined) sacrificeFirst(child.pid);
+  if (child.pid !== undefined) {
+    sacrificeFirst(child.pid);
+    yieldToGateway(child.pid);
+  }
   // Without file descriptors left there is no socket; the error event tells.
   const socket = child.stdio?.[3] as Duplex | undefined;
   const reader = new FrameReader();
@@ -80,6 +94,15 @@ export function spawnEngine<In = ToEngine, Out = FromEngine>(
       child.kill('SIGKILL');
     },
   };
+}
+
+/** Every thread that the process starts from now on computes only where the gateway, and whoever serves people, leaves a core. */
+function yieldToGateway(pid: number): void {
+  try {
+    setPriority(pid, ENGINE_NICENESS);
+  } catch {
+    // It has ended already, or the system does not let it: it runs as the gateway does.
+  }
 }
 
 function onceExited(child: ChildProcess, tell: (how: string) => void): (how: string) => void {
