@@ -113,7 +113,7 @@ describe('a real decoder', () => {
         expect(engine.answer(request)).toEqual(new Engine(plain, undefined).answer(request));
         accepted += engine.accepted;
       }),
-      { numRuns: 150 },
+      { numRuns: 150, endOnFailure: true },
     );
     expect(accepted).toBeGreaterThan(300);
   });
@@ -157,7 +157,7 @@ describe('speculation', () => {
             expect(engine.parts.get(id)).toEqual(new Engine(fake(), undefined).answer(completion(prompt)));
         accepted += engine.accepted;
       }),
-      { numRuns: 60 },
+      { numRuns: 60, endOnFailure: true },
     );
     expect(accepted).toBeGreaterThan(100);
   });
