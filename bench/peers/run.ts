@@ -3,10 +3,11 @@
  *
  *   node bench/peers/run.ts [--only qianmen,nginx] [--rounds 3] [--seconds 8] [--quick]
  *
+ * With --in-parts, runs of some scenarios at a time (--scenarios small,burst) add up to one document.
  * Installs what is missing (Linux, Go, Python 3, npm, apt). Writes RESULTS.md and results.json beside itself; with --only
  * or --quick into .cache, as a part is no document. README.md tells how it measures.
  */
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -27,13 +28,15 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '8' },
     quick: { type: 'boolean', default: false },
+    warmup: { type: 'string', default: '2' },
+    'in-parts': { type: 'boolean', default: false },
     'gateway-core': { type: 'string', default: '0' },
     'load-core': { type: 'string', default: '1' },
   },
 });
 const rounds = values.quick ? 1 : bounded('rounds', values.rounds, 1, 9);
 const windowS = values.quick ? 1.5 : bounded('seconds', values.seconds, 1, 60);
-const warmupS = values.quick ? 0.5 : 2;
+const warmupS = values.quick ? 0.5 : bounded('warmup', values.warmup, 0, 60);
 const gatewayCore = bounded('gateway-core', values['gateway-core'], 0, 1023);
 const loadCore = bounded('load-core', values['load-core'], 0, 1023);
 const say = (line: string) => process.stderr.write(`${line}\n`);
@@ -123,14 +126,22 @@ async function main(): Promise<void> {
       pacedStreams: peer.pacedStreams,
     })),
     absent,
-    measurements,
+    measurements: [...earlierParts(wanted), ...measurements],
   };
   const isWhole = !values.quick && values.only === undefined && values.scenarios === undefined;
-  const folder = isWhole ? peersFolder : cacheFolder;
+  const folder = isWhole || values['in-parts'] ? peersFolder : cacheFolder;
   const report = renderReport(results);
   writeFileSync(join(folder, 'results.json'), JSON.stringify(results, null, 1));
   writeFileSync(join(folder, 'RESULTS.md'), report);
   process.stdout.write(report);
+}
+
+/** With --in-parts: what earlier runs measured in other scenarios than these. */
+function earlierParts(these: readonly { readonly name: string }[]): readonly Measurement[] {
+  const file = join(peersFolder, 'results.json');
+  if (!values['in-parts'] || !existsSync(file)) return [];
+  const { measurements } = JSON.parse(readFileSync(file, 'utf8')) as Results;
+  return measurements.filter(({ scenario }) => !these.some(({ name }) => name === scenario));
 }
 
 /** A failed run costs the gateway its figure, not everybody theirs. */
