@@ -6,7 +6,10 @@ export const engine = z
   .strictObject({
     /** A name from the catalogue, or … */
     model: name.optional(),
-    /** … a GGUF file; or the directory of an encoder: config.json, tokenizer.json and model.onnx or onnx/model.onnx. */
+    /**
+     * … a GGUF file; or a Hugging Face model directory with config.json, tokenizer.json and, of a generator,
+     * model.safetensors (or several and their index), of an encoder, model.onnx or onnx/model.onnx.
+     */
     path: z.string().min(1).optional(),
     /** Encoders: what the model is for; default: what its config.json says. */
     task: z.enum(['embed', 'rerank', 'classify']).optional(),
@@ -71,8 +74,7 @@ export const engine = z
     spinning: z.boolean().default(true),
   })
   .refine((e) => (e.model === undefined) !== (e.path === undefined), {
-    message:
-      'needs exactly one of `model` (a catalogue name) and `path` (a GGUF file, or the directory of an encoder)',
+    message: 'needs exactly one of `model` (a catalogue name) and `path` (a GGUF file, or a model directory)',
   });
 
 export type EngineConfig = z.infer<typeof engine>;
