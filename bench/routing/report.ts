@@ -35,7 +35,7 @@ export function report(results: Results): string {
 const INTRODUCTION = [
   '# Routing policies over public traces',
   '',
-  'Written by `run.ts` from `results.json`; README.md tells how. Means of the seeds; in brackets the lowest of them. Goodput: the share of',
+  'Written by `run.ts` from `results.ndjson`; README.md tells how. Means of the seeds; in brackets the lowest of them. Goodput: the share of',
   'requests whose first token came within 2 s + 0.1 ms per prompt token and whose later ones took 50 ms or less on average.',
   'Hit rate: prompt tokens that the engines did not have to compute. Fairness: Jain’s index of the goodput of the four',
   'quarters of requests by prompt length. The peers are re-implementations of their published scorers with their defaults;',

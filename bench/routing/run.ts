@@ -3,7 +3,7 @@
  *
  *   node bench/routing/run.ts --traces DIRECTORY [--only conversation,faults] [--seeds 1,2,3,4,5]
  *
- * Keeps the figures in results.json and writes RESULTS.md from all of them; --only runs some scenarios anew. The
+ * Keeps the figures in results.ndjson and writes RESULTS.md from all of them; --only runs some scenarios anew, and with nothing after it none. The
  * folder may be named by QIANMEN_TRACES, too; README.md tells where the traces come from.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -36,15 +36,34 @@ const { values } = parseArgs({
 if (values.traces === undefined) throw new Error('name the folder of the traces with --traces');
 const folder = values.traces;
 const seeds = values.seeds.split(',').map(Number);
-const file = fileURLToPath(new URL('results.json', import.meta.url));
-const results: Results = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : {};
-for (const name of values.only.split(',')) {
+const file = fileURLToPath(new URL('results.ndjson', import.meta.url));
+const results: Results = existsSync(file) ? parsed(readFileSync(file, 'utf8')) : {};
+for (const name of values.only.split(',').filter(Boolean)) {
   const scenario = SCENARIOS[name];
   if (scenario === undefined) throw new Error(`no scenario ${name}; there are ${Object.keys(SCENARIOS)}`);
   results[name] = runScenario(scenario);
-  writeFileSync(file, `${JSON.stringify(results)}\n`);
-  writeFileSync(fileURLToPath(new URL('RESULTS.md', import.meta.url)), report(results));
+  writeFileSync(file, lines(results));
   console.log(`${name} done`);
+}
+writeFileSync(fileURLToPath(new URL('RESULTS.md', import.meta.url)), report(results));
+
+function parsed(text: string): Results {
+  return Object.assign(
+    {},
+    ...text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Results),
+  );
+}
+
+/** One scenario a line; more digits than six mean nothing. */
+function lines(all: Results): string {
+  const rounded = (_: string, value: unknown) =>
+    typeof value === 'number' ? Number(value.toPrecision(6)) : value;
+  return Object.entries(all)
+    .map(([name, byLoad]) => `${JSON.stringify({ [name]: byLoad }, rounded)}\n`)
+    .join('');
 }
 
 function runScenario({
