@@ -4,6 +4,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
 import { cors } from 'hono/cors';
 import { isAdminPath } from './api/admin/admin-path.ts';
+import { type CanaryAdmin, canaryRoutes } from './api/admin/canary-routes.ts';
 import { type DecisionAdmin, decisionRoutes } from './api/admin/decision-routes.ts';
 import { adminGuard } from './api/admin/guard.ts';
 import { type ModelAdmin, modelAdminRoutes } from './api/admin/model-routes.ts';
@@ -21,7 +22,7 @@ import type { Emit } from './core/event.ts';
 export interface AppOptions extends CallOptions, OpenAiOptions, OperationsOptions {
   readonly decisions?: DecisionAdmin;
   readonly emit: Emit;
-  readonly admin: UpstreamAdmin;
+  readonly admin: UpstreamAdmin & CanaryAdmin;
   readonly modelAdmin: ModelAdmin;
 }
 
@@ -70,6 +71,7 @@ function createRouter(options: AppOptions, routes: CallRoutes): Hono<AppEnv> {
   modelRoutes(app, options);
   operationsRoutes(app, options);
   upstreamAdminRoutes(app, options.admin);
+  canaryRoutes(app, options.admin);
   if (options.decisions) decisionRoutes(app, options.decisions);
   modelAdminRoutes(app, options.modelAdmin);
 

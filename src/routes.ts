@@ -3,7 +3,7 @@ import type { Config } from '../config/schema.ts';
 import type { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
 import { POLICIES } from '../routers/policies.ts';
 import { DEFAULT_SETTINGS, type PolicySettings } from '../routers/policy.ts';
-import type { Deployment, PublicModel } from './core/deployment.ts';
+import type { Canary, Deployment, PublicModel } from './core/deployment.ts';
 import { featureClassifier } from './difficulty/feature-classifier.ts';
 import type { Route } from './gateway/gateway.ts';
 import type { UpstreamGroup } from './upstream/group.ts';
@@ -57,7 +57,7 @@ export function buildRoutes(
     const { name, deployments, weights, slo, exploration } = entry;
     const built = deployments.flatMap((deployment): Deployment[] => {
       const engine = deployment.engine === undefined ? undefined : engineByName.get(deployment.engine);
-      const stated = statedOf(deployment);
+      const stated = { ...statedOf(deployment), canary: canaryOf(deployment, name) };
       if (engine) return [{ ...localDeployment(engine, config.region), ...stated }];
       const members = membersByName.get(deployment.upstream ?? '');
       if (!members) throw new Error(`model ${name} names an unknown backend`);
@@ -99,6 +99,12 @@ function statedOf({ price, contextTokens, machineUsdPerHour, quality, weight }: 
     quality,
     weight,
   };
+}
+
+function canaryOf({ canary, engine, upstream, model }: DeploymentConfig, name: string): Canary | undefined {
+  return (
+    canary && { id: engine === undefined ? `${upstream}/${model ?? name}` : `${engine}/${engine}`, ...canary }
+  );
 }
 
 function localDeployment(backend: Deployment['backend'], region: string | undefined): Deployment {

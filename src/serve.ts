@@ -36,6 +36,8 @@ export interface StartOptions {
   readonly drains?: readonly { readonly name: string; readonly drained: boolean }[];
   /** An operator has said something about an upstream. */
   readonly onDrained?: (name: string, drained: boolean) => void;
+  /** An operator has put a deployment on trial again. */
+  readonly onCanaryResumed?: (deployment: string) => void;
 }
 
 export interface RunningGateway {
@@ -130,6 +132,12 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       admin: {
         upstreams,
         ...(options.everywhere === undefined ? {} : { everywhere: options.everywhere }),
+        canaries: () => gateway.report().canaries,
+        resumeCanary(deployment) {
+          const found = gateway.resumeCanary(deployment);
+          if (found) options.onCanaryResumed?.(deployment);
+          return found;
+        },
         setDrained(name, drained) {
           const found = fleet.setDrained(name, drained);
           if (found) options.onDrained?.(name, drained);

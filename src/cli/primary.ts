@@ -68,6 +68,9 @@ export async function serveAsPrimary({ config, file, readConfig }: PrimaryOption
         drains.set(message.order.name, message.order);
         workers.broadcast(message, worker);
         break;
+      case 'resume-canary':
+        workers.broadcast(message, worker);
+        break;
       case 'measured':
         aggregate.update(worker.id, message.snapshot);
         measuring.answered(message.id, worker.id);

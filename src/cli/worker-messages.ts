@@ -14,6 +14,7 @@ export type ToWorker =
   | { readonly type: 'reload'; readonly config: Config }
   | { readonly type: 'reload-refused'; readonly detail: string }
   | { readonly type: 'drain-upstream'; readonly order: DrainOrder }
+  | { readonly type: 'resume-canary'; readonly deployment: string }
   | { readonly type: 'measure'; readonly id: number }
   | { readonly type: 'scraped'; readonly id: number; readonly scrape: Scrape }
   | { readonly type: 'show-upstreams'; readonly id: number }
@@ -25,6 +26,7 @@ export type FromWorker =
   | { readonly type: 'listening'; readonly url: string }
   | { readonly type: 'failed'; readonly detail: string }
   | { readonly type: 'drain-upstream'; readonly order: DrainOrder }
+  | { readonly type: 'resume-canary'; readonly deployment: string }
   | { readonly type: 'measured'; readonly id: number; readonly snapshot: MetricsSnapshot }
   | { readonly type: 'scrape'; readonly id: number }
   | { readonly type: 'upstreams'; readonly id: number; readonly report: UpstreamReport | undefined }

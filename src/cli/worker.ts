@@ -39,6 +39,7 @@ export async function serveAsWorker(): Promise<void> {
         everywhere: () => askPrimary<readonly WorkerReport[]>('look-everywhere'),
         drains,
         onDrained: (name, drained) => send({ type: 'drain-upstream', order: { name, drained } }),
+        onCanaryResumed: (deployment) => send({ type: 'resume-canary', deployment }),
       });
       send({ type: 'listening', url: running.url });
       return running;
@@ -64,6 +65,9 @@ export async function serveAsWorker(): Promise<void> {
         break;
       case 'drain-upstream':
         running?.setDrained(message.order.name, message.order.drained);
+        break;
+      case 'resume-canary':
+        running?.gateway.resumeCanary(message.deployment);
         break;
       case 'measure':
         send({ type: 'measured', id: message.id, snapshot: (await running?.snapshot()) ?? [] });

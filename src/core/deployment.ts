@@ -8,6 +8,20 @@ export interface Price {
   readonly outputUsdPerMTok: number;
 }
 
+/** A deployment on trial, of one configuration entry: all members of its upstream are tried as one. */
+export interface Canary {
+  /** `upstream/model` or `engine/engine`. */
+  readonly id: string;
+  /** Of the model's requests, 0 to 1. */
+  readonly share: number;
+  /** How much more often than the other deployments it may fail, 0 to 1. */
+  readonly maxErrorRate: number;
+  /** How many times as long as at the others a reply may take to begin. */
+  readonly maxTtftRatio: number;
+  /** It is not judged before it has had so many. */
+  readonly minRequests: number;
+}
+
 /** One place where a public model is served. */
 export interface Deployment {
   /** Unique: `backend/model`. */
@@ -27,6 +41,7 @@ export interface Deployment {
   readonly quality?: number | undefined;
   /** Its share of requests beside the others', where a policy asks for it. Undefined: 1. */
   readonly weight?: number | undefined;
+  readonly canary?: Canary | undefined;
 }
 
 /** A name that clients ask for. */

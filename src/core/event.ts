@@ -151,6 +151,22 @@ export interface EngineSettingReduced {
   readonly used: number;
 }
 
+/** A canary does worse than the other deployments of its model: it gets no requests any more. */
+export interface CanaryRolledBack {
+  readonly type: 'canary-rolled-back';
+  readonly model: string;
+  readonly deployment: string;
+  readonly reason: 'errors' | 'latency';
+  readonly detail: string;
+}
+
+/** An operator has put a canary on trial again. */
+export interface CanaryResumed {
+  readonly type: 'canary-resumed';
+  readonly model: string;
+  readonly deployment: string;
+}
+
 export type GatewayEvent =
   | RequestSettled
   | RequestRefused
@@ -162,7 +178,9 @@ export type GatewayEvent =
   | UpstreamMembersChanged
   | ConfigReloaded
   | LocalModelChanged
-  | EngineSettingReduced;
+  | EngineSettingReduced
+  | CanaryRolledBack
+  | CanaryResumed;
 
 /** The one outlet for telemetry. Must not throw. */
 export type Emit = (event: GatewayEvent) => void;

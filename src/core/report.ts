@@ -46,7 +46,27 @@ export interface ModelReport {
   readonly hedges: { readonly won: number; readonly lost: number; readonly available: number };
 }
 
+/** A deployment on trial beside the others of its model. */
+export interface CanaryReport {
+  readonly model: string;
+  readonly deployment: string;
+  readonly state: 'on-trial' | 'rolled-back';
+  /** Why it was rolled back. */
+  readonly detail: string | undefined;
+  /** Of the model's requests, now and as configured. */
+  readonly share: number;
+  readonly configuredShare: number;
+  /** Outcomes seen. */
+  readonly requests: number;
+  /** Of the latest; undefined: none seen. */
+  readonly errorRate: number | undefined;
+  readonly othersErrorRate: number | undefined;
+  /** Median time until a reply begins against the others'. */
+  readonly ttftRatio: number | undefined;
+}
+
 export interface GatewayReport {
+  readonly canaries: readonly CanaryReport[];
   readonly backends: readonly BackendReport[];
   readonly models: readonly ModelReport[];
 }

@@ -28,7 +28,8 @@ export async function startAtAllowed<D extends Deployment, T>(
     return allowedOf(all, features, route.model.name, trace);
   };
   try {
-    const request = { stream: features.stream, promptBytes: wire.body.length, features, trace };
+    const drawn = options.placement.draw(options.route(), features.sessionKey);
+    const request = { stream: features.stream, promptBytes: wire.body.length, features, trace, drawn };
     return await startAtBest(allowedAt, request, options, start);
   } catch (error) {
     throw trace.refused.length > 0 ? namingDemands(AppError.from(error), features) : error;

@@ -90,7 +90,7 @@ export class Gateway {
     const { now = () => performance.now(), random = Math.random, queue = DEFAULT_QUEUE } = options;
     const { knowledge = new RoutingKnowledge() } = options;
     this.#options = { ...options, now };
-    this.#placement = new Placement({ queue, now, random, knowledge });
+    this.#placement = new Placement({ queue, now, random, knowledge, emit: options.emit });
   }
 
   get inFlight(): number {
@@ -108,6 +108,11 @@ export class Gateway {
   /** For operators: backends and models as they are now. */
   report(): GatewayReport {
     return this.#placement.report(this.#options.routes.values());
+  }
+
+  /** Puts a deployment that was rolled back on trial again. @returns Whether there is one of that id on trial. */
+  resumeCanary(id: string): boolean {
+    return this.#placement.resumeCanary(id);
   }
 
   models(): readonly PublicModel[] {

@@ -1,4 +1,5 @@
 import type { ModelReport } from '../core/report.ts';
+import type { Canaries } from './canaries.ts';
 import { HedgeBucket } from './hedge-bucket.ts';
 import { RetryBudget } from './retry-budget.ts';
 import type { Slot } from './slot.ts';
@@ -15,12 +16,14 @@ export class ModelState {
   readonly name: string;
   readonly budget: RetryBudget;
   readonly queue: WaitQueue<Slot>;
+  readonly canaries: Canaries;
   readonly hedges = new HedgeBucket();
   #active = 0;
   #bytesPerToken = USUAL_BYTES_PER_TOKEN;
 
-  constructor(name: string, bounds: QueueBounds, now: () => number) {
+  constructor(name: string, bounds: QueueBounds, canaries: Canaries, now: () => number) {
     this.name = name;
+    this.canaries = canaries;
     this.budget = new RetryBudget(() => this.#active, now);
     this.queue = new WaitQueue({ ...bounds, foresees: true, now });
   }

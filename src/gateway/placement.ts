@@ -4,7 +4,9 @@ import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import type { Ranked } from '../../routers/policy.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
+import type { Emit } from '../core/event.ts';
 import type { GatewayReport } from '../core/report.ts';
+import { Canaries } from './canaries.ts';
 import type { Route } from './gateway.ts';
 import { Lane } from './lane.ts';
 import { ModelState, type QueueBounds } from './model-state.ts';
@@ -17,6 +19,7 @@ export interface PlacementOptions {
   readonly random: () => number;
   /** What the policies learn of deployments. */
   readonly knowledge: RoutingKnowledge;
+  readonly emit: Emit;
 }
 
 interface RoutedCandidate<D extends Deployment> extends Candidate {
@@ -54,7 +57,8 @@ export class Placement {
   model(name: string): ModelState {
     let state = this.#models.get(name);
     if (state === undefined) {
-      state = new ModelState(name, this.#options.queue, this.#options.now);
+      const { queue, emit, now } = this.#options;
+      state = new ModelState(name, queue, new Canaries(name, emit), now);
       this.#models.set(name, state);
     }
     return state;
@@ -101,7 +105,10 @@ export class Placement {
     readyOnly = false,
   ): Slot<D> | undefined {
     const { now, random } = this.#options;
-    const all = deployments.map((deployment) => this.#candidate(deployment));
+    const allowed = deployments.map((deployment) => this.#candidate(deployment));
+    const { canaries } = this.model(route.model.name);
+    // Only a request that would fail otherwise may leave its side.
+    const all = canaries.onSide(allowed, request.drawn, !readyOnly);
     const ready = all.filter((candidate) => candidate.ready);
     const free = (ready.length > 0 || readyOnly ? ready : all).filter(({ lane }) => lane.free);
     const choice = free.length > 0 && route.model.deployments.length > 1;
@@ -111,6 +118,19 @@ export class Placement {
     if (best === undefined) return undefined;
     request.trace.chose(choice ? route.policy.name : NO_CHOICE, input.nowMs, ranked);
     return this.#slot(best, route, request);
+  }
+
+  /** Where a request falls among the model's deployments on trial, and all its attempts with it. */
+  draw({ model: { name, deployments } }: Route, sessionKey: string | undefined): number {
+    const { canaries } = this.model(name);
+    canaries.follow(deployments);
+    return canaries.draw(sessionKey, this.#options.random);
+  }
+
+  /** Puts deployments on trial again. @returns Whether there is such a canary. */
+  resumeCanary(id: string): boolean {
+    const resumed = [...this.#models.values()].map(({ canaries }) => canaries.resume(id));
+    return resumed.includes(true);
   }
 
   /** One of the deployments takes requests as far as is known. */
@@ -152,7 +172,13 @@ export class Placement {
   report(routes: Iterable<Route>): GatewayReport {
     const known = [...routes];
     const backends = new Set(known.flatMap(({ model }) => model.deployments.map(({ backend }) => backend)));
+    const canaries = known.flatMap(({ model }) => {
+      const { canaries } = this.model(model.name);
+      canaries.follow(model.deployments);
+      return canaries.report();
+    });
     return {
+      canaries,
       backends: [...backends].map((backend) => this.lane(backend).report()),
       models: known.map(({ model }) => this.model(model.name).report()),
     };

@@ -1,7 +1,7 @@
 import type { Dispatch } from '../../routers/lifecycle.ts';
 import type { RequestFeatures } from '../../routers/request.ts';
 import type { Deployment } from '../core/deployment.ts';
-import type { AppError } from '../core/error.ts';
+import { type AppError, ERROR_CATALOGUE } from '../core/error.ts';
 import type { RequestSettled } from '../core/event.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Entry } from './concurrency-limit.ts';
@@ -17,6 +17,8 @@ export interface SlotRequest {
   /** What policies may know. */
   readonly features: RequestFeatures;
   readonly trace: DecisionTrace;
+  /** Which deployments on trial it may use; see `Canaries`. */
+  readonly drawn: number;
 }
 
 /** A place in one backend, held from the moment of choosing until the request is settled there. */
@@ -74,12 +76,15 @@ export class Slot<D extends Deployment = Deployment> {
       this.#compare('first-token', ageMs, timing.predictMs(promptBytes));
     }
     timing.observe(promptBytes, ageMs, nowMs);
+    this.#model.canaries.began(this.deployment, stream, promptBytes, ageMs, nowMs);
   }
 
   failed(error: AppError): void {
     this.lane.failed(error, this.#entry.startedAtMs);
-    if (error.retryable) this.#dispatch.failed(this.#now());
-    else this.#dispatch.cancelled(this.#now());
+    if (error.retryable) {
+      this.#dispatch.failed(this.#now());
+      this.#model.canaries.outcome(this.deployment, true);
+    } else this.#dispatch.cancelled(this.#now());
     this.#free();
   }
 
@@ -89,15 +94,18 @@ export class Slot<D extends Deployment = Deployment> {
     const predictedMs = this.lane.latency(this.deployment.model).begin(stream).predictMs(promptBytes);
     if (predictedMs !== undefined && this.ageMs > predictedMs)
       this.lane.slowness.observe(this.ageMs, predictedMs);
+    this.#model.canaries.began(this.deployment, stream, promptBytes, this.ageMs, this.#now());
     this.#dispatch.cancelled(this.#now());
     this.#free();
   }
 
   /** The request that was answered here is settled. */
-  release({ outcome, tpotMs, usage, usageMeasured }: RequestSettled): void {
+  release({ outcome, code, tpotMs, usage, usageMeasured }: RequestSettled): void {
     const { lane } = this;
     const { completionTokens } = usage;
     this.#tellPolicies(outcome, usageMeasured ? usage : undefined);
+    const fault = code !== undefined && ERROR_CATALOGUE[code].retryable;
+    if (outcome === 'ok' || fault) this.#model.canaries.outcome(this.deployment, fault);
     if (tpotMs !== undefined) lane.tpot.observe(tpotMs);
     if (outcome === 'ok' && !this.#request.stream && completionTokens > 0) {
       const { wholeByTokens } = lane.latency(this.deployment.model);

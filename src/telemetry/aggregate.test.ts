@@ -8,7 +8,7 @@ function processThatRefused(times: number, reloadOk = true) {
     backends: () => [],
     leaving: () => [],
     inFlight: () => times,
-    report: () => ({ backends: [], models: [] }),
+    report: () => ({ backends: [], canaries: [], models: [] }),
     localMemory: () => ({ budgetBytes: 0, models: [] }),
   });
   const refused: GatewayEvent = {

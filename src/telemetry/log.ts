@@ -83,6 +83,16 @@ export function logEvents(logger: Logger): (event: GatewayEvent) => void {
         logger.warn({ engine, setting, configured, used }, 'more than the model can do; it serves with less');
         break;
       }
+      case 'canary-rolled-back': {
+        const { model, deployment, reason, detail } = event;
+        logger.error({ model, deployment, reason, detail }, 'canary rolled back');
+        break;
+      }
+      case 'canary-resumed': {
+        const { model, deployment } = event;
+        logger.info({ model, deployment }, 'canary on trial again');
+        break;
+      }
       case 'engine-stepped':
       case 'encoder-batched':
         break;

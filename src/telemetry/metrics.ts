@@ -10,6 +10,7 @@ import {
 import type { Deployment } from '../core/deployment.ts';
 import type { ConfigReloaded, EncoderBatched, EngineStepped, GatewayEvent } from '../core/event.ts';
 import type { GatewayReport } from '../core/report.ts';
+import { canaryMetrics } from './canary-metrics.ts';
 import { type LocalMemory, localModelMetrics } from './local-model-metrics.ts';
 import { providerMetrics } from './provider-metrics.ts';
 import { requestMetrics, TPOT_BUCKETS_S, TTFT_BUCKETS_S } from './request-metrics.ts';
@@ -98,6 +99,7 @@ export function createMetrics(options: {
   const observeReload = reloadMetrics(registry);
   const observeRequest = requestMetrics(registry);
   const observeAttempts = resilienceMetrics(registry, options.report);
+  const observeRollback = canaryMetrics(registry, options.report);
   const observeStep = engineMetrics(registry);
   const observeProvider = providerMetrics(registry);
   const observeBatch = encoderMetrics(registry);
@@ -113,6 +115,7 @@ export function createMetrics(options: {
       else if (event.type === 'encoder-batched') observeBatch(event);
       else if (event.type === 'config-reloaded') observeReload(event);
       else if (event.type === 'local-model-changed') observeLocalModel(event);
+      else if (event.type === 'canary-rolled-back') observeRollback(event);
     },
     snapshot: () => registry.getMetricsAsJSON(),
     async scrape() {
