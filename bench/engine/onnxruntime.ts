@@ -22,7 +22,6 @@ const { model, cacheDir, threads, batches, prompts } = readTask();
 const { graphPath, shape } = ensureDecoderGraph(model, cacheDir);
 const session = await ort.InferenceSession.create(graphPath, {
   intraOpNumThreads: threads,
-  extra: { session: { intra_op: { allow_spinning: '0' } } },
 });
 /** Past → present. */
 const kvNames = Array.from({ length: shape.layers }, (_, layer) =>

@@ -71,6 +71,7 @@ ${[...absent].map(([name, reason]) => `\nNot measured: ${name}: ${reason.split('
 
 const SERVED: readonly { name: string; read: (served: Served) => number | undefined; ratio?: true }[] = [
   { name: '8 clients, tokens/s', read: (s) => s.tokensPerSecond['8'] },
+  { name: '16 clients, tokens/s', read: (s) => s.tokensPerSecond['16'] },
   { name: '32 clients, tokens/s', read: (s) => s.tokensPerSecond['32'] },
   { name: 'longest gap in six streams while 1,000 tokens arrive, ms', read: (s) => s.arrival.longestGapMs },
   { name: 'first token of those 1,000, ms', read: (s) => s.arrival.firstTokenMs },

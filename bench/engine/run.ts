@@ -11,6 +11,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { ENGINE_ENVIRONMENT } from '../../src/engine/engine-child.ts';
 import { BATCHES, type Figure, PROMPTS, type Task } from './figures.ts';
 import { cacheFolder, installLlamaCpp, installNodePackages } from './install.ts';
 import { measureLlamaCpp } from './llama-cpp.ts';
@@ -31,7 +32,7 @@ const { values } = parseArgs({
   },
 });
 const rounds = values.quick ? 1 : Number(values.rounds);
-const clientCounts = values.quick ? [8] : [8, 32];
+const clientCounts = values.quick ? [8] : [8, 16, 32];
 const model = resolve(
   values.model ?? [join(root, 'data', MODEL), join(root, '.cache', MODEL)].find(existsSync) ?? '',
 );
@@ -105,7 +106,10 @@ async function main(): Promise<void> {
 }
 
 async function program(file: string, what = task): Promise<Figure[]> {
-  const output = await runToEnd([process.execPath, join(import.meta.dirname, file), JSON.stringify(what)]);
+  const program = [process.execPath, join(import.meta.dirname, file), JSON.stringify(what)];
+  // What an engine process has.
+  const environment = Object.entries(ENGINE_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
+  const output = await runToEnd(file === 'qianmen.ts' ? ['env', ...environment, ...program] : program);
   return JSON.parse(output.trimEnd().split('\n').at(-1)!);
 }
 
