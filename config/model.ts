@@ -96,6 +96,18 @@ export const model = z.strictObject({
    * twentieth of the requests. Both may be billed.
    */
   hedge: z.boolean().default(false),
+  /**
+   * A share of the requests is sent here, too, once they are on their way, and the replies are thrown away: to see how a
+   * deployment takes real work. Never what may not go there; whoever runs it may bill it, clients are not billed.
+   */
+  shadow: z
+    .strictObject({
+      deployment: deployment.refine((one) => one.canary === undefined, { message: 'cannot be a `canary`' }),
+      share: share.default(0.1),
+      /** Copies beyond it are not sent. */
+      maxInFlight: positive.default(4),
+    })
+    .optional(),
   deployments: z
     .array(deployment)
     .min(1)

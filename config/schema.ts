@@ -67,13 +67,15 @@ function checkReferences(
     'name',
   );
   for (const [i, m] of config.models.entries()) {
-    for (const [j, d] of m.deployments.entries()) {
+    const named = m.deployments.map((d, j) => ({ d, at: ['deployments', j] }));
+    if (m.shadow) named.push({ d: m.shadow.deployment, at: ['shadow', 'deployment'] });
+    for (const { d, at } of named) {
       const known = d.engine === undefined ? upstreams : engines;
       const wanted = d.engine ?? d.upstream ?? '';
       if (!known.includes(wanted)) {
         const section = d.engine === undefined ? 'upstream' : 'engine';
         complain(
-          ['models', i, 'deployments', j, section],
+          ['models', i, ...at, section],
           `there is no ${section} \`${wanted}\` (known: ${known.join(', ') || 'none'})`,
         );
       }

@@ -6,11 +6,13 @@ import { DEFAULT_SETTINGS, type PolicySettings } from '../routers/policy.ts';
 import type { Canary, Deployment, PublicModel } from './core/deployment.ts';
 import { featureClassifier } from './difficulty/feature-classifier.ts';
 import type { Route } from './gateway/gateway.ts';
+import type { Shadow } from './gateway/shadow.ts';
 import type { UpstreamGroup } from './upstream/group.ts';
 
 /** How a public model is spread over its deployments, and who may see it. */
 type Spread = Pick<ModelConfig, 'policy' | 'hedge' | 'privacy' | 'regions' | 'tiers'> & {
   readonly settings: PolicySettings;
+  readonly shadow?: Shadow | undefined;
 };
 
 /** Of a model that has no entry: it has one deployment. */
@@ -39,7 +41,7 @@ export function buildRoutes(
   const createdAtS = Math.floor(Date.now() / 1000);
   const routes = new Map<string, Route>();
   const add = (model: Omit<PublicModel, 'createdAtS'>, spread: Spread) => {
-    const { policy, settings, hedge, privacy, regions, tiers } = spread;
+    const { policy, settings, hedge, privacy, regions, tiers, shadow } = spread;
     const before = previous.get(model.name);
     const policyKey = JSON.stringify([policy, settings]);
     routes.set(model.name, {
@@ -50,12 +52,13 @@ export function buildRoutes(
       hedge,
       tiers: tiers && { classifier: featureClassifier, ...tiers },
       demands: { privacy, regions },
+      shadow,
     });
   };
 
   for (const entry of config.models) {
-    const { name, deployments, weights, slo, exploration } = entry;
-    const built = deployments.flatMap((deployment): Deployment[] => {
+    const { name, deployments, shadow, weights, slo, exploration } = entry;
+    const build = (deployment: DeploymentConfig): Deployment[] => {
       const engine = deployment.engine === undefined ? undefined : engineByName.get(deployment.engine);
       const stated = { ...statedOf(deployment), canary: canaryOf(deployment, name) };
       if (engine) return [{ ...localDeployment(engine, config.region), ...stated }];
@@ -71,8 +74,12 @@ export function buildRoutes(
         privacy,
         ...stated,
       }));
-    });
-    add({ name, deployments: withoutDrained(built) }, { ...entry, settings: { weights, slo, exploration } });
+    };
+    const mirrored = shadow && { ...shadow, deployments: build(shadow.deployment) };
+    add(
+      { name, deployments: withoutDrained(deployments.flatMap(build)) },
+      { ...entry, shadow: mirrored, settings: { weights, slo, exploration } },
+    );
   }
   for (const engine of engines) {
     if (routes.has(engine.name)) continue;

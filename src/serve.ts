@@ -173,6 +173,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     reload: (load) => reloader.reload(load),
     async drain() {
       draining = true;
+      gateway.stopShadows();
       const { drainDelayMs, drainTimeoutMs } = reloader.current.listen;
       await delay(drainDelayMs);
       const cut = (await drain.run(drainTimeoutMs)) ? 0 : gateway.inFlight;
@@ -182,6 +183,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     },
     async close() {
       draining = true;
+      gateway.stopShadows();
       await Promise.all([drain.end(), fleet.close(), decisionFile?.close()]);
     },
   };

@@ -7,6 +7,8 @@ export interface RunOptions {
   readonly model: string;
   /** Aborted when the client left or a deadline passed: the backend stops the work within a second. */
   readonly signal: AbortSignal;
+  /** How it ends says nothing of the backend's health: nobody waits for the reply. */
+  readonly unjudged?: boolean;
 }
 
 /** Where relayed bytes go. `write` returns false when the receiver is full; `drained` resolves once it is not, or has gone. */

@@ -167,6 +167,17 @@ export interface CanaryResumed {
   readonly deployment: string;
 }
 
+/** A copy of a request has been answered for nobody, or could not be. It is no request: nothing else counts it. */
+export interface ShadowSettled {
+  readonly type: 'shadow-settled';
+  readonly model: string;
+  readonly deployment: string;
+  /** `dropped`: not sent, because its deployment was not ready or had enough copies. */
+  readonly outcome: 'ok' | 'failed' | 'dropped' | 'cancelled';
+  /** For logs only. */
+  readonly cause?: unknown;
+}
+
 export type GatewayEvent =
   | RequestSettled
   | RequestRefused
@@ -180,7 +191,8 @@ export type GatewayEvent =
   | LocalModelChanged
   | EngineSettingReduced
   | CanaryRolledBack
-  | CanaryResumed;
+  | CanaryResumed
+  | ShadowSettled;
 
 /** The one outlet for telemetry. Must not throw. */
 export type Emit = (event: GatewayEvent) => void;

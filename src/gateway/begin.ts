@@ -6,6 +6,7 @@ import { startAtAllowed } from './allowed.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { generationFeatures } from './features.ts';
 import type { Reply, Route } from './gateway.ts';
+import type { Shadows } from './shadow.ts';
 
 export type DeploymentOf<B extends Deployment['backend']> = Deployment & { readonly backend: B };
 
@@ -14,12 +15,21 @@ export type DeploymentOf<B extends Deployment['backend']> = Deployment & { reado
  *
  * @throws AppError of the last attempt, or one that names the field that no deployment supports.
  */
-export async function begin(request: GenerateRequest, options: AttemptOptions): Promise<Reply> {
+export async function begin(
+  request: GenerateRequest,
+  options: AttemptOptions,
+  shadows: Shadows,
+): Promise<Reply> {
   const features = generationFeatures(request, options);
   const capable = ({ model }: Route) => capableDeployments(model.deployments.filter(isGenerator), request);
-  return await startAtAllowed(capable, request, features, options, ({ backend, model }, signal) =>
-    start(backend, request, model, signal),
-  );
+  const { shadow } = options.route();
+  let mirrored = false;
+  return await startAtAllowed(capable, request, features, options, ({ backend, model }, signal) => {
+    const reply = start(backend, request, model, signal);
+    if (!mirrored) shadows.mirror(request, features, shadow);
+    mirrored = true;
+    return reply;
+  });
 }
 
 function isGenerator(deployment: Deployment): deployment is DeploymentOf<Backend> {

@@ -21,6 +21,7 @@ import { observeParts } from './observe-parts.ts';
 import { Placement } from './placement.ts';
 import type { PrivacyRule } from './privacy-rule.ts';
 import { type SettledRequest, Settlement } from './settlement.ts';
+import { type Shadow, Shadows } from './shadow.ts';
 import type { Slot } from './slot.ts';
 
 /** How good a deployment has to be. */
@@ -44,6 +45,8 @@ export interface Route {
   readonly tiers?: Tiers | undefined;
   /** Of the operator, for every request. */
   readonly demands?: RouteDemands;
+  /** Copies of requests go there. */
+  readonly shadow?: Shadow | undefined;
 }
 
 /** A reply that has begun: typed parts, or bytes in the client's own dialect. */
@@ -84,6 +87,7 @@ const DEFAULT_QUEUE: QueueBounds = { capacity: 256, maxWaitMs: 10_000 };
 export class Gateway {
   #options: GatewayOptions & Required<Pick<GatewayOptions, 'now'>>;
   readonly #placement: Placement;
+  readonly #shadows: Shadows;
   #inFlight = 0;
 
   constructor(options: GatewayOptions) {
@@ -91,6 +95,7 @@ export class Gateway {
     const { knowledge = new RoutingKnowledge() } = options;
     this.#options = { ...options, now };
     this.#placement = new Placement({ queue, now, random, knowledge, emit: options.emit });
+    this.#shadows = new Shadows(options.emit, random);
   }
 
   get inFlight(): number {
@@ -108,6 +113,11 @@ export class Gateway {
   /** For operators: backends and models as they are now. */
   report(): GatewayReport {
     return this.#placement.report(this.#options.routes.values());
+  }
+
+  /** Ends the copies of requests that run, and makes no more. */
+  stopShadows(): void {
+    this.#shadows.stop();
   }
 
   /** Puts a deployment that was rolled back on trial again. @returns Whether there is one of that id on trial. */
@@ -149,7 +159,7 @@ export class Gateway {
     const { now } = this.#options;
     await this.#settled(request, request.model, signal, terms, async (options) => {
       const { settlement } = options;
-      const reply = await begin(request, options);
+      const reply = await begin(request, options, this.#shadows);
       if (reply.kind === 'relay') {
         settlement.observation = reply.relay.observation;
         await deliver(reply, settlement.decision);

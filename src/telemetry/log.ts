@@ -93,6 +93,11 @@ export function logEvents(logger: Logger): (event: GatewayEvent) => void {
         logger.info({ model, deployment }, 'canary on trial again');
         break;
       }
+      case 'shadow-settled': {
+        const { model, deployment, outcome, cause } = event;
+        logger.debug({ model, deployment, outcome, cause: causeText(cause) }, 'shadow');
+        break;
+      }
       case 'engine-stepped':
       case 'encoder-batched':
         break;

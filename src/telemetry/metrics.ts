@@ -100,6 +100,12 @@ export function createMetrics(options: {
   const observeRequest = requestMetrics(registry);
   const observeAttempts = resilienceMetrics(registry, options.report);
   const observeRollback = canaryMetrics(registry, options.report);
+  const shadows = new Counter({
+    name: 'qianmen_shadow_requests_total',
+    help: 'Copies of requests sent to shadow deployments, by outcome: ok, failed, dropped, cancelled.',
+    labelNames: ['model', 'outcome'],
+    registers,
+  });
   const observeStep = engineMetrics(registry);
   const observeProvider = providerMetrics(registry);
   const observeBatch = encoderMetrics(registry);
@@ -116,6 +122,7 @@ export function createMetrics(options: {
       else if (event.type === 'config-reloaded') observeReload(event);
       else if (event.type === 'local-model-changed') observeLocalModel(event);
       else if (event.type === 'canary-rolled-back') observeRollback(event);
+      else if (event.type === 'shadow-settled') shadows.inc({ model: event.model, outcome: event.outcome });
     },
     snapshot: () => registry.getMetricsAsJSON(),
     async scrape() {

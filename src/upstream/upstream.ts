@@ -12,7 +12,7 @@ import type { GenerateRequest, Requirement } from '../core/request.ts';
 import { detailOf, outcomeOf } from './call-outcome.ts';
 import { Connections } from './connections.ts';
 import { decodeReply } from './decode-reply.ts';
-import { Health } from './health.ts';
+import { Health, type HealthCall } from './health.ts';
 import { watchLoad } from './load-watch.ts';
 import { type Secrets, secretsOf } from './map-error.ts';
 import { startProbe } from './probe.ts';
@@ -41,6 +41,8 @@ export interface UpstreamBackend extends Backend {
 export function createUpstream(options: UpstreamOptions): UpstreamBackend {
   return new Upstream(options);
 }
+
+const UNJUDGED: HealthCall = { answered() {}, end() {} };
 
 class Upstream implements UpstreamBackend {
   readonly name: string;
@@ -177,7 +179,7 @@ class Upstream implements UpstreamBackend {
   }
 
   /** Resolves when the reply has begun. */
-  #start(request: RelayRequest, { model, signal }: RunOptions, hideUsage: boolean): Promise<Relay> {
+  #start(request: RelayRequest, { model, signal, unjudged }: RunOptions, hideUsage: boolean): Promise<Relay> {
     if (this.#closed !== undefined || this.drained)
       return Promise.reject(new AppError('model_unavailable', { nothingSent: true }));
     let body: SplicedBody;
@@ -186,7 +188,7 @@ class Upstream implements UpstreamBackend {
     } catch (error) {
       return Promise.reject(error);
     }
-    const host = this.#replyHost(signal);
+    const host = this.#replyHost(signal, unjudged === true);
     const reply = request.stream ? new StreamReply(host, { hideUsage }) : new WholeReply(host);
     const path = this.#pathPrefix + request.wire.path;
     const headers = this.#requestHeaders(request);
@@ -200,8 +202,8 @@ class Upstream implements UpstreamBackend {
     return reply.begun;
   }
 
-  #replyHost(signal: AbortSignal): ReplyHost {
-    const call = this.#health.begin();
+  #replyHost(signal: AbortSignal, unjudged: boolean): ReplyHost {
+    const call = unjudged ? UNJUDGED : this.#health.begin();
     this.#inFlight += 1;
     return {
       secrets: this.#secrets,
