@@ -154,7 +154,10 @@ async function post(pool: Pool, path: string, body: string): Promise<string> {
 function startGateway(config: object): Promise<Server> {
   const file = join(folder, 'qianmen.yaml');
   writeFileSync(file, stringify({ dataDir: folder, log: { level: 'info' }, ...config }));
-  return launch(['dist/src/main.js', 'serve', '--config', file, '--port', '0'], /"url":"(http:[^"]+)\/v1"/);
+  return launch(
+    ['--max-semi-space-size=8', 'dist/src/main.js', 'serve', '--config', file, '--port', '0'],
+    /"url":"(http:[^"]+)\/v1"/,
+  );
 }
 
 function startFakeUpstream(): Promise<Server> {

@@ -8,7 +8,7 @@ import { runToEnd } from '../processes.ts';
 const main = join(root, 'dist/src/main.js');
 
 export const qianmen: Peer = {
-  ...qianmenFrom([main]),
+  ...qianmenFrom(['--max-semi-space-size=8', main]),
   async install() {
     await runToEnd(
       [process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'],
