@@ -205,11 +205,11 @@ describe('what is written down', () => {
   it('has one line per request, and no word of what was said', async () => {
     const { fake, gateway } = await withUpstream();
     fake.setBehaviour({ text: 'zebra answers' });
-    const body = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'canary-prompt' }] });
+    const body = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'kingfisher-prompt' }] });
     expect(await (await postChat(gateway.url, body)).text()).toContain('zebra');
-    await postChat(gateway.url, '{"model":"m","messages":"canary-broken"}');
+    await postChat(gateway.url, '{"model":"m","messages":"kingfisher-broken"}');
     await eventually('both are logged', () => gateway.output().match(/"msg":"request"/g)?.length === 2);
-    expect(gateway.output()).not.toMatch(/canary|zebra/);
-    expect(await (await fetch(`${gateway.url}/metrics`)).text()).not.toMatch(/canary|zebra/);
+    expect(gateway.output()).not.toMatch(/kingfisher|zebra/);
+    expect(await (await fetch(`${gateway.url}/metrics`)).text()).not.toMatch(/kingfisher|zebra/);
   });
 });
