@@ -12,6 +12,7 @@ import { DecisionFile } from './decisions/decision-file.ts';
 import { RecentDecisions } from './decisions/recent-decisions.ts';
 import { Drain } from './drain.ts';
 import { Fleet, type ModelPaths } from './fleet.ts';
+import { forgetRestarted } from './forget-restarted.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { createHttpServer, limitTimes, listen } from './http-server.ts';
 import { type FetchModel, FleetModelAdmin } from './local/model-admin.ts';
@@ -89,7 +90,11 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     }),
   });
   const decisions = new RecentDecisions(config.decisions.keep);
-  sinks.push(metrics.observe, decisions.observe);
+  sinks.push(
+    metrics.observe,
+    decisions.observe,
+    forgetRestarted(knowledge, () => gateway.models()),
+  );
   const decisionFile = config.decisions.log ? openDecisionFile(config, logger) : undefined;
   if (decisionFile) sinks.push(decisionFile.observe);
   await fleet.apply(config, options.modelPaths ?? new Map());
