@@ -105,6 +105,12 @@ export class AppError extends Error {
     this.nothingSent = options.nothingSent ?? false;
   }
 
+  /** The same error, told otherwise. */
+  with(changes: Pick<AppErrorOptions, 'message' | 'retryAfterMs'>): AppError {
+    const { code, message, param, status, retryAfterMs, nothingSent, cause } = this;
+    return new AppError(code, { message, param, status, retryAfterMs, nothingSent, cause, ...changes });
+  }
+
   /** Wraps anything thrown: an AppError stays itself, an abort becomes `client_closed`, the rest `internal_error`. */
   static from(error: unknown): AppError {
     if (error instanceof AppError) return error;

@@ -220,7 +220,7 @@ it('nothing crosses a border in random fleets with faults, under any policy', {
       async (places, operator, client, sensitive, stream, policy) => {
         const { ask, asked, gateway } = over(places, { operator, policy, detect: true });
         const signal = AbortSignal.timeout(20);
-        const requests = Array.from({ length: 4 }, () =>
+        const requests = Array.from({ length: 10 }, () =>
           ask(asking(sensitive ? CARD : 'hello', stream), client, signal).catch((error: unknown) => error),
         );
         await Promise.all(requests);
@@ -238,6 +238,6 @@ it('nothing crosses a border in random fleets with faults, under any policy', {
         expect(gateway.inFlight).toBe(0);
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 1_000 },
   );
 });

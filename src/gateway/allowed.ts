@@ -64,15 +64,7 @@ function allowedOf<D extends Deployment>(
 /** Says of a failure that others were not asked, and why. */
 function namingDemands(failure: AppError, request: RequestFeatures): AppError {
   if (!failure.retryable) return failure;
-  const { code, message, param, status, retryAfterMs, nothingSent, cause } = failure;
-  return new AppError(code, {
-    message: `${message} Others were not asked: ${demandsText(request)}.`,
-    param,
-    status,
-    retryAfterMs,
-    nothingSent,
-    cause,
-  });
+  return failure.with({ message: `${failure.message} Others were not asked: ${demandsText(request)}.` });
 }
 
 function bestOf<D extends Deployment>(deployments: readonly D[]): readonly D[] {

@@ -73,12 +73,11 @@ async function turnToRetry(
 
 function comeBack(failure: AppError, placement: Placement, capable: readonly Deployment[]): AppError {
   if (!failure.retryable || placement.anyReady(capable)) return failure;
-  const { code, message, param, status, cause, nothingSent } = failure;
   const soonestMs = placement.retryAfterMs(capable);
   const retryAfterMs = Math.min(
     soonestMs ?? Number.POSITIVE_INFINITY,
     failure.retryAfterMs ?? Number.POSITIVE_INFINITY,
   );
   if (retryAfterMs === Number.POSITIVE_INFINITY) return failure;
-  return new AppError(code, { message, param, status, cause, nothingSent, retryAfterMs });
+  return failure.with({ retryAfterMs });
 }
