@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { seededRandom } from '../kernels/random.ts';
 import { TINY, tinyMetadata } from './engine/tiny-vocabulary.ts';
 import { ggufBytes, type MetadataEntry, type TensorEntry } from './fixtures/gguf-writer.ts';
@@ -37,4 +38,10 @@ function entryOf(value: unknown): MetadataEntry {
   return typeof list[0] === 'string'
     ? { type: 'strings', value: list as readonly string[] }
     : { type: 'i32s', value: list as readonly number[] };
+}
+
+/** The settings of an engine that serves such a model: of about 200 MiB, nearly all of which is the process. */
+export function tinyChatEngine(folder: string, name: string, settings: object = {}) {
+  const path = writeTinyChatModel(join(folder, `${name}.gguf`));
+  return { name, path, threads: 1, slots: 2, prefixCacheBytes: 0, ...settings };
 }

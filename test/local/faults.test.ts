@@ -12,7 +12,7 @@ import {
   postChat,
   startGatewayProcess,
 } from '../support/gateway-process.ts';
-import { writeTinyChatModel } from '../tiny-chat-model.ts';
+import { tinyChatEngine, writeTinyChatModel } from '../tiny-chat-model.ts';
 
 let folder: string;
 let gateway: GatewayProcess;
@@ -27,8 +27,7 @@ afterEach(async () => {
 });
 
 function engine(name: string, settings: object = {}) {
-  const path = writeTinyChatModel(join(folder, `${name}.gguf`));
-  return { name, path, threads: 1, slots: 2, prefixCacheBytes: 0, ...settings };
+  return tinyChatEngine(folder, name, settings);
 }
 
 async function chat(model: string, headers: Record<string, string> = {}): Promise<number> {

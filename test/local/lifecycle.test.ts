@@ -11,7 +11,7 @@ import {
   postChat,
   startGatewayProcess,
 } from '../support/gateway-process.ts';
-import { writeTinyChatModel } from '../tiny-chat-model.ts';
+import { tinyChatEngine, writeTinyChatModel } from '../tiny-chat-model.ts';
 
 let folder: string;
 let gateway: GatewayProcess;
@@ -25,10 +25,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Of about 200 MiB each: nearly all of it is the process. */
 function engine(name: string, settings: object = {}) {
-  const path = writeTinyChatModel(join(folder, `${name}.gguf`));
-  return { name, path, threads: 1, slots: 2, prefixCacheBytes: 0, ...settings };
+  return tinyChatEngine(folder, name, settings);
 }
 
 async function start(engines: readonly object[], rest: object = {}): Promise<void> {
