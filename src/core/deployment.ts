@@ -1,11 +1,16 @@
 import type { Backend } from './backend.ts';
 import type { Encoder } from './encoder.ts';
 
-/** USD per million tokens. */
+/** What whoever runs a deployment asks for. */
 export interface Price {
+  /** USD per million tokens. */
   readonly inputUsdPerMTok: number;
   readonly cachedInputUsdPerMTok: number;
   readonly outputUsdPerMTok: number;
+  readonly usdPerRequest?: number | undefined;
+  /** Of the prompt. */
+  readonly usdPerImage?: number | undefined;
+  readonly usdPerAudioSecond?: number | undefined;
 }
 
 /** A deployment on trial, of one configuration entry: all members of its upstream are tried as one. */

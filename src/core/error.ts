@@ -34,6 +34,7 @@ export const ERROR_CATALOGUE = {
     'The content type must be application/json.',
   ),
   rate_limit_exceeded: entry(429, 'rate_limit_error', true, 'Too many requests; try again later.'),
+  insufficient_quota: entry(429, 'insufficient_quota', false, 'The budget is used up.'),
   client_closed: entry(499, 'cancelled', false, 'The client went away.'),
   internal_error: entry(500, 'server_error', false, 'The gateway failed unexpectedly.'),
   upstream_error: entry(502, 'server_error', true, 'The model server failed.'),
@@ -47,6 +48,12 @@ export const ERROR_CATALOGUE = {
     'No deployment of the model may serve this request.',
   ),
   overloaded: entry(503, 'server_error', true, 'The server is overloaded; try again later.'),
+  keys_unavailable: entry(
+    503,
+    'server_error',
+    true,
+    'API keys cannot be checked at the moment; try again later.',
+  ),
   shutting_down: entry(503, 'server_error', false, 'The server is shutting down.'),
   upstream_timeout: entry(504, 'server_error', true, 'The model server did not answer in time.'),
   deadline_exceeded: entry(504, 'server_error', false, 'The request did not finish within its time.'),
@@ -65,6 +72,19 @@ function entry(status: number, type: string, retryable: boolean, message: string
   return { status, type, retryable, message };
 }
 
+/** How much of what is limited by the minute is left: of the limit that leaves the least. */
+export interface RateStatus {
+  readonly requests?: RateLeft | undefined;
+  readonly tokens?: RateLeft | undefined;
+}
+
+export interface RateLeft {
+  readonly limit: number;
+  readonly remaining: number;
+  /** Until all of it is there again. */
+  readonly resetMs: number;
+}
+
 export interface AppErrorOptions {
   /** Shown to the client. Never put an upstream's URL, key or stack into it. */
   readonly message?: string;
@@ -75,6 +95,8 @@ export interface AppErrorOptions {
   readonly status?: number;
   /** The request never reached the backend, so that trying another costs nobody anything. */
   readonly nothingSent?: boolean;
+  /** Told with a refusal by a limit. */
+  readonly rate?: RateStatus | undefined;
   /** For logs only; never crosses the wire. */
   readonly cause?: unknown;
 }
@@ -89,6 +111,7 @@ export class AppError extends Error {
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
   readonly nothingSent: boolean;
+  readonly rate: RateStatus | undefined;
 
   constructor(code: ErrorCode, options: AppErrorOptions = {}) {
     const entry = ERROR_CATALOGUE[code];
@@ -103,12 +126,13 @@ export class AppError extends Error {
     this.retryable = entry.retryable;
     this.retryAfterMs = options.retryAfterMs;
     this.nothingSent = options.nothingSent ?? false;
+    this.rate = options.rate;
   }
 
   /** The same error, told otherwise. */
   with(changes: Pick<AppErrorOptions, 'message' | 'retryAfterMs'>): AppError {
-    const { code, message, param, status, retryAfterMs, nothingSent, cause } = this;
-    return new AppError(code, { message, param, status, retryAfterMs, nothingSent, cause, ...changes });
+    const { code, message, param, status, retryAfterMs, nothingSent, rate, cause } = this;
+    return new AppError(code, { message, param, status, retryAfterMs, nothingSent, rate, cause, ...changes });
   }
 
   /** Wraps anything thrown: an AppError stays itself, an abort becomes `client_closed`, the rest `internal_error`. */

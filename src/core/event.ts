@@ -1,3 +1,4 @@
+import type { Caller } from './caller.ts';
 import type { Decision } from './decision.ts';
 import type { ErrorCode } from './error.ts';
 import type { Usage } from './usage.ts';
@@ -17,12 +18,35 @@ export interface AttemptRecord {
   readonly lost: boolean;
   /** Until the reply began or the attempt failed. */
   readonly durationMs: number;
+  /** Of what was delivered to the client; of an attempt that was not answered: zero. */
+  readonly usage: Usage;
+  /** The client's to pay, for what was delivered: whole nano-dollars. */
+  readonly costNanoUsd: number;
+  /** What the work that nobody got may have cost the operator, as far as can be told: whole nano-dollars. */
+  readonly wasteNanoUsd: number;
+}
+
+/** A request with a caller has been admitted: what has been set aside for it is settled by the `request-settled` of the same id. */
+export interface RequestAdmitted {
+  readonly type: 'request-admitted';
+  /** Unlike `requestId` it is the gateway's own, and unique. */
+  readonly settlementId: string;
+  readonly requestId: string;
+  readonly caller: Caller;
+  readonly endpoint: string;
+  readonly model: string;
+  /** The attempts as they would be settled now. */
+  readonly soFar: () => readonly AttemptRecord[];
 }
 
 /** Told once per request, whatever ended it. Never contains content. */
 export interface RequestSettled {
   readonly type: 'request-settled';
+  /** Unlike `requestId`, which clients choose, it is the gateway's own, and unique. */
+  readonly settlementId: string;
   readonly requestId: string;
+  /** Undefined: nobody needs a key. */
+  readonly caller: Caller | undefined;
   readonly endpoint: string;
   /** The public model name if it exists, else undefined: never a string that a client invented. */
   readonly model: string | undefined;
@@ -45,6 +69,8 @@ export interface RequestSettled {
   readonly decision: Decision | undefined;
   /** The backend measured `usage`; false: counted from what was delivered. */
   readonly usageMeasured: boolean;
+  /** Of all attempts, the client's to pay: whole nano-dollars. */
+  readonly costNanoUsd: number;
 }
 
 /** A request that was turned away before it had a model: bad input, unknown route, too large. */
@@ -179,6 +205,7 @@ export interface ShadowSettled {
 }
 
 export type GatewayEvent =
+  | RequestAdmitted
   | RequestSettled
   | RequestRefused
   | EngineStepped

@@ -9,6 +9,9 @@ import { RecentDecisions } from './recent-decisions.ts';
 function settled(id: string): RequestSettled {
   return {
     type: 'request-settled',
+    settlementId: 'dec_1',
+    caller: undefined,
+    costNanoUsd: 0,
     requestId: 'req_1',
     endpoint: 'chat',
     model: 'm',

@@ -29,7 +29,9 @@ export async function startAtAllowed<D extends Deployment, T>(
   };
   try {
     const drawn = options.placement.draw(options.route(), features.sessionKey);
-    const request = { stream: features.stream, promptBytes: wire.body.length, features, trace, drawn };
+    const { caller, deadlineAtMs } = options;
+    const promptBytes = wire.body.length;
+    const request = { stream: features.stream, promptBytes, features, trace, drawn, caller, deadlineAtMs };
     return await startAtBest(allowedAt, request, options, start);
   } catch (error) {
     throw trace.refused.length > 0 ? namingDemands(AppError.from(error), features) : error;

@@ -1,3 +1,4 @@
+import type { Caller } from '../core/caller.ts';
 import type { RequestDemands } from '../core/demands.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
@@ -19,6 +20,10 @@ export interface AttemptOptions {
   readonly decisionId: string;
   readonly demands: RequestDemands;
   readonly privacy: PrivacyRule | undefined;
+  /** Undefined: nobody needs a key. */
+  readonly caller: Caller | undefined;
+  /** On the gateway's monotonic clock. */
+  readonly deadlineAtMs: number | undefined;
   /** Takes over the place of the attempt that was answered, to release it when the request is settled. */
   readonly hold: (slot: Slot) => void;
 }

@@ -1,6 +1,8 @@
+import { strictest } from '../../routers/constraints.ts';
 import { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import type { Policy } from '../../routers/policy.ts';
 import type { Relay } from '../core/backend.ts';
+import type { Caller, Limits } from '../core/caller.ts';
 import type { Decision } from '../core/decision.ts';
 import type { RequestDemands, RouteDemands } from '../core/demands.ts';
 import type { PublicModel } from '../core/deployment.ts';
@@ -11,6 +13,8 @@ import type { Part } from '../core/part.ts';
 import type { GatewayReport } from '../core/report.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import type { DifficultyClassifier } from '../difficulty/classifier.ts';
+import type { Admission, Reservation } from './admission.ts';
+import { type AskedSize, askFor } from './ask.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { begin } from './begin.ts';
 import { endedBy, withDeadline } from './deadline.ts';
@@ -47,6 +51,8 @@ export interface Route {
   readonly demands?: RouteDemands;
   /** Copies of requests go there. */
   readonly shadow?: Shadow | undefined;
+  /** For all callers together. */
+  readonly limits?: Limits | undefined;
 }
 
 /** A reply that has begun: typed parts, or bytes in the client's own dialect. */
@@ -69,6 +75,10 @@ export interface GatewayOptions {
   readonly knowledge?: RoutingKnowledge;
   /** Looks for what must not go everywhere. */
   readonly privacy?: PrivacyRule | undefined;
+  /** Asked for every request with a caller. Undefined: everybody is admitted. */
+  readonly admission?: Admission | undefined;
+  /** Set aside for a request that does not say how much it wants written. */
+  readonly assumedOutputTokens?: number;
 }
 
 /** What one request brings along beside its body. */
@@ -78,12 +88,17 @@ export interface RequestTerms {
   readonly demands?: RequestDemands;
   /** Names the decision about the request, for operators. Default: a new one. */
   readonly decisionId?: string;
+  /** Who asks; undefined: nobody needs a key. */
+  readonly caller?: Caller | undefined;
+  /** Called once the request is admitted, before anything is sent. */
+  readonly onAdmitted?: (reservation: Reservation) => void;
 }
 
 const NO_DEMANDS: RequestDemands = {};
 const DEFAULT_QUEUE: QueueBounds = { capacity: 256, maxWaitMs: 10_000 };
+const DEFAULT_OUTPUT_TOKENS = 1_024;
 
-/** The life of one request: route → run → deliver → settle. Everything that may end a request passes through settle. */
+/** The life of one request: admit → route → run → deliver → settle. Everything that may end a request passes through settle. */
 export class Gateway {
   #options: GatewayOptions & Required<Pick<GatewayOptions, 'now'>>;
   readonly #placement: Placement;
@@ -104,7 +119,12 @@ export class Gateway {
 
   /** From the next request on; running ones keep what they began with. */
   configure(
-    changes: Partial<Pick<GatewayOptions, 'routes' | 'maxRetries' | 'queue' | 'timeoutMs' | 'privacy'>>,
+    changes: Partial<
+      Pick<
+        GatewayOptions,
+        'routes' | 'maxRetries' | 'queue' | 'timeoutMs' | 'privacy' | 'assumedOutputTokens'
+      >
+    >,
   ): void {
     this.#options = { ...this.#options, ...changes };
     if (changes.queue) this.#placement.configure(changes.queue);
@@ -125,13 +145,15 @@ export class Gateway {
     return this.#placement.resumeCanary(id);
   }
 
-  models(): readonly PublicModel[] {
-    return [...this.#options.routes.values()].map((route) => route.model);
+  /** Those that the caller may use. */
+  models(caller?: Caller): readonly PublicModel[] {
+    const all = [...this.#options.routes.values()].map((route) => route.model);
+    return caller?.models === undefined ? all : all.filter(({ name }) => mayUse(caller, name));
   }
 
   /** @throws AppError `model_not_found` */
-  model(name: string): PublicModel {
-    return this.#route(name).model;
+  model(name: string, caller?: Caller): PublicModel {
+    return this.#route(name, caller).model;
   }
 
   /** Somebody here has to read the prompts of requests for this model, and not only their bytes. */
@@ -157,9 +179,12 @@ export class Gateway {
     terms: RequestTerms = {},
   ): Promise<void> {
     const { now } = this.#options;
-    await this.#settled(request, request.model, signal, terms, async (options) => {
+    const { caller } = terms;
+    const own = caller === undefined ? request : { ...request, cacheSalt: tenantSalt(caller, request) };
+    const size = () => sizeOf(request);
+    await this.#settled(request, request.model, size, signal, terms, async (options) => {
       const { settlement } = options;
-      const reply = await begin(request, options, this.#shadows);
+      const reply = await begin(own, options, this.#shadows);
       if (reply.kind === 'relay') {
         settlement.observation = reply.relay.observation;
         await deliver(reply, settlement.decision);
@@ -178,7 +203,8 @@ export class Gateway {
     terms: RequestTerms = {},
   ): Promise<void> {
     const settled = { id: request.id, endpoint: request.endpoint, stream: false };
-    await this.#settled(settled, request.model, signal, terms, async (options) => {
+    const size = () => ({ bodyBytes: request.wire.body.length, outputTokens: 0 });
+    await this.#settled(settled, request.model, size, signal, terms, async (options) => {
       await deliver(await encode(request, options));
     });
   }
@@ -186,29 +212,51 @@ export class Gateway {
   async #settled(
     request: SettledRequest,
     name: string,
+    size: () => AskedSize,
     client: AbortSignal,
     terms: RequestTerms,
     work: (options: AttemptOptions) => Promise<void>,
   ): Promise<void> {
     const { emit, now, maxRetries, privacy } = this.#options;
-    const settlement = new Settlement(request, now);
+    const { caller, decisionId = newDecisionId(), timeoutMs = this.#options.timeoutMs } = terms;
+    const settlement = new Settlement(decisionId, request, caller, now);
     const placement = this.#placement;
-    const deadline = withDeadline(client, terms.timeoutMs ?? this.#options.timeoutMs);
+    const deadline = withDeadline(client, timeoutMs);
     const { signal } = deadline;
     let slot: Slot | undefined;
     let model: ModelState | undefined;
+    let reservation: Reservation | undefined;
     const hold = (held: Slot) => {
       slot = held;
     };
     this.#inFlight++;
     try {
-      const known = this.#route(name);
+      const known = this.#route(name, caller);
       const route = () => this.#options.routes.get(name) ?? known;
       settlement.model = name;
       model = placement.model(name);
       model.begin();
-      const { demands = NO_DEMANDS, decisionId = newDecisionId() } = terms;
-      await work({ route, signal, settlement, placement, maxRetries, hold, decisionId, demands, privacy });
+      if (caller !== undefined) {
+        const admitted = this.#admit(caller, known, size(), model);
+        // Awaited only where counters lie elsewhere: nothing may come between a decision and what it sets aside.
+        reservation = admitted instanceof Promise ? await admitted : admitted;
+        if (reservation !== undefined) terms.onAdmitted?.(reservation);
+        const { id: requestId, endpoint } = request;
+        const soFar = () => settlement.attempts();
+        emit({
+          type: 'request-admitted',
+          settlementId: decisionId,
+          requestId,
+          caller,
+          endpoint,
+          model: name,
+          soFar,
+        });
+      }
+      const deadlineAtMs = timeoutMs === undefined ? undefined : now() + timeoutMs;
+      const demands = demandsOf(terms);
+      const common = { route, signal, settlement, placement, maxRetries, hold, decisionId, demands, privacy };
+      await work({ ...common, caller, deadlineAtMs });
       client.throwIfAborted();
     } catch (error) {
       throw settlement.fail(signal.aborted ? endedBy(signal, error) : AppError.from(error));
@@ -218,18 +266,42 @@ export class Gateway {
       model?.end();
       const event = settlement.settle();
       slot?.release(event);
+      const { promptTokens, completionTokens } = event.usage;
+      reservation?.settle({ tokens: promptTokens + completionTokens, nanoUsd: event.costNanoUsd });
       emit(event);
     }
   }
 
-  #route(name: string): Route {
+  #admit(caller: Caller, route: Route, size: AskedSize, { bytesPerToken }: ModelState) {
+    const { admission, assumedOutputTokens = DEFAULT_OUTPUT_TOKENS } = this.#options;
+    return admission?.admit(askFor(caller, route, size, { bytesPerToken, assumedOutputTokens }));
+  }
+
+  #route(name: string, caller: Caller | undefined): Route {
     const route = this.#options.routes.get(name);
-    if (route) return route;
+    if (route && mayUse(caller, name)) return route;
     throw new AppError('model_not_found', {
       message: `The model \`${name.slice(0, 200)}\` does not exist or you do not have access to it.`,
       param: 'model',
     });
   }
+}
+
+function mayUse(caller: Caller | undefined, model: string): boolean {
+  return caller?.models === undefined || caller.models.includes(model);
+}
+
+/** What a model remembers of one tenant's prompts never shows in the time that another's take. */
+function tenantSalt({ projectId }: Caller, { cacheSalt = '' }: GenerateRequest): string {
+  return `${projectId} ${cacheSalt}`;
+}
+
+function sizeOf({ wire, stop: { maxTokens }, n, prompts }: GenerateRequest): AskedSize {
+  return { bodyBytes: wire.body.length, outputTokens: maxTokens, choices: n * prompts.length };
+}
+
+function demandsOf({ demands = NO_DEMANDS, caller }: RequestTerms): RequestDemands {
+  return caller === undefined ? demands : { ...demands, ...strictest(demands, caller.demands) };
 }
 
 function takesUnread(backend: PublicModel['deployments'][number]['backend']): boolean {

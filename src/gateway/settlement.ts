@@ -1,7 +1,9 @@
+import type { Caller } from '../core/caller.ts';
 import type { Decision } from '../core/decision.ts';
 import type { Deployment } from '../core/deployment.ts';
 import type { AppError } from '../core/error.ts';
-import type { AttemptRecord, Outcome, RequestSettled } from '../core/event.ts';
+import type { AttemptKind, AttemptRecord, Outcome, RequestSettled } from '../core/event.ts';
+import { costNanoUsd } from '../core/money.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
 import type { Usage } from '../core/usage.ts';
 
@@ -10,7 +12,24 @@ export interface SettledRequest {
   readonly id: string;
   readonly endpoint: string;
   readonly stream: boolean;
+  /** Of its prompt. */
+  readonly images?: number;
 }
+
+/** An attempt that has been answered, has failed, or was cancelled because another was answered. */
+export interface EndedAttempt {
+  readonly kind: AttemptKind;
+  readonly code: AppError['code'] | undefined;
+  readonly lost: boolean;
+  readonly durationMs: number;
+}
+
+interface SeenAttempt extends EndedAttempt {
+  readonly deployment: Deployment;
+  readonly startedAtMs: number;
+}
+
+const NOTHING: Usage = { promptTokens: 0, completionTokens: 0, cachedPromptTokens: 0, reasoningTokens: 0 };
 
 /** Gathers what happened to one request; `settle` turns it into the one event that telemetry and billing see. */
 export class Settlement {
@@ -22,21 +41,31 @@ export class Settlement {
   deliveredTokens = 0;
   queuedMs = 0;
   decision: Decision | undefined;
+  readonly id: string;
   readonly #request: SettledRequest;
+  readonly #caller: Caller | undefined;
   readonly #now: () => number;
   readonly #startedAtMs: number;
-  readonly #attempts: AttemptRecord[] = [];
+  readonly #attempts: SeenAttempt[] = [];
   #failure: AppError | undefined;
   #settled = false;
 
-  constructor(request: SettledRequest, now: () => number) {
+  /** @param id Unique. */
+  constructor(id: string, request: SettledRequest, caller: Caller | undefined, now: () => number) {
+    this.id = id;
     this.#request = request;
+    this.#caller = caller;
     this.#now = now;
     this.#startedAtMs = now();
   }
 
-  attempt({ id, backend }: Deployment, outcome: Omit<AttemptRecord, 'deployment' | 'backend'>): void {
-    this.#attempts.push({ deployment: id, backend: backend.name, ...outcome });
+  attempt(deployment: Deployment, ended: EndedAttempt): void {
+    this.#attempts.push({ deployment, startedAtMs: this.#now() - ended.durationMs, ...ended });
+  }
+
+  /** The attempts as they would be settled now. */
+  attempts(): readonly AttemptRecord[] {
+    return this.#attempts.map((attempt) => this.#record(attempt));
   }
 
   fail(error: AppError): AppError {
@@ -48,11 +77,14 @@ export class Settlement {
     if (this.#settled) throw new Error('a request was settled twice');
     this.#settled = true;
     const { firstTokenAtMs, lastTokenAtMs, usage } = this.observation;
-    const counted = usage ?? this.#countedUsage();
-    const answered = this.#attempts.find(({ code, lost }) => code === undefined && !lost);
+    const counted = this.#delivered();
+    const attempts = this.attempts();
+    const answered = this.#attempts.find(isAnswered);
     const laterTokens = counted.completionTokens - 1;
     return {
       type: 'request-settled',
+      settlementId: this.id,
+      caller: this.#caller,
       requestId: this.#request.id,
       endpoint: this.#request.endpoint,
       model: this.model,
@@ -61,8 +93,8 @@ export class Settlement {
       status: this.#failure?.status ?? 200,
       code: this.#failure?.code,
       cause: this.#failure?.cause,
-      deployment: (answered ?? this.#attempts.at(-1))?.deployment,
-      attempts: this.#attempts,
+      deployment: (answered ?? this.#attempts.at(-1))?.deployment.id,
+      attempts,
       durationMs: this.#now() - this.#startedAtMs,
       queuedMs: this.queuedMs,
       ttftMs: firstTokenAtMs === undefined ? undefined : firstTokenAtMs - this.#startedAtMs,
@@ -73,6 +105,7 @@ export class Settlement {
       decision: this.decision,
       usage: counted,
       usageMeasured: usage !== undefined,
+      costNanoUsd: attempts.reduce((sum, attempt) => sum + attempt.costNanoUsd, 0),
     };
   }
 
@@ -81,13 +114,48 @@ export class Settlement {
     return this.#failure.code === 'client_closed' ? 'cancelled' : 'error';
   }
 
-  /** For a reply that broke off before its backend told the usage. */
-  #countedUsage(): Usage {
+  #record(attempt: SeenAttempt): AttemptRecord {
+    const { deployment, kind, code, lost, durationMs, startedAtMs } = attempt;
+    const answered = isAnswered(attempt);
+    const usage = answered ? this.#delivered() : NOTHING;
+    const { images = 0 } = this.#request;
+    const cost = answered && usage !== NOTHING;
     return {
-      promptTokens: this.promptTokens,
-      completionTokens: Math.max(this.deliveredTokens, this.observation.contentEvents),
+      deployment: deployment.id,
+      backend: deployment.backend.name,
+      kind,
+      code,
+      lost,
+      durationMs,
+      usage,
+      costNanoUsd: cost
+        ? costNanoUsd(deployment, usage, { durationMs: this.#now() - startedAtMs, images })
+        : 0,
+      wasteNanoUsd: lost
+        ? costNanoUsd(deployment, { ...NOTHING, promptTokens: this.#expectedPrompt }, { durationMs, images })
+        : 0,
+    };
+  }
+
+  /** As measured, else as counted: of a reply that broke off before its backend told. Nothing came, nothing counts. */
+  #delivered(): Usage {
+    const { usage, contentEvents } = this.observation;
+    if (usage !== undefined) return usage;
+    const completionTokens = Math.max(this.deliveredTokens, contentEvents);
+    if (completionTokens === 0) return NOTHING;
+    return {
+      promptTokens: this.promptTokens || this.#expectedPrompt,
+      completionTokens,
       cachedPromptTokens: this.cachedPromptTokens,
       reasoningTokens: 0,
     };
   }
+
+  get #expectedPrompt(): number {
+    return this.decision?.features.promptTokens ?? 0;
+  }
+}
+
+function isAnswered({ code, lost }: EndedAttempt): boolean {
+  return code === undefined && !lost;
 }

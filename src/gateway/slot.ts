@@ -1,5 +1,6 @@
 import type { Dispatch } from '../../routers/lifecycle.ts';
 import type { RequestFeatures } from '../../routers/request.ts';
+import type { Caller } from '../core/caller.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { type AppError, ERROR_CATALOGUE } from '../core/error.ts';
 import type { RequestSettled } from '../core/event.ts';
@@ -19,6 +20,10 @@ export interface SlotRequest {
   readonly trace: DecisionTrace;
   /** Which deployments on trial it may use; see `Canaries`. */
   readonly drawn: number;
+  /** Undefined: nobody needs a key. */
+  readonly caller: Caller | undefined;
+  /** When its client gives up, on the gateway's monotonic clock. */
+  readonly deadlineAtMs: number | undefined;
 }
 
 /** A place in one backend, held from the moment of choosing until the request is settled there. */

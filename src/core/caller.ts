@@ -1,0 +1,44 @@
+import type { RouteDemands } from './demands.ts';
+
+/** What may be used in a time. Undefined: no limit of that kind. */
+export interface Limits {
+  readonly requestsPerMinute?: number | undefined;
+  /** Prompt and output together. */
+  readonly tokensPerMinute?: number | undefined;
+  /** Requests that run or wait at the same time. */
+  readonly concurrency?: number | undefined;
+  /** Of a calendar day in UTC. */
+  readonly nanoUsdPerDay?: number | undefined;
+  /** Of a calendar month in UTC. */
+  readonly nanoUsdPerMonth?: number | undefined;
+}
+
+/**
+ * `user`: the models. `viewer`: may also look at everything that operators see. `admin`: may also change it.
+ */
+export type Role = 'user' | 'viewer' | 'admin';
+
+/** Who asks: the API key of a request, and whom it belongs to. Never the key itself. */
+export interface Caller {
+  readonly keyId: string;
+  /** The tenant: what is shared fairly is shared among projects. */
+  readonly projectId: string;
+  readonly organizationId: string;
+  readonly role: Role;
+  /** Public names of models that the key is for; undefined: all. */
+  readonly models?: readonly string[] | undefined;
+  /** Paths that the key is for, such as `/v1/embeddings`; undefined: all. */
+  readonly endpoints?: readonly string[] | undefined;
+  /** Of the project's share beside the others' when there is not enough for all. */
+  readonly weight: number;
+  /** Whoever has a lower number is served before all with a higher one. */
+  readonly priority: number;
+  /** Of the organization, the project and the key together: the strictest of each. */
+  readonly demands: RouteDemands;
+  /** Each holds by itself. */
+  readonly limits: {
+    readonly key: Limits;
+    readonly project: Limits;
+    readonly organization: Limits;
+  };
+}

@@ -1,0 +1,35 @@
+import type { Caller } from '../core/caller.ts';
+import { costNanoUsd } from '../core/money.ts';
+import type { AdmissionAsk } from './admission.ts';
+import type { Route } from './gateway.ts';
+
+/** What a request says of its size. */
+export interface AskedSize {
+  readonly bodyBytes: number;
+  /** Most that each choice may have; undefined: it does not say. */
+  readonly outputTokens: number | undefined;
+  /** Default: 1. */
+  readonly choices?: number;
+}
+
+export interface Assumptions {
+  readonly bytesPerToken: number;
+  /** Of a choice, where the request does not say. */
+  readonly assumedOutputTokens: number;
+}
+
+/** What has to be set aside for a request: the prompt as far as its bytes tell, all the output that it may have, at the dearest deployment. */
+export function askFor(
+  caller: Caller,
+  { model: { name, deployments }, limits }: Route,
+  { bodyBytes, outputTokens, choices = 1 }: AskedSize,
+  { bytesPerToken, assumedOutputTokens }: Assumptions,
+): AdmissionAsk {
+  const promptTokens = Math.ceil(bodyBytes / bytesPerToken);
+  const completionTokens = (outputTokens ?? assumedOutputTokens) * choices;
+  const usage = { promptTokens, completionTokens, cachedPromptTokens: 0, reasoningTokens: 0 };
+  const service = { durationMs: 0 };
+  let nanoUsd = 0;
+  for (const deployment of deployments) nanoUsd = Math.max(nanoUsd, costNanoUsd(deployment, usage, service));
+  return { caller, model: name, modelLimits: limits, tokens: promptTokens + completionTokens, nanoUsd };
+}
