@@ -16,4 +16,11 @@ export const limits = z.strictObject({
    * none; queues and upstreams have limits of their own.
    */
   requestTimeoutMs: milliseconds.optional(),
+  /** Set aside of tokens and money for a choice that does not say how long it may become; what was used is settled afterwards. */
+  assumedOutputTokens: positive.default(1_024),
+  /**
+   * Gateways that serve the same callers. Without Redis, or while it is away, each of them, and each of its workers, gives out its
+   * share of every limit only.
+   */
+  replicas: positive.default(1),
 });

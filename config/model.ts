@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { milliseconds, name, positive } from './primitives.ts';
+import { rates } from './rates.ts';
 
 const share = z.number().min(0).max(1);
 
@@ -7,6 +8,10 @@ const price = z.strictObject({
   inputUsdPerMTok: z.number().min(0),
   cachedInputUsdPerMTok: z.number().min(0).optional(),
   outputUsdPerMTok: z.number().min(0),
+  usdPerRequest: z.number().min(0).optional(),
+  /** Of the prompt. */
+  usdPerImage: z.number().min(0).optional(),
+  usdPerAudioSecond: z.number().min(0).optional(),
 });
 
 /** A deployment on trial: it gets a share of the requests, and nothing any more once it does worse than the others. */
@@ -80,6 +85,8 @@ export const model = z.strictObject({
       tpotMs: milliseconds.default(50),
     })
     .prefault({}),
+  /** For all callers together; each may have limits of its own. */
+  limits: rates.optional(),
   /** Share of the requests that go elsewhere, in the same privacy class, to learn. */
   exploration: share.default(0.01),
   /**

@@ -1,11 +1,14 @@
 import { z } from 'zod';
+import { budgets } from './budgets.ts';
 import { decisions } from './decisions.ts';
 import { type EngineConfig, engine, engineName } from './engine.ts';
+import { keys } from './keys.ts';
 import { limits } from './limits.ts';
 import { listen } from './listen.ts';
 import { type ModelConfig, model } from './model.ts';
 import { positive } from './primitives.ts';
 import { privacy } from './privacy.ts';
+import { database, redis } from './storage.ts';
 import { type UpstreamConfig, upstream } from './upstream.ts';
 
 /** Shape, defaults and meaning of `qianmen.yaml`. The names are public: samples, documentation and tools rely on them. */
@@ -14,6 +17,10 @@ export const configSchema = z
   .strictObject({
     listen: listen.prefault({}),
     dataDir: z.string().min(1).default('./data'),
+    database,
+    redis,
+    keys: keys.prefault({}),
+    budgets: budgets.prefault({}),
     engines: z.array(engine).default([]),
     /**
      * Most memory that the models of `engines` may come to take together. One that does not fit takes the place of idle ones, or

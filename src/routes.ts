@@ -1,4 +1,5 @@
 import type { DeploymentConfig, ModelConfig } from '../config/model.ts';
+import { limitsOf } from '../config/rates.ts';
 import type { Config } from '../config/schema.ts';
 import type { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
 import { POLICIES } from '../routers/policies.ts';
@@ -10,7 +11,7 @@ import type { Shadow } from './gateway/shadow.ts';
 import type { UpstreamGroup } from './upstream/group.ts';
 
 /** How a public model is spread over its deployments, and who may see it. */
-type Spread = Pick<ModelConfig, 'policy' | 'hedge' | 'privacy' | 'regions' | 'tiers'> & {
+type Spread = Pick<ModelConfig, 'policy' | 'hedge' | 'privacy' | 'regions' | 'tiers' | 'limits'> & {
   readonly settings: PolicySettings;
   readonly shadow?: Shadow | undefined;
 };
@@ -41,7 +42,7 @@ export function buildRoutes(
   const createdAtS = Math.floor(Date.now() / 1000);
   const routes = new Map<string, Route>();
   const add = (model: Omit<PublicModel, 'createdAtS'>, spread: Spread) => {
-    const { policy, settings, hedge, privacy, regions, tiers, shadow } = spread;
+    const { policy, settings, hedge, privacy, regions, tiers, shadow, limits } = spread;
     const before = previous.get(model.name);
     const policyKey = JSON.stringify([policy, settings]);
     routes.set(model.name, {
@@ -53,6 +54,7 @@ export function buildRoutes(
       tiers: tiers && { classifier: featureClassifier, ...tiers },
       demands: { privacy, regions },
       shadow,
+      limits: limits && limitsOf(limits),
     });
   };
 
