@@ -16,6 +16,9 @@ const FIXED = {
   'listen.workers': ({ listen }: Config) => listen.workers,
   'listen.allowUnauthenticated': ({ listen }: Config) => listen.allowUnauthenticated,
   dataDir: ({ dataDir }: Config) => dataDir,
+  database: ({ database }: Config) => database,
+  redis: ({ redis }: Config) => redis,
+  budgets: ({ budgets }: Config) => JSON.stringify(budgets),
 } as const;
 
 export interface ReloaderOptions {
@@ -94,6 +97,9 @@ export function withFixed(config: Config, current: Config): Config {
   return {
     ...config,
     dataDir: current.dataDir,
+    database: current.database,
+    redis: current.redis,
+    budgets: current.budgets,
     listen: { ...config.listen, host, port, workers, allowUnauthenticated },
   };
 }

@@ -12,6 +12,7 @@ import type { ConfigReloaded, EncoderBatched, EngineStepped, GatewayEvent } from
 import type { GatewayReport } from '../core/report.ts';
 import { canaryMetrics } from './canary-metrics.ts';
 import { type LocalMemory, localModelMetrics } from './local-model-metrics.ts';
+import { moneyMetrics } from './money-metrics.ts';
 import { providerMetrics } from './provider-metrics.ts';
 import { requestMetrics, TPOT_BUCKETS_S, TTFT_BUCKETS_S } from './request-metrics.ts';
 import { resilienceMetrics } from './resilience-metrics.ts';
@@ -98,6 +99,7 @@ export function createMetrics(options: {
   });
   const observeReload = reloadMetrics(registry);
   const observeRequest = requestMetrics(registry);
+  const observeMoney = moneyMetrics(registry);
   const observeAttempts = resilienceMetrics(registry, options.report);
   const observeRollback = canaryMetrics(registry, options.report);
   const shadows = new Counter({
@@ -114,6 +116,7 @@ export function createMetrics(options: {
     observe(event) {
       if (event.type === 'request-settled') {
         observeRequest(event);
+        observeMoney(event);
         observeAttempts(event);
       } else if (event.type === 'request-refused') refused.inc({ code: event.code });
       else if (event.type === 'engine-stepped') observeStep(event);
