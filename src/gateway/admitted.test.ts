@@ -1,0 +1,212 @@
+import { describe, expect, it } from 'vitest';
+import { roundRobin } from '../../routers/round-robin.ts';
+import type { Backend } from '../core/backend.ts';
+import type { Caller } from '../core/caller.ts';
+import { AppError } from '../core/error.ts';
+import type { GatewayEvent, RequestSettled } from '../core/event.ts';
+import type { Part } from '../core/part.ts';
+import type { GenerateRequest } from '../core/request.ts';
+import type { Admission, AdmissionAsk } from './admission.ts';
+import { Gateway } from './gateway.ts';
+
+const price = { inputUsdPerMTok: 1, cachedInputUsdPerMTok: 0.5, outputUsdPerMTok: 2 };
+const usage = { promptTokens: 7, completionTokens: 3, cachedPromptTokens: 2, reasoningTokens: 0 };
+const ANSWER: Part[] = [
+  { type: 'start', promptTokens: 7, cachedPromptTokens: 2 },
+  { type: 'text-delta', index: 0, text: 'Hello', tokens: 1 },
+  { type: 'text-delta', index: 0, text: ' there', tokens: 2 },
+  { type: 'finish', index: 0, reason: 'stop' },
+  { type: 'usage', usage },
+];
+
+const caller: Caller = {
+  keyId: 'key_1',
+  projectId: 'proj_1',
+  organizationId: 'org_1',
+  role: 'user',
+  weight: 1,
+  priority: 0,
+  demands: {},
+  limits: { key: {}, project: {}, organization: {} },
+};
+
+function request(changes: Partial<GenerateRequest> = {}): GenerateRequest {
+  return {
+    id: 'req_1',
+    endpoint: 'chat',
+    model: 'm',
+    prompts: [{ kind: 'chat', messages: [] }],
+    n: 2,
+    stream: true,
+    stop: { maxTokens: 10 },
+    requirements: [],
+    wire: { dialect: 'openai', path: '/chat/completions', body: Buffer.alloc(40) },
+    ...changes,
+  } as unknown as GenerateRequest;
+}
+
+function backend(run: Backend['run'], name = 'b'): Backend {
+  return {
+    name,
+    kind: 'engine',
+    run,
+    lacks: () => undefined,
+    health: () => ({ state: 'ready', inFlight: 0, queued: 0 }),
+    close: async () => {},
+  };
+}
+
+async function* parts(all: readonly Part[], failure?: Error) {
+  yield* all;
+  if (failure) throw failure;
+}
+
+function gatewayOver(backends: readonly Backend[], admit?: Admission['admit']) {
+  const events: GatewayEvent[] = [];
+  const asked: AdmissionAsk[] = [];
+  const settled: { tokens: number; nanoUsd: number }[] = [];
+  const deployments = backends.map((one) => ({
+    id: `${one.name}/m`,
+    backend: one,
+    model: 'm',
+    region: undefined,
+    privacy: 'local' as const,
+    price,
+    contextTokens: undefined,
+  }));
+  const gateway = new Gateway({
+    routes: new Map([['m', { model: { name: 'm', deployments, createdAtS: 0 }, policy: roundRobin() }]]),
+    emit: (event) => events.push(event),
+    maxRetries: 2,
+    admission: {
+      admit(ask) {
+        asked.push(ask);
+        return admit?.(ask) ?? { rate: {}, settle: (used) => void settled.push(used) };
+      },
+    },
+  });
+  const last = () => events.at(-1) as RequestSettled;
+  return { gateway, events, asked, settled, last };
+}
+
+async function ask(gateway: Gateway, terms = {}, changes: Partial<GenerateRequest> = {}) {
+  const texts: string[] = [];
+  await gateway.handle(
+    request(changes),
+    new AbortController().signal,
+    async (reply) => {
+      if (reply.kind === 'parts')
+        for await (const part of reply.parts) if (part.type === 'text-delta') texts.push(part.text);
+    },
+    { caller, ...terms },
+  );
+  return texts.join('');
+}
+
+describe('a request with a caller', () => {
+  it('sets aside its prompt and all the output it may have, at the price of the dearest deployment', async () => {
+    const { gateway, asked } = gatewayOver([backend(async () => parts(ANSWER))]);
+    await ask(gateway);
+    expect(asked).toEqual([
+      { caller, model: 'm', modelLimits: undefined, tokens: 10 + 20, nanoUsd: 10 * 1_000 + 20 * 2_000 },
+    ]);
+  });
+
+  it('is settled with what it used', async () => {
+    const { gateway, settled, last } = gatewayOver([backend(async () => parts(ANSWER))]);
+    await ask(gateway);
+    const cost = 5 * 1_000 + 2 * 500 + 3 * 2_000;
+    expect(settled).toEqual([{ tokens: 10, nanoUsd: cost }]);
+    expect(last()).toMatchObject({ costNanoUsd: cost, usage, caller });
+    expect(last().attempts).toMatchObject([{ deployment: 'b/m', usage, costNanoUsd: cost, wasteNanoUsd: 0 }]);
+  });
+
+  it('pays for what came of a reply that broke off', async () => {
+    const broken = backend(async () => parts(ANSWER.slice(0, 3), new AppError('upstream_error')));
+    const { gateway, settled, last } = gatewayOver([broken]);
+    await expect(ask(gateway)).rejects.toMatchObject({ code: 'upstream_error' });
+    expect(settled).toEqual([{ tokens: 10, nanoUsd: 12_000 }]);
+    expect(last()).toMatchObject({ outcome: 'error', usageMeasured: false, usage });
+  });
+
+  it('pays nothing for a reply of which nothing came, nor for tries that failed', async () => {
+    const broken = backend(async () => parts(ANSWER.slice(0, 1), new AppError('upstream_error')));
+    const failing = backend(async () => Promise.reject(new AppError('upstream_error')), 'a');
+    const { gateway, settled, last } = gatewayOver([failing, broken]);
+    await expect(ask(gateway)).rejects.toMatchObject({ code: 'upstream_error' });
+    expect(settled).toEqual([{ tokens: 0, nanoUsd: 0 }]);
+    expect(last().attempts.map(({ costNanoUsd }) => costNanoUsd)).toEqual([0, 0]);
+  });
+
+  it('that is refused reaches no backend and is not settled with anybody', async () => {
+    let reached = 0;
+    const counting = backend(async () => {
+      reached++;
+      return parts(ANSWER);
+    });
+    const { gateway, settled, events } = gatewayOver([counting], () => {
+      throw new AppError('rate_limit_exceeded', { retryAfterMs: 500 });
+    });
+    await expect(ask(gateway)).rejects.toMatchObject({ code: 'rate_limit_exceeded', retryAfterMs: 500 });
+    expect(reached).toBe(0);
+    expect(settled).toEqual([]);
+    expect(events).toMatchObject([{ type: 'request-settled', attempts: [], costNanoUsd: 0 }]);
+  });
+
+  it('is told of before it is sent, with what it has had so far', async () => {
+    const seen: unknown[] = [];
+    const { gateway, events } = gatewayOver([
+      backend(async () => {
+        seen.push(events.at(-1)?.type);
+        return parts(ANSWER);
+      }),
+    ]);
+    const { signal } = new AbortController();
+    await gateway.handle(
+      request(),
+      signal,
+      async (reply) => {
+        if (reply.kind !== 'parts') return;
+        for await (const part of reply.parts) {
+          const [admitted] = events;
+          if (part.type === 'text-delta' && admitted?.type === 'request-admitted')
+            seen.push(admitted.soFar().map((one) => one.usage.completionTokens));
+        }
+      },
+      { caller, decisionId: 'dec_9' },
+    );
+    expect(seen).toEqual(['request-admitted', [1], [3]]);
+    expect(events).toMatchObject([{ settlementId: 'dec_9' }, { settlementId: 'dec_9' }]);
+  });
+
+  it('finds only the models that its key is for', async () => {
+    const { gateway, asked } = gatewayOver([backend(async () => parts(ANSWER))]);
+    const other = { ...caller, models: ['x'] };
+    await expect(ask(gateway, { caller: other })).rejects.toMatchObject({ code: 'model_not_found' });
+    expect(asked).toEqual([]);
+    expect(gateway.models(other)).toEqual([]);
+    expect(gateway.models(caller)).toHaveLength(1);
+  });
+
+  it("never shares a model's memory of prompts with another tenant's", async () => {
+    const salts: unknown[] = [];
+    const { gateway } = gatewayOver([
+      backend(async ({ cacheSalt }) => {
+        salts.push(cacheSalt);
+        return parts(ANSWER);
+      }),
+    ]);
+    await ask(gateway, { caller: { ...caller, projectId: 'a' } }, { cacheSalt: 'b c' });
+    await ask(gateway, { caller: { ...caller, projectId: 'a' } });
+    await ask(gateway, { caller: { ...caller, projectId: 'b' } });
+    expect(new Set(salts).size).toBe(3);
+  });
+
+  it('may not loosen what its tenant demands', async () => {
+    const { gateway } = gatewayOver([backend(async () => parts(ANSWER))]);
+    const strict = { ...caller, demands: { maxCostUsd: 0.000_000_1 } };
+    await expect(ask(gateway, { caller: strict, demands: { maxCostUsd: 1 } })).rejects.toMatchObject({
+      code: 'no_deployment_allowed',
+    });
+  });
+});
