@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { roundRobin } from '../../routers/round-robin.ts';
 import type { Backend } from '../core/backend.ts';
 import type { Caller } from '../core/caller.ts';
+import type { Price } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { GatewayEvent, RequestSettled } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
@@ -61,7 +62,7 @@ async function* parts(all: readonly Part[], failure?: Error) {
   if (failure) throw failure;
 }
 
-function gatewayOver(backends: readonly Backend[], admit?: Admission['admit']) {
+function gatewayOver(backends: readonly Backend[], admit?: Admission['admit'], priced: Price = price) {
   const events: GatewayEvent[] = [];
   const asked: AdmissionAsk[] = [];
   const settled: { tokens: number; nanoUsd: number }[] = [];
@@ -71,7 +72,7 @@ function gatewayOver(backends: readonly Backend[], admit?: Admission['admit']) {
     model: 'm',
     region: undefined,
     privacy: 'local' as const,
-    price,
+    price: priced,
     contextTokens: undefined,
   }));
   const gateway = new Gateway({
@@ -200,6 +201,25 @@ describe('a request with a caller', () => {
     await ask(gateway, { caller: { ...caller, projectId: 'a' } });
     await ask(gateway, { caller: { ...caller, projectId: 'b' } });
     expect(new Set(salts).size).toBe(3);
+  });
+
+  it('pays for the pictures and the sound of its prompt, whose bytes are no tokens', async () => {
+    const wav = Buffer.alloc(44 + 32_000);
+    wav.writeUInt32LE(16_000, 28);
+    const content = [
+      { type: 'text' as const, text: 'What is this?' },
+      { type: 'image' as const, url: `data:image/png;base64,${'A'.repeat(100_000)}` },
+      { type: 'audio' as const, data: wav.toString('base64'), format: 'wav' },
+    ];
+    const requirements = [{ capability: 'image' as const, param: 'messages' }];
+    const perMedia = { ...price, usdPerImage: 0.01, usdPerAudioSecond: 0.001 };
+    const { gateway, asked, last } = gatewayOver([backend(async () => parts(ANSWER))], undefined, perMedia);
+    const prompts = [{ kind: 'chat' as const, messages: [{ role: 'user' as const, content }] }];
+    await ask(gateway, {}, { prompts, requirements });
+    expect(asked[0]?.tokens).toBeLessThan(100);
+    const text = 5 * 1_000 + 2 * 500 + 3 * 2_000;
+    // A little more than two seconds, with the header, are three.
+    expect(last().costNanoUsd).toBe(text + 10_000_000 + 3 * 1_000_000);
   });
 
   it('may not loosen what its tenant demands', async () => {

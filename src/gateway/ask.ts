@@ -2,14 +2,17 @@ import type { Caller } from '../core/caller.ts';
 import { costNanoUsd } from '../core/money.ts';
 import type { AdmissionAsk } from './admission.ts';
 import type { Route } from './gateway.ts';
+import { type Media, NO_MEDIA } from './media.ts';
 
 /** What a request says of its size. */
 export interface AskedSize {
-  readonly bodyBytes: number;
+  readonly promptBytes: number;
   /** Most that each choice may have; undefined: it does not say. */
   readonly outputTokens: number | undefined;
   /** Default: 1. */
   readonly choices?: number;
+  /** Default: none. */
+  readonly media?: Media;
 }
 
 export interface Assumptions {
@@ -22,13 +25,13 @@ export interface Assumptions {
 export function askFor(
   caller: Caller,
   { model: { name, deployments }, limits }: Route,
-  { bodyBytes, outputTokens, choices = 1 }: AskedSize,
+  { promptBytes, outputTokens, choices = 1, media = NO_MEDIA }: AskedSize,
   { bytesPerToken, assumedOutputTokens }: Assumptions,
 ): AdmissionAsk {
-  const promptTokens = Math.ceil(bodyBytes / bytesPerToken);
+  const promptTokens = Math.ceil(promptBytes / bytesPerToken);
   const completionTokens = (outputTokens ?? assumedOutputTokens) * choices;
   const usage = { promptTokens, completionTokens, cachedPromptTokens: 0, reasoningTokens: 0 };
-  const service = { durationMs: 0 };
+  const service = { durationMs: 0, ...media };
   let nanoUsd = 0;
   for (const deployment of deployments) nanoUsd = Math.max(nanoUsd, costNanoUsd(deployment, usage, service));
   return { caller, model: name, modelLimits: limits, tokens: promptTokens + completionTokens, nanoUsd };

@@ -84,7 +84,7 @@ function constraintsOf(
 }
 
 /** Pictures and sound are read by other measures than text, and have none here. */
-function promptSizeBytes({ requirements, prompts, wire }: GenerateRequest): number {
+export function promptSizeBytes({ requirements, prompts, wire }: GenerateRequest): number {
   if (!requirements.some(({ capability }) => MEDIA.has(capability))) return wire.body.length;
   let bytes = 0;
   for (const prompt of prompts)

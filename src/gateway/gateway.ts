@@ -1,4 +1,3 @@
-import { strictest } from '../../routers/constraints.ts';
 import { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import type { Policy } from '../../routers/policy.ts';
 import type { Relay } from '../core/backend.ts';
@@ -17,9 +16,12 @@ import type { Admission, Reservation } from './admission.ts';
 import { type AskedSize, askFor } from './ask.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { begin } from './begin.ts';
+import { demandsOf, mayUse, tenantSalt } from './caller-rules.ts';
 import { endedBy, withDeadline } from './deadline.ts';
 import { newDecisionId } from './decision-id.ts';
 import { type EncodeReply, encode } from './encode.ts';
+import { promptSizeBytes } from './features.ts';
+import { type Media, mediaOf } from './media.ts';
 import type { ModelState, QueueBounds } from './model-state.ts';
 import { observeParts } from './observe-parts.ts';
 import { Placement } from './placement.ts';
@@ -94,7 +96,6 @@ export interface RequestTerms {
   readonly onAdmitted?: (reservation: Reservation) => void;
 }
 
-const NO_DEMANDS: RequestDemands = {};
 const DEFAULT_QUEUE: QueueBounds = { capacity: 256, maxWaitMs: 10_000 };
 const DEFAULT_OUTPUT_TOKENS = 1_024;
 
@@ -181,18 +182,27 @@ export class Gateway {
     const { now } = this.#options;
     const { caller } = terms;
     const own = caller === undefined ? request : { ...request, cacheSalt: tenantSalt(caller, request) };
-    const size = () => sizeOf(request);
-    await this.#settled(request, request.model, size, signal, terms, async (options) => {
-      const { settlement } = options;
-      const reply = await begin(own, options, this.#shadows);
-      if (reply.kind === 'relay') {
-        settlement.observation = reply.relay.observation;
-        await deliver(reply, settlement.decision);
-      } else {
-        const parts = observeParts(reply.parts, settlement, now);
-        await deliver({ kind: 'parts', parts }, settlement.decision);
-      }
-    });
+    const media = mediaOf(request);
+    const { id, endpoint, stream } = request;
+    const size = () => sizeOf(request, media);
+    await this.#settled(
+      { id, endpoint, stream, media },
+      request.model,
+      size,
+      signal,
+      terms,
+      async (options) => {
+        const { settlement } = options;
+        const reply = await begin(own, options, this.#shadows);
+        if (reply.kind === 'relay') {
+          settlement.observation = reply.relay.observation;
+          await deliver(reply, settlement.decision);
+        } else {
+          const parts = observeParts(reply.parts, settlement, now);
+          await deliver({ kind: 'parts', parts }, settlement.decision);
+        }
+      },
+    );
   }
 
   /** The same for a request that wants a text read instead of continued. */
@@ -203,7 +213,7 @@ export class Gateway {
     terms: RequestTerms = {},
   ): Promise<void> {
     const settled = { id: request.id, endpoint: request.endpoint, stream: false };
-    const size = () => ({ bodyBytes: request.wire.body.length, outputTokens: 0 });
+    const size = () => ({ promptBytes: request.wire.body.length, outputTokens: 0 });
     await this.#settled(settled, request.model, size, signal, terms, async (options) => {
       await deliver(await encode(request, options));
     });
@@ -254,7 +264,7 @@ export class Gateway {
         });
       }
       const deadlineAtMs = timeoutMs === undefined ? undefined : now() + timeoutMs;
-      const demands = demandsOf(terms);
+      const demands = demandsOf(caller, terms.demands);
       const common = { route, signal, settlement, placement, maxRetries, hold, decisionId, demands, privacy };
       await work({ ...common, caller, deadlineAtMs });
       client.throwIfAborted();
@@ -287,21 +297,14 @@ export class Gateway {
   }
 }
 
-function mayUse(caller: Caller | undefined, model: string): boolean {
-  return caller?.models === undefined || caller.models.includes(model);
-}
-
-/** What a model remembers of one tenant's prompts never shows in the time that another's take. */
-function tenantSalt({ projectId }: Caller, { cacheSalt = '' }: GenerateRequest): string {
-  return `${projectId} ${cacheSalt}`;
-}
-
-function sizeOf({ wire, stop: { maxTokens }, n, prompts }: GenerateRequest): AskedSize {
-  return { bodyBytes: wire.body.length, outputTokens: maxTokens, choices: n * prompts.length };
-}
-
-function demandsOf({ demands = NO_DEMANDS, caller }: RequestTerms): RequestDemands {
-  return caller === undefined ? demands : { ...demands, ...strictest(demands, caller.demands) };
+function sizeOf(request: GenerateRequest, media: Media): AskedSize {
+  const { n, prompts, stop } = request;
+  return {
+    promptBytes: promptSizeBytes(request),
+    outputTokens: stop.maxTokens,
+    choices: n * prompts.length,
+    media,
+  };
 }
 
 function takesUnread(backend: PublicModel['deployments'][number]['backend']): boolean {

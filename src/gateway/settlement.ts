@@ -6,6 +6,7 @@ import type { AttemptKind, AttemptRecord, Outcome, RequestSettled } from '../cor
 import { costNanoUsd } from '../core/money.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
 import type { Usage } from '../core/usage.ts';
+import { type Media, NO_MEDIA } from './media.ts';
 
 /** What a settlement tells of the request itself. */
 export interface SettledRequest {
@@ -13,7 +14,7 @@ export interface SettledRequest {
   readonly endpoint: string;
   readonly stream: boolean;
   /** Of its prompt. */
-  readonly images?: number;
+  readonly media?: Media;
 }
 
 /** An attempt that has been answered, has failed, or was cancelled because another was answered. */
@@ -118,7 +119,7 @@ export class Settlement {
     const { deployment, kind, code, lost, durationMs, startedAtMs } = attempt;
     const answered = isAnswered(attempt);
     const usage = answered ? this.#delivered() : NOTHING;
-    const { images = 0 } = this.#request;
+    const { media = NO_MEDIA } = this.#request;
     const cost = answered && usage !== NOTHING;
     return {
       deployment: deployment.id,
@@ -129,10 +130,14 @@ export class Settlement {
       durationMs,
       usage,
       costNanoUsd: cost
-        ? costNanoUsd(deployment, usage, { durationMs: this.#now() - startedAtMs, images })
+        ? costNanoUsd(deployment, usage, { durationMs: this.#now() - startedAtMs, ...media })
         : 0,
       wasteNanoUsd: lost
-        ? costNanoUsd(deployment, { ...NOTHING, promptTokens: this.#expectedPrompt }, { durationMs, images })
+        ? costNanoUsd(
+            deployment,
+            { ...NOTHING, promptTokens: this.#expectedPrompt },
+            { durationMs, ...media },
+          )
         : 0,
     };
   }

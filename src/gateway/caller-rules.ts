@@ -1,0 +1,21 @@
+import { strictest } from '../../routers/constraints.ts';
+import type { Caller } from '../core/caller.ts';
+import type { RequestDemands } from '../core/demands.ts';
+import type { GenerateRequest } from '../core/request.ts';
+
+const NO_DEMANDS: RequestDemands = {};
+
+/** Without a caller nobody needs a key. */
+export function mayUse(caller: Caller | undefined, model: string): boolean {
+  return caller?.models === undefined || caller.models.includes(model);
+}
+
+/** What a model remembers of one tenant's prompts never shows in the time that another's take. */
+export function tenantSalt({ projectId }: Caller, { cacheSalt = '' }: GenerateRequest): string {
+  return `${projectId} ${cacheSalt}`;
+}
+
+/** What the request demands, and its tenant beside it. */
+export function demandsOf(caller: Caller | undefined, demands: RequestDemands = NO_DEMANDS): RequestDemands {
+  return caller === undefined ? demands : { ...demands, ...strictest(demands, caller.demands) };
+}
