@@ -1,0 +1,63 @@
+import { Kysely, PostgresDialect, SqliteDialect } from 'kysely';
+import { type DatabaseLocation, locationText } from './location.ts';
+import { migrate } from './migrate.ts';
+import { connectPostgres } from './postgres.ts';
+import { explain } from './problem.ts';
+import type { Schema } from './schema.ts';
+import { openSqlite } from './sqlite.ts';
+
+/** An open database. What it holds is the same in SQLite and in PostgreSQL, and so are the queries. */
+export interface Database {
+  readonly kind: DatabaseLocation['kind'];
+  readonly kysely: Kysely<Schema>;
+  /** Calls after the first wait for it. */
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** False: the tables stay as they are, whatever code made them. */
+  readonly migrate?: boolean;
+  /** What one statement may take, and connecting; PostgreSQL only. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Opens the database and brings its tables up to this code. Any number of processes may do so at once.
+ *
+ * @throws Error that says where the database is, what is wrong and what to do: it cannot be reached, is locked, damaged or newer
+ * than the code.
+ */
+export async function openDatabase(
+  location: DatabaseLocation,
+  { migrate: wanted = true, timeoutMs = 10_000 }: OpenOptions = {},
+): Promise<Database> {
+  try {
+    const database = await connect(location, timeoutMs);
+    try {
+      if (wanted) await migrate(database, locationText(location));
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+    return database;
+  } catch (error) {
+    throw explain(error, location);
+  }
+}
+
+async function connect(location: DatabaseLocation, timeoutMs: number): Promise<Database> {
+  const dialect =
+    location.kind === 'sqlite'
+      ? new SqliteDialect({ database: await openSqlite(location.path) })
+      : new PostgresDialect({ pool: connectPostgres(location.url, timeoutMs) });
+  const kysely = new Kysely<Schema>({ dialect });
+  let closed: Promise<void> | undefined;
+  return {
+    kind: location.kind,
+    kysely,
+    close() {
+      closed ??= kysely.destroy();
+      return closed;
+    },
+  };
+}

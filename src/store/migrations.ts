@@ -1,0 +1,13 @@
+import type { Kysely } from 'kysely';
+import type { DatabaseLocation } from './location.ts';
+import { tenants } from './migrations/001-tenants.ts';
+
+/** One change of the tables. What has been released never changes again; a mistake in it is corrected by the next one. */
+export interface Migration {
+  readonly name: string;
+  // biome-ignore lint/suspicious/noExplicitAny: the tables are as they were then, not as `Schema` has them now.
+  up(kysely: Kysely<any>, kind: DatabaseLocation['kind']): Promise<void>;
+}
+
+/** In the order in which they are made. The number of a migration is its place, from 1. */
+export const MIGRATIONS: readonly Migration[] = [tenants];

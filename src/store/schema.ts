@@ -1,0 +1,66 @@
+/** The tables. Times are Unix milliseconds, money is whole nano-dollars, lists and demands are JSON; null: none. */
+export interface Schema {
+  readonly schema_migration: SchemaMigrationTable;
+  readonly key_revision: KeyRevisionTable;
+  readonly organization: OrganizationTable;
+  readonly project: ProjectTable;
+  readonly api_key: ApiKeyTable;
+  readonly api_key_secret: ApiKeySecretTable;
+}
+
+interface SchemaMigrationTable {
+  number: number;
+  name: string;
+  applied_at_ms: number;
+}
+
+/** One row: it grows with every change of the tables below, so that gateways notice. */
+interface KeyRevisionTable {
+  id: number;
+  revision: number;
+}
+
+export interface LimitColumns {
+  requests_per_minute: number | null;
+  tokens_per_minute: number | null;
+  concurrency: number | null;
+  nano_usd_per_day: number | null;
+  nano_usd_per_month: number | null;
+}
+
+interface OwnerColumns extends LimitColumns {
+  id: string;
+  name: string;
+  /** `RouteDemands` */
+  demands: string;
+  created_at_ms: number;
+}
+
+interface OrganizationTable extends OwnerColumns {
+  archived_at_ms: number | null;
+}
+
+interface ProjectTable extends OwnerColumns {
+  organization_id: string;
+  weight: number;
+  priority: number;
+  archived_at_ms: number | null;
+}
+
+interface ApiKeyTable extends OwnerColumns {
+  project_id: string;
+  role: string;
+  models: string | null;
+  endpoints: string | null;
+  expires_at_ms: number | null;
+  revoked_at_ms: number | null;
+}
+
+/** A key has one secret, and while it is rotated more. */
+interface ApiKeySecretTable {
+  /** SHA-256, 32 bytes. */
+  hash: Buffer;
+  key_id: string;
+  created_at_ms: number;
+  expires_at_ms: number | null;
+}

@@ -1,0 +1,28 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { retryWhileLocked } from './locked.ts';
+
+/**
+ * A statement that meets a lock stops this whole process for so long at most; who can wait longer tries again
+ * (`retryWhileLocked`). With a write-ahead log readers never wait.
+ */
+const LOCK_WAIT_MS = 50;
+
+/** Opens a database file, which only its owner may read, and makes it and its folder where there is none. */
+export async function openSqlite(path: string): Promise<Sqlite.Database> {
+  mkdirSync(dirname(path), { recursive: true });
+  closeSync(openSync(path, 'a', 0o600));
+  const sqlite = new Sqlite(path, { timeout: LOCK_WAIT_MS });
+  try {
+    // Two processes that open a new file at once meet here.
+    await retryWhileLocked(() => sqlite.pragma('journal_mode = wal'));
+    // What was committed survives a power failure: the ledger drops its journal on the strength of it, and a revoked key stays revoked.
+    sqlite.pragma('synchronous = full');
+    sqlite.pragma('foreign_keys = on');
+    return sqlite;
+  } catch (error) {
+    sqlite.close();
+    throw error;
+  }
+}
