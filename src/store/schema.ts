@@ -28,7 +28,7 @@ export interface LimitColumns {
   nano_usd_per_month: number | null;
 }
 
-interface OwnerColumns extends LimitColumns {
+export interface OwnerColumns extends LimitColumns {
   id: string;
   name: string;
   /** `RouteDemands` */
@@ -36,18 +36,18 @@ interface OwnerColumns extends LimitColumns {
   created_at_ms: number;
 }
 
-interface OrganizationTable extends OwnerColumns {
+export interface OrganizationTable extends OwnerColumns {
   archived_at_ms: number | null;
 }
 
-interface ProjectTable extends OwnerColumns {
+export interface ProjectTable extends OwnerColumns {
   organization_id: string;
   weight: number;
   priority: number;
   archived_at_ms: number | null;
 }
 
-interface ApiKeyTable extends OwnerColumns {
+export interface ApiKeyTable extends OwnerColumns {
   project_id: string;
   role: string;
   models: string | null;
@@ -57,7 +57,7 @@ interface ApiKeyTable extends OwnerColumns {
 }
 
 /** A key has one secret, and while it is rotated more. */
-interface ApiKeySecretTable {
+export interface ApiKeySecretTable {
   /** SHA-256, 32 bytes. */
   hash: Buffer;
   key_id: string;

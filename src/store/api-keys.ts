@@ -1,0 +1,232 @@
+import type { Kysely, Selectable } from 'kysely';
+import type { Role } from '../core/caller.ts';
+import { unarchived } from './archive.ts';
+import type { Database } from './database.ts';
+import { changingKeys } from './revision.ts';
+import type { ApiKeySecretTable, ApiKeyTable, Schema } from './schema.ts';
+import {
+  changedTerms,
+  invalid,
+  isText,
+  merged,
+  NO_TERMS,
+  type Terms,
+  type TermsChange,
+  termsColumns,
+  termsOf,
+} from './terms.ts';
+
+/** What is known of an API key: never its secret, nor the hash of it. */
+export interface ApiKey extends Terms {
+  readonly id: string;
+  readonly projectId: string;
+  readonly role: Role;
+  /** Public names of models that it is for; undefined: all. */
+  readonly models?: readonly string[] | undefined;
+  /** Paths that it is for; undefined: all. */
+  readonly endpoints?: readonly string[] | undefined;
+  readonly createdAtMs: number;
+  readonly expiresAtMs?: number | undefined;
+  readonly revokedAtMs?: number | undefined;
+}
+
+/** Of `models`, `endpoints` and `expiresAtMs` null means: no such bound. */
+export interface ApiKeyChange extends TermsChange {
+  readonly role?: Role | undefined;
+  readonly models?: readonly string[] | null | undefined;
+  readonly endpoints?: readonly string[] | null | undefined;
+  readonly expiresAtMs?: number | null | undefined;
+}
+
+export interface NewApiKey extends ApiKeyChange {
+  readonly id: string;
+  /** SHA-256 of the secret, 32 bytes. */
+  readonly hash: Buffer;
+  readonly name: string;
+  readonly projectId: string;
+}
+
+const ROLES: readonly Role[] = ['user', 'viewer', 'admin'];
+const HASH_BYTES = 32;
+
+export class ApiKeys {
+  readonly #database: Database;
+  readonly #now: () => number;
+
+  /** @param now Milliseconds since 1970. */
+  constructor(database: Database, now: () => number = Date.now) {
+    this.#database = database;
+    this.#now = now;
+  }
+
+  /** @throws AppError `invalid_value`, also where there is no such project */
+  async create(given: NewApiKey): Promise<ApiKey> {
+    const { id, projectId, name, hash } = given;
+    const nowMs = this.#now();
+    const secret = secretRow(id, hash, nowMs);
+    const row = {
+      id,
+      project_id: projectId,
+      ...columnsOf({ ...NO_TERMS, name, role: 'user' }, given, nowMs),
+      created_at_ms: nowMs,
+      revoked_at_ms: null,
+    };
+    await changingKeys(this.#database, async (transaction) => {
+      const project = await unarchived(transaction, 'project', { id: projectId });
+      if (!project || !(await unarchived(transaction, 'organization', { id: project.organization_id })))
+        throw invalid('projectId', 'names no project that there is');
+      await transaction.insertInto('api_key').values(row).execute();
+      await transaction.insertInto('api_key_secret').values(secret).execute();
+    });
+    return apiKeyOf(row);
+  }
+
+  /** Also those that are revoked or have expired. The oldest first. */
+  async list(within: { readonly projectId?: string | undefined } = {}): Promise<readonly ApiKey[]> {
+    let query = this.#database.kysely.selectFrom('api_key').selectAll();
+    if (within.projectId !== undefined) query = query.where('project_id', '=', within.projectId);
+    const rows = await query.orderBy('created_at_ms').orderBy('id').execute();
+    return rows.map(apiKeyOf);
+  }
+
+  async get(id: string): Promise<ApiKey | undefined> {
+    const row = await this.#database.kysely
+      .selectFrom('api_key')
+      .selectAll()
+      .where('id', '=', id)
+      .executeTakeFirst();
+    return row && apiKeyOf(row);
+  }
+
+  /** Whether there has ever been one: a gateway that had keys does not open up when the last one ends. */
+  async any(): Promise<boolean> {
+    const row = await this.#database.kysely.selectFrom('api_key').select('id').limit(1).executeTakeFirst();
+    return row !== undefined;
+  }
+
+  /** @returns Undefined: there is none, or it is revoked. @throws AppError `invalid_value` */
+  async update(id: string, change: ApiKeyChange): Promise<ApiKey | undefined> {
+    return changingKeys(this.#database, async (transaction) => {
+      const row = await unrevoked(transaction, id);
+      if (row === undefined) return undefined;
+      const columns = columnsOf(apiKeyOf(row), change, this.#now());
+      await transaction.updateTable('api_key').set(columns).where('id', '=', id).execute();
+      return apiKeyOf({ ...row, ...columns });
+    });
+  }
+
+  /**
+   * Gives the key another secret. The ones before are valid for `overlapMs` more, and as long as the key was at most. What was used and
+   * what may be used stay those of the one key.
+   *
+   * @param expiresAtMs Of the key from now on; undefined: as before; null: never.
+   * @returns Undefined: there is none, or it is revoked.
+   * @throws AppError `invalid_value` where it has expired and still would be
+   */
+  async rotate(
+    id: string,
+    hash: Buffer,
+    {
+      overlapMs,
+      expiresAtMs,
+    }: { readonly overlapMs: number; readonly expiresAtMs?: number | null | undefined },
+  ): Promise<ApiKey | undefined> {
+    if (!(overlapMs >= 0)) throw invalid('overlapMs', 'must be a number from 0');
+    const nowMs = this.#now();
+    return changingKeys(this.#database, async (transaction) => {
+      const row = await unrevoked(transaction, id);
+      if (row === undefined) return undefined;
+      const columns = columnsOf(apiKeyOf(row), { expiresAtMs: expiresAtMs ?? row.expires_at_ms }, nowMs);
+      const untilMs = Math.min(nowMs + Math.round(overlapMs), row.expires_at_ms ?? Number.MAX_SAFE_INTEGER);
+      await transaction
+        .updateTable('api_key_secret')
+        .set({ expires_at_ms: untilMs })
+        .where('key_id', '=', id)
+        .where(({ eb, or }) => or([eb('expires_at_ms', 'is', null), eb('expires_at_ms', '>', untilMs)]))
+        .execute();
+      await transaction.updateTable('api_key').set(columns).where('id', '=', id).execute();
+      await transaction
+        .insertInto('api_key_secret')
+        .values(secretRow(id, hash, nowMs))
+        .execute();
+      return apiKeyOf({ ...row, ...columns });
+    });
+  }
+
+  /** At once, with all its secrets, and for good. @returns Whether there was one that was not revoked */
+  async revoke(id: string): Promise<boolean> {
+    const { numUpdatedRows } = await changingKeys(this.#database, (transaction) =>
+      transaction
+        .updateTable('api_key')
+        .set({ revoked_at_ms: this.#now() })
+        .where('id', '=', id)
+        .where('revoked_at_ms', 'is', null)
+        .executeTakeFirstOrThrow(),
+    );
+    return numUpdatedRows > 0n;
+  }
+}
+
+function unrevoked(transaction: Kysely<Schema>, id: string): Promise<Selectable<ApiKeyTable> | undefined> {
+  return transaction
+    .selectFrom('api_key')
+    .selectAll()
+    .where('id', '=', id)
+    .where('revoked_at_ms', 'is', null)
+    .executeTakeFirst();
+}
+
+function secretRow(id: string, hash: Buffer, nowMs: number): Selectable<ApiKeySecretTable> {
+  if (hash.length !== HASH_BYTES) throw new RangeError(`a hash has ${HASH_BYTES} bytes, not ${hash.length}`);
+  return { hash, key_id: id, created_at_ms: nowMs, expires_at_ms: null };
+}
+
+type Scope = Pick<ApiKey, 'role' | 'models' | 'endpoints' | 'expiresAtMs'>;
+
+function columnsOf(before: Terms & Scope, change: ApiKeyChange, nowMs: number) {
+  const { role, models, endpoints, expiresAtMs } = merged<Scope>(before, change);
+  if (!ROLES.includes(role)) throw invalid('role', `must be one of ${ROLES.join(', ')}`);
+  if (models !== undefined && (models.length === 0 || !models.every(isText)))
+    throw invalid('models', 'must name at least one model');
+  if (endpoints !== undefined && (endpoints.length === 0 || !endpoints.every(isPath)))
+    throw invalid('endpoints', 'must hold at least one path, such as /v1/embeddings');
+  if (expiresAtMs !== undefined && !(Number.isSafeInteger(expiresAtMs) && expiresAtMs > nowMs))
+    throw invalid('expiresAtMs', 'must be a time to come, in milliseconds since 1970');
+  return {
+    ...termsColumns(changedTerms(before, change)),
+    role,
+    models: listText(models),
+    endpoints: listText(endpoints),
+    expires_at_ms: expiresAtMs ?? null,
+  };
+}
+
+function isPath(text: string): boolean {
+  return text.startsWith('/') && isText(text);
+}
+
+function listText(list: readonly string[] | undefined): string | null {
+  return list === undefined ? null : JSON.stringify(list);
+}
+
+function apiKeyOf(row: Selectable<ApiKeyTable>): ApiKey {
+  return {
+    id: row.id,
+    projectId: row.project_id,
+    ...termsOf(row),
+    ...scopeOf(row),
+    createdAtMs: row.created_at_ms,
+    revokedAtMs: row.revoked_at_ms ?? undefined,
+  };
+}
+
+export function scopeOf(row: Pick<ApiKeyTable, 'role' | 'models' | 'endpoints' | 'expires_at_ms'>): Scope {
+  const list = (text: string | null): readonly string[] | undefined =>
+    text === null ? undefined : JSON.parse(text);
+  return {
+    role: row.role as Role,
+    models: list(row.models),
+    endpoints: list(row.endpoints),
+    expiresAtMs: row.expires_at_ms ?? undefined,
+  };
+}

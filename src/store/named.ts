@@ -1,0 +1,98 @@
+import { AppError } from '../core/error.ts';
+import { unarchived } from './archive.ts';
+import type { Database } from './database.ts';
+import { type Organization, Organizations, organizationOf } from './organizations.ts';
+import { type Project, Projects, projectOf } from './projects.ts';
+import { invalid } from './terms.ts';
+
+const DEFAULT_NAME = 'default';
+
+/** By name or id. Undefined: there is none, or it is archived. */
+export async function findOrganization(
+  { kysely }: Database,
+  nameOrId: string = DEFAULT_NAME,
+): Promise<Organization | undefined> {
+  const row = await unarchived(
+    kysely,
+    'organization',
+    isOrganizationId(nameOrId) ? { id: nameOrId } : { name: nameOrId },
+  );
+  return row && organizationOf(row);
+}
+
+/** By id; or by name, in the organization of that name or id. Undefined: there is none, or it is archived. @throws AppError `invalid_value` */
+export async function findProject(
+  database: Database,
+  { project = DEFAULT_NAME, organization }: ProjectName,
+): Promise<Project | undefined> {
+  if (isProjectId(project) && organization !== undefined)
+    throw invalid('organization', 'is not told beside the id of a project');
+  const within = isProjectId(project) ? undefined : await findOrganization(database, organization);
+  if (!isProjectId(project) && within === undefined) return undefined;
+  const where = within === undefined ? { id: project } : { name: project, organization_id: within.id };
+  const row = await unarchived(database.kysely, 'project', where);
+  return row && projectOf(row);
+}
+
+/** Each a name or an id. Undefined: `default`. */
+export interface ProjectName {
+  readonly organization?: string | undefined;
+  readonly project?: string | undefined;
+}
+
+/**
+ * The project that a key is to be made in. It and its organization are made if they have a name and are not there.
+ *
+ * @returns What was made, in words, too.
+ * @throws AppError `invalid_value` where there is none of that id
+ */
+export async function projectFor(
+  database: Database,
+  name: ProjectName,
+): Promise<{ readonly project: Project; readonly made: readonly string[] }> {
+  const { organization: organizationName = DEFAULT_NAME, project: projectName = DEFAULT_NAME } = name;
+  const found = await findProject(database, name);
+  if (found !== undefined) return { project: found, made: [] };
+  if (isProjectId(projectName)) throw invalid('project', 'names no project that there is');
+  const organization = await foundOrMade(
+    () => findOrganization(database, organizationName),
+    () => {
+      if (isOrganizationId(organizationName))
+        throw invalid('organization', 'names no organization that there is');
+      return new Organizations(database).create({ name: organizationName });
+    },
+  );
+  const project = await foundOrMade(
+    () => findProject(database, { project: projectName, organization: organization.it.id }),
+    () => new Projects(database).create({ name: projectName, organizationId: organization.it.id }),
+  );
+  const made = [
+    ...(organization.made ? [`organization ${organizationName}`] : []),
+    ...(project.made ? [`project ${projectName}`] : []),
+  ];
+  return { project: project.it, made };
+}
+
+/** Another process may make it at the same time. */
+async function foundOrMade<T>(
+  find: () => Promise<T | undefined>,
+  make: () => Promise<T>,
+): Promise<{ readonly it: T; readonly made: boolean }> {
+  const found = await find();
+  if (found !== undefined) return { it: found, made: false };
+  try {
+    return { it: await make(), made: true };
+  } catch (error) {
+    const theirs = error instanceof AppError && error.status === 409 ? await find() : undefined;
+    if (theirs === undefined) throw error;
+    return { it: theirs, made: false };
+  }
+}
+
+function isOrganizationId(text: string): boolean {
+  return text.startsWith('org_');
+}
+
+function isProjectId(text: string): boolean {
+  return text.startsWith('proj_');
+}

@@ -1,0 +1,24 @@
+import type { Kysely } from 'kysely';
+import type { Database } from './database.ts';
+import type { Schema } from './schema.ts';
+import { inTransaction } from './transaction.ts';
+
+/** Another number than before: something about organizations, projects or keys has changed since. */
+export async function keyRevision({ kysely }: Database): Promise<number> {
+  const { revision } = await kysely.selectFrom('key_revision').select('revision').executeTakeFirstOrThrow();
+  return revision;
+}
+
+/** Every change of organizations, projects and keys happens in here. They happen one after the other: the row that counts them is locked. */
+export function changingKeys<T>(
+  database: Database,
+  work: (transaction: Kysely<Schema>) => Promise<T>,
+): Promise<T> {
+  return inTransaction(database, async (transaction) => {
+    await transaction
+      .updateTable('key_revision')
+      .set(({ eb }) => ({ revision: eb('revision', '+', 1) }))
+      .execute();
+    return work(transaction);
+  });
+}
