@@ -1,7 +1,8 @@
-import type { IncomingHttpHeaders } from 'node:http';
-import type { Dispatcher } from 'undici';
 import type { AppError } from '../core/error.ts';
+import type { SentRequest } from './connection.ts';
 import { abortError, mapTransportError, timedOut } from './map-error.ts';
+import type { ParsedHead } from './response-head.ts';
+import type { ResponseListener } from './response-parser.ts';
 import type { Watchdog, Watched } from './watchdog.ts';
 
 /** Milliseconds; each starts anew only where it says so. */
@@ -15,25 +16,27 @@ export interface ExchangeLimits {
 
 /** The connection that an exchange runs on. */
 export interface Carrier {
-  /** Since it was opened. */
-  requestsOnConnection: number;
+  /** It has carried another one before. */
+  readonly reused: boolean;
+  readonly held: boolean;
+  hold(): void;
+  release(): void;
+  destroy(): void;
 }
 
-export interface ResponseHead {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-}
+export type ResponseHead = Pick<ParsedHead, 'status' | 'headers'>;
 
 /** Who reads the response. All calls come straight from the parser, `onEnd` or `onFailure` last and once. */
 export interface Reader {
   onHead(exchange: Exchange, head: ResponseHead): void;
+  /** @param chunk All that one read of the connection brought of the body; the reader's to keep. */
   onData(chunk: Buffer): void;
   onEnd(): void;
   onFailure(error: AppError): void;
 }
 
 export interface ExchangeOptions {
-  readonly request: Dispatcher.DispatchOptions;
+  readonly request: SentRequest;
   readonly limits: ExchangeLimits;
   readonly signal: AbortSignal;
   readonly reader: Reader;
@@ -57,10 +60,8 @@ const NOBODY: Reader = { onHead() {}, onData() {}, onEnd() {}, onFailure() {} };
  * connection brings goes to the reader unbuffered. A request that went to a connection which the server had closed
  * meanwhile (no byte came back) is sent once more, on a new one.
  */
-export class Exchange implements Dispatcher.DispatchHandler, Watched {
-  readonly request: Dispatcher.DispatchOptions;
-  /** Set by the client that carries the request. */
-  carrier: Carrier | undefined;
+export class Exchange implements ResponseListener, Watched {
+  readonly request: SentRequest;
   /** Anything at all came back. */
   responded = false;
   watchIndex = -1;
@@ -81,7 +82,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
   /** Something was read since the last look. */
   #active = false;
   #lastActiveAtMs = 0;
-  #controller: Dispatcher.DispatchController | undefined;
+  #carrier: Carrier | undefined;
   #over = false;
 
   constructor({ request, limits, signal, reader }: ExchangeOptions, host: ExchangeHost) {
@@ -107,19 +108,19 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
 
   /** The upstream is told to wait; what it sent before may still come. */
   hold(): void {
-    this.#controller?.pause();
+    this.#carrier?.hold();
   }
 
   release(): void {
     this.#active = true;
-    this.#controller?.resume();
+    this.#carrier?.release();
   }
 
   /** Ends the exchange and destroys its connection. */
   fail(error: AppError): void {
     if (this.#over) return;
     this.#leave();
-    this.#controller?.abort(error);
+    this.#carrier?.destroy();
     this.#reader.onFailure(error);
   }
 
@@ -144,52 +145,52 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
     if (nowMs > this.#totalDeadlineMs) this.fail(timedOut('the whole reply', totalMs));
     else if (!this.#bodyBegun) {
       if (nowMs > this.#startedAtMs + firstByteMs) this.fail(timedOut('the first byte', firstByteMs));
-    } else if (this.#controller?.paused !== true && nowMs > this.#lastActiveAtMs + idleMs) {
+    } else if (this.#carrier?.held !== true && nowMs > this.#lastActiveAtMs + idleMs) {
       this.fail(timedOut('the next byte', idleMs));
     }
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#over) {
-      controller.abort(new Error('ended before it was sent'));
-      return;
-    }
+  /** It has ended, whichever way: nothing is to be sent for it any more. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** The request goes out now. */
+  sentOver(carrier: Carrier): void {
+    this.#carrier = carrier;
     this.#sent = true;
-    if (this.carrier === undefined) return;
-    this.#reused = this.carrier.requestsOnConnection > 0;
-    this.carrier.requestsOnConnection += 1;
+    this.#reused = carrier.reused;
   }
 
-  onResponseStarted(): void {
-    this.responded = true;
-  }
-
-  onResponseStart(
-    _controller: Dispatcher.DispatchController,
-    status: number,
-    headers: IncomingHttpHeaders,
-  ): void {
-    if (status >= 200 && !this.#over) this.#reader.onHead(this, { status, headers });
-  }
-
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#over) return;
-    this.#bodyBegun = true;
-    this.#active = true;
-    this.#reader.onData(chunk);
-  }
-
-  onResponseEnd(): void {
-    if (this.#over) return;
-    this.#leave();
-    this.#reader.onEnd();
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+  /** The connection has failed, or never came about. */
+  carrierFailed(error: Error): void {
     if (this.#over) return;
     if (this.#isStale) this.#sendAnew();
     else this.fail(mapTransportError(error, this.#sent));
+  }
+
+  /** Anything at all came back. */
+  responseBegan(): void {
+    this.responded = true;
+  }
+
+  onHead(head: ParsedHead): void {
+    if (!this.#over) this.#reader.onHead(this, head);
+  }
+
+  onData(bytes: Buffer): void {
+    if (this.#over) return;
+    this.#bodyBegun = true;
+    this.#active = true;
+    this.#reader.onData(bytes);
+  }
+
+  onEnd(): void {
+    if (this.#over) return;
+    this.#leave();
+    // It may carry another exchange from here on.
+    this.#carrier = undefined;
+    this.#reader.onEnd();
   }
 
   get #isStale(): boolean {
@@ -204,8 +205,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Watched {
   #sendAnew(): void {
     this.#sentAnew = true;
     this.#sent = false;
-    this.#controller = undefined;
-    this.carrier = undefined;
+    this.#carrier = undefined;
     this.#host.sendAnew(this);
   }
 

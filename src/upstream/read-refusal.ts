@@ -22,7 +22,7 @@ export function readRefusal(
   const finish = () => {
     const body = Buffer.concat(pieces).subarray(0, MAX_BYTES).toString('utf8');
     const retryAfterMs = parseRetryAfter(
-      { retryAfter: headers['retry-after'], retryAfterMs: first(headers['retry-after-ms']) },
+      { retryAfter: headers.get('retry-after'), retryAfterMs: headers.get('retry-after-ms') },
       Date.now(),
     );
     tell(mapFailedReply({ status, body, retryAfterMs }, secrets));
@@ -39,8 +39,4 @@ export function readRefusal(
     onFailure: finish,
   });
   exchange.expire(GRACE_MS);
-}
-
-function first(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value;
 }

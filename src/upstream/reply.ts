@@ -59,7 +59,7 @@ export abstract class Reply implements Relay, Reader {
       readRefusal(exchange, head, this.host.secrets, (error) => this.onFailure(error));
       return;
     }
-    this.contentType = headers['content-type'] ?? '';
+    this.contentType = headers.get('content-type') ?? '';
     if (!this.contentType.startsWith(this.#wantedType)) {
       const type = JSON.stringify(this.contentType);
       exchange.fail(unexpectedReply(`HTTP ${status} with content type ${type}`));

@@ -3,20 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../core/error.ts';
 import { spliceBody } from './splice.ts';
 
-const splice = (text: string, forceUsage = false, model = 'up/stream') => {
-  const spliced = spliceBody(Buffer.from(text), { model, forceUsage });
-  return (Buffer.isBuffer(spliced) ? spliced : Buffer.concat(spliced)).toString();
-};
+const splice = (text: string, forceUsage = false, model = 'up/stream') =>
+  Buffer.concat(spliceBody(Buffer.from(text), { model, forceUsage })).toString();
 
 describe('spliceBody', () => {
   it('does not copy a long body', () => {
     const body = Buffer.from(JSON.stringify({ model: 'pub', messages: 'x'.repeat(100_000) }));
     const spliced = spliceBody(body, { model: 'up/stream', forceUsage: false });
-    expect(Buffer.isBuffer(spliced)).toBe(false);
-    const [head, rest] = spliced as readonly [Buffer, Buffer];
-    expect(head.length).toBeLessThan(100);
-    expect(rest.buffer).toBe(body.buffer);
-    expect(Buffer.concat([head, rest]).toString()).toBe(body.toString().replace('pub', 'up/stream'));
+    expect(spliced.at(-1)!.length).toBeGreaterThan(100_000);
+    expect(spliced.at(-1)!.buffer).toBe(body.buffer);
+    expect(Buffer.concat(spliced).toString()).toBe(body.toString().replace('pub', 'up/stream'));
   });
 
   it('replaces the model and leaves every other byte', () => {

@@ -8,11 +8,6 @@ export interface SpliceOptions {
   readonly forceUsage: boolean;
 }
 
-/** What is sent: one buffer, or, where copying would cost more than a second write, two. */
-export type SplicedBody = Buffer | readonly [head: Buffer, rest: Buffer];
-
-const COPIED_BYTES = 32 * 1024;
-
 /** Replaces bytes [start, end) of the body. */
 interface Edit {
   readonly start: number;
@@ -24,12 +19,14 @@ interface Edit {
  * The client's body with only `model`, and for streams `stream_options.include_usage`, replaced; every other byte stays
  * as it came. All occurrences of a duplicated key are replaced, so that it does not matter which of them the upstream's
  * parser takes. A key written with escapes at a level that is edited makes the whole body be parsed and serialised.
+ *
+ * @returns The pieces of the new body; of the old one they are views.
  */
-export function spliceBody(body: Buffer, options: SpliceOptions): SplicedBody {
+export function spliceBody(body: Buffer, options: SpliceOptions): readonly Buffer[] {
   const root = skimObject(body);
   if (root === undefined) throw new AppError('invalid_json');
   const edits = findEdits(body, root, options);
-  return edits === undefined ? reserialise(body, options) : applyEdits(body, edits);
+  return edits === undefined ? [reserialise(body, options)] : applyEdits(body, edits);
 }
 
 /** Undefined: an escaped key stands where one of ours could hide. */
@@ -77,17 +74,15 @@ function inserting(object: SkimmedObject, text: string): Edit {
   return { start: at, end: at, text: object.members.length > 0 ? `${text},` : text };
 }
 
-function applyEdits(body: Buffer, edits: readonly Edit[]): SplicedBody {
+function applyEdits(body: Buffer, edits: readonly Edit[]): Buffer[] {
   const pieces: Buffer[] = [];
   let at = 0;
   for (const edit of edits) {
     pieces.push(body.subarray(at, edit.start), Buffer.from(edit.text));
     at = edit.end;
   }
-  const rest = body.subarray(at);
-  if (rest.length > COPIED_BYTES) return [Buffer.concat(pieces), rest];
-  pieces.push(rest);
-  return Buffer.concat(pieces);
+  pieces.push(body.subarray(at));
+  return pieces;
 }
 
 function reserialise(body: Buffer, options: SpliceOptions): Buffer {

@@ -1,3 +1,4 @@
+import { validateHeaderValue } from 'node:http';
 import type {
   Backend,
   BackendHealth,
@@ -18,7 +19,7 @@ import { type Secrets, secretsOf } from './map-error.ts';
 import { startProbe } from './probe.ts';
 import type { ReplyHost } from './reply.ts';
 import { ServedModels } from './served-models.ts';
-import { type SplicedBody, spliceBody } from './splice.ts';
+import { spliceBody } from './splice.ts';
 import { StreamReply } from './stream-reply.ts';
 import { DEFAULT_TIMEOUTS, type UpstreamOptions, type UpstreamTimeouts } from './upstream-options.ts';
 import { WholeReply } from './whole-reply.ts';
@@ -55,7 +56,7 @@ class Upstream implements UpstreamBackend {
   readonly #wholeTimeouts: UpstreamTimeouts;
   readonly #now: () => number;
   readonly #pathPrefix: string;
-  readonly #headers: readonly string[];
+  readonly #headers: string;
   readonly #secrets: Secrets;
   readonly #connections: Connections;
   readonly #health: Health;
@@ -79,11 +80,13 @@ class Upstream implements UpstreamBackend {
     this.#capabilities = options.capabilities;
     this.takesUnread = options.capabilities === undefined;
     this.#pathPrefix = url.pathname.replace(/\/+$/, '');
-    this.#headers = Object.entries({
+    this.#headers = headerLines({
+      host: url.host,
+      connection: 'keep-alive',
       'content-type': 'application/json',
       'user-agent': 'qianmen',
       ...authorization,
-    }).flat();
+    });
     this.#secrets = secretsOf(url, options.apiKey);
     this.#connections = new Connections({
       origin: url.origin,
@@ -182,7 +185,7 @@ class Upstream implements UpstreamBackend {
   #start(request: RelayRequest, { model, signal, unjudged }: RunOptions, hideUsage: boolean): Promise<Relay> {
     if (this.#closed !== undefined || this.drained)
       return Promise.reject(new AppError('model_unavailable', { nothingSent: true }));
-    let body: SplicedBody;
+    let body: readonly Buffer[];
     try {
       body = spliceBody(request.wire.body, { model, forceUsage: request.stream });
     } catch (error) {
@@ -190,11 +193,10 @@ class Upstream implements UpstreamBackend {
     }
     const host = this.#replyHost(signal, unjudged === true);
     const reply = request.stream ? new StreamReply(host, { hideUsage }) : new WholeReply(host);
-    const path = this.#pathPrefix + request.wire.path;
-    const headers = this.#requestHeaders(request);
-    if (!Buffer.isBuffer(body)) headers.push('content-length', String(body[0].length + body[1].length));
+    let bodyBytes = 0;
+    for (const piece of body) bodyBytes += piece.length;
     this.#connections.send({
-      request: { method: 'POST', path, headers, body: body as Buffer, idempotent: false },
+      request: { head: this.#requestHead(request, bodyBytes), body, bodyBytes },
       limits: request.stream ? this.#timeouts : this.#wholeTimeouts,
       signal,
       reader: reply,
@@ -222,11 +224,23 @@ class Upstream implements UpstreamBackend {
     return signal.aborted || this.#closed !== undefined;
   }
 
-  #requestHeaders(request: RelayRequest): string[] {
-    const headers = [...this.#headers, 'accept', request.stream ? 'text/event-stream' : 'application/json'];
-    if (SAFE_ID.test(request.id)) headers.push('x-request-id', request.id);
-    return headers;
+  #requestHead({ id, stream, wire: { path } }: RelayRequest, bodyBytes: number): string {
+    const accept = stream ? 'text/event-stream' : 'application/json';
+    const requestId = SAFE_ID.test(id) ? `x-request-id: ${id}\r\n` : '';
+    return (
+      `POST ${this.#pathPrefix}${path} HTTP/1.1\r\n${this.#headers}accept: ${accept}\r\n${requestId}` +
+      `content-length: ${bodyBytes}\r\n\r\n`
+    );
   }
+}
+
+/** @throws Error if a value cannot stand in a header. */
+function headerLines(headers: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(headers).map(([name, value]) => {
+    validateHeaderValue(name, value);
+    return `${name}: ${value}\r\n`;
+  });
+  return lines.join('');
 }
 
 /** The iterator's `return` calls `stop`, also before the first `next` and while a `next` is pending. */

@@ -21,7 +21,7 @@ export class WholeReply extends Reply {
 
   override onHead(exchange: Exchange, head: ResponseHead): void {
     super.onHead(exchange, head);
-    const length = Number.parseInt(head.headers['content-length'] ?? '', 10);
+    const length = Number.parseInt(head.headers.get('content-length') ?? '', 10);
     if (!Number.isNaN(length)) this.contentLength = length;
   }
 

@@ -1,0 +1,216 @@
+import { connect as connectPlain, type NetConnectOpts, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { Carrier, Exchange } from './exchange.ts';
+import { ResponseParser } from './response-parser.ts';
+import type { ServerAddress } from './server-address.ts';
+
+/** What is sent: a head in ASCII, up to and with the empty line, and a body. */
+export interface SentRequest {
+  readonly head: string;
+  readonly body: readonly Buffer[];
+  /** Of all pieces of the body. */
+  readonly bodyBytes: number;
+}
+
+/** Who owns connections. */
+export interface ConnectionHost {
+  readonly server: ServerAddress;
+  readonly connectMs: number;
+  /** Its exchange is over, and it may carry another one. */
+  idle(connection: Connection): void;
+  /** It is of no use any more. Told once, also of one that never came about. */
+  gone(connection: Connection): void;
+}
+
+/** What is smaller goes out in one piece. */
+const COPIED_BYTES = 16 * 1024;
+const TCP_KEEP_ALIVE_MS = 60_000;
+
+/**
+ * Where every connection's bytes are read into. They are looked at, and copied as far as anybody needs them, before the next
+ * read, so that one buffer serves all.
+ */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
+
+/**
+ * One connection to an HTTP/1.1 server. It carries an exchange at a time, and reads straight into a buffer: the streams of
+ * Node would cost as much as all the rest.
+ */
+export class Connection implements Carrier {
+  /** When it should not be used any more, if it stays idle. Set by its host. */
+  idleUntilMs = Number.POSITIVE_INFINITY;
+  readonly #host: ConnectionHost;
+  readonly #socket: Socket;
+  readonly #connectTimer: NodeJS.Timeout;
+  #isGone = false;
+  #exchange: Exchange | undefined;
+  #parser: ResponseParser | undefined;
+  /** Responses that came over it. */
+  #served = 0;
+  #held = false;
+  #keepAliveMs: number | undefined;
+
+  /** Opens one for this exchange. */
+  constructor(host: ConnectionHost, exchange: Exchange) {
+    this.#host = host;
+    this.#exchange = exchange;
+    this.#socket = open(host.server, (bytes) => this.#read(bytes));
+    this.#connectTimer = setTimeout(
+      () => this.#fail(new Error(`no connection within ${host.connectMs} ms`)),
+      host.connectMs,
+    );
+    this.#socket
+      .once(host.server.isTls ? 'secureConnect' : 'connect', () => this.#connected())
+      .once('end', () => this.#closed())
+      .once('close', () => this.#closed())
+      .on('error', (error) => this.#fail(error));
+  }
+
+  /** It has carried an exchange before. */
+  get reused(): boolean {
+    return this.#served > 0;
+  }
+
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** For how long the server says that it keeps an idle connection. */
+  get keepAliveMs(): number | undefined {
+    return this.#keepAliveMs;
+  }
+
+  /** Only while it carries none. */
+  carry(exchange: Exchange): void {
+    this.#exchange = exchange;
+    this.#send(exchange);
+  }
+
+  hold(): void {
+    if (this.#held || this.#isGone) return;
+    this.#held = true;
+    this.#socket.pause();
+  }
+
+  release(): void {
+    if (!this.#held || this.#isGone) return;
+    this.#held = false;
+    this.#socket.resume();
+  }
+
+  /** Whom it carries is not told. */
+  destroy(): void {
+    this.#parser?.stop();
+    this.#exchange = undefined;
+    this.#leave();
+  }
+
+  #connected(): void {
+    clearTimeout(this.#connectTimer);
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    if (exchange.over) {
+      this.#exchange = undefined;
+      this.#host.idle(this);
+    } else this.#send(exchange);
+  }
+
+  #send(exchange: Exchange): void {
+    this.#parser = new ResponseParser(exchange);
+    exchange.sentOver(this);
+    const { head, body, bodyBytes } = exchange.request;
+    if (head.length + bodyBytes <= COPIED_BYTES) {
+      const message = Buffer.allocUnsafe(head.length + bodyBytes);
+      let at = message.write(head, 'latin1');
+      for (const piece of body) at += piece.copy(message, at);
+      this.#socket.write(message);
+      return;
+    }
+    this.#socket.cork();
+    this.#socket.write(head, 'latin1');
+    for (const piece of body) this.#socket.write(piece);
+    this.#socket.uncork();
+  }
+
+  #read(bytes: Buffer): void {
+    const parser = this.#parser;
+    if (parser === undefined) {
+      // Nobody has asked for anything.
+      this.#leave();
+      return;
+    }
+    this.#exchange?.responseBegan();
+    let end: number;
+    try {
+      end = parser.push(bytes);
+    } catch (error) {
+      this.#fail(error as Error);
+      return;
+    }
+    if (parser.ended) this.#finish(parser, end === bytes.length);
+  }
+
+  /** @param clean Nothing came after the response. */
+  #finish(parser: ResponseParser, clean: boolean): void {
+    this.#exchange = undefined;
+    this.#parser = undefined;
+    if (this.#isGone) return;
+    this.#served += 1;
+    if (!clean || !parser.keepAlive) {
+      this.#leave();
+      return;
+    }
+    this.#keepAliveMs = parser.keepAliveMs;
+    this.release();
+    this.#host.idle(this);
+  }
+
+  /** The server has ended its side. */
+  #closed(): void {
+    const parser = this.#parser;
+    if (parser === undefined || this.#isGone) {
+      this.#fail(new Error('other side closed'));
+      return;
+    }
+    try {
+      parser.finish();
+      this.destroy();
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  #fail(error: Error): void {
+    const exchange = this.#exchange;
+    this.destroy();
+    exchange?.carrierFailed(error);
+  }
+
+  #leave(): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    clearTimeout(this.#connectTimer);
+    this.#socket.destroy();
+    this.#host.gone(this);
+  }
+}
+
+function open({ host, port, isTls, tlsName }: ServerAddress, read: (bytes: Buffer) => void): Socket {
+  const options = {
+    host,
+    port,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+    onread: {
+      buffer: readBuffer,
+      callback(sizeBytes: number) {
+        read(readBuffer.subarray(0, sizeBytes));
+        return true;
+      },
+    },
+  } satisfies NetConnectOpts;
+  return isTls
+    ? connectTls({ ...options, servername: tlsName, ALPNProtocols: ['http/1.1'] })
+    : connectPlain(options);
+}

@@ -1,0 +1,232 @@
+import { type BodyFraming, type ParsedHead, parseHead } from './response-head.ts';
+
+/** A server that does not keep to HTTP/1.1; the connection is of no use any more. */
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError';
+}
+
+/** Told in this order; `onData` once for all that one read brought. */
+export interface ResponseListener {
+  onHead(head: ParsedHead): void;
+  /** @param bytes Of the body; the listener's to keep. */
+  onData(bytes: Buffer): void;
+  onEnd(): void;
+}
+
+/** As much as Node and undici take. */
+const MAX_HEAD_BYTES = 16 * 1024;
+/** Of a chunk's size with its extensions, and of all trailers. */
+const MAX_LINE_BYTES = 4 * 1024;
+const MAX_SIZE_DIGITS = 12;
+
+const CR = 0x0d;
+const LF = 0x0a;
+const BEGINNING = 'HTTP/1.';
+const HEAD_END = Buffer.from('\r\n\r\n');
+const NOTHING = Buffer.alloc(0);
+
+type State = 'head' | 'sized' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailers' | 'until-close' | 'ended';
+
+/**
+ * Reads one HTTP/1.1 response from bytes that may be cut anywhere (RFC 9112). Whatever could be understood in two ways is an
+ * error: two lengths, a length beside chunks, lines that end in LF alone, folded lines.
+ *
+ *   head ─┬─▶ sized ───────────────────────────┐
+ *         ├─▶ chunk-size ⇄ chunk ─▶ trailers ──┼─▶ ended
+ *         └─▶ until-close ─────────────────────┘
+ */
+export class ResponseParser {
+  readonly #listener: ResponseListener;
+  #state: State = 'head';
+  /** An unfinished head or line. */
+  #held: Buffer = NOTHING;
+  /** Bytes of the body, or of the chunk, yet to come. */
+  #left = 0;
+  #trailerBytes = 0;
+  #head: ParsedHead | undefined;
+  #stopped = false;
+
+  constructor(listener: ResponseListener) {
+    this.#listener = listener;
+  }
+
+  /** The response is complete. */
+  get ended(): boolean {
+    return this.#state === 'ended';
+  }
+
+  /** Once it has ended: another request may follow on the connection. */
+  get keepAlive(): boolean {
+    return this.#head?.keepAlive === true;
+  }
+
+  /** For how long the server says that it keeps an idle connection. */
+  get keepAliveMs(): number | undefined {
+    return this.#head?.keepAliveMs;
+  }
+
+  /** The listener is told nothing more. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /**
+   * @param bytes Valid during the call only.
+   * @returns The offset past the response; what comes after nobody has asked for.
+   * @throws ProtocolError
+   */
+  push(bytes: Buffer): number {
+    let at = 0;
+    while (this.#state === 'head') {
+      const end = this.#readHead(bytes, at);
+      if (end < 0) return bytes.length;
+      at = end;
+      if (this.#stopped) return at;
+    }
+    return this.#readBody(bytes, at);
+  }
+
+  /** The server has closed. @throws ProtocolError if that is too early. */
+  finish(): void {
+    if (this.#state === 'until-close') this.#end();
+    else if (this.#state !== 'ended') throw new ProtocolError('other side closed');
+  }
+
+  /** @returns The offset past it, or −1 if there is more to come. */
+  #readHead(bytes: Buffer, from: number): number {
+    let text = bytes;
+    let start = from;
+    const heldBytes = this.#held.length;
+    if (heldBytes > 0) {
+      text = Buffer.concat([this.#held, bytes.subarray(from)]);
+      start = 0;
+    }
+    const end = text.indexOf(HEAD_END, Math.max(start, start + heldBytes - 3));
+    if ((end < 0 ? text.length : end) - start > MAX_HEAD_BYTES)
+      throw new ProtocolError(`a response head of more than ${MAX_HEAD_BYTES} bytes`);
+    if (end < 0) {
+      if (!BEGINNING.startsWith(text.toString('latin1', start, start + BEGINNING.length)))
+        throw new ProtocolError('no HTTP/1.1 response');
+      this.#held = heldBytes > 0 ? text : Buffer.from(text.subarray(start));
+      return -1;
+    }
+    this.#held = NOTHING;
+    const head = parseHead(text.toString('latin1', start, end));
+    if (typeof head === 'string') throw new ProtocolError(head);
+    const past = end + HEAD_END.length - (text === bytes ? 0 : heldBytes - from);
+    // Those below 200 only announce another one.
+    if (head.status >= 200) this.#begin(head);
+    return past;
+  }
+
+  #begin(head: ParsedHead): void {
+    this.#head = head;
+    this.#state = stateOf(head.framing);
+    if (typeof head.framing === 'number') this.#left = head.framing;
+    this.#listener.onHead(head);
+  }
+
+  #readBody(bytes: Buffer, from: number): number {
+    switch (this.#state) {
+      case 'sized':
+        return this.#readSized(bytes, from);
+      case 'until-close':
+        this.#tell(bytes, from, bytes.length);
+        return bytes.length;
+      case 'ended':
+        return from;
+      default:
+        return this.#readChunked(bytes, from);
+    }
+  }
+
+  #readSized(bytes: Buffer, from: number): number {
+    const end = Math.min(bytes.length, from + this.#left);
+    this.#left -= end - from;
+    this.#tell(bytes, from, end);
+    if (this.#left === 0) this.#end();
+    return end;
+  }
+
+  #tell(bytes: Buffer, start: number, end: number): void {
+    if (end > start && !this.#stopped) this.#listener.onData(Buffer.from(bytes.subarray(start, end)));
+  }
+
+  /** What the chunks of one read bring is copied together, without what is around it. */
+  #readChunked(bytes: Buffer, from: number): number {
+    const payload = Buffer.allocUnsafe(bytes.length - from);
+    let filled = 0;
+    let at = from;
+    try {
+      while (at < bytes.length && this.#state !== 'ended') {
+        if (this.#state === 'chunk') {
+          const end = Math.min(bytes.length, at + this.#left);
+          filled += bytes.copy(payload, filled, at, end);
+          this.#left -= end - at;
+          at = end;
+          if (this.#left === 0) this.#state = 'chunk-end';
+        } else {
+          at = this.#readLine(bytes, at);
+        }
+      }
+    } finally {
+      if (filled > 0 && !this.#stopped) this.#listener.onData(payload.subarray(0, filled));
+    }
+    if (this.#state === 'ended') this.#end();
+    return at;
+  }
+
+  /** @returns The offset past the line, or the end of the bytes. */
+  #readLine(bytes: Buffer, from: number): number {
+    const newline = bytes.indexOf(LF, from);
+    const end = newline < 0 ? bytes.length : newline;
+    if (end - from + this.#held.length > MAX_LINE_BYTES)
+      throw new ProtocolError('a line between chunks is too long');
+    if (newline < 0) {
+      this.#held = Buffer.concat([this.#held, bytes.subarray(from)]);
+      return end;
+    }
+    let line = bytes.toString('latin1', from, newline);
+    if (this.#held.length > 0) {
+      line = this.#held.toString('latin1') + line;
+      this.#held = NOTHING;
+    }
+    if (line.charCodeAt(line.length - 1) !== CR) throw new ProtocolError('a line that does not end in CR LF');
+    this.#take(line.slice(0, -1));
+    return newline + 1;
+  }
+
+  #take(line: string): void {
+    if (this.#state === 'chunk-end') {
+      if (line !== '') throw new ProtocolError('a chunk longer than it says');
+      this.#state = 'chunk-size';
+    } else if (this.#state === 'chunk-size') {
+      this.#left = chunkSize(line);
+      this.#state = this.#left === 0 ? 'trailers' : 'chunk';
+    } else if (line === '') {
+      this.#state = 'ended';
+    } else {
+      // Nobody reads them.
+      this.#trailerBytes += line.length;
+      if (this.#trailerBytes > MAX_LINE_BYTES) throw new ProtocolError('trailers are too long');
+    }
+  }
+
+  #end(): void {
+    this.#state = 'ended';
+    if (!this.#stopped) this.#listener.onEnd();
+  }
+}
+
+function stateOf(framing: BodyFraming): State {
+  if (framing === 'chunked') return 'chunk-size';
+  return framing === 'until-close' ? 'until-close' : 'sized';
+}
+
+/** Extensions after a semicolon mean nothing to us. */
+function chunkSize(line: string): number {
+  const digits = /^([0-9a-f]+)[\t ]*(?:;.*)?$/i.exec(line)?.[1];
+  if (digits === undefined || digits.length > MAX_SIZE_DIGITS)
+    throw new ProtocolError('a chunk without a proper size');
+  return Number.parseInt(digits, 16);
+}

@@ -1,0 +1,25 @@
+import { isIP } from 'node:net';
+import type { Address } from './address.ts';
+
+/** Where connections of the relay go. */
+export interface ServerAddress {
+  /** A name or an IP address. */
+  readonly host: string;
+  readonly port: number;
+  readonly isTls: boolean;
+  /** What the server's certificate is checked against, and is asked for; empty for a bare IP address. */
+  readonly tlsName: string;
+}
+
+/** @param address Where to connect to, if not where the URL's name points; the name is still what TLS goes by. */
+export function serverAddress(origin: string, address: Address | undefined): ServerAddress {
+  const url = new URL(origin);
+  const isTls = url.protocol === 'https:';
+  const name = url.hostname.replace(/^\[|\]$/g, '');
+  return {
+    host: address?.host ?? name,
+    port: address?.port ?? (Number(url.port) || (isTls ? 443 : 80)),
+    isTls,
+    tlsName: isIP(name) === 0 ? name : '',
+  };
+}
