@@ -6,6 +6,7 @@ import { fromIssues, invalidValue } from './invalid-request.ts';
 import { completeLimits, type RequestLimits } from './limits.ts';
 import { contentRequirements, messagesSchema, toMessage } from './message-schema.ts';
 import { requireShallow } from './nesting.ts';
+import { isPlainChat } from './plain-chat.ts';
 import { generationShape, toSampling, toStopRules } from './sampling-fields.ts';
 import { structuredOutputParam, structuredOutputShape, toStructure } from './structured-output.ts';
 import { toolShape, toToolUse } from './tool-fields.ts';
@@ -51,10 +52,7 @@ export function parseChatRequest(
   givenLimits?: Partial<RequestLimits>,
 ): GenerateRequest {
   const limits = completeLimits(givenLimits);
-  requireShallow(body, limits.nestingDepth);
-  const parsed = chatSchema(limits).safeParse(body);
-  if (!parsed.success) throw fromIssues(parsed.error.issues, body);
-  const fields = parsed.data;
+  const fields = isPlainChat(body, limits) ? (body as ChatFields) : checked(body, limits);
   if (fields.messages.length === 0) throw invalidValue('messages', 'must not be empty');
   refuseTemplates(fields);
 
@@ -88,6 +86,13 @@ export function parseChatRequest(
     requirements,
     wire,
   };
+}
+
+function checked(body: unknown, limits: RequestLimits): ChatFields {
+  requireShallow(body, limits.nestingDepth);
+  const parsed = chatSchema(limits).safeParse(body);
+  if (!parsed.success) throw fromIssues(parsed.error.issues, body);
+  return parsed.data;
 }
 
 function toTopLogprobs(fields: ChatFields): number | undefined {

@@ -94,14 +94,16 @@ export function toMessage(message: WireMessage): Message {
 
 /** What the content asks of a deployment: one requirement per capability, with the first part that asked. */
 export function contentRequirements(messages: readonly Message[]): Requirement[] {
-  const found = new Map<Requirement['capability'], Requirement>();
-  for (const [m, message] of messages.entries()) {
-    for (const [p, part] of message.content.entries()) {
-      if (part.type === 'text' || found.has(part.type)) continue;
-      found.set(part.type, { capability: part.type, param: `messages[${m}].content[${p}]` });
+  const found: Requirement[] = [];
+  for (let m = 0; m < messages.length; m++) {
+    const { content } = messages[m]!;
+    for (let p = 0; p < content.length; p++) {
+      const { type } = content[p]!;
+      if (type === 'text' || found.some(({ capability }) => capability === type)) continue;
+      found.push({ capability: type, param: `messages[${m}].content[${p}]` });
     }
   }
-  return [...found.values()];
+  return found;
 }
 
 function toContent(content: string | readonly WirePart[]): readonly ContentPart[] {

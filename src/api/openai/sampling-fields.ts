@@ -34,6 +34,8 @@ export function generationShape(limits: RequestLimits) {
   };
 }
 
+const NO_BIAS: ReadonlyMap<number, number> = new Map();
+
 type GenerationFields = z.output<z.ZodObject<ReturnType<typeof generationShape>>>;
 
 /** What is left out stays open: the model may have a default of its own. `top_k` -1 and 0 both mean off. */
@@ -47,7 +49,7 @@ export function toSampling(fields: GenerationFields, limits: RequestLimits): Sam
     frequencyPenalty: fields.frequency_penalty ?? 0,
     presencePenalty: fields.presence_penalty ?? 0,
     repetitionPenalty: fields.repetition_penalty ?? undefined,
-    logitBias: toLogitBias(fields.logit_bias ?? {}, limits.logitBiasEntries),
+    logitBias: fields.logit_bias ? toLogitBias(fields.logit_bias, limits.logitBiasEntries) : NO_BIAS,
     seed: fields.seed ?? undefined,
   };
 }
