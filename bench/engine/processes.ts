@@ -28,6 +28,7 @@ export async function runToEnd([file, ...args]: readonly string[], cwd?: string)
 
 export interface Server {
   readonly url: string;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -52,6 +53,7 @@ export async function startServer(options: {
   }
   return {
     url,
+    pid: child.pid!,
     stop: async () => {
       child.kill();
       await exited;
