@@ -45,6 +45,7 @@ export async function startAtBest<D extends Deployment, T>(
   const { placement, settlement, signal, maxRetries } = options;
   const model = placement.model(options.route().model.name);
   const tries = new Tries(capable, request, options, start);
+  const claim = () => tries.claim();
   let failure: AppError | undefined;
   for (let charged = 0; tries.left().length > 0; ) {
     let turn: (() => void) | undefined;
@@ -54,7 +55,8 @@ export async function startAtBest<D extends Deployment, T>(
       charged += 1;
     }
     try {
-      const slot = await placement.place(model, () => tries.claim(), signal);
+      const placed = placement.place(model, claim, signal);
+      const slot = placed instanceof Promise ? await placed : placed;
       settlement.queuedMs += slot.waitedMs;
       const outcome = await tries.run(slot, failure === undefined ? 'first' : 'retry');
       if ('reply' in outcome) return outcome.reply;

@@ -1,4 +1,4 @@
-import type { Backend } from '../core/backend.ts';
+import type { Backend, Relay } from '../core/backend.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
@@ -15,16 +15,12 @@ export type DeploymentOf<B extends Deployment['backend']> = Deployment & { reado
  *
  * @throws AppError of the last attempt, or one that names the field that no deployment supports.
  */
-export async function begin(
-  request: GenerateRequest,
-  options: AttemptOptions,
-  shadows: Shadows,
-): Promise<Reply> {
+export function begin(request: GenerateRequest, options: AttemptOptions, shadows: Shadows): Promise<Reply> {
   const features = generationFeatures(request, options);
   const capable = ({ model }: Route) => capableDeployments(model.deployments.filter(isGenerator), request);
   const { shadow } = options.route();
-  let mirrored = false;
-  return await startAtAllowed(capable, request, features, options, ({ backend, model }, signal) => {
+  let mirrored = shadow === undefined;
+  return startAtAllowed(capable, request, features, options, ({ backend, model }, signal) => {
     const reply = start(backend, request, model, signal);
     if (!mirrored) shadows.mirror(request, features, shadow);
     mirrored = true;
@@ -36,14 +32,18 @@ function isGenerator(deployment: Deployment): deployment is DeploymentOf<Backend
   return deployment.backend.kind !== 'encoder';
 }
 
-async function start(
+function start(
   backend: Backend,
   request: GenerateRequest,
   model: string,
   signal: AbortSignal,
 ): Promise<Reply> {
-  if (backend.relay) return { kind: 'relay', relay: await backend.relay(request, { model, signal }) };
-  return { kind: 'parts', parts: await backend.run(request, { model, signal }) };
+  if (backend.relay) return backend.relay(request, { model, signal }).then(asRelay);
+  return backend.run(request, { model, signal }).then((parts) => ({ kind: 'parts', parts }));
+}
+
+function asRelay(relay: Relay): Reply {
+  return { kind: 'relay', relay };
 }
 
 function capableDeployments(

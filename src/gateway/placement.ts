@@ -74,18 +74,25 @@ export class Placement {
   }
 
   /**
-   * Resolves to a place, as soon as `claim` (`tryPlace`, that is) finds one.
+   * A place, or, where there is none yet, a promise of one as soon as `claim` (`tryPlace`, that is) finds it.
    *
    * @throws AppError `overloaded` when the queue is full or the wait too long; and the reason of the signal.
    */
-  async place<D extends Deployment>(
+  place<D extends Deployment>(
     { queue }: ModelState,
     claim: () => Slot<D> | undefined,
     signal: AbortSignal,
-  ): Promise<Slot<D>> {
+  ): Slot<D> | Promise<Slot<D>> {
     // Nobody overtakes those who wait.
     const slot = queue.length === 0 ? claim() : undefined;
-    if (slot !== undefined) return slot;
+    return slot ?? this.#wait(queue, claim, signal);
+  }
+
+  async #wait<D extends Deployment>(
+    queue: ModelState['queue'],
+    claim: () => Slot<D> | undefined,
+    signal: AbortSignal,
+  ): Promise<Slot<D>> {
     const { now } = this.#options;
     const sinceMs = now();
     const waited = await queue.wait(claim, signal);

@@ -7,6 +7,8 @@ import type { Route } from './gateway.ts';
 import { type Attempt, hedge } from './hedge.ts';
 import type { Slot, SlotRequest } from './slot.ts';
 
+type Outcome<T> = { readonly reply: T } | { readonly failure: AppError };
+
 /** The attempts of one request: which deployments are left, and which attempt was answered first. */
 export class Tries<D extends Deployment, T> {
   readonly #capable: (route: Route) => readonly D[];
@@ -15,6 +17,9 @@ export class Tries<D extends Deployment, T> {
   readonly #start: (deployment: D, signal: AbortSignal) => Promise<T>;
   readonly #tried: D[] = [];
   #answered = false;
+  /** Of this route are the deployments in `known`. */
+  #route: Route | undefined;
+  #known: readonly D[] = [];
 
   constructor(
     capable: (route: Route) => readonly D[],
@@ -41,21 +46,31 @@ export class Tries<D extends Deployment, T> {
     return placement.tryPlace(route(), this.left(), this.#request, readyOnly);
   }
 
-  async run(
-    slot: Slot<D>,
-    kind: AttemptKind,
-  ): Promise<{ readonly reply: T } | { readonly failure: AppError }> {
+  run(slot: Slot<D>, kind: AttemptKind): Promise<Outcome<T>> {
+    const delayMs = this.#hedgeAfterMs(slot.deployment);
+    return delayMs === undefined ? this.#alone(slot, kind) : this.#contested(slot, kind, delayMs);
+  }
+
+  async #alone(slot: Slot<D>, kind: AttemptKind): Promise<Outcome<T>> {
+    this.#begin(slot, kind);
+    let reply: T;
     try {
-      return { reply: await this.#answer(slot, kind) };
+      reply = await this.#start(slot.deployment, this.#options.signal);
+    } catch (thrown) {
+      const failure = this.#failureOf(thrown);
+      this.#fail(slot, kind, failure);
+      return { failure };
+    }
+    this.#win(slot, kind);
+    return { reply };
+  }
+
+  async #contested(slot: Slot<D>, kind: AttemptKind, delayMs: number): Promise<Outcome<T>> {
+    try {
+      return { reply: await hedge(this.#launch(slot, kind), delayMs, () => this.#second()) };
     } catch (error) {
       return { failure: AppError.from(error) };
     }
-  }
-
-  async #answer(slot: Slot<D>, kind: AttemptKind): Promise<T> {
-    const delayMs = this.#hedgeAfterMs(slot.deployment);
-    if (delayMs === undefined) return await this.#launch(slot, kind, false).answered;
-    return await hedge(this.#launch(slot, kind, true), delayMs, () => this.#second());
   }
 
   #hedgeAfterMs(deployment: D): number | undefined {
@@ -77,58 +92,38 @@ export class Tries<D extends Deployment, T> {
     const slot = this.claim(true);
     if (slot === undefined) return undefined;
     hedges.spend();
-    return this.#launch(slot, 'hedge', true);
+    return this.#launch(slot, 'hedge');
   }
 
-  #launch(slot: Slot<D>, kind: AttemptKind, contested: boolean): Attempt<T> {
-    const { placement, settlement, hold, route } = this.#options;
-    const { hedges } = placement.model(route().model.name);
-    const hedged = (result: 'won' | 'lost') => {
-      if (kind !== 'hedge') return;
-      hedges[result] += 1;
-      slot.lane.hedges[result] += 1;
-    };
-    if (kind === 'retry') slot.lane.retries += 1;
-    this.#tried.push(slot.deployment);
-    const cancel = contested ? new AbortController() : undefined;
-    const signal = cancel ? AbortSignal.any([this.#options.signal, cancel.signal]) : this.#options.signal;
+  /** An attempt that may have another one beside it. */
+  #launch(slot: Slot<D>, kind: AttemptKind): Attempt<T> {
+    const { placement, settlement, route, signal } = this.#options;
+    this.#begin(slot, kind);
+    const cancel = new AbortController();
     let lost = false;
     const lose = () => {
       if (lost) return;
       lost = true;
-      cancel?.abort();
-      hedged('lost');
+      cancel.abort();
+      this.#countHedge(slot, kind, 'lost');
       settlement.attempt(slot.deployment, { kind, lost, code: undefined, durationMs: slot.ageMs });
       slot.lost();
       placement.judge(route(), slot);
     };
-    const answered = this.#start(slot.deployment, signal).then(
+    const answered = this.#start(slot.deployment, AbortSignal.any([signal, cancel.signal])).then(
       (reply) => {
         if (this.#answered) {
           lose();
           throw new AppError('client_closed');
         }
-        this.#answered = true;
-        hedged('won');
-        settlement.attempt(slot.deployment, { kind, lost, code: undefined, durationMs: slot.ageMs });
-        slot.answered();
-        hold(slot);
-        placement.judge(route(), slot);
+        this.#win(slot, kind);
         return reply;
       },
       (thrown: unknown) => {
-        const ended = this.#options.signal.aborted;
-        const failure = ended ? endedBy(this.#options.signal, thrown) : AppError.from(thrown);
+        const failure = this.#failureOf(thrown);
         if (!lost) {
           lost = true;
-          hedged('lost');
-          settlement.attempt(slot.deployment, {
-            kind,
-            lost: false,
-            code: failure.code,
-            durationMs: slot.ageMs,
-          });
-          slot.failed(failure);
+          this.#fail(slot, kind, failure);
         }
         throw failure;
       },
@@ -136,8 +131,47 @@ export class Tries<D extends Deployment, T> {
     return { answered, lose };
   }
 
+  #begin(slot: Slot<D>, kind: AttemptKind): void {
+    if (kind === 'retry') slot.lane.retries += 1;
+    this.#tried.push(slot.deployment);
+  }
+
+  #win(slot: Slot<D>, kind: AttemptKind): void {
+    const { placement, settlement, hold, route } = this.#options;
+    this.#answered = true;
+    this.#countHedge(slot, kind, 'won');
+    settlement.attempt(slot.deployment, { kind, lost: false, code: undefined, durationMs: slot.ageMs });
+    slot.answered();
+    hold(slot);
+    placement.judge(route(), slot);
+  }
+
+  #fail(slot: Slot<D>, kind: AttemptKind, failure: AppError): void {
+    this.#countHedge(slot, kind, 'lost');
+    const { code } = failure;
+    this.#options.settlement.attempt(slot.deployment, { kind, lost: false, code, durationMs: slot.ageMs });
+    slot.failed(failure);
+  }
+
+  #failureOf(thrown: unknown): AppError {
+    const { signal } = this.#options;
+    return signal.aborted ? endedBy(signal, thrown) : AppError.from(thrown);
+  }
+
+  #countHedge(slot: Slot<D>, kind: AttemptKind, result: 'won' | 'lost'): void {
+    if (kind !== 'hedge') return;
+    const { placement, route } = this.#options;
+    placement.model(route().model.name).hedges[result] += 1;
+    slot.lane.hedges[result] += 1;
+  }
+
   #all(): readonly D[] {
-    return this.#capable(this.#options.route());
+    const route = this.#options.route();
+    if (route !== this.#route) {
+      this.#known = this.#capable(route);
+      this.#route = route;
+    }
+    return this.#known;
   }
 }
 
