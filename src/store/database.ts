@@ -1,5 +1,5 @@
 import { Kysely, PostgresDialect, SqliteDialect } from 'kysely';
-import { type DatabaseLocation, locationText } from './location.ts';
+import type { DatabaseLocation } from './location.ts';
 import { migrate } from './migrate.ts';
 import { connectPostgres } from './postgres.ts';
 import { explain } from './problem.ts';
@@ -10,6 +10,8 @@ import { openSqlite } from './sqlite.ts';
 export interface Database {
   readonly kind: DatabaseLocation['kind'];
   readonly kysely: Kysely<Schema>;
+  /** What connecting, one statement, or the wait for another process' lock may take. */
+  readonly timeoutMs: number;
   /** Calls after the first wait for it. */
   close(): Promise<void>;
 }
@@ -17,7 +19,6 @@ export interface Database {
 export interface OpenOptions {
   /** False: the tables stay as they are, whatever code made them. */
   readonly migrate?: boolean;
-  /** What one statement may take, and connecting; PostgreSQL only. */
   readonly timeoutMs?: number;
 }
 
@@ -34,7 +35,7 @@ export async function openDatabase(
   try {
     const database = await connect(location, timeoutMs);
     try {
-      if (wanted) await migrate(database, locationText(location));
+      if (wanted) await migrate(database);
     } catch (error) {
       await database.close();
       throw error;
@@ -48,13 +49,14 @@ export async function openDatabase(
 async function connect(location: DatabaseLocation, timeoutMs: number): Promise<Database> {
   const dialect =
     location.kind === 'sqlite'
-      ? new SqliteDialect({ database: await openSqlite(location.path) })
+      ? new SqliteDialect({ database: await openSqlite(location.path, timeoutMs) })
       : new PostgresDialect({ pool: connectPostgres(location.url, timeoutMs) });
   const kysely = new Kysely<Schema>({ dialect });
   let closed: Promise<void> | undefined;
   return {
     kind: location.kind,
     kysely,
+    timeoutMs,
     close() {
       closed ??= kysely.destroy();
       return closed;

@@ -1,10 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Far longer than any transaction here takes. */
-const PATIENCE_MS = 10_000;
-
 /** Tries again while another process holds SQLite's lock, without stopping this one. @throws What it threw last */
-export async function retryWhileLocked<T>(work: () => T | Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
+export async function retryWhileLocked<T>(work: () => T | Promise<T>, patienceMs: number): Promise<T> {
   const started = performance.now();
   for (let delayMs = 1; ; delayMs = Math.min(2 * delayMs, 50)) {
     try {

@@ -14,15 +14,11 @@ const ADVISORY_LOCK = 7_146_626;
  * @throws Error if the database has seen changes that this code does not know
  */
 export async function migrate(
-  database: Pick<Database, 'kind' | 'kysely'>,
-  where: string,
+  database: Database,
   migrations = MIGRATIONS,
   now: () => number = Date.now,
 ): Promise<void> {
-  if (
-    (await hasSeenAny(database)) &&
-    (await seen(database.kysely, where, migrations.length)) === migrations.length
-  )
+  if ((await hasSeenAny(database)) && (await seen(database.kysely, migrations.length)) === migrations.length)
     return;
   await inTransaction(database, async (transaction) => {
     if (database.kind === 'postgres')
@@ -34,7 +30,7 @@ export async function migrate(
       .addColumn('name', 'text', (column) => column.notNull())
       .addColumn('applied_at_ms', 'bigint', (column) => column.notNull())
       .execute();
-    const done = await seen(transaction, where, migrations.length);
+    const done = await seen(transaction, migrations.length);
     for (const [i, { name, up }] of migrations.entries()) {
       if (i < done) continue;
       await up(transaction, database.kind);
@@ -44,7 +40,7 @@ export async function migrate(
   });
 }
 
-async function hasSeenAny({ kind, kysely }: Pick<Database, 'kind' | 'kysely'>): Promise<boolean> {
+async function hasSeenAny({ kind, kysely }: Database): Promise<boolean> {
   const { rows } =
     kind === 'sqlite'
       ? await sql`select 1 from sqlite_schema where name = 'schema_migration'`.execute(kysely)
@@ -53,14 +49,14 @@ async function hasSeenAny({ kind, kysely }: Pick<Database, 'kind' | 'kysely'>): 
 }
 
 /** How many migrations the database has seen. */
-async function seen(kysely: Kysely<Schema>, where: string, known: number): Promise<number> {
+async function seen(kysely: Kysely<Schema>, known: number): Promise<number> {
   const { last } = await kysely
     .selectFrom('schema_migration')
     .select(({ fn }) => fn.max('number').as('last'))
     .executeTakeFirstOrThrow();
   if ((last ?? 0) > known)
     throw new Error(
-      `${where} was last used by a newer qianmen (its tables are of version ${last}, this one knows ${known}). Start the newer one again, ` +
+      `it was last used by a newer qianmen (its tables are of version ${last}, this one knows ${known}). Start the newer one again, ` +
         'or go back to a backup from before',
     );
   return last ?? 0;

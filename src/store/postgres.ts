@@ -47,11 +47,22 @@ function exactNumber(text: string): number {
  */
 function discardedWhenBroken(client: PoolClient): PostgresPoolClient {
   let broken = false;
+  // Between two statements nobody else listens, and an error that nobody hears ends the process.
+  const onError = () => {
+    broken = true;
+  };
+  client.on('error', onError);
   const query = (sql: string, parameters: unknown[]) =>
     client.query(sql, parameters).catch((error: unknown) => {
       broken ||= !(error instanceof DatabaseError);
       throw error;
     });
   // Kysely's other way to call it, with a cursor, is for streams, which nobody here asks for.
-  return { query: query as unknown as PostgresPoolClient['query'], release: () => client.release(broken) };
+  return {
+    query: query as unknown as PostgresPoolClient['query'],
+    release() {
+      client.off('error', onError);
+      client.release(broken);
+    },
+  };
 }

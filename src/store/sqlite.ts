@@ -10,13 +10,13 @@ import { retryWhileLocked } from './locked.ts';
 const LOCK_WAIT_MS = 50;
 
 /** Opens a database file, which only its owner may read, and makes it and its folder where there is none. */
-export async function openSqlite(path: string): Promise<Sqlite.Database> {
+export async function openSqlite(path: string, patienceMs: number): Promise<Sqlite.Database> {
   mkdirSync(dirname(path), { recursive: true });
   closeSync(openSync(path, 'a', 0o600));
   const sqlite = new Sqlite(path, { timeout: LOCK_WAIT_MS });
   try {
     // Two processes that open a new file at once meet here.
-    await retryWhileLocked(() => sqlite.pragma('journal_mode = wal'));
+    await retryWhileLocked(() => sqlite.pragma('journal_mode = wal'), patienceMs);
     // What was committed survives a power failure: the ledger drops its journal on the strength of it, and a revoked key stays revoked.
     sqlite.pragma('synchronous = full');
     sqlite.pragma('foreign_keys = on');

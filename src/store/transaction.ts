@@ -5,11 +5,11 @@ import type { Schema } from './schema.ts';
 
 /** All of it or nothing. It may run again if it could not begin. */
 export async function inTransaction<T>(
-  { kind, kysely }: Pick<Database, 'kind' | 'kysely'>,
+  { kind, kysely, timeoutMs }: Database,
   work: (transaction: Kysely<Schema>) => Promise<T>,
 ): Promise<T> {
   if (kind === 'postgres') return kysely.transaction().execute(work);
-  return retryWhileLocked(() =>
+  const once = () =>
     kysely.connection().execute(async (connection) => {
       // At once for writing: a lock that is only taken at the first write may come too late for what was read before.
       await sql`begin immediate`.execute(connection);
@@ -22,6 +22,6 @@ export async function inTransaction<T>(
         await sql`rollback`.execute(connection).catch(() => {});
         throw error;
       }
-    }),
-  );
+    });
+  return retryWhileLocked(once, timeoutMs);
 }

@@ -1,0 +1,51 @@
+import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs';
+import Sqlite from 'better-sqlite3';
+import { damageOf } from './inspect.ts';
+import { explain } from './problem.ts';
+
+const PAGES_PER_STEP = 4096;
+
+/**
+ * Copies a SQLite database, as it is at this moment, to a new file, while others go on reading and writing it. The file appears once it is
+ * whole, and has passed the check of its integrity.
+ *
+ * @param onProgress Of the copy so far: 0 to 1.
+ * @throws Error that says what is wrong
+ */
+export async function backUp(
+  path: string,
+  file: string,
+  onProgress: (share: number) => void = () => {},
+): Promise<void> {
+  if (existsSync(file)) throw new Error(`${file} exists already; a backup goes to a new file`);
+  const partial = `${file}.partial`;
+  try {
+    rmSync(partial, { force: true });
+    closeSync(openSync(partial, 'wx', 0o600));
+    await copyPages(path, partial, onProgress);
+    const damage = damageOf(partial);
+    if (damage.length > 0) throw new Error(`the copy is damaged: ${damage.join('; ')}`);
+    renameSync(partial, file);
+  } catch (error) {
+    throw explain(error, { kind: 'sqlite', path });
+  } finally {
+    rmSync(partial, { force: true });
+  }
+}
+
+async function copyPages(path: string, to: string, onProgress: (share: number) => void): Promise<void> {
+  const source = new Sqlite(path, { fileMustExist: true });
+  try {
+    // Holds on to this moment. A copy that did not would begin anew with every write of others, and never end.
+    source.exec('begin');
+    source.prepare('select count(*) from sqlite_schema').get();
+    await source.backup(to, {
+      progress({ totalPages, remainingPages }) {
+        onProgress(totalPages === 0 ? 1 : 1 - remainingPages / totalPages);
+        return PAGES_PER_STEP;
+      },
+    });
+  } finally {
+    source.close();
+  }
+}

@@ -1,0 +1,60 @@
+import { existsSync, statSync } from 'node:fs';
+import Sqlite from 'better-sqlite3';
+import { openDatabase } from './database.ts';
+import { type DatabaseLocation, locationText } from './location.ts';
+import { explain } from './problem.ts';
+
+/** What a look at a database has found. */
+export interface Inspection {
+  /** Empty: nothing is wrong. */
+  readonly problems: readonly string[];
+  /** What was looked at, in words. */
+  readonly summary: string;
+}
+
+/** Looks at the whole database without changing it, also while it is in use. Takes as long as reading it does. Never throws. */
+export async function inspectDatabase(location: DatabaseLocation): Promise<Inspection> {
+  try {
+    return location.kind === 'sqlite' ? inspectSqlite(location.path) : await inspectPostgres(location);
+  } catch (error) {
+    return { problems: [explain(error, location).message], summary: locationText(location) };
+  }
+}
+
+function inspectSqlite(path: string): Inspection {
+  if (!existsSync(path))
+    return { problems: [], summary: `${path} is not there yet; the gateway makes it when it starts` };
+  const problems = damageOf(path);
+  return { problems, summary: `${path}, ${(statSync(path).size / 1e6).toFixed(1)} MB` };
+}
+
+/** The first of what is wrong in a file of SQLite: pages that are broken, rows that point to nothing. */
+export function damageOf(path: string): readonly string[] {
+  const sqlite = new Sqlite(path, { fileMustExist: true });
+  try {
+    const broken = sqlite.pragma('integrity_check(10)') as { readonly integrity_check: string }[];
+    const dangling = sqlite.pragma('foreign_key_check') as {
+      readonly table: string;
+      readonly parent: string;
+    }[];
+    return [
+      ...broken.map(({ integrity_check }) => integrity_check).filter((text) => text !== 'ok'),
+      ...dangling
+        .slice(0, 10)
+        .map(({ table, parent }) => `a row of ${table} points to a ${parent} that is not there`),
+    ];
+  } finally {
+    sqlite.close();
+  }
+}
+
+/** Its pages are the server's affair. */
+async function inspectPostgres(location: DatabaseLocation): Promise<Inspection> {
+  const database = await openDatabase(location, { migrate: false });
+  try {
+    const tables = await database.kysely.introspection.getTables();
+    return { problems: [], summary: `${locationText(location)}, ${tables.length} tables` };
+  } finally {
+    await database.close();
+  }
+}
