@@ -23,11 +23,13 @@ export interface Relay {
   readonly contentType: string;
   /** Where the whole length is known before the bytes are. */
   readonly contentLength?: number | undefined;
+  /** All of it, if it has come already: then there is no need to pump it. */
+  readonly whole?: Buffer | undefined;
   /** Filled by a tap beside the stream while it is pumped. */
   readonly observation: Observation;
   /**
    * Moves every byte into the sink, in order, with backpressure. Resolves when the upstream ended properly; throws an
-   * AppError when it broke off, sent an error event, or stayed silent too long. To be called exactly once.
+   * AppError when it broke off, sent an error event, or stayed silent too long. To be called once.
    */
   pump(sink: RelaySink): Promise<void>;
 }

@@ -173,10 +173,10 @@ export class Gateway {
    * Runs one request. `deliver` gets the reply once it has begun and resolves when the client has it all; what it
    * throws is taken as the request's end. Whatever this method throws is an AppError that the client has yet to be told.
    */
-  async handle(
+  handle(
     request: GenerateRequest,
     signal: AbortSignal,
-    deliver: (reply: Reply, decision: Decision | undefined) => Promise<void>,
+    deliver: (reply: Reply, decision: Decision | undefined) => Promise<void> | void,
     terms: RequestTerms = {},
   ): Promise<void> {
     const { now } = this.#options;
@@ -185,7 +185,7 @@ export class Gateway {
     const media = mediaOf(request);
     const { id, endpoint, stream } = request;
     const size = () => sizeOf(request, media);
-    await this.#settled(
+    return this.#settled(
       { id, endpoint, stream, media },
       request.model,
       size,
@@ -194,27 +194,25 @@ export class Gateway {
       async (options) => {
         const { settlement } = options;
         const reply = await begin(own, options, this.#shadows);
-        if (reply.kind === 'relay') {
-          settlement.observation = reply.relay.observation;
-          await deliver(reply, settlement.decision);
-        } else {
-          const parts = observeParts(reply.parts, settlement, now);
-          await deliver({ kind: 'parts', parts }, settlement.decision);
-        }
+        let observed = reply;
+        if (reply.kind === 'relay') settlement.observation = reply.relay.observation;
+        else observed = { kind: 'parts', parts: observeParts(reply.parts, settlement, now) };
+        const delivered = deliver(observed, settlement.decision);
+        if (delivered instanceof Promise) await delivered;
       },
     );
   }
 
   /** The same for a request that wants a text read instead of continued. */
-  async encode(
+  encode(
     request: EncodeRequest,
     signal: AbortSignal,
-    deliver: (reply: EncodeReply) => Promise<void>,
+    deliver: (reply: EncodeReply) => Promise<void> | void,
     terms: RequestTerms = {},
   ): Promise<void> {
     const settled = { id: request.id, endpoint: request.endpoint, stream: false };
     const size = () => ({ promptBytes: request.wire.body.length, outputTokens: 0 });
-    await this.#settled(settled, request.model, size, signal, terms, async (options) => {
+    return this.#settled(settled, request.model, size, signal, terms, async (options) => {
       await deliver(await encode(request, options));
     });
   }

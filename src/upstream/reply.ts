@@ -70,6 +70,11 @@ export abstract class Reply implements Relay, Reader {
     this.finish(error);
   }
 
+  get whole(): Buffer | undefined {
+    if (!this.#isOver || this.#failure !== undefined || this.#sink !== undefined) return undefined;
+    return this.#early.length === 1 ? this.#early[0] : Buffer.concat(this.#early);
+  }
+
   /** To be called once. */
   pump(sink: RelaySink): Promise<void> {
     this.#sink = sink;

@@ -56,7 +56,7 @@ export class Call {
   }
 
   /** @throws AppError `unsupported_media_type`, `body_too_large`, `client_closed` */
-  async readJson(maxBytes: number): Promise<Buffer> {
+  readJson(maxBytes: number): Promise<Buffer> {
     const contentType = this.header('content-type') ?? '';
     if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType)) {
       throw new AppError('unsupported_media_type', {
@@ -69,17 +69,20 @@ export class Call {
         message: `The content-encoding ${encoding.slice(0, 50)} is not supported: send the body uncompressed.`,
       });
     }
-    return await readBody(this.#incoming, maxBytes);
+    return readBody(this.#incoming, maxBytes);
   }
 
-  /** The headers of a reply whose head is about to be sent. */
-  headers(own: Readonly<Record<string, string>>): Record<string, string> {
-    return {
-      ...own,
-      ...this.replyHeaders,
-      'x-request-id': this.requestId,
-      'openai-processing-ms': String(Math.round(performance.now() - this.#receivedAtMs)),
-    };
+  /**
+   * The headers of a reply whose head is about to be sent: names and values in turns.
+   *
+   * @param own Of this reply; extended.
+   */
+  headers(own: string[]): string[] {
+    const { replyHeaders } = this;
+    for (const name in replyHeaders) own.push(name, replyHeaders[name]!);
+    const tookMs = Math.round(performance.now() - this.#receivedAtMs);
+    own.push('x-request-id', this.requestId, 'openai-processing-ms', String(tookMs));
+    return own;
   }
 
   /** A successful reply that is there as a whole. */
@@ -90,13 +93,19 @@ export class Call {
 
   /** Begins one whose bytes come later. */
   startWhole(contentType: string, sizeBytes?: number): void {
-    const length: Record<string, string> =
-      sizeBytes === undefined ? {} : { 'content-length': String(sizeBytes) };
-    this.client.start(200, this.headers({ 'content-type': contentType, ...length }));
+    const head = ['content-type', contentType];
+    if (sizeBytes !== undefined) head.push('content-length', String(sizeBytes));
+    this.client.start(200, this.headers(head));
   }
 
   /** A reply whose bytes pass through. */
-  async pass(relay: Relay): Promise<void> {
+  pass(relay: Relay): Promise<void> | void {
+    const { whole } = relay;
+    if (whole === undefined) return this.#pump(relay);
+    this.sendWhole(relay.contentType, whole);
+  }
+
+  async #pump(relay: Relay): Promise<void> {
     this.startWhole(relay.contentType, relay.contentLength);
     await relay.pump(this.client);
     this.client.end();
@@ -121,11 +130,10 @@ export class Call {
     const body = JSON.stringify(errorBody(error));
     client.start(
       error.status,
-      this.headers({
-        'content-type': 'application/json',
-        'content-length': String(Buffer.byteLength(body)),
-        ...errorHeaders(error),
-      }),
+      this.headers([
+        ...['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))],
+        ...Object.entries(errorHeaders(error)).flat(),
+      ]),
     );
     if (unread) this.#endLater(body);
     else client.end(body);

@@ -61,11 +61,10 @@ export class EventStream implements RelaySink {
   }
 
   #start(): void {
-    const head = this.#call.headers({
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-cache',
-      'x-accel-buffering': 'no',
-    });
+    const head = this.#call.headers([
+      ...['content-type', 'text/event-stream; charset=utf-8'],
+      ...['cache-control', 'no-cache', 'x-accel-buffering', 'no'],
+    ]);
     this.#reply.start(200, head);
   }
 

@@ -1,7 +1,9 @@
 import type { Hono } from 'hono';
+import type { Decision } from '../../core/decision.ts';
 import { AppError } from '../../core/error.ts';
+import type { Part } from '../../core/part.ts';
 import type { GenerateRequest, WireRequest } from '../../core/request.ts';
-import type { Gateway, RequestTerms } from '../../gateway/gateway.ts';
+import type { Gateway, Reply, RequestTerms } from '../../gateway/gateway.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import type { Call } from '../http/call.ts';
 import type { CallRoutes } from '../http/call-routes.ts';
@@ -65,25 +67,21 @@ async function streamReply(
   terms: RequestTerms,
 ): Promise<void> {
   const stream = new EventStream(call, heartbeatMs);
+  const deliver = async (reply: Reply, decision: Decision | undefined): Promise<void> => {
+    call.tellRoute(decision);
+    if (reply.kind === 'relay') {
+      await reply.relay.pump(stream);
+      stream.end();
+      return;
+    }
+    const encoder = endpoint.stream(replyHead(request));
+    for await (const part of reply.parts) {
+      if (!stream.write(encoder.push(part))) await stream.drained();
+    }
+    stream.end(encoder.end());
+  };
   try {
-    await gateway.handle(
-      request,
-      call.client.signal,
-      async (reply, decision) => {
-        call.tellRoute(decision);
-        if (reply.kind === 'relay') {
-          await reply.relay.pump(stream);
-          stream.end();
-          return;
-        }
-        const encoder = endpoint.stream(replyHead(request));
-        for await (const part of reply.parts) {
-          if (!stream.write(encoder.push(part))) await stream.drained();
-        }
-        stream.end(encoder.end());
-      },
-      terms,
-    );
+    await gateway.handle(request, call.client.signal, deliver, terms);
   } catch (error) {
     stream.fail(AppError.from(error));
   }
@@ -96,21 +94,16 @@ async function wholeReply(
   { gateway }: OpenAiOptions,
   terms: RequestTerms,
 ): Promise<void> {
+  const collect = async (parts: AsyncIterable<Part>): Promise<void> => {
+    const reply = await endpoint.collect(parts, replyHead(request));
+    call.sendWhole('application/json', JSON.stringify(reply));
+  };
+  const deliver = (reply: Reply, decision: Decision | undefined): Promise<void> | void => {
+    call.tellRoute(decision);
+    return reply.kind === 'relay' ? call.pass(reply.relay) : collect(reply.parts);
+  };
   try {
-    await gateway.handle(
-      request,
-      call.client.signal,
-      async (reply, decision) => {
-        call.tellRoute(decision);
-        if (reply.kind === 'relay') await call.pass(reply.relay);
-        else
-          call.sendWhole(
-            'application/json',
-            JSON.stringify(await endpoint.collect(reply.parts, replyHead(request))),
-          );
-      },
-      terms,
-    );
+    await gateway.handle(request, call.client.signal, deliver, terms);
   } catch (error) {
     call.sendError(AppError.from(error));
   }
