@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { packageRoot } from '../../config/package-root.ts';
+import { addDatabaseCommands } from './database.ts';
 import { doctor } from './doctor.ts';
+import { addKeyCommands } from './key.ts';
 import { pull } from './pull.ts';
 import { replay } from './replay.ts';
 import { serve } from './serve.ts';
+import { addOrganizationCommands, addProjectCommands } from './tenant.ts';
 
 /** What commands may know of the process; nothing else reads it. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -54,6 +57,11 @@ export async function run(argv: readonly string[], env: Environment): Promise<vo
     .option('--data-dir <folder>', 'where models and other data are kept')
     .option('--json', 'print the result as JSON')
     .action((flags) => doctor(flags, env));
+
+  addKeyCommands(program, env);
+  addProjectCommands(program, env);
+  addOrganizationCommands(program, env);
+  addDatabaseCommands(program, env);
 
   const [, , word] = argv;
   if (

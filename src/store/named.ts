@@ -50,27 +50,32 @@ export async function projectFor(
   database: Database,
   name: ProjectName,
 ): Promise<{ readonly project: Project; readonly made: readonly string[] }> {
-  const { organization: organizationName = DEFAULT_NAME, project: projectName = DEFAULT_NAME } = name;
+  const { project: projectName = DEFAULT_NAME } = name;
   const found = await findProject(database, name);
   if (found !== undefined) return { project: found, made: [] };
   if (isProjectId(projectName)) throw invalid('project', 'names no project that there is');
-  const organization = await foundOrMade(
-    () => findOrganization(database, organizationName),
+  const { organization, made } = await organizationFor(database, name.organization);
+  const organizationId = organization.id;
+  const project = await foundOrMade(
+    () => findProject(database, { project: projectName, organization: organizationId }),
+    () => new Projects(database).create({ name: projectName, organizationId }),
+  );
+  return { project: project.it, made: project.made ? [...made, `project ${projectName}`] : made };
+}
+
+/** An organization by name or id: made if it has a name and is not there. @throws AppError `invalid_value` */
+export async function organizationFor(
+  database: Database,
+  nameOrId: string = DEFAULT_NAME,
+): Promise<{ readonly organization: Organization; readonly made: readonly string[] }> {
+  const { it, made } = await foundOrMade(
+    () => findOrganization(database, nameOrId),
     () => {
-      if (isOrganizationId(organizationName))
-        throw invalid('organization', 'names no organization that there is');
-      return new Organizations(database).create({ name: organizationName });
+      if (isOrganizationId(nameOrId)) throw invalid('organization', 'names no organization that there is');
+      return new Organizations(database).create({ name: nameOrId });
     },
   );
-  const project = await foundOrMade(
-    () => findProject(database, { project: projectName, organization: organization.it.id }),
-    () => new Projects(database).create({ name: projectName, organizationId: organization.it.id }),
-  );
-  const made = [
-    ...(organization.made ? [`organization ${organizationName}`] : []),
-    ...(project.made ? [`project ${projectName}`] : []),
-  ];
-  return { project: project.it, made };
+  return { organization: it, made: made ? [`organization ${nameOrId}`] : [] };
 }
 
 /** Another process may make it at the same time. */

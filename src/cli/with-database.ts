@@ -1,0 +1,50 @@
+import type { Command } from 'commander';
+import { AppError } from '../core/error.ts';
+import { type Database, openDatabase } from '../store/database.ts';
+import { databaseLocation } from '../store/location.ts';
+import { explain } from '../store/problem.ts';
+import { readConfig, type ServeFlags } from './read-config.ts';
+import type { Environment } from './run.ts';
+
+/** Which database a command works on. */
+export interface DatabaseFlags extends Pick<ServeFlags, 'config' | 'dataDir'> {
+  readonly json?: boolean;
+}
+
+/** Works on the configuration's database, also while gateways do. @throws Error that says where it is, what is wrong and what to do */
+export async function withDatabase(
+  flags: DatabaseFlags,
+  env: Environment,
+  work: (database: Database) => Promise<void>,
+): Promise<void> {
+  const location = databaseLocation(readConfig(flags, env));
+  const database = await openDatabase(location);
+  try {
+    await work(database);
+  } catch (error) {
+    throw error instanceof AppError ? error : explain(error, location);
+  } finally {
+    await database.close();
+  }
+}
+
+export function withDatabaseOptions(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'configuration file (default: qianmen.yaml, if there is one)')
+    .option('--data-dir <folder>', 'where the database of SQLite is')
+    .option('--json', 'print the result as JSON');
+}
+
+export function jsonText(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
+
+/** Of what was asked for, not of the database. */
+export function refuse(message: string): AppError {
+  return new AppError('invalid_value', { message });
+}
+
+/** Names that were not known may be slips. */
+export function tellMade(made: readonly string[]): void {
+  for (const what of made) process.stderr.write(`made the ${what}\n`);
+}
