@@ -1,5 +1,6 @@
 import { connect as connectPlain, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { type Writer, writeSoon } from '../core/write-batch.ts';
 import type { Carrier, Exchange } from './exchange.ts';
 import { ResponseParser } from './response-parser.ts';
 import type { ServerAddress } from './server-address.ts';
@@ -36,7 +37,7 @@ const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
  * One connection to an HTTP/1.1 server. It carries an exchange at a time, and reads straight into a buffer: the streams of
  * Node would cost as much as all the rest.
  */
-export class Connection implements Carrier {
+export class Connection implements Carrier, Writer {
   /** When it should not be used any more, if it stays idle. Set by its host. */
   idleUntilMs = Number.POSITIVE_INFINITY;
   readonly #host: ConnectionHost;
@@ -118,7 +119,12 @@ export class Connection implements Carrier {
   #send(exchange: Exchange): void {
     this.#parser = new ResponseParser(exchange);
     exchange.sentOver(this);
-    const { head, body, bodyBytes } = exchange.request;
+    writeSoon(this);
+  }
+
+  writeNow(): void {
+    if (this.#exchange === undefined) return;
+    const { head, body, bodyBytes } = this.#exchange.request;
     if (head.length + bodyBytes <= COPIED_BYTES) {
       const message = Buffer.allocUnsafe(head.length + bodyBytes);
       let at = message.write(head, 'latin1');

@@ -1,8 +1,13 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { RelaySink } from '../../core/backend.ts';
+import { type Writer, writeSoon } from '../../core/write-batch.ts';
 
 /** Less than this is in the hands of the operating system soon, whatever the client does. */
 const LARGE_REST_BYTES = 64 * 1024;
+
+/** What is larger is not copied in order to be framed. */
+const COPIED_BYTES = 4 * 1024;
 
 const CR = 0x0d;
 const LF = 0x0a;
@@ -12,11 +17,14 @@ const LAST_CHUNK = '0\r\n\r\n';
  * The way back to one client, written to directly: web streams would cost about half of the throughput. Where the body goes in
  * chunks, each is framed here and written in one piece; Node would write four.
  */
-export class ClientReply implements RelaySink {
+export class ClientReply implements RelaySink, Writer {
   readonly #outgoing: ServerResponse;
   readonly #stallMs: number;
   readonly #gone = new AbortController();
   #isChunked = false;
+  #ending: { readonly chunk: Uint8Array | string | undefined } | undefined;
+  /** Its bytes are held until the end of this turn of the event loop. */
+  #corked: Socket | undefined;
 
   /** @param stallMs A client that takes nothing of what is ready for it for so long is cut off. */
   constructor(outgoing: ServerResponse, stallMs: number) {
@@ -50,7 +58,8 @@ export class ClientReply implements RelaySink {
   write(chunk: Uint8Array | string): boolean {
     // An empty chunk would be the last one.
     if (chunk.length === 0) return true;
-    return this.#outgoing.write(this.#isChunked ? framed(chunk) : chunk);
+    this.#hold();
+    return this.#isChunked ? this.#writeChunk(chunk) : this.#outgoing.write(chunk);
   }
 
   drained(): Promise<void> {
@@ -70,15 +79,45 @@ export class ClientReply implements RelaySink {
   }
 
   end(chunk?: Uint8Array | string): void {
+    if (this.#ending !== undefined) return;
+    this.#ending = { chunk };
+    if (this.#corked === undefined) writeSoon(this);
+  }
+
+  writeNow(): void {
+    const corked = this.#corked;
+    this.#corked = undefined;
+    // To end uncorks, too.
+    if (this.#ending !== undefined) this.#endNow(this.#ending.chunk);
+    else corked?.uncork();
+  }
+
+  #hold(): void {
+    const { socket } = this.#outgoing;
+    if (this.#corked !== undefined || socket === null) return;
+    this.#corked = socket;
+    socket.cork();
+    writeSoon(this);
+  }
+
+  #endNow(chunk: Uint8Array | string | undefined): void {
     const outgoing = this.#outgoing;
     if (!this.#isChunked) outgoing.end(chunk);
     else {
-      if (chunk !== undefined) this.write(chunk);
+      if (chunk !== undefined && chunk.length > 0) this.#writeChunk(chunk);
       outgoing.end(LAST_CHUNK, 'latin1');
     }
     if (outgoing.writableLength < LARGE_REST_BYTES) return;
     const stalled = this.#cutOffLater();
     outgoing.once('close', () => clearTimeout(stalled));
+  }
+
+  #writeChunk(chunk: Uint8Array | string): boolean {
+    const outgoing = this.#outgoing;
+    if (typeof chunk === 'string' || chunk.length <= COPIED_BYTES) return outgoing.write(framed(chunk));
+    outgoing.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+    outgoing.write(chunk);
+    return outgoing.write('\r\n', 'latin1');
   }
 
   /** Breaks the connection off, so that a client cannot take a torn reply for a whole one. */
