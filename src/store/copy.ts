@@ -59,9 +59,10 @@ async function copyTables(
   const copied: CopiedTable[] = [];
   for (const table of tables) {
     const rows = await copyRows(from, to, table, (done) => onProgress(table.name, done));
-    await refuseDifference(from, to, table);
     copied.push({ name: table.name, rows });
   }
+  // After all: what a later table did to an earlier one shows, too.
+  for (const table of tables) await refuseDifference(from, to, table);
   return copied;
 }
 

@@ -1,0 +1,195 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { hashApiKey } from '../../src/access/api-key.ts';
+import { findCaller } from '../../src/store/callers.ts';
+import { openDatabase } from '../../src/store/database.ts';
+import type { DatabaseLocation } from '../../src/store/location.ts';
+import { noPostgres, type PostgresServer, startPostgres } from '../support/postgres.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const SECRET = /qm_[\w-]{43}/g;
+
+describe('the command line', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'qianmen-cli-'));
+    return () => rmSync(folder, { recursive: true });
+  });
+
+  async function qianmen(...args: string[]) {
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const exited = new Promise<number | null>((resolve) => child.once('close', resolve));
+    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    return { code: await exited, out, err };
+  }
+
+  async function callerOf(secret: string, location?: DatabaseLocation) {
+    const file = { kind: 'sqlite', path: join(folder, 'data', 'qianmen.db') } as const;
+    const database = await openDatabase(location ?? file);
+    try {
+      return (await findCaller(database, hashApiKey(secret), Date.now()))?.caller;
+    } finally {
+      await database.close();
+    }
+  }
+
+  it('makes a key that works, and shows its secret once, with a line that says so', async () => {
+    const { code, out, err } = await qianmen('key', 'create');
+    expect(code).toBe(0);
+    const [secret, ...more] = out.match(SECRET)!;
+    expect(more).toEqual([]);
+    expect(out).toContain('The secret is shown this once');
+    expect(err).not.toContain(secret);
+    expect(err).toContain('made the organization default\nmade the project default\nIt is the first');
+    expect(await callerOf(secret!)).toMatchObject({ role: 'user', limits: { key: {}, project: {} } });
+    const { out: listed } = await qianmen('key', 'list', '--json');
+    expect(listed).not.toContain(secret);
+    expect(listed).not.toContain(hashApiKey(secret!).toString('hex'));
+  });
+
+  it('takes limits, scopes, an owner and an end', async () => {
+    const args =
+      'key create --json --name bot --organization acme --project support --role viewer --models qwen,auto --endpoints /v1/embeddings ' +
+      '--expires-in 90d --rpm 60 --tpm 1000 --concurrency 2 --usd-per-day 0.1 --usd-per-month 12.000000001 --regions eu';
+    const { out } = await qianmen(...args.split(' '));
+    const { secret, expiresAtMs } = JSON.parse(out) as { secret: string; expiresAtMs: number };
+    expect(Math.abs(expiresAtMs - Date.now() - 90 * 86_400_000)).toBeLessThan(60_000);
+    expect(await callerOf(secret)).toMatchObject({
+      role: 'viewer',
+      models: ['qwen', 'auto'],
+      endpoints: ['/v1/embeddings'],
+      demands: { regions: ['eu'] },
+      limits: {
+        key: {
+          requestsPerMinute: 60,
+          tokensPerMinute: 1000,
+          concurrency: 2,
+          nanoUsdPerDay: 100_000_000,
+          nanoUsdPerMonth: 12_000_000_001,
+        },
+      },
+    });
+    const { out: table } = await qianmen('key', 'list', '--organization', 'acme');
+    const [titles, row, ...rest] = table.split('\n');
+    expect(row!.indexOf('acme/support')).toBe(titles!.indexOf('PROJECT'));
+    expect(row).toContain('60 requests/min, 1000 tokens/min, 2 at once, 0.1 USD/day, 12.000000001 USD/month');
+    expect(rest).toEqual(['']);
+  });
+
+  it('rotates with an overlap, and revokes', async () => {
+    const created = JSON.parse((await qianmen('key', 'create', '--json')).out) as {
+      id: string;
+      secret: string;
+    };
+    const rotated = await qianmen('key', 'rotate', created.id, '--overlap', '1h', '--json');
+    const { secret } = JSON.parse(rotated.out) as { secret: string };
+    expect(rotated.err).toContain('The secret before is valid until');
+    expect((await callerOf(created.secret))?.keyId).toBe(created.id);
+    expect((await callerOf(secret))?.keyId).toBe(created.id);
+    expect(await qianmen('key', 'revoke', created.id)).toMatchObject({ code: 0 });
+    expect(await callerOf(secret)).toBeUndefined();
+    expect(await callerOf(created.secret)).toBeUndefined();
+    expect(await qianmen('key', 'revoke', created.id)).toMatchObject({ code: 1, out: '' });
+    expect(await qianmen('key', 'list')).toMatchObject({ out: 'There are no keys.\n' });
+    expect((await qianmen('key', 'list', '--all')).out).toContain('revoked');
+  });
+
+  it('sets and removes what a project and an organization may do', async () => {
+    const { secret } = JSON.parse((await qianmen('key', 'create', '--json')).out) as { secret: string };
+    const weight = ['--weight', '2.5', '--priority', '-1', '--tpm', '500', '--rpm', '9'];
+    await qianmen('project', 'set', 'default', ...weight);
+    await qianmen('organization', 'set', 'default', '--usd-per-month', '100', '--privacy', 'private');
+    expect((await qianmen('project', 'set', 'default', '--rpm', 'none')).out).toContain('500 tokens/min');
+    const caller = await callerOf(secret);
+    expect(caller).toMatchObject({ weight: 2.5, priority: -1, demands: { privacy: 'private' } });
+    expect(caller?.limits).toEqual({
+      key: {},
+      project: { tokensPerMinute: 500 },
+      organization: { nanoUsdPerMonth: 100_000_000_000 },
+    });
+    expect((await qianmen('organization', 'archive', 'default')).code).toBe(0);
+    expect(await callerOf(secret)).toBeUndefined();
+  });
+
+  it.each([
+    [['key', 'create', '--rpm', '1.5'], 'must be a whole number'],
+    [['key', 'create', '--rpm', '0'], 'limits.requestsPerMinute'],
+    [['key', 'create', '--usd-per-day', '1e9'], 'must be a number such as 2.5'],
+    [['key', 'create', '--expires-in', 'soon'], 'must be a time such as 90d'],
+    [['key', 'create', '--role', 'king'], '`role` must be one of user, viewer, admin'],
+    [['key', 'create', '--project', 'proj_0'], 'names no project'],
+    [['key', 'rotate', 'key_0'], 'there is no key key_0'],
+    [['key', 'list', '--project', 'nobody'], 'there is no project `nobody`'],
+    [['project', 'archive', 'nobody'], 'there is no project `nobody`'],
+    [['database', 'copy', '--to', 'postgres://127.0.0.1:1/x'], 'there is no database'],
+  ])('refuses %j in one line that says why', async (args, why) => {
+    const { code, out, err } = await qianmen(...args);
+    expect(code).toBe(1);
+    expect(out).toBe('');
+    expect(err).toContain(why);
+    expect(err).not.toContain('    at ');
+  });
+
+  it('checks and backs up the database, and says where a damaged one is', async () => {
+    await qianmen('key', 'create');
+    expect(await qianmen('database', 'check')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('nothing is wrong'),
+    });
+    expect(await qianmen('database', 'backup', 'b.db')).toMatchObject({ code: 0 });
+    expect(await qianmen('database', 'backup', 'b.db')).toMatchObject({ code: 1 });
+    const path = join('data', 'qianmen.db');
+    writeFileSync(join(folder, path), 'no database');
+    const checked = await qianmen('database', 'check', '--json');
+    expect(checked.code).toBe(1);
+    expect(JSON.parse(checked.out)).toMatchObject({ ok: false, problems: [expect.stringContaining(path)] });
+    expect((await qianmen('key', 'list')).err).toContain('qianmen database check');
+  });
+
+  describe.skipIf(noPostgres())('with PostgreSQL', () => {
+    let server: PostgresServer;
+    beforeAll(async () => {
+      server = await startPostgres();
+    });
+    afterAll(() => server?.remove());
+    const use = (url: string) => writeFileSync(join(folder, 'qianmen.yaml'), `database: ${url}\n`);
+
+    it('works on the database of the configuration', async () => {
+      const url = await server.createDatabase();
+      use(url);
+      const { secret } = JSON.parse((await qianmen('key', 'create', '--json')).out) as { secret: string };
+      expect(await callerOf(secret, { kind: 'postgres', url })).toBeDefined();
+      expect(await qianmen('database', 'check')).toMatchObject({ code: 0 });
+      const backup = await qianmen('database', 'backup', 'b.db');
+      expect(backup).toMatchObject({ code: 1, err: expect.stringContaining('`pg_dump`') });
+    });
+
+    it('moves everything there, once', async () => {
+      const url = await server.createDatabase();
+      const { secret } = JSON.parse((await qianmen('key', 'create', '--json')).out) as { secret: string };
+      const copied = await qianmen('database', 'copy', '--to', url);
+      expect(copied).toMatchObject({ code: 0, out: expect.stringContaining('api_key: 1 rows') });
+      expect(await callerOf(secret, { kind: 'postgres', url })).toBeDefined();
+      const again = await qianmen('database', 'copy', '--to', url);
+      expect(again).toMatchObject({ code: 1, err: expect.stringContaining('not empty') });
+    });
+
+    it('says what is wrong when the server is away, without its password', async () => {
+      use('postgres://me:hidden@127.0.0.1:1/x');
+      for (const command of ['list', 'create']) {
+        const { code, err } = await qianmen('key', command);
+        expect(code).toBe(1);
+        expect(err).toContain('PostgreSQL at 127.0.0.1:1/x cannot be used');
+        expect(err).not.toContain('hidden');
+      }
+    });
+  });
+});
