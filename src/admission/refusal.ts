@@ -1,0 +1,49 @@
+import type { Limits } from '../core/caller.ts';
+import { AppError, type RateStatus } from '../core/error.ts';
+import type { Obstacle, Wanted } from './subject.ts';
+
+/** Whose limit it is. */
+export type SubjectKind = 'key' | 'project' | 'organization' | 'model';
+
+const WHOSE = {
+  key: 'of this API key',
+  project: 'of its project',
+  organization: 'of its organization',
+  model: 'of the model',
+} as const satisfies Record<SubjectKind, string>;
+
+const WHAT = {
+  requestsPerMinute: 'requests per minute',
+  tokensPerMinute: 'tokens per minute',
+  concurrency: 'requests at a time',
+  nanoUsdPerDay: 'budget of the day',
+  nanoUsdPerMonth: 'budget of the month',
+} as const satisfies Record<keyof Limits, string>;
+
+/** Says which limit stands in the way, whose it is and when to come back. */
+export function refusal(
+  { limit, retryAfterMs }: Obstacle,
+  kind: SubjectKind,
+  limits: Limits,
+  wanted: Wanted,
+  rate: RateStatus,
+): AppError {
+  const whose = WHOSE[kind];
+  if (limit === 'nanoUsdPerDay' || limit === 'nanoUsdPerMonth')
+    return new AppError('insufficient_quota', {
+      message: `The ${WHAT[limit]} ${whose} does not suffice for this request.`,
+      retryAfterMs,
+      rate,
+    });
+  const most = limits[limit];
+  if (limit === 'tokensPerMinute' && retryAfterMs === undefined)
+    return new AppError('rate_limit_exceeded', {
+      message: `The request may take ${wanted.tokens} tokens; the limit ${whose} is ${most} per minute, so it can never pass. Ask for less with max_tokens, or shorten the prompt.`,
+      rate,
+    });
+  return new AppError('rate_limit_exceeded', {
+    message: `The limit ${whose} is reached: ${most} ${WHAT[limit]}.`,
+    retryAfterMs,
+    rate,
+  });
+}

@@ -1,0 +1,66 @@
+import { type Periods, periodsAt } from './periods.ts';
+
+export interface ClockSources {
+  /** Milliseconds that only go forward. */
+  readonly monotonic: () => number;
+  /** What the system believes, in Unix milliseconds: may jump. */
+  readonly system: () => number;
+}
+
+/** A clock that was set right is followed so fast: an hour in twenty. */
+const SLEW = 0.05;
+/** Of the time since the last look, as far as it counts for that: nobody may have looked for hours. */
+const MAX_SLEWED_MS = 60_000;
+/** Beyond it the machine slept, or had no idea of the time before: followed at once. */
+const LOST_MS = 6 * 3_600_000;
+
+/**
+ * Time of day that does not jump when the system's clock does: it goes on by monotonic time and is drawn slowly to the system's. Days and
+ * months never go back, so that a budget is not given out twice.
+ */
+export class SteadyClock {
+  readonly #sources: ClockSources;
+  #monotonicMs: number;
+  #wallMs: number;
+  #periods: Periods;
+  #periodsUntilMs: number;
+
+  constructor(sources: ClockSources = { monotonic: () => performance.now(), system: Date.now }) {
+    this.#sources = sources;
+    this.#monotonicMs = sources.monotonic();
+    this.#wallMs = sources.system();
+    this.#periods = periodsAt(this.#wallMs);
+    this.#periodsUntilMs = this.#wallMs + this.#periods.dayLeftMs;
+  }
+
+  /** Monotonic milliseconds. */
+  nowMs(): number {
+    return this.#sources.monotonic();
+  }
+
+  /** Unix milliseconds. */
+  wallMs(): number {
+    const monotonicMs = this.#sources.monotonic();
+    const passedMs = monotonicMs - this.#monotonicMs;
+    this.#monotonicMs = monotonicMs;
+    this.#wallMs += passedMs;
+    const behindMs = this.#sources.system() - this.#wallMs;
+    if (Math.abs(behindMs) > LOST_MS) this.#wallMs += behindMs;
+    else {
+      const mostMs = SLEW * Math.min(passedMs, MAX_SLEWED_MS);
+      this.#wallMs += Math.max(-mostMs, Math.min(mostMs, behindMs));
+    }
+    return this.#wallMs;
+  }
+
+  periods(): Periods {
+    const wallMs = this.wallMs();
+    if (wallMs >= this.#periodsUntilMs) {
+      this.#periods = periodsAt(wallMs);
+      this.#periodsUntilMs = wallMs + this.#periods.dayLeftMs;
+    }
+    const leftMs = this.#periodsUntilMs - wallMs;
+    const { day, month, dayLeftMs, monthLeftMs } = this.#periods;
+    return { day, month, dayLeftMs: leftMs, monthLeftMs: monthLeftMs - dayLeftMs + leftMs };
+  }
+}
