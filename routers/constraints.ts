@@ -54,6 +54,7 @@ function leastCostUsd({ price }: Standing, request: RequestFeatures): number {
 
 /** What satisfies both: nobody can loosen what another demanded. */
 export function strictest(a: Constraints, b: Constraints): Constraints {
+  if (demandsNothing(b)) return a;
   const classes = PRIVACY_CLASSES.filter((privacy) => a.privacy === privacy || b.privacy === privacy);
   return {
     privacy: classes[0],
@@ -62,6 +63,15 @@ export function strictest(a: Constraints, b: Constraints): Constraints {
     maxCostUsd: least(a.maxCostUsd, b.maxCostUsd),
     minQuality: most(a.minQuality, b.minQuality),
   };
+}
+
+function demandsNothing({ privacy, regions, maxCostUsd, minQuality }: Constraints): boolean {
+  return (
+    (privacy === undefined || privacy === PRIVACY_CLASSES.at(-1)) &&
+    regions === undefined &&
+    maxCostUsd === undefined &&
+    minQuality === undefined
+  );
 }
 
 function least(a: number | undefined, b: number | undefined): number | undefined {

@@ -3,6 +3,10 @@ import type { GatewayEvent, RequestSettled } from '../core/event.ts';
 
 export type { Logger } from 'pino';
 
+/** So many bytes are written at once, or what there is after so long: a write per line would cost more than its request. */
+const BATCH_BYTES = 8 * 1024;
+const BATCH_MS = 100;
+
 /** Lines that may wait to be written. */
 const MOST_PENDING_BYTES = 4 * 1024 * 1024;
 
@@ -16,7 +20,12 @@ export function createLogger(level: string, destination: DestinationStream = sta
  * beyond it. Serving goes on, and so does the end of the process: left alone, pino would write the rest at exit for ever.
  */
 function standardOutput(): DestinationStream {
-  const output = pino.destination({ dest: 1, sync: false, maxLength: MOST_PENDING_BYTES });
+  const output = pino.destination({
+    dest: 1,
+    sync: false,
+    minLength: BATCH_BYTES,
+    maxLength: MOST_PENDING_BYTES,
+  });
   let failing = false;
   output.on('error', () => {
     failing = true;
@@ -24,6 +33,17 @@ function standardOutput(): DestinationStream {
   output.on('write', () => {
     failing = false;
   });
+  const write = output.write.bind(output);
+  let flushes = false;
+  const flush = () => {
+    flushes = false;
+    output.flush();
+  };
+  output.write = (line) => {
+    if (!flushes) setTimeout(flush, BATCH_MS).unref();
+    flushes = true;
+    return write(line);
+  };
   const flushSync = output.flushSync.bind(output);
   output.flushSync = () => {
     if (!failing) flushSync();
@@ -106,6 +126,7 @@ export function logEvents(logger: Logger): (event: GatewayEvent) => void {
 }
 
 function logRequest(logger: Logger, event: RequestSettled): void {
+  if (event.outcome !== 'error' && !logger.isLevelEnabled('info')) return;
   const { requestId, endpoint, model, stream, outcome, status, code, deployment, attempts, usage, cause } =
     event;
   const line = {

@@ -38,8 +38,8 @@ export function requestMetrics(registry: Registry): (event: RequestSettled) => v
     const series = seriesOfModel(model);
     const { usage } = event;
     requestSeries(model, event.endpoint, event.outcome, event.code ?? 'ok').add(1);
-    for (const attempt of event.attempts)
-      attemptSeries(attempt.backend, attempt.lost ? 'lost' : (attempt.code ?? 'ok')).add(1);
+    for (const { backend, code, lost } of event.attempts)
+      attemptSeries(backend, lost ? 'lost' : (code ?? 'ok')).add(1);
     series.promptTokens.add(usage.promptTokens);
     series.cachedPromptTokens.add(usage.cachedPromptTokens);
     series.completionTokens.add(usage.completionTokens);
@@ -97,16 +97,25 @@ function modelSeries(registry: Registry): (model: string) => ModelSeries {
   };
 }
 
-/** Remembers what `create` made for these labels. */
-function keyed<L extends readonly string[], S>(create: (...labels: L) => S): (...labels: L) => S {
-  const known = new Map<string, S>();
-  return (...labels) => {
-    const key = labels.length === 1 ? labels[0]! : labels.join('\n');
-    let series = known.get(key);
-    if (series === undefined) {
-      series = create(...labels);
-      known.set(key, series);
+interface Node<S> {
+  readonly next: Map<string, Node<S>>;
+  series: S | undefined;
+}
+
+/** Remembers what `create` made for these labels: found one label after another, as joining them would cost more. */
+function keyed<S>(create: (a: string, b: string, c: string, d: string) => S) {
+  const root: Node<S> = { next: new Map(), series: undefined };
+  const below = ({ next }: Node<S>, label: string): Node<S> => {
+    let node = next.get(label);
+    if (node === undefined) {
+      node = { next: new Map(), series: undefined };
+      next.set(label, node);
     }
-    return series;
+    return node;
+  };
+  return (a: string, b = '', c = '', d = ''): S => {
+    const node = below(below(below(below(root, a), b), c), d);
+    node.series ??= create(a, b, c, d);
+    return node.series;
   };
 }

@@ -12,6 +12,9 @@ const USAGE = Buffer.from('"usage":');
 const FINISH_REASON = Buffer.from('"finish_reason"');
 const REASON_BYTES = 32;
 
+const COLON = 0x3a;
+const QUOTE = 0x22;
+
 /** Watches a JSON reply go by and reads its usage and finish reasons at the end. */
 export class WholeTap {
   readonly observation: Observation = newObservation();
@@ -64,7 +67,7 @@ export class WholeTap {
     let usage: Member | undefined;
     for (const member of members) {
       if (member.key === 'error' || member.keyEscaped) return false;
-      if (member.key === 'object' && memberValue(text, member) === 'error') return false;
+      if (member.key === 'object' && !isPlainlyNoError(text, member)) return false;
       if (member.key === 'usage') usage = member;
     }
     if (usage === undefined) return false;
@@ -95,8 +98,8 @@ export class WholeTap {
   #readReasons(text: Buffer, end: number): void {
     for (let at = text.indexOf(FINISH_REASON); at >= 0 && at < end; at = text.indexOf(FINISH_REASON, at)) {
       at += FINISH_REASON.length;
-      const value = /^\s*:\s*"(\w+)"/.exec(text.toString('latin1', at, at + REASON_BYTES))?.[1];
-      this.#finished(finishReasonOf({ finish_reason: value }));
+      const value = wordAfterColon(text, at);
+      if (value !== undefined) this.#finished(finishReasonOf({ finish_reason: value }));
     }
   }
 
@@ -117,6 +120,22 @@ export class WholeTap {
       // Not the usage of the reply after all: it stays unknown.
     }
   }
+}
+
+/** Of `: "word"`; undefined for everything else. */
+function wordAfterColon(text: Buffer, from: number): string | undefined {
+  const colon = skipSpace(text, from);
+  if (text[colon] !== COLON) return undefined;
+  const quote = skipSpace(text, colon + 1);
+  if (text[quote] !== QUOTE) return undefined;
+  const end = text.indexOf(QUOTE, quote + 1);
+  return end < 0 || end - quote > REASON_BYTES ? undefined : text.toString('latin1', quote + 1, end);
+}
+
+/** A string without escapes that is not `error`. */
+function isPlainlyNoError(text: Buffer, { valueStart, valueEnd }: Member): boolean {
+  const value = text.toString('latin1', valueStart, valueEnd);
+  return value.startsWith('"') && !value.includes('\\') && value !== '"error"';
 }
 
 function memberValue(text: Buffer, { valueStart, valueEnd }: Member): unknown {
