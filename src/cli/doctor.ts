@@ -1,5 +1,6 @@
 import type { Config } from '../../config/schema.ts';
 import type { Check, Progress } from '../doctor/check.ts';
+import { checkDatabase } from '../doctor/database.ts';
 import { checkLocalModels } from '../doctor/local-models.ts';
 import { checkMachine } from '../doctor/machine.ts';
 import { checkDataDir, checkPort } from '../doctor/places.ts';
@@ -32,6 +33,7 @@ async function checkConfigured(flags: ServeFlags, env: Environment, progress: Pr
   return [
     { section: 'configuration', name, status: 'ok', detail: contents(config) },
     checkDataDir(config.dataDir),
+    await checkDatabase(config),
     await checkPort(config),
     ...(await checkUpstreams(config)),
     ...(await checkLocalModels(config, progress)),

@@ -1,11 +1,11 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { retryWhileLocked } from './locked.ts';
+import { retryWhileContended } from './contention.ts';
 
 /**
  * A statement that meets a lock stops this whole process for so long at most; who can wait longer tries again
- * (`retryWhileLocked`). With a write-ahead log readers never wait.
+ * (`retryWhileContended`). With a write-ahead log readers never wait.
  */
 const LOCK_WAIT_MS = 50;
 
@@ -16,7 +16,7 @@ export async function openSqlite(path: string, patienceMs: number): Promise<Sqli
   const sqlite = new Sqlite(path, { timeout: LOCK_WAIT_MS });
   try {
     // Two processes that open a new file at once meet here.
-    await retryWhileLocked(() => sqlite.pragma('journal_mode = wal'), patienceMs);
+    await retryWhileContended(() => sqlite.pragma('journal_mode = wal'), patienceMs);
     // What was committed survives a power failure: the ledger drops its journal on the strength of it, and a revoked key stays revoked.
     sqlite.pragma('synchronous = full');
     sqlite.pragma('foreign_keys = on');

@@ -1,15 +1,14 @@
 import { type Kysely, sql } from 'kysely';
+import { retryWhileContended } from './contention.ts';
 import type { Database } from './database.ts';
-import { retryWhileLocked } from './locked.ts';
 import type { Schema } from './schema.ts';
 
-/** All of it or nothing. It may run again if it could not begin. */
+/** All of it or nothing. It runs again where another transaction was in the way. */
 export async function inTransaction<T>(
   { kind, kysely, timeoutMs }: Database,
   work: (transaction: Kysely<Schema>) => Promise<T>,
 ): Promise<T> {
-  if (kind === 'postgres') return kysely.transaction().execute(work);
-  const once = () =>
+  const inSqlite = () =>
     kysely.connection().execute(async (connection) => {
       // At once for writing: a lock that is only taken at the first write may come too late for what was read before.
       await sql`begin immediate`.execute(connection);
@@ -23,5 +22,6 @@ export async function inTransaction<T>(
         throw error;
       }
     });
-  return retryWhileLocked(once, timeoutMs);
+  const inPostgres = () => kysely.transaction().execute(work);
+  return retryWhileContended(kind === 'sqlite' ? inSqlite : inPostgres, timeoutMs);
 }

@@ -18,13 +18,16 @@ import { promisify } from 'node:util';
 import Sqlite from 'better-sqlite3';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { checkDatabase } from '../../src/doctor/database.ts';
 import { ApiKeys } from '../../src/store/api-keys.ts';
 import { type Database, type OpenOptions, openDatabase } from '../../src/store/database.ts';
 import { newId } from '../../src/store/id.ts';
 import { inspectDatabase } from '../../src/store/inspect.ts';
 import type { DatabaseLocation } from '../../src/store/location.ts';
 import { projectFor } from '../../src/store/named.ts';
+import { Organizations } from '../../src/store/organizations.ts';
 import { changingKeys, keyRevision } from '../../src/store/revision.ts';
+import { inTransaction } from '../../src/store/transaction.ts';
 import { noPostgres, type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { describeDatabases } from './databases.ts';
 import { freezableProxy } from './freezable-proxy.ts';
@@ -59,6 +62,30 @@ describeDatabases('a process that is killed while it writes', (newLocation) => {
     expect((await inspectDatabase(location)).problems).toEqual([]);
     const secrets = await database.kysely.selectFrom('api_key_secret').select('key_id').execute();
     expect(secrets).toHaveLength(keys.length);
+  });
+});
+
+describeDatabases('two transactions that each need what the other has', (newLocation) => {
+  it('both happen', async () => {
+    const location = await newLocation();
+    const both = [await open(location), await open(location)];
+    const organizations = new Organizations(both[0]!);
+    const ids = [await organizations.create({ name: '0' }), await organizations.create({ name: '1' })].map(
+      ({ id }) => id,
+    );
+    await Promise.all(
+      both.map((database, i) =>
+        inTransaction(database, async (transaction) => {
+          for (const id of i === 0 ? ids : ids.toReversed()) {
+            const set = { concurrency: i + 1 };
+            await transaction.updateTable('organization').set(set).where('id', '=', id).execute();
+            await new Promise((resolve) => setTimeout(resolve, 50));
+          }
+        }),
+      ),
+    );
+    const [first, second] = await organizations.list();
+    expect(first!.limits).toEqual(second!.limits);
   });
 });
 
@@ -125,6 +152,8 @@ describe('a file of SQLite', () => {
     );
     expect(readFileSync(location.path).equals(before)).toBe(true);
     expect((await inspectDatabase(location)).problems).toEqual([expect.stringContaining('not a database')]);
+    const check = await checkDatabase({ database: 'sqlite', dataDir: folder });
+    expect(check).toMatchObject({ status: 'failed', detail: expect.stringContaining('not a database') });
   });
 
   it('with broken pages does not pass the check', async () => {
