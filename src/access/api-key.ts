@@ -13,3 +13,10 @@ export function newApiKey(): { readonly id: string; readonly secret: string; rea
 export function hashApiKey(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();
 }
+
+const SHAPE = /^qm_[A-Za-z0-9_-]{43}$/;
+
+/** Whether it may be a secret of ours: looked at before anything else is done with it. */
+export function isApiKeyShaped(text: string): boolean {
+  return SHAPE.test(text);
+}

@@ -1,0 +1,202 @@
+import { describe, expect, it } from 'vitest';
+import type { Caller } from '../core/caller.ts';
+import { hashApiKey, newApiKey } from './api-key.ts';
+import { Authenticator } from './authenticator.ts';
+import type { KnownKey } from './key-directory.ts';
+
+const TTL_MS = 600_000;
+
+function callerOf(keyId: string): Caller {
+  return {
+    keyId,
+    projectId: 'proj_1',
+    organizationId: 'org_1',
+    role: 'user',
+    weight: 1,
+    priority: 0,
+    demands: {},
+    limits: { key: {}, project: {}, organization: {} },
+  };
+}
+
+/** A directory in memory that counts what it is asked, and can be out of reach. */
+async function setUp(keys: Readonly<Record<string, Partial<KnownKey>>>) {
+  const known = new Map<string, KnownKey>();
+  for (const [secret, key] of Object.entries(keys))
+    known.set(hashApiKey(secret).toString('hex'), {
+      caller: callerOf(secret.slice(0, 6)),
+      expiresAtMs: undefined,
+      ...key,
+    });
+  const state = { nowMs: 0, revision: 1, down: false, finds: 0 };
+  const reach = () => {
+    if (state.down) throw new Error('connection refused');
+  };
+  const problems: (string | undefined)[] = [];
+  const authenticator = new Authenticator({
+    directory: {
+      async find(hash) {
+        state.finds += 1;
+        reach();
+        return known.get(hash.toString('hex'));
+      },
+      async revision() {
+        reach();
+        return state.revision;
+      },
+      async anyKeys() {
+        reach();
+        return known.size > 0;
+      },
+    },
+    ttlMs: TTL_MS,
+    now: () => state.nowMs,
+    wall: () => state.nowMs,
+    onProblem: (problem) => problems.push(problem?.message),
+  });
+  await authenticator.poll();
+  const change = async (work: () => void) => {
+    work();
+    state.revision += 1;
+    await authenticator.poll();
+  };
+  return { authenticator, known, state, problems, change };
+}
+
+const ask = async (authenticator: Authenticator, secret: string | undefined) =>
+  authenticator.authenticate(secret);
+
+describe('who calls', () => {
+  it('is anybody as long as there is no key, and nobody without one from then on', async () => {
+    const { authenticator, known, change } = await setUp({});
+    expect(authenticator.authenticate(undefined)).toBeUndefined();
+    const { secret, hash } = newApiKey();
+    await change(() => known.set(hash.toString('hex'), { caller: callerOf('new'), expiresAtMs: undefined }));
+    await expect(ask(authenticator, undefined)).rejects.toMatchObject({
+      code: 'invalid_api_key',
+      status: 401,
+    });
+    expect(await ask(authenticator, secret)).toMatchObject({ keyId: 'new' });
+  });
+
+  it('is told without waiting, and without the database, from the second time on', async () => {
+    const { secret } = newApiKey();
+    const { authenticator, state } = await setUp({ [secret]: {} });
+    const first = authenticator.authenticate(secret);
+    expect(first).toBeInstanceOf(Promise);
+    await first;
+    expect(authenticator.authenticate(secret)).toMatchObject({ projectId: 'proj_1' });
+    expect(state.finds).toBe(1);
+  });
+
+  it('costs one look-up for many that come at once', async () => {
+    const { secret } = newApiKey();
+    const { authenticator, state } = await setUp({ [secret]: {} });
+    await Promise.all(Array.from({ length: 100 }, () => authenticator.authenticate(secret)));
+    expect(state.finds).toBe(1);
+  });
+
+  it('is the same error for what is no key, nobody’s key, an expired one and a revoked one', async () => {
+    const [good, expired, other] = [newApiKey(), newApiKey(), newApiKey()];
+    const { authenticator, known, state, change } = await setUp({
+      [good.secret]: {},
+      [expired.secret]: { expiresAtMs: 50 },
+      [newApiKey().secret]: {},
+    });
+    await ask(authenticator, good.secret);
+    await ask(authenticator, expired.secret);
+    state.nowMs = 50;
+    known.delete(expired.hash.toString('hex'));
+    await change(() => known.delete(good.hash.toString('hex')));
+    const texts = [
+      '',
+      'sk-123',
+      `${good.secret}x`,
+      good.secret.slice(0, -1),
+      good.secret,
+      expired.secret,
+      other.secret,
+    ];
+    const errors = await Promise.all(texts.map((text) => ask(authenticator, text).catch((error) => error)));
+    expect(new Set(errors.map(({ code, status, message }) => `${code} ${status} ${message}`)).size).toBe(1);
+    for (const { message } of errors) expect(message).not.toContain(good.secret.slice(0, 8));
+  });
+
+  it('asks the database for nothing that has not the form of a key', async () => {
+    const { authenticator, state } = await setUp({ [newApiKey().secret]: {} });
+    for (const odd of [
+      "qm_' OR 1=1 --",
+      'qm_',
+      `qm_${'a'.repeat(44)}`,
+      `qm_${'é'.repeat(43)}`,
+      `qm_${'a'.repeat(42)}\n`,
+    ])
+      await expect(ask(authenticator, odd)).rejects.toMatchObject({ code: 'invalid_api_key' });
+    expect(state.finds).toBe(0);
+  });
+
+  it('remembers wrong guesses for a while, and forgets no key for them', async () => {
+    const { secret } = newApiKey();
+    const wrong = newApiKey().secret;
+    const { authenticator, state } = await setUp({ [secret]: {} });
+    await ask(authenticator, secret);
+    for (let i = 0; i < 50; i++)
+      await expect(ask(authenticator, wrong)).rejects.toMatchObject({ status: 401 });
+    expect(state.finds).toBe(2);
+    for (let i = 0; i < 20_000; i++) await ask(authenticator, newApiKey().secret).catch(() => {});
+    expect(authenticator.authenticate(secret)).toMatchObject({ projectId: 'proj_1' });
+  });
+
+  it('serves known keys on while the database is away, to their time, and says 503 to others', async () => {
+    const [known, other] = [newApiKey().secret, newApiKey().secret];
+    const { authenticator, state, problems } = await setUp({ [known]: {}, [other]: {} });
+    await ask(authenticator, known);
+    state.down = true;
+    await authenticator.poll();
+    state.nowMs += TTL_MS - 1;
+    expect(authenticator.authenticate(known)).toMatchObject({ projectId: 'proj_1' });
+    await expect(ask(authenticator, other)).rejects.toMatchObject({ code: 'keys_unavailable', status: 503 });
+    state.nowMs += 1;
+    await expect(ask(authenticator, known)).rejects.toMatchObject({ code: 'keys_unavailable' });
+    state.down = false;
+    await authenticator.poll();
+    expect(await ask(authenticator, other)).toMatchObject({ projectId: 'proj_1' });
+    expect(problems).toEqual(['connection refused', undefined]);
+  });
+
+  it('serves a known key on when the database goes away right after a change', async () => {
+    const { secret } = newApiKey();
+    const { authenticator, state, change } = await setUp({ [secret]: {} });
+    await ask(authenticator, secret);
+    await change(() => {});
+    state.down = true;
+    expect(await ask(authenticator, secret)).toMatchObject({ projectId: 'proj_1' });
+  });
+
+  it('needs a key as long as nobody can say whether there are any', async () => {
+    const { authenticator, state } = await setUp({});
+    state.down = true;
+    const blind = new Authenticator({
+      directory: {
+        find: () => Promise.reject(new Error('down')),
+        revision: () => Promise.reject(new Error('down')),
+        anyKeys: () => Promise.reject(new Error('down')),
+      },
+      ttlMs: TTL_MS,
+    });
+    await blind.poll();
+    await expect(ask(blind, undefined)).rejects.toMatchObject({ status: 401 });
+    await expect(ask(blind, newApiKey().secret)).rejects.toMatchObject({ code: 'keys_unavailable' });
+    expect(authenticator.keysNeeded).toBe(false);
+  });
+
+  it('takes changed limits after a change', async () => {
+    const { secret, hash } = newApiKey();
+    const { authenticator, known, change } = await setUp({ [secret]: {} });
+    await ask(authenticator, secret);
+    await change(() =>
+      known.set(hash.toString('hex'), { caller: { ...callerOf('k'), weight: 2 }, expiresAtMs: undefined }),
+    );
+    expect(await ask(authenticator, secret)).toMatchObject({ weight: 2 });
+  });
+});

@@ -1,0 +1,185 @@
+import { hash as digest } from 'node:crypto';
+import type { Caller } from '../core/caller.ts';
+import { AppError } from '../core/error.ts';
+import { isApiKeyShaped } from './api-key.ts';
+import { type CachedKey, KeyCache } from './key-cache.ts';
+import type { KeyDirectory, KnownKey } from './key-directory.ts';
+
+export interface AuthenticatorOptions {
+  readonly directory: KeyDirectory;
+  /** While the database cannot be reached, known keys are good for so long. */
+  readonly ttlMs: number;
+  /** Told once when the database cannot be reached, and once when it can again (undefined). */
+  readonly onProblem?: (problem: Error | undefined) => void;
+  /** Unix milliseconds. */
+  readonly wall?: () => number;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+  readonly pollMs?: number;
+}
+
+const POLL_MS = 500;
+const MAX_KNOWN = 100_000;
+/** Guesses are remembered apart from keys, so that guessing pushes no key out, and for a short time, so that it asks the database little. */
+const MAX_UNKNOWN = 10_000;
+const UNKNOWN_MS = 5_000;
+/** Look-ups at a time; guesses beyond it wait for nothing. */
+const MAX_LOOKUPS = 256;
+
+/**
+ * Finds out who calls. A key that was seen before costs a hash and a look into a map. The database is asked about others, and twice
+ * a second whether anything has changed: after a change every key is asked about once more, when it comes again.
+ *
+ * As long as no key exists nobody needs one. Of that it is never sure before the database has said so.
+ */
+export class Authenticator {
+  readonly #options: Required<Pick<AuthenticatorOptions, 'wall' | 'now'>> & AuthenticatorOptions;
+  readonly #known = new KeyCache(MAX_KNOWN);
+  readonly #unknown = new Map<string, number>();
+  readonly #lookups = new Map<string, Promise<Caller>>();
+  #revision: number | undefined;
+  #confirmedAtMs = 0;
+  #keysExist: boolean | undefined;
+  #problem: Error | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #polling: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = { wall: Date.now, now: () => performance.now(), ...options };
+  }
+
+  /** Resolves when the database has been asked for the first time, whatever came of it. */
+  async start(): Promise<void> {
+    await this.poll();
+    this.#again();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Whether every request needs a key. */
+  get keysNeeded(): boolean {
+    return this.#keysExist !== false;
+  }
+
+  /** Why the database cannot be asked. */
+  get problem(): Error | undefined {
+    return this.#problem;
+  }
+
+  /**
+   * The caller, without waiting where the key is known. Undefined: nobody needs a key.
+   *
+   * @throws AppError `invalid_api_key`, `keys_unavailable`
+   */
+  authenticate(secret: string | undefined): Caller | undefined | Promise<Caller> {
+    if (!this.keysNeeded) return undefined;
+    if (secret === undefined) throw missingKey();
+    if (!isApiKeyShaped(secret)) throw wrongKey();
+    const { now } = this.#options;
+    const hash = digest('sha256', secret, 'base64url');
+    const known = this.#valid(hash);
+    if (known !== undefined && known.revision === this.#revision) return known.caller;
+    const knownWrongAtMs = this.#unknown.get(hash);
+    if (knownWrongAtMs !== undefined && now() - knownWrongAtMs < UNKNOWN_MS) throw wrongKey();
+    return this.#lookUp(hash, known?.caller);
+  }
+
+  /** Asks whether anything has changed. To be called by a timer, and by whoever has just changed something. */
+  poll(): Promise<void> {
+    this.#polling ??= this.#poll().finally(() => {
+      this.#polling = undefined;
+    });
+    return this.#polling;
+  }
+
+  async #poll(): Promise<void> {
+    const { directory, now } = this.#options;
+    try {
+      const askedAtMs = now();
+      const revision = await directory.revision();
+      if (revision !== this.#revision) {
+        this.#keysExist = await directory.anyKeys();
+        this.#revision = revision;
+        this.#unknown.clear();
+      }
+      this.#confirmedAtMs = askedAtMs;
+      this.#tell(undefined);
+    } catch (error) {
+      this.#tell(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** One that was valid when the database last could be asked, not too long ago. */
+  #valid(hash: string): CachedKey | undefined {
+    const known = this.#known.get(hash);
+    if (known === undefined) return undefined;
+    const { now, wall, ttlMs } = this.#options;
+    const confirmedAtMs = known.revision === this.#revision ? this.#confirmedAtMs : known.askedAtMs;
+    const expired = known.expiresAtMs !== undefined && wall() >= known.expiresAtMs;
+    if (!expired && now() - Math.max(confirmedAtMs, known.askedAtMs) < ttlMs) return known;
+    this.#known.delete(hash);
+    return undefined;
+  }
+
+  /** @param known Serves on where the database cannot be asked. */
+  #lookUp(hash: string, known: Caller | undefined): Promise<Caller> {
+    let lookup = this.#lookups.get(hash);
+    if (lookup === undefined) {
+      if (this.#lookups.size >= MAX_LOOKUPS) throw new AppError('keys_unavailable');
+      lookup = this.#ask(hash, known).finally(() => this.#lookups.delete(hash));
+      this.#lookups.set(hash, lookup);
+    }
+    return lookup;
+  }
+
+  async #ask(hash: string, known: Caller | undefined): Promise<Caller> {
+    const { directory, wall, now } = this.#options;
+    const askedAtMs = now();
+    const revision = this.#revision;
+    let found: KnownKey | undefined;
+    try {
+      found = await directory.find(Buffer.from(hash, 'base64url'), wall());
+    } catch (cause) {
+      if (known !== undefined) return known;
+      throw new AppError('keys_unavailable', { cause });
+    }
+    if (found === undefined) {
+      this.#known.delete(hash);
+      if (this.#unknown.size >= MAX_UNKNOWN) this.#unknown.clear();
+      this.#unknown.set(hash, now());
+      throw wrongKey();
+    }
+    this.#known.set(hash, { ...found, revision, askedAtMs });
+    return found.caller;
+  }
+
+  #tell(problem: Error | undefined): void {
+    const changed = (problem === undefined) !== (this.#problem === undefined);
+    this.#problem = problem;
+    if (changed) this.#options.onProblem?.(problem);
+  }
+
+  #again(): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(
+      () => void this.poll().then(() => this.#again()),
+      this.#options.pollMs ?? POLL_MS,
+    );
+    this.#timer.unref();
+  }
+}
+
+function missingKey(): AppError {
+  return new AppError('invalid_api_key', {
+    message: 'You did not provide an API key: send it in the header Authorization, as `Bearer KEY`.',
+  });
+}
+
+/** The same for what is no key, nobody's key and a key that is not valid any more. Never repeats what was sent. */
+function wrongKey(): AppError {
+  return new AppError('invalid_api_key', { message: 'Incorrect API key provided.' });
+}
