@@ -213,6 +213,7 @@ describe('a file of SQLite', () => {
   const fillUp = ({ kysely }: Database) => sql`pragma max_page_count = 1`.execute(kysely);
 });
 
+const system = (command: string, args: readonly string[]) => execFileSync(command, args);
 const cannotMount = await promisify(execFile)('unshare', ['-m', 'true']).then(
   () => undefined,
   () => 'needs root',
@@ -220,9 +221,9 @@ const cannotMount = await promisify(execFile)('unshare', ['-m', 'true']).then(
 describe.skipIf(cannotMount)('a file of SQLite on a disk of its own that is full', () => {
   it('loses nothing that was stored', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'qianmen-full-'));
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder]);
+    system('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder]);
     onTestFinished(() => {
-      execFileSync('umount', [folder]);
+      system('umount', [folder]);
       rmSync(folder, { recursive: true });
     });
     const location = { kind: 'sqlite', path: join(folder, 'qianmen.db') } as const;
@@ -240,7 +241,7 @@ describe.skipIf(cannotMount)('a file of SQLite on a disk of its own that is full
       );
     expect(problem).toMatchObject({ code: expect.stringMatching(/^SQLITE_(FULL|IOERR)/) });
     expect((await keys.list()).map(({ id }) => id).sort()).toEqual(stored.sort());
-    execFileSync('mount', ['-o', 'remount,size=4m', folder]);
+    system('mount', ['-o', 'remount,size=4m', folder]);
     const { id } = await keys.create(someKey(project.id));
     expect(await keys.get(id)).toBeDefined();
     await database.close();
