@@ -6,7 +6,7 @@ import { cors } from 'hono/cors';
 import { isAdminPath } from './api/admin/admin-path.ts';
 import { type CanaryAdmin, canaryRoutes } from './api/admin/canary-routes.ts';
 import { type DecisionAdmin, decisionRoutes } from './api/admin/decision-routes.ts';
-import { adminGuard } from './api/admin/guard.ts';
+import { guard } from './api/admin/guard.ts';
 import { type ModelAdmin, modelAdminRoutes } from './api/admin/model-routes.ts';
 import { type UpstreamAdmin, upstreamAdminRoutes } from './api/admin/upstream-routes.ts';
 import { encoderRoutes } from './api/encoder-routes.ts';
@@ -26,6 +26,9 @@ export interface AppOptions extends CallOptions, OpenAiOptions, OperationsOption
   readonly modelAdmin: ModelAdmin;
 }
 
+/** Of the router, before any route. */
+const MIDDLEWARES = 2;
+
 /** Serves one HTTP request. */
 export type App = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 
@@ -38,9 +41,10 @@ export function createApp(options: AppOptions): App {
     overrideGlobalObjects: false,
   });
   return (incoming, outgoing) => {
-    const handler = incoming.method === 'POST' ? direct.get(incoming.url ?? '') : undefined;
+    const { method, url = '' } = incoming;
+    const handler = method === 'POST' ? direct.get(url) : undefined;
     if (handler === undefined) void routed(incoming, outgoing);
-    else void answer(new Call(incoming, outgoing, options), handler, options.emit);
+    else void answer(new Call(incoming, outgoing, options), url, handler, options.emit);
   };
 }
 
@@ -60,12 +64,12 @@ function createRouter(options: AppOptions, routes: CallRoutes): Hono<AppEnv> {
     });
     app.options('*', (c, next) => (isAdminPath(c.req.path) ? next() : preflight(c, next)));
   }
-  app.use('/admin/*', adminGuard());
+  app.use(guard());
 
   // Paths with a query string come this way.
   for (const [path, handler] of Object.entries(routes))
     app.post(path, (c) => {
-      void answer(c.get('call'), handler, options.emit);
+      void answer(c.get('call'), path, handler, options.emit);
       return RESPONSE_ALREADY_SENT;
     });
   modelRoutes(app, options);
@@ -76,9 +80,8 @@ function createRouter(options: AppOptions, routes: CallRoutes): Hono<AppEnv> {
   modelAdminRoutes(app, options.modelAdmin);
 
   app.notFound((c) => {
-    const middlewares = isAdminPath(c.req.path) ? 2 : 1;
-    const routed = (method: string) => app.router.match(method, c.req.path)[0].length > middlewares;
-    const allowed = ['GET', 'POST', 'DELETE'].filter(routed);
+    const routed = (method: string) => app.router.match(method, c.req.path)[0].length > MIDDLEWARES;
+    const allowed = ['GET', 'POST', 'PATCH', 'DELETE'].filter(routed);
     if (allowed.length === 0) {
       throw new AppError('route_not_found', {
         message: `There is no route ${c.req.method} ${c.req.path.slice(0, 200)}.`,

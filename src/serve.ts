@@ -20,6 +20,7 @@ import { patternDetector } from './privacy/detector.ts';
 import { type LoadedConfig, Reloader } from './reload.ts';
 import { createLogger, type Logger, logEvents } from './telemetry/log.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
+import { openTenancy, type Tenancy } from './tenancy.ts';
 import type { Resolver } from './upstream/resolver.ts';
 
 export interface StartOptions {
@@ -62,8 +63,24 @@ export interface RunningGateway {
 
 /** @throws Error if the address cannot be bound, or is not loopback although nobody needs a key. */
 export async function startGateway(config: Config, options: StartOptions = {}): Promise<RunningGateway> {
-  refuseOpenDoor(config);
   const logger = options.logger ?? createLogger(config.log.level);
+  mkdirSync(config.dataDir, { recursive: true });
+  const tenancy = await openTenancy({ config, logger });
+  try {
+    refuseOpenDoor(config, tenancy.door.keysNeeded);
+    return await startWith(config, options, logger, tenancy);
+  } catch (error) {
+    await tenancy.close();
+    throw error;
+  }
+}
+
+async function startWith(
+  config: Config,
+  options: StartOptions,
+  logger: Logger,
+  tenancy: Tenancy,
+): Promise<RunningGateway> {
   const sinks: ((event: GatewayEvent) => void)[] = [logEvents(logger)];
   const emit = (event: GatewayEvent) => {
     for (const sink of sinks) sink(event);
@@ -77,7 +94,8 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
     onRoutes: (routes) => gateway.configure({ routes }),
     ...(options.resolver === undefined ? {} : { resolver: options.resolver }),
   });
-  const gateway = new Gateway({ routes: fleet.routes, emit, knowledge, ...gatewayLimits(config) });
+  const { admission, door } = tenancy;
+  const gateway = new Gateway({ routes: fleet.routes, emit, knowledge, admission, ...gatewayLimits(config) });
   const modelAdmin = new FleetModelAdmin(fleet, options.fetchModel);
   const metrics = createMetrics({
     backends: () => fleet.backends,
@@ -133,6 +151,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       limits: { n: limits.maxChoices, topLogprobs: limits.maxTopLogprobs },
       corsOrigins: listen.cors.origins,
       draining: () => draining,
+      door,
       emit,
       admin: {
         upstreams,
@@ -183,13 +202,13 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
       await delay(drainDelayMs);
       const cut = (await drain.run(drainTimeoutMs)) ? 0 : gateway.inFlight;
       await drain.end();
-      await Promise.all([fleet.close(), decisionFile?.close()]);
+      await Promise.all([fleet.close(), decisionFile?.close(), tenancy.close()]);
       return cut;
     },
     async close() {
       draining = true;
       gateway.stopShadows();
-      await Promise.all([drain.end(), fleet.close(), decisionFile?.close()]);
+      await Promise.all([drain.end(), fleet.close(), decisionFile?.close(), tenancy.close()]);
     },
   };
 }
@@ -204,12 +223,12 @@ function gatewayLimits({ limits, privacy: { detect, whenFound } }: Config) {
     maxRetries: limits.maxRetries,
     queue: { capacity: limits.queueLength, maxWaitMs: limits.queueTimeoutMs },
     timeoutMs: limits.requestTimeoutMs,
+    assumedOutputTokens: limits.assumedOutputTokens,
     privacy: detect.length === 0 ? undefined : { detector: patternDetector(detect), whenFound },
   };
 }
 
 function openDecisionFile({ dataDir }: Config, logger: Logger): DecisionFile {
-  mkdirSync(dataDir, { recursive: true });
   const path = join(dataDir, 'decisions.jsonl');
   const onLost = (lost: number, cause: unknown) =>
     logger.error(
@@ -219,12 +238,12 @@ function openDecisionFile({ dataDir }: Config, logger: Logger): DecisionFile {
   return new DecisionFile({ path, onLost });
 }
 
-function refuseOpenDoor({ listen: { host, allowUnauthenticated } }: Config): void {
+function refuseOpenDoor({ listen: { host, allowUnauthenticated } }: Config, keysNeeded: boolean): void {
   const loopback = host === 'localhost' || host === '::1' || /^127\./.test(host);
-  if (loopback || allowUnauthenticated) return;
+  if (loopback || keysNeeded || allowUnauthenticated) return;
   throw new Error(
     `Refusing to listen on ${host}: no API keys are configured, so anybody who reaches it could use every model. ` +
-      'Listen on 127.0.0.1, or set listen.allowUnauthenticated: true if something in front checks who calls.',
+      'Make one with `qianmen key create`, listen on 127.0.0.1, or set listen.allowUnauthenticated: true if something in front checks who calls.',
   );
 }
 

@@ -1,27 +1,64 @@
 import { isIPv4 } from 'node:net';
-import type { MiddlewareHandler } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
+import { matchedRoutes } from 'hono/route';
 import { AppError } from '../../core/error.ts';
+import { ACCESS_RULES } from '../access-rules.ts';
 import type { AppEnv } from '../http/app-env.ts';
+import { requireRole } from '../http/door.ts';
+import { isAdminPath } from './admin-path.ts';
 
 /**
- * As long as nobody has a key, operators are those who sit at the machine. A proxy on it, a page in its browser, and a page
- * that had its name resolved to it do not pass: the first forwards, the second may not send JSON elsewhere without asking, and
- * the third cannot help telling its own name in `Host`.
+ * Lets a request pass that may have its route, by the table of all routes. What is in no table passes nobody; what is no route at all is
+ * nobody's business who has no key, either.
  */
-export function adminGuard(): MiddlewareHandler<AppEnv> {
-  return async function guardAdmin(c, next) {
-    const peer = c.env.incoming.socket.remoteAddress;
-    const forwarded = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'].some((name) => c.req.header(name));
-    const local =
-      peer !== undefined && isLoopback(peer) && !forwarded && isLoopback(hostName(c.req.header('host')));
-    if (!local || c.req.header('origin') !== undefined)
-      throw new AppError('permission_denied', {
-        message: 'While no API keys are configured, /admin answers requests from the machine itself only.',
-      });
-    if (c.req.method === 'POST' && !/^application\/json\b/i.test(c.req.header('content-type') ?? ''))
-      throw new AppError('unsupported_media_type');
+export function guard(): MiddlewareHandler<AppEnv> {
+  return async function guardRoute(c, next) {
+    const call = c.get('call');
+    const { door } = call.options;
+    const route = routeOf(c);
+    const access = route === undefined ? 'user' : ACCESS_RULES[route];
+    if (access === undefined) throw new AppError('permission_denied');
+    const exempt = access === 'open' || (access === 'local' && (isLocal(c) || !door.keysNeeded));
+    if (!exempt) {
+      await call.identify();
+      if (call.caller !== undefined) requireRole(call.caller, access);
+      else if (isAdminPath(c.req.path)) requireOperator(c);
+    }
+    if (isAdminPath(c.req.path)) requireJson(c);
     await next();
   };
+}
+
+/** The route that will answer, as the table names it. Undefined: none will. */
+function routeOf(c: Context<AppEnv>): string | undefined {
+  const method = c.req.method === 'HEAD' ? 'GET' : c.req.method;
+  const own = matchedRoutes(c).find((route) => route.method === method);
+  return own && `${method} ${own.path}`;
+}
+
+/** As long as nobody has a key, operators are those who sit at the machine. */
+function requireOperator(c: Context<AppEnv>): void {
+  if (isLocal(c) && c.req.header('origin') === undefined) return;
+  throw new AppError('permission_denied', {
+    message: 'While no API keys are configured, /admin answers requests from the machine itself only.',
+  });
+}
+
+/** A page in a browser may not send JSON elsewhere without asking. */
+function requireJson(c: Context<AppEnv>): void {
+  if (c.req.method !== 'POST' && c.req.method !== 'PATCH') return;
+  if (!/^application\/json\b/i.test(c.req.header('content-type') ?? ''))
+    throw new AppError('unsupported_media_type');
+}
+
+/**
+ * From the machine itself. A proxy on it, and a page that had its name resolved to it, do not pass: the first forwards, and the second
+ * cannot help telling its own name in `Host`.
+ */
+function isLocal(c: Context<AppEnv>): boolean {
+  const peer = c.env.incoming.socket.remoteAddress;
+  const forwarded = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'].some((name) => c.req.header(name));
+  return peer !== undefined && isLoopback(peer) && !forwarded && isLoopback(hostName(c.req.header('host')));
 }
 
 function hostName(host: string | undefined): string {

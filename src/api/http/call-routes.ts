@@ -1,6 +1,7 @@
 import { AppError } from '../../core/error.ts';
 import type { Emit } from '../../core/event.ts';
 import type { Call } from './call.ts';
+import { requireEndpoint } from './door.ts';
 
 /** Reads the request and writes the reply. What it throws has yet to be told to the client. */
 export type CallHandler = (call: Call) => Promise<void>;
@@ -8,9 +9,16 @@ export type CallHandler = (call: Call) => Promise<void>;
 /** POST routes by path. They are on the hot path: no framework is between them and the socket. */
 export type CallRoutes = Readonly<Record<string, CallHandler>>;
 
-/** Resolves when the reply has ended or cannot be written. */
-export async function answer(call: Call, handler: CallHandler, emit: Emit): Promise<void> {
+/**
+ * Resolves when the reply has ended or cannot be written. Who calls is found out before anything else is read.
+ *
+ * @param path Of the route.
+ */
+export async function answer(call: Call, path: string, handler: CallHandler, emit: Emit): Promise<void> {
   try {
+    const identified = call.identify();
+    if (identified !== undefined) await identified;
+    if (call.caller !== undefined) requireEndpoint(call.caller, path);
     await handler(call);
   } catch (thrown) {
     const error = AppError.from(thrown);

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Relay } from '../../core/backend.ts';
+import type { Caller } from '../../core/caller.ts';
 import type { Decision } from '../../core/decision.ts';
 import { AppError } from '../../core/error.ts';
 import { isAdminPath } from '../admin/admin-path.ts';
 import { errorBody, errorHeaders } from '../openai/error-body.ts';
 import { ClientReply } from './client-reply.ts';
+import { type Door, secretOf } from './door.ts';
 import { readBody } from './read-body.ts';
 import { requestId } from './request-id.ts';
 import { routeHeader } from './route-header.ts';
@@ -20,7 +22,15 @@ export interface CallOptions {
   readonly routeHeader?: boolean;
   /** While true, every reply asks its client to close the connection. */
   readonly draining: () => boolean;
+  readonly door: Door;
 }
+
+/** What web pages may read of replies. */
+const EXPOSED_HEADERS = [
+  'x-request-id, retry-after, retry-after-ms, x-qianmen-decision',
+  'x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests',
+  'x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens',
+].join(', ');
 
 /** A client that still sends what was refused may go on for so long: to cut it off at once could cost it the answer. */
 const LINGER_MS = 1_000;
@@ -32,6 +42,8 @@ export class Call {
   readonly client: ClientReply;
   /** Of every reply, beside the request's id. */
   readonly replyHeaders: Record<string, string> = {};
+  /** Once it is known; undefined: nobody needs a key. */
+  caller: Caller | undefined;
   readonly #receivedAtMs = performance.now();
   readonly #incoming: IncomingMessage;
 
@@ -45,7 +57,7 @@ export class Call {
     if (origin !== undefined && allowsOrigin(options.corsOrigins, origin) && !isAdminPath(incoming.url ?? ''))
       Object.assign(this.replyHeaders, {
         'access-control-allow-origin': origin,
-        'access-control-expose-headers': 'x-request-id, retry-after',
+        'access-control-expose-headers': EXPOSED_HEADERS,
         vary: 'Origin',
       });
   }
@@ -53,6 +65,21 @@ export class Call {
   /** @param name In lower case. */
   header(name: string): string | undefined {
     return this.#incoming.headers[name] as string | undefined;
+  }
+
+  /**
+   * Finds out who calls, without waiting where the key is known.
+   *
+   * @throws AppError `invalid_api_key`, `keys_unavailable`
+   */
+  identify(): undefined | Promise<void> {
+    const found = this.options.door.authenticate(secretOf((name) => this.header(name)));
+    if (found instanceof Promise)
+      return found.then((caller) => {
+        this.caller = caller;
+      });
+    this.caller = found;
+    return undefined;
   }
 
   /** @throws AppError `unsupported_media_type`, `body_too_large`, `client_closed` */

@@ -2,6 +2,7 @@ import { AppError } from '../../core/error.ts';
 import { newDecisionId } from '../../gateway/decision-id.ts';
 import type { RequestTerms } from '../../gateway/gateway.ts';
 import type { Call } from './call.ts';
+import { rateHeaders } from './rate-headers.ts';
 import { requestDemands } from './request-demands.ts';
 
 const TIMEOUT = 'x-qianmen-timeout-ms';
@@ -16,10 +17,17 @@ export function requestTerms(call: Call): RequestTerms {
   const header = (name: string) => call.header(name);
   const decisionId = newDecisionId();
   call.replyHeaders['x-qianmen-decision'] = decisionId;
-  return {
+  const terms = {
     decisionId,
     timeoutMs: timeoutMs(header(TIMEOUT)),
     demands: requestDemands(header, call.options.region),
+  };
+  const { caller } = call;
+  if (caller === undefined) return terms;
+  return {
+    ...terms,
+    caller,
+    onAdmitted: ({ rate }) => void Object.assign(call.replyHeaders, rateHeaders(rate)),
   };
 }
 

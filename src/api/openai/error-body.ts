@@ -1,4 +1,5 @@
 import type { AppError } from '../../core/error.ts';
+import { rateHeaders } from '../http/rate-headers.ts';
 
 export interface ErrorBody {
   readonly error: {
@@ -32,7 +33,7 @@ export function errorEvent(error: AppError): string {
  * 5xx unless `x-should-retry` says otherwise; it is sent only where that rule would be wrong.
  */
 export function errorHeaders(error: AppError): Record<string, string> {
-  const headers: Record<string, string> = {};
+  const headers = error.rate === undefined ? {} : rateHeaders(error.rate);
   const afterMs = error.retryAfterMs ?? (error.status === 503 ? UNKNOWN_OUTAGE_MS : undefined);
   if (afterMs !== undefined) {
     headers['retry-after'] = String(Math.max(Math.ceil(afterMs / 1_000), 0));

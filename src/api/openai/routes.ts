@@ -43,9 +43,11 @@ export function generationRoutes(options: OpenAiOptions): CallRoutes {
 
 /** Mounts those that tell of models. */
 export function modelRoutes(app: Hono<AppEnv>, { gateway }: OpenAiOptions): void {
-  app.get('/v1/models', (c) => c.json(modelList(gateway.models())));
+  app.get('/v1/models', (c) => c.json(modelList(gateway.models(c.get('call').caller))));
   // A model name may contain slashes, sent raw or as %2F.
-  app.get('/v1/models/:name{.+}', (c) => c.json(modelObject(gateway.model(c.req.param('name')))));
+  app.get('/v1/models/:name{.+}', (c) =>
+    c.json(modelObject(gateway.model(c.req.param('name'), c.get('call').caller))),
+  );
 }
 
 async function generate(call: Call, endpoint: Endpoint, path: string, options: OpenAiOptions): Promise<void> {

@@ -1,0 +1,58 @@
+import type { Role } from '../core/caller.ts';
+
+/**
+ * What a route asks of its caller: `open`: nothing; `local`: nothing of who sits at the machine, `viewer` of everybody else; or at
+ * least a role.
+ */
+export type Access = 'open' | 'local' | Role;
+
+/** Every route there is, as method and path in the router's words. One that is missing here is served to nobody. */
+export const ACCESS_RULES: Readonly<Record<string, Access>> = {
+  'GET /healthz': 'open',
+  'GET /readyz': 'open',
+  'GET /metrics': 'local',
+
+  'POST /v1/chat/completions': 'user',
+  'POST /v1/completions': 'user',
+  'POST /v1/embeddings': 'user',
+  'POST /v1/rerank': 'user',
+  'POST /v2/rerank': 'user',
+  'POST /v1/classify': 'user',
+  'GET /v1/models': 'user',
+  'GET /v1/models/:name{.+}': 'user',
+  'GET /v1/organization/usage/completions': 'user',
+  'GET /v1/organization/costs': 'user',
+
+  'GET /admin/openapi.json': 'viewer',
+  'GET /admin/usage': 'viewer',
+  'GET /admin/organizations': 'viewer',
+  'POST /admin/organizations': 'admin',
+  'GET /admin/organizations/:id': 'viewer',
+  'PATCH /admin/organizations/:id': 'admin',
+  'DELETE /admin/organizations/:id': 'admin',
+  'GET /admin/projects': 'viewer',
+  'POST /admin/projects': 'admin',
+  'GET /admin/projects/:id': 'viewer',
+  'PATCH /admin/projects/:id': 'admin',
+  'DELETE /admin/projects/:id': 'admin',
+  'GET /admin/keys': 'viewer',
+  'POST /admin/keys': 'admin',
+  'GET /admin/keys/:id': 'viewer',
+  'PATCH /admin/keys/:id': 'admin',
+  'POST /admin/keys/:id/rotate': 'admin',
+  'POST /admin/keys/:id/revoke': 'admin',
+
+  'GET /admin/upstreams': 'viewer',
+  'GET /admin/upstreams/:name': 'viewer',
+  'POST /admin/upstreams/:name/drain': 'admin',
+  'POST /admin/upstreams/:name/undrain': 'admin',
+  'GET /admin/canaries': 'viewer',
+  'POST /admin/canaries/:deployment/resume': 'admin',
+  'GET /admin/decisions': 'viewer',
+  'GET /admin/decisions/:id': 'viewer',
+  'GET /admin/models': 'viewer',
+  'GET /admin/models/:name': 'viewer',
+  'POST /admin/models/:name/load': 'admin',
+  'POST /admin/models/:name/unload': 'admin',
+  'DELETE /admin/models/:name': 'admin',
+};

@@ -1,0 +1,54 @@
+import { type Database, openDatabase } from './database.ts';
+import type { DatabaseLocation } from './location.ts';
+
+const RETRY_MS = 1_000;
+
+/**
+ * A database that may not be there yet: a server elsewhere comes and goes, and what does not need it at once need not wait for it. A file of
+ * our own either opens or is broken.
+ */
+export class LateDatabase {
+  readonly #location: DatabaseLocation;
+  #open: Database | undefined;
+  #problem: Error = new Error('The database has not been opened yet.');
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(location: DatabaseLocation) {
+    this.#location = location;
+  }
+
+  /** @throws Error if it is a file, and cannot be opened */
+  async start(): Promise<void> {
+    try {
+      await this.#tryToOpen();
+    } catch (error) {
+      if (this.#location.kind === 'sqlite') throw error;
+    }
+  }
+
+  /** @throws Error that says why it is not open */
+  get(): Database {
+    if (this.#open === undefined) throw this.#problem;
+    return this.#open;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#open?.close();
+  }
+
+  async #tryToOpen(): Promise<void> {
+    try {
+      const database = await openDatabase(this.#location);
+      if (this.#closed) await database.close();
+      else this.#open = database;
+    } catch (error) {
+      this.#problem = error as Error;
+      if (!this.#closed)
+        this.#timer = setTimeout(() => void this.#tryToOpen().catch(() => {}), RETRY_MS).unref();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import type { Config } from '../config/schema.ts';
+import { Authenticator } from './access/authenticator.ts';
+import { LocalAdmission } from './admission/local-admission.ts';
+import type { Admission } from './gateway/admission.ts';
+import { ApiKeys } from './store/api-keys.ts';
+import { findCaller } from './store/callers.ts';
+import { LateDatabase } from './store/late-database.ts';
+import { databaseLocation, locationText } from './store/location.ts';
+import { keyRevision } from './store/revision.ts';
+import type { Logger } from './telemetry/log.ts';
+
+/** Who may use the gateway, how much, and what it costs. */
+export interface Tenancy {
+  readonly door: Authenticator;
+  readonly admission: Admission;
+  close(): Promise<void>;
+}
+
+export interface TenancyOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+}
+
+/** @throws Error that says what is wrong with the database, where it is a file */
+export async function openTenancy({ config, logger }: TenancyOptions): Promise<Tenancy> {
+  const location = databaseLocation(config);
+  const database = new LateDatabase(location);
+  await database.start();
+  const door = new Authenticator({
+    directory: {
+      find: async (hash, nowMs) => findCaller(database.get(), hash, nowMs),
+      revision: async () => keyRevision(database.get()),
+      anyKeys: async () => new ApiKeys(database.get()).any(),
+    },
+    ttlMs: config.keys.ttlMs,
+    onProblem(problem) {
+      const where = { database: locationText(location) };
+      if (problem === undefined) logger.info(where, 'keys can be checked again');
+      else
+        logger.error(
+          { ...where, err: problem },
+          'keys cannot be checked: those that are known are served on for a while, others get 503',
+        );
+    },
+  });
+  await door.start();
+  const admission = new LocalAdmission({ share: 1 / (config.listen.workers * config.limits.replicas) });
+  return {
+    door,
+    admission,
+    async close() {
+      door.close();
+      await database.close();
+    },
+  };
+}
