@@ -5,6 +5,26 @@ import type { RequestSettled } from '../core/event.ts';
 /** A request that was decided about, and what came of it. */
 export type Decided = RequestSettled & { readonly decision: Decision };
 
+/** What of it is looked at here. */
+export type Explained = Pick<
+  Decided,
+  | 'requestId'
+  | 'model'
+  | 'endpoint'
+  | 'outcome'
+  | 'status'
+  | 'code'
+  | 'deployment'
+  | 'queuedMs'
+  | 'ttftMs'
+  | 'tpotMs'
+  | 'durationMs'
+  | 'decision'
+> & {
+  readonly usage: Pick<Decided['usage'], 'promptTokens' | 'cachedPromptTokens' | 'completionTokens'>;
+  readonly attempts: readonly Pick<Decided['attempts'][number], 'deployment' | 'kind' | 'code' | 'lost'>[];
+};
+
 /**
  * A decision as operators see it and as it is kept in files: JSON, without content. `blocks` (the hashes of the prompt's
  * beginning, base64 of little-endian 32-bit numbers) is what a replay needs beside the rest.
@@ -67,7 +87,7 @@ export type CandidateView = Choice['ranked'][number]['candidate'] & {
   readonly predicted: Choice['ranked'][number]['prediction'] | null;
 };
 
-export function decisionView(settled: Decided, atEpochMs: number): DecisionView {
+export function decisionView(settled: Explained, atEpochMs: number): DecisionView {
   const { decision, usage } = settled;
   const { features, choices } = decision;
   const firstAtMs = choices[0]?.atMs ?? 0;

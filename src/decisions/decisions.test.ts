@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { RequestSettled } from '../core/event.ts';
 import { DecisionFile } from './decision-file.ts';
+import { decisionView } from './decision-view.ts';
 import { RecentDecisions } from './recent-decisions.ts';
 
 function settled(id: string): RequestSettled {
@@ -66,6 +67,52 @@ test('the latest decisions are kept and explained, without what clients wrote', 
     request: { blocks: 'AQAAAP////8=', constraints: { privacy: 'private' } },
   });
   expect(JSON.stringify(recent.latest(10))).not.toContain('client wrote');
+});
+
+/** One deployment and one attempt. */
+function plainly(id: string, given: Partial<RequestSettled> = {}): RequestSettled {
+  const { decision, ...rest } = settled(id);
+  const { features, choices } = decision!;
+  const [choice] = choices;
+  const { ranked } = choice!;
+  const attempt = {
+    deployment: 'a/m',
+    backend: 'a',
+    kind: 'first',
+    code: undefined,
+    lost: false,
+    durationMs: 1,
+    usage: rest.usage,
+    costNanoUsd: 0,
+    wasteNanoUsd: 0,
+  } as const;
+  return {
+    ...rest,
+    attempts: [attempt],
+    decision: {
+      id,
+      features: { ...features, blocks: new Int32Array(0), maxOutputTokens: 7, sloTtftMs: 0 },
+      refused: [],
+      choices: [{ ...choice!, ranked: [{ ...ranked[0]!, parts: {}, score: 0.25 }] }],
+    },
+    ...given,
+  };
+}
+
+test.each([
+  ['answered', {}],
+  ['failed', { outcome: 'error', status: 502, code: 'upstream_error', ttftMs: undefined, tpotMs: undefined }],
+  ['of an unknown deployment', { deployment: undefined, model: undefined }],
+] as const)('a decision without a choice is told as any other: %s', (_, given) => {
+  const event = plainly('d1', given);
+  const recent = new RecentDecisions(1, () => 5);
+  recent.observe(settled('before'));
+  recent.observe(plainly('before', { code: 'overloaded', outcome: 'error', ttftMs: 1, durationMs: 9 }));
+  recent.observe(event);
+  const { decision } = event;
+  expect(recent.find('d1')).toEqual(decisionView({ ...event, decision: decision! }, 5));
+  recent.observe(settled('after'));
+  expect(recent.latest(9).map(({ id }) => id)).toEqual(['after']);
 });
 
 test('fewer are kept from now on', () => {

@@ -1,9 +1,17 @@
 import type { GatewayEvent, RequestSettled } from '../core/event.ts';
 import { type Decided, type DecisionView, decisionView } from './decision-view.ts';
+import { isPlain, PlainDecision } from './plain-decision.ts';
 
 interface Kept {
   readonly settled: Decided;
   readonly atEpochMs: number;
+}
+
+/** One place of the ring. */
+interface Place {
+  /** Of a decision that is kept as it is. */
+  whole: Kept | undefined;
+  readonly plain: PlainDecision;
 }
 
 /**
@@ -12,7 +20,7 @@ interface Kept {
  */
 export class RecentDecisions {
   readonly #now: () => number;
-  #ring: (Kept | undefined)[];
+  #ring: (Place | undefined)[];
   /** Where the next one goes: over the oldest. */
   #next = 0;
 
@@ -33,25 +41,37 @@ export class RecentDecisions {
     if (event.type !== 'request-settled' || !isDecided(event) || this.#ring.length === 0) return;
     // Has the prompt hashed, if it has not been, so that it can go.
     void event.decision.features.blocks;
-    this.#ring[this.#next] = { settled: event, atEpochMs: this.#now() };
+    const place = this.#ring[this.#next] ?? { whole: undefined, plain: new PlainDecision() };
+    this.#ring[this.#next] = place;
+    const plain = isPlain(event);
+    place.whole = plain ? undefined : { settled: event, atEpochMs: this.#now() };
+    if (plain) place.plain.take(event, this.#now());
     this.#next = (this.#next + 1) % this.#ring.length;
   };
 
   find(id: string): DecisionView | undefined {
-    const kept = this.#ring.find((one) => one?.settled.decision.id === id);
-    return kept && decisionView(kept.settled, kept.atEpochMs);
+    const place = this.#ring.find((one) => one !== undefined && idOf(one) === id);
+    return place && viewOf(place);
   }
 
   /** The newest first. */
   latest(count: number): readonly DecisionView[] {
-    const newest = this.#newestFirst().slice(0, count);
-    return newest.map(({ settled, atEpochMs }) => decisionView(settled, atEpochMs));
+    return this.#newestFirst().slice(0, count).map(viewOf);
   }
 
-  #newestFirst(): Kept[] {
+  #newestFirst(): Place[] {
     const oldestFirst = [...this.#ring.slice(this.#next), ...this.#ring.slice(0, this.#next)];
     return oldestFirst.filter((one) => one !== undefined).reverse();
   }
+}
+
+function idOf({ whole, plain }: Place): string {
+  return whole === undefined ? plain.id : whole.settled.decision.id;
+}
+
+function viewOf({ whole, plain }: Place): DecisionView {
+  const { settled, atEpochMs } = whole ?? plain.restore();
+  return decisionView(settled, atEpochMs);
 }
 
 function isDecided(event: RequestSettled): event is Decided {
