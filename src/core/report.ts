@@ -36,12 +36,17 @@ export interface ModelReport {
   readonly name: string;
   readonly active: number;
   readonly queued: number;
+  /** How long the one that came first has waited. */
+  readonly queueAgeMs: number;
+  /** The tenants with the most in line, the most first. */
+  readonly longestQueues: readonly { readonly projectId: string; readonly queued: number }[];
   /** Retries running now, those that wait for their turn, and how many may run at once. */
   readonly retrying: number;
   readonly retriesWaiting: number;
   readonly retryBudget: number;
   readonly retries: number;
-  readonly rejected: { readonly full: number; readonly timeout: number };
+  /** `share`: of them, those whose tenant had more than its share in line while others waited, too. */
+  readonly rejected: { readonly full: number; readonly timeout: number; readonly share: number };
   /** `available`: how many may be made now. */
   readonly hedges: { readonly won: number; readonly lost: number; readonly available: number };
 }

@@ -8,6 +8,7 @@ import type { Placement } from './placement.ts';
 import type { PrivacyRule } from './privacy-rule.ts';
 import type { Settlement } from './settlement.ts';
 import type { Slot, SlotRequest } from './slot.ts';
+import { tenantOf } from './tenant.ts';
 import { Tries } from './tries.ts';
 
 export interface AttemptOptions {
@@ -55,7 +56,7 @@ export async function startAtBest<D extends Deployment, T>(
       charged += 1;
     }
     try {
-      const placed = placement.place(model, claim, signal);
+      const placed = placement.place(model, request, claim, signal);
       const slot = placed instanceof Promise ? await placed : placed;
       settlement.queuedMs += slot.waitedMs;
       const outcome = await tries.run(slot, failure === undefined ? 'first' : 'retry');
@@ -73,9 +74,10 @@ export async function startAtBest<D extends Deployment, T>(
 async function turnToRetry(
   { budget }: ModelState,
   left: readonly Deployment[],
-  { placement, signal }: AttemptOptions,
+  { placement, signal, caller }: AttemptOptions,
 ): Promise<(() => void) | undefined> {
-  return placement.anyReady(left) ? await budget.turn(signal) : budget.take();
+  const tenant = tenantOf(caller);
+  return placement.anyReady(left) ? await budget.turn(tenant, signal) : budget.take(tenant);
 }
 
 function comeBack(failure: AppError, placement: Placement, capable: readonly Deployment[]): AppError {

@@ -15,7 +15,8 @@ interface Watched {
 interface Place {
   readonly deployment: Deployment;
   readonly ready: boolean;
-  readonly lane: { readonly free: boolean };
+  /** It has room. */
+  readonly free: boolean;
 }
 
 /**
@@ -78,7 +79,7 @@ export class Canaries {
     if (this.#present.length === 0) return places;
     const id = this.#at(drawn)?.canary.id;
     const own = id === undefined ? [] : places.filter(({ deployment }) => deployment.canary?.id === id);
-    if (own.some(({ ready, lane }) => ready && lane.free)) return own;
+    if (own.some(({ ready, free }) => ready && free)) return own;
     const others = places.filter(({ deployment }) => deployment.canary === undefined);
     return others.some(({ ready }) => ready) || !lastResort ? others : places;
   }

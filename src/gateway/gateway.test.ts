@@ -286,7 +286,7 @@ describe('Gateway', () => {
     expect(settled().filter(({ queuedMs }) => queuedMs > 0)).toHaveLength(3);
     expect(gateway.report()).toMatchObject({
       backends: [{ inFlight: 0, limit: 2 }],
-      models: [{ active: 0, queued: 0, rejected: { full: 2, timeout: 0 } }],
+      models: [{ active: 0, queued: 0, rejected: { full: 2, timeout: 0, share: 0 } }],
     });
   });
 

@@ -4,9 +4,17 @@ import type { AppError } from '../core/error.ts';
 import type { BackendReport } from '../core/report.ts';
 import { ConcurrencyLimit, type Entry } from './concurrency-limit.ts';
 import { CoolDown } from './cool-down.ts';
+import { Headroom, type Stay } from './headroom.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 import { LatencyModel } from './latency-model.ts';
 import { type FleetMember, Slowness } from './outlier.ts';
+import type { Tenant } from './tenant.ts';
+
+/** A request on its way through a lane. */
+export interface Passage {
+  readonly entry: Entry;
+  readonly stay: Stay | undefined;
+}
 
 /** What the gateway has learnt of one backend, whatever models it serves. */
 export class Lane implements FleetMember {
@@ -15,6 +23,7 @@ export class Lane implements FleetMember {
   readonly ttft: LatencyHistogram;
   readonly tpot: LatencyHistogram;
   readonly limit: ConcurrencyLimit | undefined;
+  readonly #headroom: Headroom | undefined;
   /** Attempts here after a failed one elsewhere, ever. */
   retries = 0;
   /** Second attempts here for late ones elsewhere, ever. */
@@ -32,14 +41,15 @@ export class Lane implements FleetMember {
     this.ttft = new LatencyHistogram(now);
     this.tpot = new LatencyHistogram(now);
     this.limit = backend.concurrency && new ConcurrencyLimit(backend.concurrency, now);
+    this.#headroom = this.limit && new Headroom(this.limit, now);
   }
 
   get ready(): boolean {
     return this.health.state === 'ready' && this.slowness.ejectedMs === 0 && this.coolDown.leftMs === 0;
   }
 
-  get free(): boolean {
-    return this.limit?.free ?? true;
+  hasRoomFor(tenant: Tenant): boolean {
+    return this.#headroom?.hasRoomFor(tenant) ?? true;
   }
 
   get inFlight(): number {
@@ -67,14 +77,37 @@ export class Lane implements FleetMember {
     return known;
   }
 
-  enter(): Entry {
+  enter(tenant: Tenant): Passage {
     this.#inFlight += 1;
-    return this.limit?.take() ?? { startedAtMs: this.#now(), among: this.#inFlight };
+    const stay = this.#headroom?.enter(tenant);
+    return { stay, entry: this.limit?.take() ?? { startedAtMs: this.#now(), among: this.#inFlight } };
   }
 
-  leave(): void {
+  leave({ stay }: Passage): void {
     this.#inFlight -= 1;
     this.limit?.give();
+    if (stay !== undefined) this.#headroom?.leave(stay);
+  }
+
+  /**
+   * What took longer than predicted tells of congestion, or of a backend that has become slow.
+   *
+   * @param waitedMs In line, before it was sent here.
+   */
+  answered(
+    kind: 'first-token' | 'whole',
+    observedMs: number,
+    predictedMs: number,
+    { entry, stay }: Passage,
+    waitedMs: number,
+  ): void {
+    this.slowness.observe(observedMs, predictedMs);
+    this.limit?.answered(kind, observedMs, predictedMs, entry);
+    if (stay === undefined) return;
+    const { startedAtMs, among } = entry;
+    const { within } = stay;
+    const tookMs = within ? waitedMs + observedMs : observedMs;
+    this.#headroom?.answered({ startedAtMs, among, tookMs, predictedMs, within });
   }
 
   failed(error: AppError, startedAtMs: number): void {

@@ -1,9 +1,9 @@
 import type { ModelReport } from '../core/report.ts';
 import type { Canaries } from './canaries.ts';
+import { FairQueue } from './fair-queue.ts';
 import { HedgeBucket } from './hedge-bucket.ts';
 import { RetryBudget } from './retry-budget.ts';
 import type { Slot } from './slot.ts';
-import { WaitQueue } from './wait-queue.ts';
 
 export interface QueueBounds {
   /** Requests of one model that may wait for a deployment to have room. */
@@ -15,7 +15,7 @@ export interface QueueBounds {
 export class ModelState {
   readonly name: string;
   readonly budget: RetryBudget;
-  readonly queue: WaitQueue<Slot>;
+  readonly queue: FairQueue<Slot>;
   readonly canaries: Canaries;
   readonly hedges = new HedgeBucket();
   #active = 0;
@@ -25,7 +25,7 @@ export class ModelState {
     this.name = name;
     this.canaries = canaries;
     this.budget = new RetryBudget(() => this.#active, now);
-    this.queue = new WaitQueue({ ...bounds, foresees: true, now });
+    this.queue = new FairQueue({ ...bounds, foresees: true, now });
   }
 
   begin(): void {
@@ -54,6 +54,8 @@ export class ModelState {
       name: this.name,
       active: this.#active,
       queued: queue.length,
+      queueAgeMs: Math.round(queue.headAgeMs),
+      longestQueues: queue.longest(REPORTED_TENANTS),
       retrying: budget.running,
       retriesWaiting: budget.waiting,
       retryBudget: budget.limit,
@@ -64,6 +66,7 @@ export class ModelState {
   }
 }
 
+const REPORTED_TENANTS = 5;
 const USUAL_BYTES_PER_TOKEN = 4;
 /** Pictures have many bytes and few tokens. */
 const MAX_BYTES_PER_TOKEN = 16;

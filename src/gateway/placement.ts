@@ -7,11 +7,13 @@ import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
 import type { GatewayReport } from '../core/report.ts';
 import { Canaries } from './canaries.ts';
+import { type Asker, Unserved } from './fair-queue.ts';
 import type { Route } from './gateway.ts';
 import { Lane } from './lane.ts';
 import { ModelState, type QueueBounds } from './model-state.ts';
 import { ejectIfOutlier } from './outlier.ts';
 import { Slot, type SlotRequest } from './slot.ts';
+import { type Tenant, tenantOf } from './tenant.ts';
 
 export interface PlacementOptions {
   readonly queue: QueueBounds;
@@ -23,6 +25,8 @@ export interface PlacementOptions {
 }
 
 interface RoutedCandidate<D extends Deployment> extends Candidate {
+  /** It has room for the request. */
+  readonly free: boolean;
   readonly deployment: D;
   readonly lane: Lane;
 }
@@ -30,6 +34,8 @@ interface RoutedCandidate<D extends Deployment> extends Candidate {
 const MIN_RETRY_AFTER_MS = 1_000;
 /** In place of a policy's name. */
 const NO_CHOICE = 'only-one';
+const TOO_MUCH =
+  'The model is busy, and more than your share of its queue is yours already; try again later.';
 
 /**
  * Gives requests a place in a backend, or has them wait for one:
@@ -76,32 +82,32 @@ export class Placement {
   /**
    * A place, or, where there is none yet, a promise of one as soon as `claim` (`tryPlace`, that is) finds it.
    *
-   * @throws AppError `overloaded` when the queue is full or the wait too long; and the reason of the signal.
+   * @throws AppError when the queue is full or the wait too long: `rate_limit_exceeded` for a tenant that has more than its
+   *   share in line while others wait, too; `overloaded` else. And the reason of the signal.
    */
   place<D extends Deployment>(
     { queue }: ModelState,
+    { caller, deadlineAtMs }: SlotRequest,
     claim: () => Slot<D> | undefined,
     signal: AbortSignal,
   ): Slot<D> | Promise<Slot<D>> {
-    // Nobody overtakes those who wait.
-    const slot = queue.length === 0 ? claim() : undefined;
-    return slot ?? this.#wait(queue, claim, signal);
+    const tenant = tenantOf(caller);
+    const slot = queue.length === 0 || queue.mayPass(tenant) ? claim() : undefined;
+    return slot ?? this.#wait(queue, { tenant, deadlineAtMs }, claim, signal);
   }
 
   async #wait<D extends Deployment>(
     queue: ModelState['queue'],
+    asker: Asker,
     claim: () => Slot<D> | undefined,
     signal: AbortSignal,
   ): Promise<Slot<D>> {
     const { now } = this.#options;
     const sinceMs = now();
-    const waited = await queue.wait(claim, signal);
-    if (typeof waited !== 'string') {
-      waited.waitedMs = now() - sinceMs;
-      return waited as Slot<D>;
-    }
-    const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.ceil(queue.expectedWaitMs ?? queue.headAgeMs));
-    throw new AppError('overloaded', { retryAfterMs });
+    const waited = await queue.wait(asker, claim, signal);
+    if (waited instanceof Unserved) throw refusal(waited);
+    waited.waitedMs = now() - sinceMs;
+    return waited as Slot<D>;
   }
 
   /** A place at one of the deployments, if one has room. */
@@ -112,12 +118,15 @@ export class Placement {
     readyOnly = false,
   ): Slot<D> | undefined {
     const { now, random } = this.#options;
-    const allowed = deployments.map((deployment) => this.#candidate(deployment));
+    // A second attempt is no reason to have somebody else wait for his first.
+    if (readyOnly && this.#anyWaits()) return undefined;
+    const tenant = tenantOf(request.caller);
+    const allowed = deployments.map((deployment) => this.#candidate(deployment, tenant));
     const { canaries } = this.model(route.model.name);
     // Only a request that would fail otherwise may leave its side.
     const all = canaries.onSide(allowed, request.drawn, !readyOnly);
     const ready = all.filter((candidate) => candidate.ready);
-    const free = (ready.length > 0 || readyOnly ? ready : all).filter(({ lane }) => lane.free);
+    const free = (ready.length > 0 || readyOnly ? ready : all).filter((candidate) => candidate.free);
     const choice = free.length > 0 && route.model.deployments.length > 1;
     const input = { request: request.features, candidates: free, nowMs: now(), random };
     const ranked = choice ? route.policy.rank(input) : free.map(unranked);
@@ -196,12 +205,13 @@ export class Placement {
     return false;
   }
 
-  #candidate<D extends Deployment>(deployment: D): RoutedCandidate<D> {
+  #candidate<D extends Deployment>(deployment: D, tenant: Tenant): RoutedCandidate<D> {
     const lane = this.lane(deployment.backend);
     const { id, contextTokens, price, machineUsdPerHour, privacy, region, quality, weight } = deployment;
     return {
       id,
       ready: lane.ready,
+      free: lane.hasRoomFor(tenant),
       inFlight: lane.inFlight,
       capacity: lane.limit?.limit,
       contextTokens,
@@ -224,10 +234,13 @@ export class Placement {
     // Nobody comes here with one that is not allowed; if ever somebody does, the request fails and its text stays.
     if (isForbidden(deployment, request.features.constraints)) throw new AppError('internal_error');
     const { now, knowledge } = this.#options;
+    const { promptTokens, maxOutputTokens, tenant } = request.features;
+    const output = maxOutputTokens === 0 ? 0 : knowledge.outputs.expect(tenant, maxOutputTokens);
     return new Slot({
       deployment,
       lane,
       model: this.model(name),
+      expected: { prompt: promptTokens, output },
       dispatch: knowledge.dispatch(deployment.id, request.features, now(), policy),
       request,
       now,
@@ -244,6 +257,12 @@ export class Placement {
       this.#models.set(model.name, model);
     }
   }
+}
+
+function refusal({ excessive, comeBackMs }: Unserved): AppError {
+  const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.ceil(comeBackMs));
+  if (!excessive) return new AppError('overloaded', { retryAfterMs });
+  return new AppError('rate_limit_exceeded', { message: TOO_MUCH, retryAfterMs });
 }
 
 function unranked<C extends Candidate>(candidate: C): Ranked<C> {

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { RetryBudget } from './retry-budget.ts';
 
 let active: number;
+const tenant = { projectId: 'a', weight: 1, priority: 0 };
 let budget: RetryBudget;
 const signal = new AbortController().signal;
 
@@ -27,7 +28,7 @@ describe('RetryBudget', () => {
     let running = 0;
     let most = 0;
     const retries = Array.from({ length: 40 }, async () => {
-      const giveBack = await budget.turn(signal);
+      const giveBack = await budget.turn(tenant, signal);
       expect(giveBack).toBeDefined();
       running += 1;
       most = Math.max(most, running);
@@ -43,18 +44,18 @@ describe('RetryBudget', () => {
   });
 
   it('has no turn at once when all are taken', () => {
-    const turns = [budget.take(), budget.take(), budget.take()];
-    expect(budget.take()).toBeUndefined();
+    const turns = [budget.take(tenant), budget.take(tenant), budget.take(tenant)];
+    expect(budget.take(tenant)).toBeUndefined();
     turns[0]?.();
     turns[0]?.();
     expect(budget.running).toBe(2);
-    expect(budget.take()).toBeDefined();
+    expect(budget.take(tenant)).toBeDefined();
   });
 
   it('forgets a client that leaves while it waits', async () => {
-    for (let i = 0; i < 3; i += 1) budget.take();
+    for (let i = 0; i < 3; i += 1) budget.take(tenant);
     const leaving = new AbortController();
-    const turn = budget.turn(leaving.signal);
+    const turn = budget.turn(tenant, leaving.signal);
     leaving.abort(new Error('left'));
     await expect(turn).rejects.toThrow('left');
     expect(budget.waiting).toBe(0);

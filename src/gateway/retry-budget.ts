@@ -1,24 +1,27 @@
-import { WaitQueue } from './wait-queue.ts';
+import { FairQueue } from './fair-queue.ts';
+import type { Tenant } from './tenant.ts';
 
 const SHARE = 0.1;
 const MIN_RETRIES = 3;
 /** How long a failed request waits for its turn to be tried again. */
 const MAX_WAIT_MS = 10_000;
+/** Turns are counted as tokens. */
+const ONE = { prompt: 1, output: 0 };
 
 /**
  * Keeps retries from multiplying the load of a fleet in trouble: of the active requests of a model, a tenth may be
- * retrying at once, and three in any case (as Envoy's retry budgets). The others wait for their turn, so that a fleet
+ * retrying at once, and three in any case (as Envoy's retry budgets). The others wait for their turn, each tenant by itself, so that a fleet
  * that lost a member loses no request and is not overrun either.
  */
 export class RetryBudget {
   readonly #active: () => number;
-  readonly #queue: WaitQueue<() => void>;
+  readonly #queue: FairQueue<() => void>;
   #running = 0;
   #total = 0;
 
   constructor(active: () => number, now: () => number) {
     this.#active = active;
-    this.#queue = new WaitQueue({ capacity: Number.POSITIVE_INFINITY, maxWaitMs: MAX_WAIT_MS, now });
+    this.#queue = new FairQueue({ capacity: Number.POSITIVE_INFINITY, maxWaitMs: MAX_WAIT_MS, now });
   }
 
   get limit(): number {
@@ -43,23 +46,26 @@ export class RetryBudget {
    *
    * @throws The reason of the signal.
    */
-  async turn(signal: AbortSignal): Promise<(() => void) | undefined> {
-    const turn = this.#queue.length === 0 ? this.take() : undefined;
+  async turn(tenant: Tenant, signal: AbortSignal): Promise<(() => void) | undefined> {
+    const turn = this.#queue.length === 0 ? this.take(tenant) : undefined;
     if (turn !== undefined) return turn;
-    const given = await this.#queue.wait(() => this.take(), signal);
+    const given = await this.#queue.wait({ tenant }, () => this.take(tenant), signal);
     return typeof given === 'function' ? given : undefined;
   }
 
   /** The same without waiting. */
-  take(): (() => void) | undefined {
+  take(tenant: Tenant): (() => void) | undefined {
     if (this.#running >= this.limit) return undefined;
     this.#running += 1;
     this.#total += 1;
+    const { counters } = this.#queue;
+    const charge = counters.charge(tenant, ONE);
     let given = false;
     return () => {
       if (given) return;
       given = true;
       this.#running -= 1;
+      counters.settle(charge, ONE);
       this.#queue.pump();
     };
   }

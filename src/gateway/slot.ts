@@ -5,10 +5,11 @@ import type { Deployment } from '../core/deployment.ts';
 import { type AppError, ERROR_CATALOGUE } from '../core/error.ts';
 import type { RequestSettled } from '../core/event.ts';
 import type { Usage } from '../core/usage.ts';
-import type { Entry } from './concurrency-limit.ts';
 import type { DecisionTrace } from './decision-trace.ts';
-import type { Lane } from './lane.ts';
+import type { Lane, Passage } from './lane.ts';
 import type { ModelState } from './model-state.ts';
+import { tenantOf } from './tenant.ts';
+import type { Tokens } from './token-counters.ts';
 
 /** What is known of a request before and after it ran, for those that learn from it. */
 export interface SlotRequest {
@@ -34,7 +35,8 @@ export class Slot<D extends Deployment = Deployment> {
   readonly #dispatch: Dispatch;
   /** In the queue. */
   waitedMs = 0;
-  readonly #entry: Entry;
+  readonly #passage: Passage;
+  readonly #charge: ReturnType<ModelState['queue']['counters']['charge']>;
   readonly #request: SlotRequest;
   readonly #now: () => number;
   readonly #onFree: () => void;
@@ -46,6 +48,8 @@ export class Slot<D extends Deployment = Deployment> {
     deployment: D;
     lane: Lane;
     model: ModelState;
+    /** Of the request, as far as anybody knows. */
+    expected: Tokens;
     /** Told to the policies. */
     dispatch: Dispatch;
     request: SlotRequest;
@@ -60,11 +64,13 @@ export class Slot<D extends Deployment = Deployment> {
     this.#request = options.request;
     this.#now = options.now;
     this.#onFree = options.onFree;
-    this.#entry = this.lane.enter();
+    const tenant = tenantOf(options.request.caller);
+    this.#passage = this.lane.enter(tenant);
+    this.#charge = options.model.queue.counters.charge(tenant, options.expected);
   }
 
   get ageMs(): number {
-    return this.#now() - this.#entry.startedAtMs;
+    return this.#now() - this.#passage.entry.startedAtMs;
   }
 
   /** The reply has begun: the first token of a stream is there, or a whole reply is. */
@@ -85,12 +91,12 @@ export class Slot<D extends Deployment = Deployment> {
   }
 
   failed(error: AppError): void {
-    this.lane.failed(error, this.#entry.startedAtMs);
+    this.lane.failed(error, this.#passage.entry.startedAtMs);
     if (error.retryable) {
       this.#dispatch.failed(this.#now());
       this.#model.canaries.outcome(this.deployment, true);
     } else this.#dispatch.cancelled(this.#now());
-    this.#free();
+    this.#free(undefined);
   }
 
   /** Another attempt was answered first: that this one was not tells something too. */
@@ -101,7 +107,7 @@ export class Slot<D extends Deployment = Deployment> {
       this.lane.slowness.observe(this.ageMs, predictedMs);
     this.#model.canaries.began(this.deployment, stream, promptBytes, this.ageMs, this.#now());
     this.#dispatch.cancelled(this.#now());
-    this.#free();
+    this.#free(undefined);
   }
 
   /** The request that was answered here is settled. */
@@ -117,14 +123,12 @@ export class Slot<D extends Deployment = Deployment> {
       this.#compare('whole', this.#answeredMs, wholeByTokens.predictMs(completionTokens));
       wholeByTokens.observe(completionTokens, this.#answeredMs, this.#now());
     }
-    this.#free();
+    this.#free({ prompt: usage.promptTokens - usage.cachedPromptTokens, output: completionTokens });
   }
 
-  /** What took longer than predicted tells of congestion, or of a backend that has become slow. */
   #compare(kind: 'first-token' | 'whole', observedMs: number, predictedMs: number | undefined): void {
-    if (predictedMs === undefined) return;
-    this.lane.slowness.observe(observedMs, predictedMs);
-    this.lane.limit?.answered(kind, observedMs, predictedMs, this.#entry);
+    if (predictedMs !== undefined)
+      this.lane.answered(kind, observedMs, predictedMs, this.#passage, this.waitedMs);
   }
 
   #tellPolicies(outcome: RequestSettled['outcome'], usage: Usage | undefined): void {
@@ -140,10 +144,11 @@ export class Slot<D extends Deployment = Deployment> {
     });
   }
 
-  #free(): void {
+  #free(used: Tokens | undefined): void {
     if (!this.#held) return;
     this.#held = false;
-    this.lane.leave();
+    this.lane.leave(this.#passage);
+    this.#model.queue.counters.settle(this.#charge, used);
     this.#onFree();
   }
 }

@@ -124,7 +124,7 @@ describe('five times and more than an upstream can do', { retry: 2 }, () => {
       expect({ active, queued, rejected }).toEqual({
         active: 0,
         queued: 0,
-        rejected: { full: refused.length, timeout: 0 },
+        rejected: { full: refused.length, timeout: 0, share: 0 },
       });
       const [after] = await load(url, stream, 1, -RAMP_MS + 1);
       expect(after).toMatchObject({ whole: true });
@@ -166,7 +166,7 @@ describe('an upstream without room', () => {
     expect(late.status).toBe(503);
     expect(late.text).toContain('"overloaded"');
     expect(Number(late.headers.get('retry-after'))).toBeGreaterThan(0);
-    expect(fleet.model().rejected).toEqual({ full: 0, timeout: 1 });
+    expect(fleet.model().rejected).toEqual({ full: 0, timeout: 1, share: 0 });
     leaving.abort();
     await Promise.all(held);
     await fleet.idle();

@@ -44,7 +44,7 @@ it('operators see how each upstream does, and why', async () => {
       retrying: 0,
       retryBudget: 3,
       retries: 5,
-      rejected: { full: 0, timeout: 0 },
+      rejected: { full: 0, timeout: 0, share: 0 },
       hedges: { won: 0, lost: 0 },
     },
   ]);

@@ -130,6 +130,8 @@ function sumModels(all: readonly ModelReport[]): ModelReport {
     ...all[0]!,
     active: sum(all, ({ active }) => active),
     queued: sum(all, ({ queued }) => queued),
+    queueAgeMs: Math.max(...all.map(({ queueAgeMs }) => queueAgeMs)),
+    longestQueues: longest(all.flatMap(({ longestQueues }) => longestQueues)),
     retrying: sum(all, ({ retrying }) => retrying),
     retriesWaiting: sum(all, ({ retriesWaiting }) => retriesWaiting),
     retryBudget: sum(all, ({ retryBudget }) => retryBudget),
@@ -137,6 +139,7 @@ function sumModels(all: readonly ModelReport[]): ModelReport {
     rejected: {
       full: sum(all, ({ rejected }) => rejected.full),
       timeout: sum(all, ({ rejected }) => rejected.timeout),
+      share: sum(all, ({ rejected }) => rejected.share),
     },
     hedges: {
       won: sum(all, ({ hedges }) => hedges.won),
@@ -144,6 +147,13 @@ function sumModels(all: readonly ModelReport[]): ModelReport {
       available: sum(all, ({ hedges }) => hedges.available),
     },
   };
+}
+
+function longest(all: ModelReport['longestQueues']): ModelReport['longestQueues'] {
+  const byProject = Map.groupBy(all, ({ projectId }) => projectId);
+  return [...byProject]
+    .map(([projectId, lines]) => ({ projectId, queued: sum(lines, ({ queued }) => queued) }))
+    .sort((a, b) => b.queued - a.queued);
 }
 
 function sum<T>(all: readonly T[], read: (one: T) => number): number {

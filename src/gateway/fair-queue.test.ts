@@ -1,0 +1,266 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FairQueue, type FairQueueOptions, Unserved } from './fair-queue.ts';
+import type { Tenant } from './tenant.ts';
+
+let room: number;
+let queue: FairQueue<string>;
+let served: string[];
+
+const tenant = (projectId: string, weight = 1, priority = 0): Tenant => ({ projectId, weight, priority });
+const a = tenant('a');
+const b = tenant('b');
+
+function newQueue(options: Partial<FairQueueOptions> = {}): FairQueue<string> {
+  return new FairQueue({ capacity: 3, maxWaitMs: 1_000, now: () => performance.now(), ...options });
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+  room = 0;
+  served = [];
+  queue = newQueue();
+});
+
+afterEach(() => vi.useRealTimers());
+
+interface Waiting {
+  readonly tenant?: Tenant;
+  readonly tokens?: number;
+  readonly deadlineAtMs?: number;
+  readonly signal?: AbortSignal;
+  readonly picky?: () => boolean;
+}
+
+/** Waits for room, is charged when it gets it, and never settled. */
+function wait(name: string, options: Waiting = {}): Promise<string | Unserved> {
+  const { tenant: who = a, tokens = 1, deadlineAtMs, signal = new AbortController().signal } = options;
+  const claim = () => {
+    if (room === 0 || options.picky?.() === false) return undefined;
+    room -= 1;
+    served.push(name);
+    queue.counters.charge(who, { prompt: tokens, output: 0 });
+    return name;
+  };
+  return queue.wait({ tenant: who, deadlineAtMs }, claim, signal);
+}
+
+function serve(count: number): string[] {
+  const before = served.length;
+  room = count;
+  queue.pump();
+  return served.slice(before);
+}
+
+describe('FairQueue', () => {
+  it('serves one tenant in the order of coming, as many as there is room for', async () => {
+    const all = ['1', '2', '3'].map((name) => wait(name));
+    room = 2;
+    expect(queue.pump()).toBe(true);
+    expect(served).toEqual(['1', '2']);
+    expect(await Promise.all(all.slice(0, 2))).toEqual(['1', '2']);
+    expect(queue.length).toBe(1);
+  });
+
+  it('refuses at once whoever finds it full', async () => {
+    for (const name of ['1', '2', '3']) void wait(name);
+    expect(await wait('4')).toMatchObject({ reason: 'full', excessive: false });
+    expect(queue.rejected).toEqual({ full: 1, timeout: 0, share: 0 });
+  });
+
+  it('lets nobody wait for longer than the limit', async () => {
+    const first = wait('1');
+    vi.advanceTimersByTime(600);
+    void wait('2');
+    vi.advanceTimersByTime(500);
+    expect(await first).toMatchObject({ reason: 'timeout' });
+    expect(queue.length).toBe(1);
+    expect(queue.headAgeMs).toBe(500);
+  });
+
+  it('forgets at once whoever leaves, with the reason', async () => {
+    const leaving = new AbortController();
+    const gone = wait('1', { signal: leaving.signal });
+    void wait('2', { tenant: b });
+    leaving.abort(new Error('left'));
+    expect(queue.length).toBe(1);
+    expect(queue.longest(9)).toEqual([{ projectId: 'b', queued: 1 }]);
+    await expect(gone).rejects.toThrow('left');
+    expect(serve(1)).toEqual(['2']);
+  });
+
+  it('takes nobody in who has left already', async () => {
+    await expect(wait('1', { signal: AbortSignal.abort(new Error('left')) })).rejects.toThrow('left');
+    expect(queue.length).toBe(0);
+  });
+
+  it('passes by one that cannot be served yet', () => {
+    void wait('1', { picky: () => false });
+    void wait('2');
+    expect(serve(1)).toEqual(['2']);
+  });
+
+  it('passes by a whole line that cannot be served yet', () => {
+    queue = newQueue({ capacity: 100 });
+    for (let i = 0; i < 50; i += 1) void wait(`a${i}`, { picky: () => false });
+    void wait('b', { tenant: b });
+    expect(serve(1)).toEqual(['b']);
+  });
+
+  it('notices room that came without a word', () => {
+    void wait('1');
+    room = 1;
+    vi.advanceTimersByTime(60);
+    expect(served).toEqual(['1']);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('among tenants', () => {
+  beforeEach(() => {
+    queue = newQueue({ capacity: 1_000 });
+  });
+
+  it('serves whoever was given the least', () => {
+    for (let i = 0; i < 20; i += 1) void wait('a', { tokens: 10 });
+    for (let i = 0; i < 20; i += 1) void wait('b', { tenant: b, tokens: 30 });
+    expect(serve(12).filter((name) => name === 'a')).toHaveLength(9);
+  });
+
+  it('serves by weight', () => {
+    for (let i = 0; i < 40; i += 1) void wait('a');
+    for (let i = 0; i < 40; i += 1) void wait('b', { tenant: tenant('b', 2) });
+    expect(serve(30).filter((name) => name === 'b')).toHaveLength(20);
+  });
+
+  it('serves a newcomer next, however long the line of another is', () => {
+    for (let i = 0; i < 100; i += 1) void wait('a');
+    serve(40);
+    void wait('b', { tenant: b });
+    expect(serve(2)).toContain('b');
+  });
+
+  it('lets nobody save up what it did not use', () => {
+    queue.counters.charge(b, { prompt: 1, output: 0 });
+    for (let i = 0; i < 100; i += 1) void wait('a');
+    serve(60);
+    for (let i = 0; i < 100; i += 1) void wait('b', { tenant: b });
+    const next = serve(20);
+    expect(next.filter((name) => name === 'b').length).toBeLessThanOrEqual(11);
+  });
+
+  it('holds what somebody used against nobody while nobody waited', () => {
+    for (let i = 0; i < 1_000; i += 1) queue.counters.charge(a, { prompt: 100, output: 0 });
+    for (let i = 0; i < 20; i += 1) void wait('b', { tenant: b, tokens: 100 });
+    for (let i = 0; i < 20; i += 1) void wait('a', { tokens: 100 });
+    expect(serve(20).filter((name) => name === 'a').length).toBeGreaterThanOrEqual(9);
+  });
+
+  it('gives back what a request did not use', () => {
+    for (let i = 0; i < 9; i += 1) void wait('a');
+    for (let i = 0; i < 9; i += 1) void wait('b', { tenant: b });
+    const charge = queue.counters.charge(a, { prompt: 10, output: 1_000 });
+    expect(serve(4)).toEqual(['b', 'b', 'b', 'b']);
+    queue.counters.settle(charge, { prompt: 1, output: 0 });
+    expect(serve(3)).toEqual(['a', 'a', 'a']);
+  });
+
+  it('serves the better band before all others', () => {
+    void wait('low', { tenant: tenant('low', 100, 5) });
+    for (let i = 0; i < 9; i += 1) void wait('high', { tenant: tenant('high', 1, -1) });
+    void wait('usual');
+    expect(serve(11)).toEqual([...Array(9).fill('high'), 'usual', 'low']);
+  });
+
+  it('serves the earliest deadline of a tenant first, and those without one in time, too', () => {
+    void wait('none');
+    void wait('late', { deadlineAtMs: performance.now() + 900 });
+    void wait('early', { deadlineAtMs: performance.now() + 100 });
+    vi.advanceTimersByTime(300);
+    void wait('later', { deadlineAtMs: performance.now() + 900 });
+    expect(serve(4)).toEqual(['early', 'late', 'none', 'later']);
+  });
+
+  it('lets whoever has nobody in line try at once, unless a better band waits', () => {
+    void wait('a');
+    expect(queue.mayPass(b)).toBe(true);
+    expect(queue.mayPass(a)).toBe(false);
+    expect(queue.mayPass(tenant('b', 1, 1))).toBe(false);
+  });
+});
+
+describe('a full queue', () => {
+  it('makes room for a tenant that has less in line, at the cost of the newest of the one with the most', async () => {
+    const loud = ['a1', 'a2', 'a3'].map((name) => wait(name));
+    void wait('b1', { tenant: b });
+    expect(await loud[2]).toMatchObject({ reason: 'full', excessive: true });
+    expect(queue.length).toBe(3);
+    expect(await wait('a4')).toMatchObject({ reason: 'full', excessive: true });
+    expect(await wait('b2', { tenant: b })).toMatchObject({ reason: 'full', excessive: false });
+    expect(serve(3)).toEqual(['a1', 'b1', 'a2']);
+    expect(queue.rejected).toEqual({ full: 3, timeout: 0, share: 2 });
+  });
+
+  it('counts by weight', async () => {
+    queue = newQueue({ capacity: 6 });
+    const heavy = tenant('heavy', 2);
+    for (let i = 0; i < 4; i += 1) void wait('heavy', { tenant: heavy });
+    for (let i = 0; i < 2; i += 1) void wait('a');
+    expect(await wait('a')).toBeInstanceOf(Unserved);
+    expect(await wait('heavy', { tenant: heavy })).toBeInstanceOf(Unserved);
+    expect(queue.longest(9).map(({ queued }) => queued)).toEqual([4, 2]);
+  });
+
+  it('makes room for a better band, and none for a worse one', async () => {
+    for (const name of ['1', '2', '3']) void wait(name);
+    expect(await wait('worse', { tenant: tenant('c', 1, 1) })).toBeInstanceOf(Unserved);
+    void wait('better', { tenant: tenant('d', 1, -1) });
+    void wait('better', { tenant: tenant('d', 1, -1) });
+    expect(queue.longest(1)).toEqual([{ projectId: 'd', queued: 2 }]);
+    expect(serve(3)).toEqual(['better', 'better', '1']);
+  });
+});
+
+describe('foresight', () => {
+  beforeEach(() => {
+    queue = newQueue({ capacity: 100, foresees: true });
+  });
+
+  /** Twenty wait, and one is served every so often. */
+  function move(everyMs: number): void {
+    for (let i = 0; i < 20; i += 1) void wait(`${i}`);
+    for (let i = 0; i < 10; i += 1) {
+      vi.advanceTimersByTime(everyMs);
+      serve(1);
+    }
+  }
+
+  it('refuses at once whoever would wait for too long, and tells how long that is', async () => {
+    move(90);
+    expect(queue.expectedWaitMs(a)).toBeCloseTo(990);
+    void wait('the last');
+    expect(queue.expectedWaitMs(a)).toBeGreaterThan(1_000);
+    expect(await wait('one more')).toMatchObject({ reason: 'full', comeBackMs: 1_080 });
+    expect(queue.rejected).toEqual({ full: 1, timeout: 0, share: 0 });
+  });
+
+  it('does not refuse a tenant because another one has a long line', async () => {
+    move(90);
+    void wait('the last');
+    expect(queue.expectedWaitMs(b)).toBeCloseTo(180);
+    void wait('b', { tenant: b });
+    expect(queue.rejected.full).toBe(0);
+    expect(await wait('one more')).toMatchObject({ reason: 'full', excessive: true });
+  });
+
+  it('knows nothing of a line that has dispersed, and nothing before it has moved', () => {
+    move(50);
+    serve(100);
+    expect(queue.length).toBe(0);
+    vi.advanceTimersByTime(60_000);
+    expect(queue.expectedWaitMs(a)).toBeUndefined();
+    room = 0;
+    for (let i = 0; i < 100; i += 1) void wait(`${i}`);
+    expect(queue.length).toBe(100);
+    expect(queue.expectedWaitMs(a)).toBeUndefined();
+  });
+});

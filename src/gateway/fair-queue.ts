@@ -1,0 +1,284 @@
+import { QueuePace } from './queue-pace.ts';
+import type { Tenant } from './tenant.ts';
+import type { TenantAccount, Urgent } from './tenant-account.ts';
+import { TokenCounters } from './token-counters.ts';
+
+/** Nobody served it. */
+export class Unserved {
+  readonly reason: 'full' | 'timeout';
+  /** Its tenant has more in line than is its share, while others wait, too. */
+  readonly excessive: boolean;
+  /** When a place in line may be worth having; undefined: nobody knows. */
+  readonly comeBackMs: number;
+
+  constructor(reason: 'full' | 'timeout', excessive: boolean, comeBackMs: number) {
+    this.reason = reason;
+    this.excessive = excessive;
+    this.comeBackMs = comeBackMs;
+  }
+}
+
+/** Who wants to be served, and until when. */
+export interface Asker {
+  readonly tenant: Tenant;
+  /** When its client gives up, on the same clock as the queue's. */
+  readonly deadlineAtMs?: number | undefined;
+}
+
+interface Waiter<T> extends Urgent {
+  readonly sinceMs: number;
+  claim(): T | undefined;
+  settle(result: T | Unserved): void;
+}
+
+export interface FairQueueOptions {
+  /** How many may wait, of all tenants together. */
+  readonly capacity: number;
+  readonly maxWaitMs: number;
+  /** Who would wait longer than that, going by how fast the line moves, is refused at once, too. */
+  readonly foresees?: boolean;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/** The requests of one tenant in line. */
+export interface TenantInLine {
+  readonly projectId: string;
+  readonly queued: number;
+}
+
+/** Whoever waits is looked after this often, in case what it waits for comes without a word. */
+const TICK_MS = 50;
+/** How many that cannot be served yet may be passed by, for those behind them that can. */
+const MAX_PASSED_BY = 16;
+/** Of one tenant: where a few of its requests find no room, the others hardly will. */
+const MAX_PASSED_BY_PER_TENANT = 4;
+
+/**
+ * Those that wait for a place, served in this order: the better priority band first; within it the tenant with the fewest
+ * virtual tokens (`TokenCounters`); of a tenant's requests the one with the earliest deadline.
+ *
+ *   - Nobody waits for ever, and who leaves is forgotten at once.
+ *   - A full queue makes room for a tenant that has less in line than is its share: the newest request of the one that
+ *     has the most, by weight, has to go.
+ *   - What is foreseen for a tenant depends on its own line: a long one of another tenant is no reason to refuse it.
+ */
+export class FairQueue<T> {
+  #options: FairQueueOptions;
+  readonly counters = new TokenCounters<Waiter<T>>();
+  /** In the order of coming; a set forgets in constant time. */
+  readonly #waiters = new Set<Waiter<T>>();
+  readonly #pace = new QueuePace();
+  /** `share`: of all that were refused, those whose tenant had more in line than its share. */
+  readonly rejected = { full: 0, timeout: 0, share: 0 };
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: FairQueueOptions) {
+    this.#options = options;
+  }
+
+  get length(): number {
+    return this.#waiters.size;
+  }
+
+  /** How long the one that came first has waited. */
+  get headAgeMs(): number {
+    const [head] = this.#waiters;
+    return head === undefined ? 0 : this.#options.now() - head.sinceMs;
+  }
+
+  /** The tenants with the most in line. */
+  longest(count: number): readonly TenantInLine[] {
+    return [...this.counters.waiting]
+      .map(({ id, line }) => ({ projectId: id, queued: line.length }))
+      .sort((a, b) => b.queued - a.queued)
+      .slice(0, count);
+  }
+
+  /** How long a request of the tenant that comes now will wait; undefined while the line has not moved enough to tell. */
+  expectedWaitMs(tenant: Tenant): number | undefined {
+    const perTurnMs = this.#pace.perTurnMs(this.#options.now());
+    return perTurnMs === undefined ? undefined : perTurnMs * (this.#ahead(tenant) + 1);
+  }
+
+  /** A request of the tenant that comes now need not wait for those in line: they wait for what it may not need. */
+  mayPass({ projectId, priority }: Tenant): boolean {
+    for (const { id, head } of this.counters.waiting)
+      if (id === projectId || head!.tenant.priority < priority) return false;
+    return true;
+  }
+
+  /** For those that come from now on. */
+  resize(bounds: Pick<FairQueueOptions, 'capacity' | 'maxWaitMs'>): void {
+    this.#options = { ...this.#options, ...bounds };
+  }
+
+  /**
+   * Waits until `claim`, called when something became free, returns what was waited for.
+   *
+   * @throws The reason of the signal.
+   */
+  wait(asker: Asker, claim: () => T | undefined, signal: AbortSignal): Promise<T | Unserved> {
+    if (signal.aborted) return Promise.reject(signal.reason as Error);
+    const { tenant, deadlineAtMs = Number.POSITIVE_INFINITY } = asker;
+    const { now, maxWaitMs, foresees } = this.#options;
+    const hopeless = foresees === true && (this.expectedWaitMs(tenant) ?? 0) > maxWaitMs;
+    if (hopeless || !this.#hasRoomFor(tenant))
+      return Promise.resolve(this.#refused('full', tenant, this.#isExcessive(tenant, 1)));
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        signal.removeEventListener('abort', onAbort);
+        this.#waiters.delete(waiter);
+        this.counters.leave(account, waiter);
+        if (this.#waiters.size === 0) this.#stop();
+      };
+      const onAbort = () => {
+        leave();
+        reject(signal.reason as Error);
+      };
+      const sinceMs = now();
+      const waiter: Waiter<T> = {
+        tenant,
+        sinceMs,
+        dueAtMs: Math.min(deadlineAtMs, sinceMs + maxWaitMs),
+        claim,
+        settle(result) {
+          leave();
+          resolve(result);
+        },
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (this.#waiters.size === 0) this.#pace.formed(sinceMs);
+      this.#waiters.add(waiter);
+      const account = this.counters.join(waiter);
+      this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
+    });
+  }
+
+  /** Something may have become free. @returns Whether anybody was served. */
+  pump(): boolean {
+    let served = false;
+    let passedBy = 0;
+    const passed = new Set<TenantAccount<Waiter<T>>>();
+    while (passedBy < MAX_PASSED_BY) {
+      const account = this.#next(passed);
+      if (account === undefined) break;
+      const tried = this.#serveOneOf(account);
+      if (tried === 0) served = true;
+      else passed.add(account);
+      passedBy += tried;
+    }
+    return served;
+  }
+
+  /** @returns How many were tried in vain; 0: one was served. */
+  #serveOneOf({ line }: TenantAccount<Waiter<T>>): number {
+    const most = Math.min(line.length, MAX_PASSED_BY_PER_TENANT);
+    for (let i = 0; i < most; i += 1) {
+      const waiter = line[i]!;
+      const claimed = waiter.claim();
+      if (claimed === undefined) continue;
+      this.#pace.served(this.#options.now());
+      waiter.settle(claimed);
+      return 0;
+    }
+    return most;
+  }
+
+  #next(passed: ReadonlySet<TenantAccount<Waiter<T>>>): TenantAccount<Waiter<T>> | undefined {
+    let next: TenantAccount<Waiter<T>> | undefined;
+    for (const account of this.counters.waiting)
+      if (!passed.has(account) && (next === undefined || isBefore(account, next))) next = account;
+    return next;
+  }
+
+  /** Of those in line, how many will be served before one that comes now. */
+  #ahead({ projectId, weight, priority }: Tenant): number {
+    let own = 0;
+    for (const { id, line } of this.counters.waiting) if (id === projectId) own = line.length;
+    const turns = (own + 1) / weight;
+    let ahead = own;
+    for (const account of this.counters.waiting) {
+      if (account.id === projectId) continue;
+      const { priority: theirs } = account.head!.tenant;
+      if (theirs < priority) ahead += account.line.length;
+      else if (theirs === priority) ahead += Math.min(account.line.length, turns * account.weight);
+    }
+    return ahead;
+  }
+
+  /** If need be, at the cost of the tenant that has the most in line. */
+  #hasRoomFor(tenant: Tenant): boolean {
+    const { capacity } = this.#options;
+    if (this.#waiters.size < capacity) return true;
+    const last = this.#mostCrowded();
+    if (last === undefined) return false;
+    const newest = last.line.at(-1)!;
+    const { priority } = newest.tenant;
+    if (priority < tenant.priority) return false;
+    if (priority === tenant.priority && last.crowding <= this.#crowdingWith(tenant, 1)) return false;
+    newest.settle(this.#refused('full', newest.tenant, priority === tenant.priority));
+    return true;
+  }
+
+  /** Of the worst band that waits, the tenant with the most in line by its weight. */
+  #mostCrowded(): TenantAccount<Waiter<T>> | undefined {
+    let most: TenantAccount<Waiter<T>> | undefined;
+    const band = (account: TenantAccount<Waiter<T>>) => account.line.at(-1)!.tenant.priority;
+    for (const account of this.counters.waiting)
+      if (
+        most === undefined ||
+        band(account) > band(most) ||
+        (band(account) === band(most) && account.crowding > most.crowding)
+      )
+        most = account;
+    return most;
+  }
+
+  #crowdingWith({ projectId, weight }: Tenant, more: number): number {
+    for (const { id, line } of this.counters.waiting)
+      if (id === projectId) return (line.length + more) / weight;
+    return more / weight;
+  }
+
+  #refused(reason: Unserved['reason'], tenant: Tenant, excessive: boolean): Unserved {
+    this.rejected[reason] += 1;
+    if (excessive) this.rejected.share += 1;
+    return new Unserved(reason, excessive, this.expectedWaitMs(tenant) ?? this.headAgeMs);
+  }
+
+  /** @param beside Of the tenant, who are not in line yet. */
+  #isExcessive(tenant: Tenant, beside: number): boolean {
+    let weights = tenant.weight;
+    let others = 0;
+    for (const { id, line, weight } of this.counters.waiting) {
+      if (id === tenant.projectId) continue;
+      others += line.length;
+      weights += weight;
+    }
+    const own = this.#crowdingWith(tenant, beside) * tenant.weight;
+    return others > 0 && own > ((own + others) * tenant.weight) / weights;
+  }
+
+  #tick(): void {
+    const dueMs = this.#options.now() - this.#options.maxWaitMs;
+    for (const waiter of this.#waiters) {
+      if (waiter.sinceMs > dueMs) break;
+      waiter.settle(this.#refused('timeout', waiter.tenant, this.#isExcessive(waiter.tenant, 0)));
+    }
+    this.pump();
+  }
+
+  #stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#pace.dispersed();
+  }
+}
+
+function isBefore<T>(a: TenantAccount<Waiter<T>>, b: TenantAccount<Waiter<T>>): boolean {
+  const bands = a.head!.tenant.priority - b.head!.tenant.priority;
+  if (bands !== 0) return bands < 0;
+  if (a.counter !== b.counter) return a.counter < b.counter;
+  return a.running / a.weight < b.running / b.weight;
+}

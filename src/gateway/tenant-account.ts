@@ -1,0 +1,50 @@
+import type { Tenant } from './tenant.ts';
+
+/** Somebody in a tenant's line. */
+export interface Urgent {
+  readonly tenant: Tenant;
+  /** By then it has to be served: what its client said, or else when the queue gives up on it. */
+  readonly dueAtMs: number;
+}
+
+/** One tenant's virtual tokens, and its own line: the better band first, then the earliest deadline, then the first to come. */
+export class TenantAccount<W extends Urgent> {
+  readonly id: string;
+  /** As the latest request had it. */
+  weight: number;
+  /** Tokens that it had or will have had, by weight; the one with the fewest is next. */
+  counter = 0;
+  /** Requests that were charged and are not settled. */
+  running = 0;
+  readonly line: W[] = [];
+
+  constructor({ projectId, weight }: Tenant) {
+    this.id = projectId;
+    this.weight = weight;
+  }
+
+  get head(): W | undefined {
+    return this.line[0];
+  }
+
+  /** So long is its line, so much of the queue is it entitled to. */
+  get crowding(): number {
+    return this.line.length / this.weight;
+  }
+
+  join(waiter: W): void {
+    let at = this.line.length;
+    while (at > 0 && isBefore(waiter, this.line[at - 1]!)) at -= 1;
+    this.line.splice(at, 0, waiter);
+  }
+
+  leave(waiter: W): void {
+    const at = this.line.indexOf(waiter);
+    if (at >= 0) this.line.splice(at, 1);
+  }
+}
+
+function isBefore(a: Urgent, b: Urgent): boolean {
+  if (a.tenant.priority !== b.tenant.priority) return a.tenant.priority < b.tenant.priority;
+  return a.dueAtMs < b.dueAtMs;
+}
