@@ -6,6 +6,8 @@ export interface Schema {
   readonly project: ProjectTable;
   readonly api_key: ApiKeyTable;
   readonly api_key_secret: ApiKeySecretTable;
+  readonly ledger: LedgerTable;
+  readonly budget_alarm: BudgetAlarmTable;
 }
 
 interface SchemaMigrationTable {
@@ -63,4 +65,41 @@ export interface ApiKeySecretTable {
   key_id: string;
   created_at_ms: number;
   expires_at_ms: number | null;
+}
+
+/** What one attempt used and cost. */
+export interface LedgerTable {
+  /** `SETTLEMENT.ATTEMPT`: writing a row twice changes nothing. */
+  id: string;
+  at_ms: number;
+  organization_id: string;
+  project_id: string;
+  key_id: string;
+  request_id: string;
+  endpoint: string;
+  model: string;
+  deployment: string | null;
+  /** `first` once per request, `retry`, `hedge`. */
+  kind: string;
+  outcome: string;
+  /** 1: the backend measured the tokens; 0: they were counted. */
+  measured: number;
+  prompt_tokens: number;
+  cached_tokens: number;
+  completion_tokens: number;
+  reasoning_tokens: number;
+  cost_nano_usd: number;
+  waste_nano_usd: number;
+  duration_ms: number;
+}
+
+/** An alarm that has gone off. */
+interface BudgetAlarmTable {
+  subject_kind: string;
+  subject_id: string;
+  /** `2026-01-31` or `2026-01` */
+  period: string;
+  /** Of the budget. */
+  share: number;
+  at_ms: number;
 }

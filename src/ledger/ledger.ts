@@ -1,0 +1,177 @@
+import { Worker } from 'node:worker_threads';
+import type { GatewayEvent, RequestAdmitted } from '../core/event.ts';
+import type { DatabaseLocation } from '../store/location.ts';
+import { Journal } from './journal.ts';
+import { thisProcess } from './owner.ts';
+import { rowsSoFar, rowWithoutAttempt, settledRows } from './row.ts';
+import type { FromWriter, ToWriter, WriterStart } from './writer-messages.ts';
+
+export interface LedgerOptions {
+  readonly location: DatabaseLocation;
+  /** Of the journals. */
+  readonly dir: string;
+  /** Most that journals may take on disk. */
+  readonly maxBytes: number;
+  /** Told once when rows cannot reach the database or the disk, and once when they can again (undefined). */
+  readonly onProblem?: (problem: string | undefined) => void;
+  /** Unix milliseconds. */
+  readonly wall?: () => number;
+}
+
+interface OpenRequest {
+  readonly event: RequestAdmitted;
+  readonly sinceMs: number;
+}
+
+/** How often a running request is written down as it would have to be settled then. */
+const PROGRESS_MS = 500;
+const FINISH_MS = 10_000;
+const RESTART_MS = 1_000;
+
+/** The program is TypeScript or JavaScript, as this file is. */
+const PROGRAM = new URL(
+  import.meta.url.endsWith('.ts') ? './writer-thread.ts' : './writer-thread.js',
+  import.meta.url,
+);
+
+/**
+ * What every attempt of every caller used and cost, once each, whatever happens meanwhile:
+ *
+ *   begun, ended ──▶ journal (file, at once) ──▶ thread ──▶ database (within a second)
+ *
+ * A killed process leaves its journal to the next one. A database that is away lets journals grow, up to a bound; then `isFull`, and whoever
+ * admits requests must not admit any more: nothing is given away unrecorded.
+ */
+export class Ledger {
+  readonly #options: LedgerOptions;
+  readonly #wall: () => number;
+  readonly #journal: Journal;
+  #worker: Worker;
+  readonly #open = new Map<string, OpenRequest>();
+  readonly #flushes = new Map<number, (problem: string | undefined) => void>();
+  readonly #progress: NodeJS.Timeout;
+  readonly #finished = Promise.withResolvers<void>();
+  #lastFlush = 0;
+  #problem: string | undefined;
+  #journalProblem: string | undefined;
+  #databaseProblem: string | undefined;
+  #backlogBytes = 0;
+  #closing = false;
+
+  constructor(options: LedgerOptions) {
+    this.#options = options;
+    this.#wall = options.wall ?? Date.now;
+    this.#journal = new Journal(options.dir, (problem) => {
+      this.#journalProblem = problem && `the journal in ${options.dir} cannot be written: ${problem.message}`;
+      this.#tell();
+    });
+    this.#worker = this.#startWriter();
+    this.#progress = setInterval(() => this.#noteProgress(), PROGRESS_MS).unref();
+  }
+
+  /** Why rows do not reach the database, or not even the disk. Requests are recorded all the same, as long as `isFull` is false. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  get backlogBytes(): number {
+    return this.#backlogBytes;
+  }
+
+  /** There is no room to record another request. */
+  get isFull(): boolean {
+    return this.#journalProblem !== undefined || this.#backlogBytes >= this.#options.maxBytes;
+  }
+
+  /** To be told everything. */
+  readonly observe = (event: GatewayEvent): void => {
+    if (event.type === 'request-admitted') {
+      const { settlementId } = event;
+      this.#open.set(settlementId, { event, sinceMs: this.#wall() });
+      this.#journal.add({ type: 'open', settlementId, rows: [rowWithoutAttempt(event, this.#wall())] });
+    } else if (event.type === 'request-settled') {
+      const { settlementId, caller } = event;
+      // A request that was refused has not begun, and uses nothing.
+      if (caller === undefined || !this.#open.delete(settlementId)) return;
+      const rows = settledRows({ ...event, caller }, this.#wall());
+      this.#journal.add({ type: 'settled', settlementId, rows });
+    }
+  };
+
+  /** Resolves when all that was observed is in the database, or to why it is not. */
+  flush(): Promise<string | undefined> {
+    this.#journal.write();
+    const id = ++this.#lastFlush;
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    this.#flushes.set(id, resolve);
+    this.#send({ type: 'flush', id });
+    return promise;
+  }
+
+  /** Resolves when all is in the database; or after a while without, in which case the journal keeps it. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    clearInterval(this.#progress);
+    this.#journal.close();
+    this.#send({ type: 'finish' });
+    const timer = setTimeout(() => this.#finished.resolve(), FINISH_MS);
+    await this.#finished.promise;
+    clearTimeout(timer);
+    await this.#worker.terminate();
+  }
+
+  #startWriter(): Worker {
+    const { location, dir } = this.#options;
+    const start: WriterStart = { location, dir, owner: thisProcess() };
+    const worker = new Worker(PROGRAM, { workerData: start });
+    worker.unref();
+    worker.on('message', (message: FromWriter) => this.#heard(message));
+    worker.on('error', (error) => {
+      this.#databaseProblem = `the thread that writes the ledger has died: ${error.message}`;
+      this.#tell();
+      for (const resolve of this.#flushes.values()) resolve(this.#databaseProblem);
+      this.#flushes.clear();
+      if (this.#closing) this.#finished.resolve();
+      else setTimeout(() => this.#restartWriter(), RESTART_MS).unref();
+    });
+    return worker;
+  }
+
+  #restartWriter(): void {
+    if (!this.#closing) this.#worker = this.#startWriter();
+  }
+
+  #noteProgress(): void {
+    const now = this.#wall();
+    for (const [settlementId, { event, sinceMs }] of this.#open)
+      if (now - sinceMs >= PROGRESS_MS)
+        this.#journal.add({ type: 'open', settlementId, rows: rowsSoFar(event, now) });
+  }
+
+  #send(message: ToWriter): void {
+    this.#worker.postMessage(message);
+  }
+
+  #heard(message: FromWriter): void {
+    switch (message.type) {
+      case 'flushed':
+        this.#flushes.get(message.id)?.(message.problem);
+        this.#flushes.delete(message.id);
+        return;
+      case 'passed':
+        this.#backlogBytes = message.backlogBytes;
+        this.#databaseProblem = message.problem;
+        this.#tell();
+        return;
+      case 'finished':
+        this.#finished.resolve();
+    }
+  }
+
+  #tell(): void {
+    const problem = this.#journalProblem ?? this.#databaseProblem;
+    const changed = (problem === undefined) !== (this.#problem === undefined);
+    this.#problem = problem;
+    if (changed) this.#options.onProblem?.(problem);
+  }
+}
