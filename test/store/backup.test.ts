@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { sql } from 'kysely';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { ApiKeys } from '../../src/store/api-keys.ts';
 import { backUp } from '../../src/store/backup.ts';
@@ -24,7 +25,10 @@ describe('a backup', () => {
   });
 
   it('ends while another process writes without pause, is whole, and holds all that was stored when it began', async () => {
-    await (await openDatabase(location)).close();
+    const { kysely, close } = await openDatabase(location);
+    // So large that it is copied in several steps, between which the other one writes.
+    await sql`create table large as select randomblob(80000000) as bytes`.execute(kysely);
+    await close();
     const child = spawn(process.execPath, [WRITE, JSON.stringify(location)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -34,7 +38,11 @@ describe('a backup', () => {
     lines.on('line', (id) => stored.push(id));
     while (stored.length < 20) await new Promise((resolve) => lines.once('line', resolve));
     const before = [...stored];
-    await backUp(location.path, file);
+    const shares: number[] = [];
+    await backUp(location.path, file, (share) => shares.push(share));
+    // It never begins anew.
+    expect(shares).toEqual([...new Set(shares)].sort());
+    expect(shares.length).toBeGreaterThan(3);
     await new Promise((resolve) => lines.once('line', resolve));
     child.kill('SIGKILL');
 
@@ -61,12 +69,5 @@ describe('a backup', () => {
     writeFileSync(location.path, Buffer.concat([Buffer.from('SQLite format 3\0'), Buffer.alloc(8192, 1)]));
     await expect(backUp(location.path, file)).rejects.toThrow(`${location.path} cannot be used`);
     expect(existsSync(file)).toBe(false);
-  });
-
-  it('tells how far it is', async () => {
-    await (await openDatabase(location)).close();
-    const shares: number[] = [];
-    await backUp(location.path, file, (share) => shares.push(share));
-    expect(shares.every((share) => share >= 0 && share <= 1)).toBe(true);
   });
 });

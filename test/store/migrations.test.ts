@@ -1,16 +1,31 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/store/database.ts';
+import type { DatabaseLocation } from '../../src/store/location.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { MIGRATIONS, type Migration } from '../../src/store/migrations.ts';
 import { describeDatabases } from './databases.ts';
 
 const OPEN = fileURLToPath(new URL('open-process.ts', import.meta.url));
 
+function openingProcess(location: DatabaseLocation) {
+  const child = spawn(process.execPath, [OPEN, JSON.stringify(location)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  return {
+    ready: once(child.stdout, 'data'),
+    open: () => {
+      child.stdin.write('open\n');
+      return text(child.stdout);
+    },
+  };
+}
+
 describeDatabases('migrations', (newLocation) => {
-  const open = async (location: Awaited<ReturnType<typeof newLocation>>, wanted: boolean) => {
+  const open = async (location: DatabaseLocation, wanted: boolean) => {
     const database = await openDatabase(location, { migrate: wanted });
     onTestFinished(() => database.close());
     return database;
@@ -18,16 +33,24 @@ describeDatabases('migrations', (newLocation) => {
 
   it('are made once, in order, however many processes start at once', async () => {
     const location = await newLocation();
-    const processes = Array.from({ length: 4 }, () =>
-      promisify(execFile)(process.execPath, [OPEN, JSON.stringify(location)]),
-    );
-    const outputs = await Promise.all(processes);
-    expect(outputs.map(({ stdout }) => stdout)).toEqual(outputs.map(() => `${MIGRATIONS.length}\n`));
+    const processes = Array.from({ length: 4 }, () => openingProcess(location));
+    await Promise.all(processes.map(({ ready }) => ready));
+    const outputs = await Promise.all(processes.map(({ open }) => open()));
+    expect(outputs).toEqual(outputs.map(() => `${MIGRATIONS.length}\n`));
     const { kysely } = await open(location, true);
     const seen = await kysely.selectFrom('schema_migration').selectAll().orderBy('number').execute();
     expect(seen.map(({ number, name }) => [number, name])).toEqual(
       MIGRATIONS.map(({ name }, i) => [i + 1, name]),
     );
+  });
+
+  it('are made once by many who open it within one process, too', async () => {
+    const location = await newLocation();
+    const all = await Promise.all(Array.from({ length: 8 }, () => open(location, true)));
+    for (const { kysely } of all)
+      expect(await kysely.selectFrom('schema_migration').select('number').execute()).toHaveLength(
+        MIGRATIONS.length,
+      );
   });
 
   it('leave nothing behind when one of them fails, and go on once it is mended', async () => {
