@@ -110,6 +110,7 @@ async function startWith(
   const decisions = new RecentDecisions(config.decisions.keep);
   sinks.push(
     metrics.observe,
+    tenancy.ledger.observe,
     decisions.observe,
     forgetRestarted(knowledge, () => gateway.models()),
   );

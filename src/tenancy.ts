@@ -1,7 +1,10 @@
+import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { Authenticator } from './access/authenticator.ts';
 import { LocalAdmission } from './admission/local-admission.ts';
+import { AppError } from './core/error.ts';
 import type { Admission } from './gateway/admission.ts';
+import { Ledger } from './ledger/ledger.ts';
 import { ApiKeys } from './store/api-keys.ts';
 import { findCaller } from './store/callers.ts';
 import { LateDatabase } from './store/late-database.ts';
@@ -13,6 +16,7 @@ import type { Logger } from './telemetry/log.ts';
 export interface Tenancy {
   readonly door: Authenticator;
   readonly admission: Admission;
+  readonly ledger: Ledger;
   close(): Promise<void>;
 }
 
@@ -44,13 +48,36 @@ export async function openTenancy({ config, logger }: TenancyOptions): Promise<T
     },
   });
   await door.start();
-  const admission = new LocalAdmission({ share: 1 / (config.listen.workers * config.limits.replicas) });
+  const ledger = new Ledger({
+    location,
+    dir: join(config.dataDir, 'ledger'),
+    maxBytes: config.budgets.journalBytes,
+    onProblem(problem) {
+      if (problem === undefined) logger.info('the ledger reaches its database again');
+      else logger.error({ problem }, 'the ledger does not reach its database: its journal grows');
+    },
+  });
+  const limits = new LocalAdmission({ share: 1 / (config.listen.workers * config.limits.replicas) });
   return {
     door,
-    admission,
+    admission: recorded(limits, ledger),
+    ledger,
     async close() {
       door.close();
+      await ledger.close();
       await database.close();
+    },
+  };
+}
+
+/** Nothing is given away that could not be written down. */
+function recorded(admission: Admission, ledger: Ledger): Admission {
+  return {
+    admit(ask) {
+      if (!ledger.isFull) return admission.admit(ask);
+      throw new AppError('overloaded', {
+        message: 'Usage cannot be recorded at the moment; try again later.',
+      });
     },
   };
 }

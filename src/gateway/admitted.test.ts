@@ -139,6 +139,22 @@ describe('a request with a caller', () => {
     expect(last().attempts.map(({ costNanoUsd }) => costNanoUsd)).toEqual([0, 0]);
   });
 
+  it.each([
+    ['negative', { completionTokens: -5 }],
+    ['more than it asked for', { completionTokens: 1e9 }],
+    ['more than its bytes', { promptTokens: 1e12 }],
+    ['a fraction', { promptTokens: 0.5 }],
+    ['no number', { completionTokens: Number.NaN }],
+  ])('pays what was counted where a server says that it used %s', async (_, absurd) => {
+    const told = ANSWER.map((part) =>
+      part.type === 'usage' ? { ...part, usage: { ...usage, ...absurd } } : part,
+    );
+    const { gateway, settled, last } = gatewayOver([backend(async () => parts(told))]);
+    await ask(gateway);
+    expect(settled).toEqual([{ tokens: 10, nanoUsd: 12_000 }]);
+    expect(last()).toMatchObject({ outcome: 'ok', usageMeasured: false });
+  });
+
   it('that is refused reaches no backend and is not settled with anybody', async () => {
     let reached = 0;
     const counting = backend(async () => {

@@ -29,6 +29,7 @@ import type { PrivacyRule } from './privacy-rule.ts';
 import { type SettledRequest, Settlement } from './settlement.ts';
 import { type Shadow, Shadows } from './shadow.ts';
 import type { Slot } from './slot.ts';
+import { usageBounds } from './usage-bounds.ts';
 
 /** How good a deployment has to be. */
 export interface Tiers {
@@ -185,8 +186,9 @@ export class Gateway {
     const media = mediaOf(request);
     const { id, endpoint, stream } = request;
     const size = () => sizeOf(request, media);
+    const bounds = () => usageBounds(request, media);
     return this.#settled(
-      { id, endpoint, stream, media },
+      { id, endpoint, stream, media, bounds },
       request.model,
       size,
       signal,

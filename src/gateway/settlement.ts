@@ -5,6 +5,7 @@ import type { AppError } from '../core/error.ts';
 import type { AttemptKind, AttemptRecord, Outcome, RequestSettled } from '../core/event.ts';
 import { costNanoUsd } from '../core/money.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
+import { plausibleUsage, type UsageBounds } from '../core/plausible-usage.ts';
 import type { Usage } from '../core/usage.ts';
 import { type Media, NO_MEDIA } from './media.ts';
 
@@ -15,6 +16,8 @@ export interface SettledRequest {
   readonly stream: boolean;
   /** Of its prompt. */
   readonly media?: Media;
+  /** What its usage can be at most. Default: anything. */
+  readonly bounds?: () => UsageBounds;
 }
 
 /** An attempt that has been answered, has failed, or was cancelled because another was answered. */
@@ -30,6 +33,10 @@ interface SeenAttempt extends EndedAttempt {
   readonly startedAtMs: number;
 }
 
+const UNBOUNDED: UsageBounds = {
+  promptTokens: Number.MAX_SAFE_INTEGER,
+  completionTokens: Number.MAX_SAFE_INTEGER,
+};
 const NOTHING: Usage = { promptTokens: 0, completionTokens: 0, cachedPromptTokens: 0, reasoningTokens: 0 };
 
 /** Gathers what happened to one request; `settle` turns it into the one event that telemetry and billing see. */
@@ -77,7 +84,7 @@ export class Settlement {
   settle(): RequestSettled {
     if (this.#settled) throw new Error('a request was settled twice');
     this.#settled = true;
-    const { firstTokenAtMs, lastTokenAtMs, usage } = this.observation;
+    const { firstTokenAtMs, lastTokenAtMs } = this.observation;
     const counted = this.#delivered();
     const attempts = this.attempts();
     const answered = this.#attempts.find(isAnswered);
@@ -105,7 +112,7 @@ export class Settlement {
           : (lastTokenAtMs - firstTokenAtMs) / laterTokens,
       decision: this.decision,
       usage: counted,
-      usageMeasured: usage !== undefined,
+      usageMeasured: this.#measured !== undefined,
       costNanoUsd: attempts.reduce((sum, attempt) => sum + attempt.costNanoUsd, 0),
     };
   }
@@ -144,9 +151,9 @@ export class Settlement {
 
   /** As measured, else as counted: of a reply that broke off before its backend told. Nothing came, nothing counts. */
   #delivered(): Usage {
-    const { usage, contentEvents } = this.observation;
-    if (usage !== undefined) return usage;
-    const completionTokens = Math.max(this.deliveredTokens, contentEvents);
+    const measured = this.#measured;
+    if (measured !== undefined) return measured;
+    const completionTokens = Math.max(this.deliveredTokens, this.observation.contentEvents);
     if (completionTokens === 0) return NOTHING;
     return {
       promptTokens: this.promptTokens || this.#expectedPrompt,
@@ -154,6 +161,12 @@ export class Settlement {
       cachedPromptTokens: this.cachedPromptTokens,
       reasoningTokens: 0,
     };
+  }
+
+  /** What the backend says, unless it cannot be true. */
+  get #measured(): Usage | undefined {
+    const { usage } = this.observation;
+    return usage && plausibleUsage(usage, this.#request.bounds?.() ?? UNBOUNDED);
   }
 
   get #expectedPrompt(): number {

@@ -1,0 +1,23 @@
+import type { UsageBounds } from '../core/plausible-usage.ts';
+import type { GenerateRequest } from '../core/request.ts';
+import { type Media, NO_MEDIA } from './media.ts';
+
+/** A template, and tools that a server adds by itself, are tokens that no byte of the request stands for. */
+const UNSEEN_PROMPT_TOKENS = 65_536;
+/** Pictures and sound have more tokens than their addresses have bytes. */
+const MEDIA_TOKENS = 1_000_000;
+/** Servers count stop tokens, and end a little late. */
+const UNSEEN_OUTPUT_TOKENS = 4_096;
+/** Of a choice, where the request does not say. */
+const MOST_OUTPUT_TOKENS = 1_000_000;
+
+/** The most tokens that a reply to a request of so many bytes can have taken: a token stands for a byte at least. */
+export function usageBounds({ wire, stop, n, prompts }: GenerateRequest, media: Media): UsageBounds {
+  const choices = n * prompts.length;
+  const { maxTokens } = stop;
+  return {
+    promptTokens: wire.body.length + UNSEEN_PROMPT_TOKENS + (media === NO_MEDIA ? 0 : MEDIA_TOKENS),
+    completionTokens:
+      maxTokens === undefined ? MOST_OUTPUT_TOKENS * choices : maxTokens * choices + UNSEEN_OUTPUT_TOKENS,
+  };
+}
