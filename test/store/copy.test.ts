@@ -68,18 +68,21 @@ describe.skipIf(noPostgres())('a copy from SQLite to PostgreSQL', () => {
       expect(await findCaller(target, hash, now)).toEqual(await findCaller(source, hash, now));
   });
 
-  it('of more rows than go into one statement is whole', async () => {
-    const [first] = await someKeys(1);
-    const sqlite = new Sqlite(path);
-    sqlite
-      .prepare(
-        `insert into api_key_secret with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000)
-         select randomblob(32), ?, i, null from n`,
-      )
-      .run(first!.id);
-    sqlite.close();
+  it('of more rows than go into one statement is whole, to the last nano-dollar', async () => {
+    await someKeys(1);
+    const most = Number.MAX_SAFE_INTEGER;
+    await sql`
+      insert into ledger with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000)
+      select i || '.1', 1795651558043 + i, 'org_1', 'proj_1', 'key_1', 'é', '/v1/embeddings', 'auto',
+        case when i % 2 = 0 then 'eu/1' end, 'first', 'ok', 1, i, 0, i, 0, ${sql.lit(most)} - i, 0, i from n`.execute(
+      source.kysely,
+    );
     const tables = await copyToPostgres(source, target);
-    expect(tables).toContainEqual({ name: 'api_key_secret', rows: 5001 });
+    expect(tables).toContainEqual({ name: 'ledger', rows: 5000 });
+    const rows = ({ kysely }: Database) => kysely.selectFrom('ledger').selectAll().orderBy('at_ms').execute();
+    const arrived = await rows(target);
+    expect(arrived.at(-1)).toMatchObject({ cost_nano_usd: most - 5000, deployment: 'eu/1' });
+    expect(arrived).toEqual(await rows(source));
   });
 
   it('goes into nothing that is not empty, and changes nothing there', async () => {
