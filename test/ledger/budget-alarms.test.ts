@@ -1,0 +1,144 @@
+import { beforeEach, expect, it, onTestFinished } from 'vitest';
+import type { Caller, Limits } from '../../src/core/caller.ts';
+import type { GatewayEvent } from '../../src/core/event.ts';
+import { type BudgetAlarm, BudgetAlarms, type BudgetAlarmsOptions } from '../../src/ledger/budget-alarms.ts';
+import type { SpentTotals } from '../../src/ledger/spent.ts';
+import { type Database, openDatabase } from '../../src/store/database.ts';
+import { describeDatabases } from '../store/databases.ts';
+import { callerOf, settled } from './events.ts';
+
+const NOON_MS = Date.UTC(2026, 0, 31, 12);
+const DAY_MS = 86_400_000;
+
+function spending(nanoUsd: number, limits: Partial<Caller['limits']>): GatewayEvent {
+  const none: Limits = {};
+  const caller = { ...callerOf(1), limits: { key: none, project: none, organization: none, ...limits } };
+  return { ...settled('any', caller, 3), caller, costNanoUsd: nanoUsd };
+}
+
+const nothingSpent = (): SpentTotals => ({
+  key: new Map(),
+  project: new Map(),
+  organization: new Map(),
+  model: new Map(),
+});
+
+describeDatabases('alarms of budgets', (newLocation) => {
+  let database: Database;
+  let nowMs: number;
+  beforeEach(async () => {
+    nowMs = NOON_MS;
+    database = await openDatabase(await newLocation());
+    return () => database.close();
+  });
+
+  function watch(given: Partial<BudgetAlarmsOptions> = {}) {
+    const heard: BudgetAlarm[] = [];
+    const alarms = new BudgetAlarms({
+      database: () => database,
+      totals: async () => nothingSpent(),
+      shares: [0.85, 0.95],
+      onAlarm: (alarm) => heard.push(alarm),
+      wall: () => nowMs,
+      ...given,
+    });
+    onTestFinished(() => alarms.close());
+    const names = () => heard.map(({ subject, periodName, share }) => `${subject} ${periodName} ${share}`);
+    return { alarms, heard, names };
+  }
+
+  it('go off at each share, once, on key, project and organization, by day and by month', async () => {
+    const { alarms, heard, names } = watch();
+    const limits = {
+      key: { nanoUsdPerDay: 1_000 },
+      project: { nanoUsdPerMonth: 1_000 },
+      organization: { nanoUsdPerDay: 10_000, nanoUsdPerMonth: 1_000 },
+    };
+    alarms.observe(spending(849, limits));
+    alarms.observe(spending(1, limits));
+    await expect.poll(() => heard.length).toBe(3);
+    expect(heard[0]).toEqual({
+      subject: 'key',
+      subjectId: 'key_1',
+      period: 'day',
+      periodName: '2026-01-31',
+      share: 0.85,
+      budgetNanoUsd: 1_000,
+      spentNanoUsd: 850,
+      atMs: NOON_MS,
+    });
+    alarms.observe(spending(100, limits));
+    alarms.observe(spending(1_000, limits));
+    await expect.poll(() => heard.length).toBe(6);
+    await alarms.close();
+    expect(names()).toEqual([
+      'key 2026-01-31 0.85',
+      'project 2026-01 0.85',
+      'organization 2026-01 0.85',
+      'key 2026-01-31 0.95',
+      'project 2026-01 0.95',
+      'organization 2026-01 0.95',
+    ]);
+  });
+
+  it('go off once among several gateways, and not again after a restart', async () => {
+    const gateways = [watch(), watch(), watch()];
+    const limits = { key: { nanoUsdPerDay: 100 } };
+    for (const { alarms } of gateways) alarms.observe(spending(100, limits));
+    for (const { alarms } of gateways) await alarms.close();
+    expect(gateways.flatMap(({ names }) => names()).sort()).toEqual([
+      'key 2026-01-31 0.85',
+      'key 2026-01-31 0.95',
+    ]);
+    const restarted = watch();
+    restarted.alarms.observe(spending(100, limits));
+    await restarted.alarms.close();
+    expect(restarted.heard).toEqual([]);
+  });
+
+  it('go off again in the next period, and count what was spent in it only', async () => {
+    const { alarms, heard, names } = watch();
+    const limits = { key: { nanoUsdPerDay: 100, nanoUsdPerMonth: 300 } };
+    alarms.observe(spending(90, limits));
+    await expect.poll(() => heard.length).toBe(1);
+    // The last day of January is over, and with it the month.
+    nowMs += DAY_MS;
+    for (let i = 0; i < 3; i++) {
+      alarms.observe(spending(84, limits));
+      nowMs += DAY_MS;
+    }
+    alarms.observe(spending(10, limits));
+    await expect.poll(() => heard.length).toBe(2);
+    expect(names()).toEqual(['key 2026-01-31 0.85', 'key 2026-02 0.85']);
+  });
+
+  it('count what was spent before the start, and by others', async () => {
+    const { alarms, heard } = watch({
+      totals: async () => ({ ...nothingSpent(), key: new Map([['key_1', { day: 80, month: 80 }]]) }),
+    });
+    await alarms.refresh();
+    alarms.observe(spending(5, { key: { nanoUsdPerDay: 100 } }));
+    await expect.poll(() => heard).toMatchObject([{ share: 0.85, spentNanoUsd: 85 }]);
+  });
+
+  it('wait for a database that is away', async () => {
+    let away = true;
+    const { alarms, heard } = watch({
+      database: () => {
+        if (away) throw new Error('away');
+        return database;
+      },
+      totals: () => Promise.reject(new Error('away')),
+    });
+    alarms.observe(spending(90, { key: { nanoUsdPerDay: 100 } }));
+    await alarms.refresh();
+    expect(heard).toEqual([]);
+    away = false;
+    await expect
+      .poll(async () => {
+        await alarms.refresh();
+        return heard.length;
+      })
+      .toBe(1);
+  });
+});
