@@ -21,10 +21,14 @@ export class OutputLengths {
   #move(tenant: string, tokens: number): void {
     const log = this.#logs.get(tenant) ?? this.#logs.get('') ?? Math.log(FIRST_GUESS);
     const above = tokens > Math.exp(log);
-    this.#logs.delete(tenant);
+    // Last come those that were seen last. All together are always there.
+    if (tenant !== '') this.#logs.delete(tenant);
     this.#logs.set(tenant, Math.max(0, log + STEP * (above ? QUANTILE : QUANTILE - 1)));
     if (this.#logs.size <= MAX_TENANTS) return;
-    const [oldest] = this.#logs.keys();
-    this.#logs.delete(oldest!);
+    for (const oldest of this.#logs.keys()) {
+      if (oldest === '') continue;
+      this.#logs.delete(oldest);
+      break;
+    }
   }
 }

@@ -143,7 +143,8 @@ export class Tries<D extends Deployment, T> {
     settlement.attempt(slot.deployment, { kind, lost: false, code: undefined, durationMs: slot.ageMs });
     slot.answered();
     hold(slot);
-    placement.judge(route(), slot);
+    const { model } = route();
+    if (model.deployments.length > 1) placement.judge(route(), slot);
   }
 
   #fail(slot: Slot<D>, kind: AttemptKind, failure: AppError): void {

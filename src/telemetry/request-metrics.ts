@@ -102,7 +102,10 @@ interface Node<S> {
   series: S | undefined;
 }
 
-/** Remembers what `create` made for these labels: found one label after another, as joining them would cost more. */
+/**
+ * Remembers what `create` made for these labels. Mostly they are those of the last call; else they are looked up one after
+ * another, as joining them would cost more.
+ */
 function keyed<S>(create: (a: string, b: string, c: string, d: string) => S) {
   const root: Node<S> = { next: new Map(), series: undefined };
   const below = ({ next }: Node<S>, label: string): Node<S> => {
@@ -113,9 +116,13 @@ function keyed<S>(create: (a: string, b: string, c: string, d: string) => S) {
     }
     return node;
   };
+  let last = { a: '', b: '', c: '', d: '', series: undefined as S | undefined };
   return (a: string, b = '', c = '', d = ''): S => {
+    if (last.series !== undefined && a === last.a && b === last.b && c === last.c && d === last.d)
+      return last.series;
     const node = below(below(below(below(root, a), b), c), d);
     node.series ??= create(a, b, c, d);
+    last = { a, b, c, d, series: node.series };
     return node.series;
   };
 }
