@@ -17,8 +17,8 @@ export interface CopiedTable {
 }
 
 /**
- * Copies everything in a SQLite database into an empty PostgreSQL one of the same version (both are when they are open), in one transaction, and compares what has arrived: numbers of
- * rows, the sum of every whole number, the length of every text.
+ * Copies everything in a SQLite database into an empty PostgreSQL one, in one transaction, and compares what has arrived: numbers of rows,
+ * the sum of every whole number, the length of every text. Both have the same tables, since both were brought up to this code.
  *
  * @throws Error, and the target stays as it was, where it is not empty, where something does not match, or where the source was
  * written to meanwhile
