@@ -93,7 +93,21 @@ export const model = z.strictObject({
    * Requests at least so difficult (0: any, 1: hardly any) need a deployment of at least this `quality`; the others may go
    * to any, and so to the cheapest. Every decision tells its difficulty. Default: all may go to any.
    */
-  tiers: z.strictObject({ threshold: share.default(0.5), quality: share }).optional(),
+  tiers: z
+    .strictObject({
+      threshold: share.default(0.5),
+      quality: share,
+      /** What judges: what can be counted in a request, or what `encoder` makes of its question. A threshold is for one of them. */
+      classifier: z.enum(['features', 'embedding']).default('features'),
+      /** An engine with the model all-minilm-l6-v2, whose embeddings the weights were learnt from. */
+      encoder: name.optional(),
+      /** A request waits so long to be judged by its embedding; then by what can be counted. */
+      timeoutMs: milliseconds.default(100),
+    })
+    .refine((tiers) => (tiers.classifier === 'embedding') === (tiers.encoder !== undefined), {
+      message: '`classifier: embedding` needs an `encoder`, and only that',
+    })
+    .optional(),
   /** The loosest class of deployment that may see what is asked of this model. Clients can only be stricter. */
   privacy: z.enum(['local', 'private', 'public']).default('public'),
   /** The only regions that may; default: any. */

@@ -74,6 +74,12 @@ function checkReferences(
     'name',
   );
   for (const [i, m] of config.models.entries()) {
+    const encoder = m.tiers?.encoder;
+    if (encoder !== undefined && !engines.includes(encoder))
+      complain(
+        ['models', i, 'tiers', 'encoder'],
+        `there is no engine \`${encoder}\` (known: ${engines.join(', ') || 'none'})`,
+      );
     const named = m.deployments.map((d, j) => ({ d, at: ['deployments', j] }));
     if (m.shadow) named.push({ d: m.shadow.deployment, at: ['shadow', 'deployment'] });
     for (const { d, at } of named) {

@@ -5,8 +5,10 @@ import type { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
 import { POLICIES } from '../routers/policies.ts';
 import { DEFAULT_SETTINGS, type PolicySettings } from '../routers/policy.ts';
 import type { Canary, Deployment, PublicModel } from './core/deployment.ts';
+import { EmbeddingClassifier } from './difficulty/embedding-classifier.ts';
+import { EMBEDDING_HEAD } from './difficulty/embedding-head.ts';
 import { featureClassifier } from './difficulty/feature-classifier.ts';
-import type { Route } from './gateway/gateway.ts';
+import type { Route, Tiers } from './gateway/gateway.ts';
 import type { Shadow } from './gateway/shadow.ts';
 import type { UpstreamGroup } from './upstream/group.ts';
 
@@ -51,7 +53,7 @@ export function buildRoutes(
         before?.policyKey === policyKey ? before.policy : POLICIES[policy]({ fleet: knowledge, settings }),
       policyKey,
       hedge,
-      tiers: tiers && { classifier: featureClassifier, ...tiers },
+      tiers: tiers && tiersOf(tiers, engineByName),
       demands: { privacy, regions },
       shadow,
       limits: limits && limitsOf(limits),
@@ -88,6 +90,19 @@ export function buildRoutes(
     add({ name: engine.name, deployments: [localDeployment(engine, config.region)] }, ALONE);
   }
   return routes;
+}
+
+/** Without an engine that makes embeddings, what can be counted has to do; decisions tell which it was. */
+function tiersOf(
+  { threshold, quality, encoder: name, timeoutMs }: NonNullable<ModelConfig['tiers']>,
+  engines: ReadonlyMap<string, Deployment['backend']>,
+): Tiers {
+  const encoder = name === undefined ? undefined : engines.get(name);
+  const classifier =
+    encoder?.kind === 'encoder'
+      ? new EmbeddingClassifier({ encoder, head: EMBEDDING_HEAD, timeoutMs })
+      : featureClassifier;
+  return { threshold, quality, classifier };
 }
 
 /** A model that is nowhere else stays known: it answers that it is unavailable. */

@@ -56,6 +56,8 @@ export interface DecisionFeatures {
   readonly sloTtftMs?: number | undefined;
   /** 0 to 1; undefined: nobody asked. */
   readonly difficulty?: number | undefined;
+  /** The classifier that said so, with its version. */
+  readonly judgedBy?: string | undefined;
 }
 
 /** How a request came to its deployments, so that it can be explained and replayed. */

@@ -49,6 +49,8 @@ export interface DecisionView {
     readonly sloTtftMs: number | undefined;
     /** As the model's classifier judged it, if it has one. */
     readonly difficulty: number | undefined;
+    /** The classifier, with its version. */
+    readonly judgedBy: string | undefined;
   };
   readonly refused: Decision['refused'];
   /** One per attempt that found a place, in order. */
@@ -112,6 +114,7 @@ export function decisionView(settled: Explained, atEpochMs: number): DecisionVie
       constraints: features.constraints,
       sloTtftMs: features.sloTtftMs,
       difficulty: features.difficulty,
+      judgedBy: features.judgedBy,
     },
     refused: decision.refused,
     choices: choices.map(({ policy, atMs, ranked }) => ({

@@ -28,6 +28,7 @@ function record(i: number, candidates = ['dear', 'cheap']): DecisionView {
       constraints: {},
       sloTtftMs: undefined,
       difficulty: undefined,
+      judgedBy: undefined,
     },
     refused: [],
     choices: [

@@ -9,12 +9,12 @@ interface Extra {
 
 function difficulty(text: string, { turns = 1, tools = 0 }: Extra = {}): number {
   const messages = Array.from({ length: turns }, () => ({ role: 'user', content: [{ type: 'text', text }] }));
-  return featureClassifier.difficulty({
+  return featureClassifier.judge({
     prompts: [{ kind: 'chat', messages }],
     tools: Array.from({ length: tools }, () => ({ name: 't' })),
     structure: undefined,
     wire: { body: Buffer.from(JSON.stringify({ messages })) },
-  } as unknown as GenerateRequest);
+  } as unknown as GenerateRequest).difficulty;
 }
 
 test.each([

@@ -1,4 +1,4 @@
-import type { GenerateRequest } from '../core/request.ts';
+import { type Asked, askedOf } from './asked.ts';
 import type { DifficultyClassifier } from './classifier.ts';
 
 /**
@@ -45,45 +45,14 @@ const PARTS = /[?？]|^\s*(?:\d+[.)、]|[-*•])\s/gm;
 const WORD = /[A-Za-z]{2,}/g;
 const LONG_WORD = /[A-Za-z]{10,}/g;
 
-interface Asked {
-  /** What the user said last. */
-  readonly question: string;
-  readonly sizeChars: number;
-  readonly turns: number;
-  readonly tools: boolean;
-  readonly structured: boolean;
-}
-
 /** Judges by what can be counted: length, code, maths, reasoning, tools and depth, in English and Chinese. Microseconds. */
 export const featureClassifier: DifficultyClassifier = {
-  name: 'features',
-  difficulty(request) {
+  judge(request) {
     const asked = askedOf(request);
     const logit = FEATURES.reduce((sum, { weight, measure }) => sum + weight * measure(asked), BIAS);
-    return 1 / (1 + Math.exp(-logit));
+    return { difficulty: 1 / (1 + Math.exp(-logit)), by: 'features-1' };
   },
 };
-
-/** Longer questions are judged by their beginning and their end, where they say what is wanted. */
-const JUDGED_CHARS = 8_000;
-
-function askedOf({ prompts, tools, structure, wire }: GenerateRequest): Asked {
-  const prompt = prompts[0];
-  const messages = prompt?.kind === 'chat' ? prompt.messages : [];
-  const said = messages.filter(({ role }) => role === 'user');
-  const last = (said.at(-1)?.content ?? []).map((part) => (part.type === 'text' ? part.text : '')).join('\n');
-  const question = prompt?.kind === 'text' ? prompt.text : last;
-  return {
-    question:
-      question.length <= JUDGED_CHARS
-        ? question
-        : question.slice(0, JUDGED_CHARS / 2) + question.slice(-JUDGED_CHARS / 2),
-    sizeChars: wire.body.length,
-    turns: said.length,
-    tools: tools.length > 0,
-    structured: structure !== undefined,
-  };
-}
 
 function between(value: number, none: number, full: number): number {
   return Math.min(1, Math.max(0, (value - none) / (full - none)));

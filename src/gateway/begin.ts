@@ -2,6 +2,7 @@ import type { Backend, Relay } from '../core/backend.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
+import type { Judgement } from '../difficulty/classifier.ts';
 import { startAtAllowed } from './allowed.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { generationFeatures } from './features.ts';
@@ -16,6 +17,19 @@ export type DeploymentOf<B extends Deployment['backend']> = Deployment & { reado
  * @throws AppError of the last attempt, or one that names the field that no deployment supports.
  */
 export function begin(request: GenerateRequest, options: AttemptOptions, shadows: Shadows): Promise<Reply> {
+  const judging = options.route().tiers?.classifier.consider?.(request, options.signal);
+  if (judging === undefined) return beginJudged(request, options, shadows);
+  return judging.then((judgement) => {
+    options.signal.throwIfAborted();
+    return beginJudged(request, { ...options, judgement }, shadows);
+  });
+}
+
+function beginJudged(
+  request: GenerateRequest,
+  options: AttemptOptions & { readonly judgement?: Judgement | undefined },
+  shadows: Shadows,
+): Promise<Reply> {
   const features = generationFeatures(request, options);
   const capable = ({ model }: Route) => capableDeployments(model.deployments.filter(isGenerator), request);
   const { shadow } = options.route();

@@ -3,10 +3,14 @@ import { BLOCK_BYTES, hashPrompt } from '../../routers/prompt-hash.ts';
 import { type Constraints, type RequestFeatures, UNKNOWN_REQUEST } from '../../routers/request.ts';
 import type { EncodeRequest } from '../core/encoder.ts';
 import type { GenerateRequest } from '../core/request.ts';
+import type { Judgement } from '../difficulty/classifier.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { textDemands } from './privacy-rule.ts';
 
-type Asked = Pick<AttemptOptions, 'route' | 'placement' | 'demands' | 'privacy'>;
+type Asked = Pick<AttemptOptions, 'route' | 'placement' | 'demands' | 'privacy'> & {
+  /** Of the request's difficulty, where it was worth waiting for. */
+  readonly judgement?: Judgement | undefined;
+};
 
 /** What policies may know of a generation. */
 export function generationFeatures(request: GenerateRequest, asked: Asked): RequestFeatures {
@@ -37,6 +41,7 @@ class GenerationFeatures implements RequestFeatures {
   readonly tenant: string | undefined;
   readonly constraints: Constraints;
   readonly difficulty: number | undefined;
+  readonly judgedBy: string | undefined;
   readonly sloTtftMs: number | undefined;
   /** Until it is hashed: decisions are kept, and texts must not be kept with them. */
   #prompt: { readonly salt: string; readonly body: Buffer } | undefined;
@@ -55,7 +60,9 @@ class GenerationFeatures implements RequestFeatures {
     this.tenant = request.cacheSalt;
     this.sloTtftMs = asked.demands.sloTtftMs;
     const { tiers } = asked.route();
-    this.difficulty = tiers?.classifier.difficulty(request);
+    const judgement = asked.judgement ?? tiers?.classifier.judge(request);
+    this.difficulty = judgement?.difficulty;
+    this.judgedBy = judgement?.by;
     const hard = tiers !== undefined && this.difficulty !== undefined && this.difficulty >= tiers.threshold;
     const demanded = constraintsOf(request, asked);
     this.constraints = hard ? { ...demanded, minQuality: tiers.quality } : demanded;
