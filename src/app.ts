@@ -7,15 +7,23 @@ import { isAdminPath } from './api/admin/admin-path.ts';
 import { type CanaryAdmin, canaryRoutes } from './api/admin/canary-routes.ts';
 import { type DecisionAdmin, decisionRoutes } from './api/admin/decision-routes.ts';
 import { guard } from './api/admin/guard.ts';
+import { keyRoutes } from './api/admin/key-routes.ts';
 import { type ModelAdmin, modelAdminRoutes } from './api/admin/model-routes.ts';
+import { openApiRoutes } from './api/admin/openapi.ts';
+import { organizationRoutes } from './api/admin/organization-routes.ts';
+import { projectRoutes } from './api/admin/project-routes.ts';
+import type { TenantAdmin } from './api/admin/tenant-admin.ts';
 import { type UpstreamAdmin, upstreamAdminRoutes } from './api/admin/upstream-routes.ts';
+import { usageRoutes } from './api/admin/usage-routes.ts';
 import { encoderRoutes } from './api/encoder-routes.ts';
 import type { AppEnv } from './api/http/app-env.ts';
 import { allowsOrigin, Call, type CallOptions } from './api/http/call.ts';
 import { answer, type CallRoutes, tellRefused } from './api/http/call-routes.ts';
 import { errorBody, errorHeaders } from './api/openai/error-body.ts';
+import { organizationUsageRoutes } from './api/openai/organization-routes.ts';
 import { generationRoutes, modelRoutes, type OpenAiOptions } from './api/openai/routes.ts';
 import { type OperationsOptions, operationsRoutes } from './api/operations.ts';
+import type { UsageReader } from './api/usage-reader.ts';
 import { AppError } from './core/error.ts';
 import type { Emit } from './core/event.ts';
 
@@ -24,6 +32,8 @@ export interface AppOptions extends CallOptions, OpenAiOptions, OperationsOption
   readonly emit: Emit;
   readonly admin: UpstreamAdmin & CanaryAdmin;
   readonly modelAdmin: ModelAdmin;
+  readonly tenantAdmin: TenantAdmin;
+  readonly usage: UsageReader;
 }
 
 /** Of the router, before any route. */
@@ -78,6 +88,12 @@ function createRouter(options: AppOptions, routes: CallRoutes): Hono<AppEnv> {
   canaryRoutes(app, options.admin);
   if (options.decisions) decisionRoutes(app, options.decisions);
   modelAdminRoutes(app, options.modelAdmin);
+  organizationRoutes(app, options.tenantAdmin);
+  projectRoutes(app, options.tenantAdmin);
+  keyRoutes(app, options.tenantAdmin);
+  usageRoutes(app, options.usage);
+  organizationUsageRoutes(app, options.usage);
+  openApiRoutes(app);
 
   app.notFound((c) => {
     const routed = (method: string) => app.router.match(method, c.req.path)[0].length > MIDDLEWARES;

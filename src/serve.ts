@@ -170,6 +170,8 @@ async function startWith(
         },
       },
       modelAdmin,
+      tenantAdmin: tenancy.tenantAdmin,
+      usage: tenancy.usage,
       readiness,
       metrics: options.scrape ?? metrics.scrape,
     });

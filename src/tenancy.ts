@@ -1,11 +1,16 @@
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { Authenticator } from './access/authenticator.ts';
+import { tenantAdmin } from './access/tenant-admin.ts';
 import { LocalAdmission } from './admission/local-admission.ts';
+import type { TenantAdmin } from './api/admin/tenant-admin.ts';
+import type { UsageReader } from './api/usage-reader.ts';
 import { AppError } from './core/error.ts';
 import type { Admission } from './gateway/admission.ts';
 import { Ledger } from './ledger/ledger.ts';
+import { usage } from './ledger/usage.ts';
 import { ApiKeys } from './store/api-keys.ts';
+import { asking } from './store/asking.ts';
 import { findCaller } from './store/callers.ts';
 import { LateDatabase } from './store/late-database.ts';
 import { databaseLocation, locationText } from './store/location.ts';
@@ -17,6 +22,8 @@ export interface Tenancy {
   readonly door: Authenticator;
   readonly admission: Admission;
   readonly ledger: Ledger;
+  readonly tenantAdmin: TenantAdmin;
+  readonly usage: UsageReader;
   close(): Promise<void>;
 }
 
@@ -62,6 +69,11 @@ export async function openTenancy({ config, logger }: TenancyOptions): Promise<T
     door,
     admission: recorded(limits, ledger),
     ledger,
+    tenantAdmin: tenantAdmin(
+      () => database.get(),
+      () => door.refresh(),
+    ),
+    usage: { usage: (query) => asking(() => usage(database.get(), query)) },
     async close() {
       door.close();
       await ledger.close();

@@ -23,8 +23,8 @@ const MAX_KNOWN = 100_000;
 /** Guesses are remembered apart from keys, so that guessing pushes no key out, and for a short time, so that it asks the database little. */
 const MAX_UNKNOWN = 10_000;
 const UNKNOWN_MS = 5_000;
-/** Look-ups at a time; guesses beyond it wait for nothing. */
-const MAX_LOOKUPS = 256;
+/** Look-ups of keys never seen, at a time: guesses beyond it wait for nothing. */
+const MAX_LOOKUPS = 1_024;
 
 /**
  * Finds out who calls. A key that was seen before costs a hash and a look into a map. The database is asked about others, and twice
@@ -88,7 +88,14 @@ export class Authenticator {
     return this.#lookUp(hash, known?.caller);
   }
 
-  /** Asks whether anything has changed. To be called by a timer, and by whoever has just changed something. */
+  /** For whoever has just changed something: resolves when it is known here, or the database cannot be asked. */
+  async refresh(): Promise<void> {
+    // One that has begun before may have missed it.
+    await this.#polling;
+    await this.poll();
+  }
+
+  /** Asks whether anything has changed. */
   poll(): Promise<void> {
     this.#polling ??= this.#poll().finally(() => {
       this.#polling = undefined;
@@ -129,7 +136,7 @@ export class Authenticator {
   #lookUp(hash: string, known: Caller | undefined): Promise<Caller> {
     let lookup = this.#lookups.get(hash);
     if (lookup === undefined) {
-      if (this.#lookups.size >= MAX_LOOKUPS) throw new AppError('keys_unavailable');
+      if (known === undefined && this.#lookups.size >= MAX_LOOKUPS) throw new AppError('keys_unavailable');
       lookup = this.#ask(hash, known).finally(() => this.#lookups.delete(hash));
       this.#lookups.set(hash, lookup);
     }
@@ -150,7 +157,8 @@ export class Authenticator {
     if (found === undefined) {
       this.#known.delete(hash);
       if (this.#unknown.size >= MAX_UNKNOWN) this.#unknown.clear();
-      this.#unknown.set(hash, now());
+      // What has changed meanwhile may have made it somebody's.
+      if (revision === this.#revision) this.#unknown.set(hash, now());
       throw wrongKey();
     }
     this.#known.set(hash, { ...found, revision, askedAtMs });

@@ -12,7 +12,7 @@ export interface UsageQuery {
   readonly bucket?: UsageBucket | undefined;
   readonly groupBy: readonly UsageDimension[];
   /** Only rows whose value is one of these, by dimension; none: no rows. */
-  readonly only: Readonly<Partial<Record<UsageDimension, readonly string[]>>>;
+  readonly only: { readonly [D in UsageDimension]?: readonly string[] | undefined };
   /** Most groups to return. */
   readonly maxGroups: number;
 }

@@ -2,6 +2,7 @@ import type { Kysely, Selectable } from 'kysely';
 import type { Role } from '../core/caller.ts';
 import { unarchived } from './archive.ts';
 import type { Database } from './database.ts';
+import { isAfter, type Page } from './page.ts';
 import { changingKeys } from './revision.ts';
 import type { ApiKeySecretTable, ApiKeyTable, Schema } from './schema.ts';
 import {
@@ -82,9 +83,15 @@ export class ApiKeys {
   }
 
   /** Also those that are revoked or have expired. The oldest first. */
-  async list(within: { readonly projectId?: string | undefined } = {}): Promise<readonly ApiKey[]> {
+  async list({
+    projectId,
+    after,
+    limit,
+  }: Page & { readonly projectId?: string | undefined } = {}): Promise<readonly ApiKey[]> {
     let query = this.#database.kysely.selectFrom('api_key').selectAll();
-    if (within.projectId !== undefined) query = query.where('project_id', '=', within.projectId);
+    if (projectId !== undefined) query = query.where('project_id', '=', projectId);
+    if (after !== undefined) query = query.where(isAfter('api_key', after));
+    if (limit !== undefined) query = query.limit(limit);
     const rows = await query.orderBy('created_at_ms').orderBy('id').execute();
     return rows.map(apiKeyOf);
   }
@@ -136,7 +143,11 @@ export class ApiKeys {
     return changingKeys(this.#database, async (transaction) => {
       const row = await unrevoked(transaction, id);
       if (row === undefined) return undefined;
-      const columns = columnsOf(apiKeyOf(row), { expiresAtMs: expiresAtMs ?? row.expires_at_ms }, nowMs);
+      const columns = columnsOf(
+        apiKeyOf(row),
+        { expiresAtMs: expiresAtMs === undefined ? row.expires_at_ms : expiresAtMs },
+        nowMs,
+      );
       const untilMs = Math.min(nowMs + Math.round(overlapMs), row.expires_at_ms ?? Number.MAX_SAFE_INTEGER);
       await transaction
         .updateTable('api_key_secret')

@@ -3,6 +3,7 @@ import { archive, unarchived } from './archive.ts';
 import type { Database } from './database.ts';
 import { newId } from './id.ts';
 import { refusingTakenName } from './name-taken.ts';
+import { isAfter, type Page } from './page.ts';
 import { changingKeys } from './revision.ts';
 import type { OrganizationTable } from './schema.ts';
 import { changedTerms, NO_TERMS, type Terms, type TermsChange, termsColumns, termsOf } from './terms.ts';
@@ -45,13 +46,11 @@ export class Organizations {
   }
 
   /** The oldest first. */
-  async list(): Promise<readonly Organization[]> {
-    const rows = await this.#database.kysely
-      .selectFrom('organization')
-      .selectAll()
-      .orderBy('created_at_ms')
-      .orderBy('id')
-      .execute();
+  async list({ after, limit }: Page = {}): Promise<readonly Organization[]> {
+    let query = this.#database.kysely.selectFrom('organization').selectAll();
+    if (after !== undefined) query = query.where(isAfter('organization', after));
+    if (limit !== undefined) query = query.limit(limit);
+    const rows = await query.orderBy('created_at_ms').orderBy('id').execute();
     return rows.map(organizationOf);
   }
 

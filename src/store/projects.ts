@@ -3,6 +3,7 @@ import { archive, unarchived } from './archive.ts';
 import type { Database } from './database.ts';
 import { newId } from './id.ts';
 import { refusingTakenName } from './name-taken.ts';
+import { isAfter, type Page } from './page.ts';
 import { changingKeys } from './revision.ts';
 import type { ProjectTable } from './schema.ts';
 import {
@@ -67,10 +68,15 @@ export class Projects {
   }
 
   /** The oldest first. */
-  async list(within: { readonly organizationId?: string | undefined } = {}): Promise<readonly Project[]> {
+  async list({
+    organizationId,
+    after,
+    limit,
+  }: Page & { readonly organizationId?: string | undefined } = {}): Promise<readonly Project[]> {
     let query = this.#database.kysely.selectFrom('project').selectAll();
-    if (within.organizationId !== undefined)
-      query = query.where('organization_id', '=', within.organizationId);
+    if (organizationId !== undefined) query = query.where('organization_id', '=', organizationId);
+    if (after !== undefined) query = query.where(isAfter('project', after));
+    if (limit !== undefined) query = query.limit(limit);
     const rows = await query.orderBy('created_at_ms').orderBy('id').execute();
     return rows.map(projectOf);
   }

@@ -1,0 +1,66 @@
+import { ApiKeys, type NewApiKey } from '../store/api-keys.ts';
+import { asking } from '../store/asking.ts';
+import type { Database } from '../store/database.ts';
+import { Organizations } from '../store/organizations.ts';
+import { Projects } from '../store/projects.ts';
+import { newApiKey } from './api-key.ts';
+
+/**
+ * Organizations, projects and keys, kept in the database. Secrets are made here and told once.
+ *
+ * @param database Throws where it is not open.
+ * @param changed Resolves when this process knows of what has changed; others notice by themselves.
+ */
+export function tenantAdmin(database: () => Database, changed: () => Promise<void>) {
+  const organizations = kept(() => new Organizations(database()), changed);
+  const projects = kept(() => new Projects(database()), changed);
+  const keys = () => new ApiKeys(database());
+  return {
+    organizations,
+    projects,
+    keys: {
+      create: (given: Omit<NewApiKey, 'id' | 'hash'>) =>
+        changing(async () => {
+          const { id, hash, secret } = newApiKey();
+          return { ...(await keys().create({ ...given, id, hash })), secret };
+        }, changed),
+      list: (within: Parameters<ApiKeys['list']>[0]) => asking(() => keys().list(within)),
+      get: (id: string) => asking(() => keys().get(id)),
+      update: (...given: Parameters<ApiKeys['update']>) => changing(() => keys().update(...given), changed),
+      rotate: (id: string, rotation: Parameters<ApiKeys['rotate']>[2]) =>
+        changing(async () => {
+          const { hash, secret } = newApiKey();
+          const key = await keys().rotate(id, hash, rotation);
+          return key && { ...key, secret };
+        }, changed),
+      revoke: (id: string) => changing(() => keys().revoke(id), changed),
+    },
+  };
+}
+
+interface Table<New, Page, Change, Row> {
+  create(given: New): Promise<Row>;
+  list(within: Page): Promise<readonly Row[]>;
+  get(id: string): Promise<Row | undefined>;
+  update(id: string, change: Change): Promise<Row | undefined>;
+  archive(id: string): Promise<boolean>;
+}
+
+function kept<New, Page, Change, Row>(
+  table: () => Table<New, Page, Change, Row>,
+  changed: () => Promise<void>,
+): Table<New, Page, Change, Row> {
+  return {
+    create: (given) => changing(() => table().create(given), changed),
+    list: (within) => asking(() => table().list(within)),
+    get: (id) => asking(() => table().get(id)),
+    update: (id, change) => changing(() => table().update(id, change), changed),
+    archive: (id) => changing(() => table().archive(id), changed),
+  };
+}
+
+async function changing<T>(work: () => Promise<T>, changed: () => Promise<void>): Promise<T> {
+  const result = await asking(work);
+  await changed();
+  return result;
+}

@@ -1,0 +1,56 @@
+import type { Hono } from 'hono';
+import { z } from 'zod';
+import type { AppEnv } from '../http/app-env.ts';
+import { serve } from './operation.ts';
+import { nextOf, nextPage } from './paging.ts';
+import type { TenantAdmin } from './tenant-admin.ts';
+import { apiKey, apiKeyChange, apiKeyWithSecret, newApiKey, page, rotation } from './tenant-schemas.ts';
+
+const list = {
+  route: 'GET /admin/keys',
+  summary: 'API keys, the oldest first, also ended ones; all, or those of one project.',
+  query: page.extend({ projectId: z.string().optional() }),
+  reply: z.object({ keys: z.array(apiKey), next: nextPage }),
+};
+const create = {
+  route: 'POST /admin/keys',
+  summary: 'Makes an API key in a project. Its secret is told this once.',
+  body: newApiKey,
+  reply: apiKeyWithSecret,
+  status: 201,
+} as const;
+const get = { route: 'GET /admin/keys/:id', summary: 'One API key.', reply: apiKey };
+const change = {
+  route: 'PATCH /admin/keys/:id',
+  summary: 'Changes what is given; null takes a limit, a demand, a scope or the end away.',
+  body: apiKeyChange,
+  reply: apiKey,
+};
+const rotate = {
+  route: 'POST /admin/keys/:id/rotate',
+  summary: 'Gives an API key another secret, told this once. The one before is valid for `overlapMs` more.',
+  body: rotation,
+  reply: apiKeyWithSecret,
+};
+const revoke = {
+  route: 'POST /admin/keys/:id/revoke',
+  summary: 'Ends an API key for good, with all its secrets.',
+  reply: apiKey,
+};
+
+export const keyOperations = [list, create, get, change, rotate, revoke];
+
+export function keyRoutes(app: Hono<AppEnv>, { keys }: TenantAdmin): void {
+  serve(app, list, async ({ query }) => {
+    const found = await keys.list(query);
+    return { keys: found, next: nextOf(found, query) };
+  });
+  serve(app, create, ({ body }) => keys.create(body));
+  serve(app, get, ({ id }) => keys.get(id));
+  serve(app, change, ({ id, body }) => keys.update(id, body));
+  serve(app, rotate, ({ id, body }) => keys.rotate(id, body));
+  serve(app, revoke, async ({ id }) => {
+    await keys.revoke(id);
+    return keys.get(id);
+  });
+}

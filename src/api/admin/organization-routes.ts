@@ -1,0 +1,49 @@
+import type { Hono } from 'hono';
+import { z } from 'zod';
+import type { AppEnv } from '../http/app-env.ts';
+import { serve } from './operation.ts';
+import { nextOf, nextPage } from './paging.ts';
+import type { TenantAdmin } from './tenant-admin.ts';
+import { newOrganization, organization, organizationChange, page } from './tenant-schemas.ts';
+
+const list = {
+  route: 'GET /admin/organizations',
+  summary: 'Organizations, the oldest first.',
+  query: page,
+  reply: z.object({ organizations: z.array(organization), next: nextPage }),
+};
+const create = {
+  route: 'POST /admin/organizations',
+  summary: 'Makes an organization.',
+  body: newOrganization,
+  reply: organization,
+  status: 201,
+} as const;
+const get = { route: 'GET /admin/organizations/:id', summary: 'One organization.', reply: organization };
+const change = {
+  route: 'PATCH /admin/organizations/:id',
+  summary: 'Changes what is given; null takes a limit or a demand away.',
+  body: organizationChange,
+  reply: organization,
+};
+const archive = {
+  route: 'DELETE /admin/organizations/:id',
+  summary: 'Ends an organization with all its projects and keys. Its usage is kept.',
+  reply: organization,
+};
+
+export const organizationOperations = [list, create, get, change, archive];
+
+export function organizationRoutes(app: Hono<AppEnv>, { organizations }: TenantAdmin): void {
+  serve(app, list, async ({ query }) => {
+    const found = await organizations.list(query);
+    return { organizations: found, next: nextOf(found, query) };
+  });
+  serve(app, create, ({ body }) => organizations.create(body));
+  serve(app, get, ({ id }) => organizations.get(id));
+  serve(app, change, ({ id, body }) => organizations.update(id, body));
+  serve(app, archive, async ({ id }) => {
+    await organizations.archive(id);
+    return organizations.get(id);
+  });
+}

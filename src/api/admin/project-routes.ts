@@ -1,0 +1,49 @@
+import type { Hono } from 'hono';
+import { z } from 'zod';
+import type { AppEnv } from '../http/app-env.ts';
+import { serve } from './operation.ts';
+import { nextOf, nextPage } from './paging.ts';
+import type { TenantAdmin } from './tenant-admin.ts';
+import { newProject, page, project, projectChange } from './tenant-schemas.ts';
+
+const list = {
+  route: 'GET /admin/projects',
+  summary: 'Projects, the oldest first; all, or those of one organization.',
+  query: page.extend({ organizationId: z.string().optional() }),
+  reply: z.object({ projects: z.array(project), next: nextPage }),
+};
+const create = {
+  route: 'POST /admin/projects',
+  summary: 'Makes a project in an organization.',
+  body: newProject,
+  reply: project,
+  status: 201,
+} as const;
+const get = { route: 'GET /admin/projects/:id', summary: 'One project.', reply: project };
+const change = {
+  route: 'PATCH /admin/projects/:id',
+  summary: 'Changes what is given; null takes a limit or a demand away.',
+  body: projectChange,
+  reply: project,
+};
+const archive = {
+  route: 'DELETE /admin/projects/:id',
+  summary: 'Ends a project with all its keys. Its usage is kept.',
+  reply: project,
+};
+
+export const projectOperations = [list, create, get, change, archive];
+
+export function projectRoutes(app: Hono<AppEnv>, { projects }: TenantAdmin): void {
+  serve(app, list, async ({ query }) => {
+    const found = await projects.list(query);
+    return { projects: found, next: nextOf(found, query) };
+  });
+  serve(app, create, ({ body }) => projects.create(body));
+  serve(app, get, ({ id }) => projects.get(id));
+  serve(app, change, ({ id, body }) => projects.update(id, body));
+  serve(app, archive, async ({ id }) => {
+    await projects.archive(id);
+    return projects.get(id);
+  });
+}

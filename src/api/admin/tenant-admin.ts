@@ -1,0 +1,46 @@
+import type { z } from 'zod';
+import type * as wire from './tenant-schemas.ts';
+
+export interface Page {
+  readonly limit: number;
+  /** Id of the last one of the page before. */
+  readonly after?: string | undefined;
+}
+
+/** As `tenant-schemas.ts` describes it: replies are held to that. */
+interface Kept {
+  readonly id: string;
+}
+
+/**
+ * Keeps organizations, projects and keys. Lists begin with the oldest. Undefined and false: there is none of that id, or it has ended.
+ * What is thrown is an AppError: `invalid_value`; with status 409 where a name is taken; `keys_unavailable`.
+ */
+export interface TenantAdmin {
+  readonly organizations: {
+    create(given: z.output<typeof wire.newOrganization>): Promise<Kept>;
+    list(within: Page): Promise<readonly Kept[]>;
+    get(id: string): Promise<Kept | undefined>;
+    update(id: string, change: z.output<typeof wire.organizationChange>): Promise<Kept | undefined>;
+    archive(id: string): Promise<boolean>;
+  };
+  readonly projects: {
+    create(given: z.output<typeof wire.newProject>): Promise<Kept>;
+    list(within: Page & { readonly organizationId?: string | undefined }): Promise<readonly Kept[]>;
+    get(id: string): Promise<Kept | undefined>;
+    update(id: string, change: z.output<typeof wire.projectChange>): Promise<Kept | undefined>;
+    archive(id: string): Promise<boolean>;
+  };
+  readonly keys: {
+    create(given: z.output<typeof wire.newApiKey>): Promise<Kept & WithSecret>;
+    list(within: Page & { readonly projectId?: string | undefined }): Promise<readonly Kept[]>;
+    get(id: string): Promise<Kept | undefined>;
+    update(id: string, change: z.output<typeof wire.apiKeyChange>): Promise<Kept | undefined>;
+    rotate(id: string, rotation: z.output<typeof wire.rotation>): Promise<(Kept & WithSecret) | undefined>;
+    revoke(id: string): Promise<boolean>;
+  };
+}
+
+interface WithSecret {
+  readonly secret: string;
+}
