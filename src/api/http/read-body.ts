@@ -3,6 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import { AppError } from '../../core/error.ts';
 import { refuseCostlyJson } from './costly-json.ts';
 
+/** Of a body whose length is declared so much is put together as it comes; what is longer, in the end. */
+const COLLECTED_BYTES = 1024 * 1024;
+
 /**
  * The whole body of a Node request, refused as soon as it is known to be too large.
  * @throws AppError `body_too_large`, `client_closed`
@@ -12,6 +15,7 @@ export function readBody(incoming: IncomingMessage, maxBytes: number): Promise<B
   if (declared > maxBytes) return Promise.reject(tooLarge(maxBytes));
   return new Promise<Buffer>((resolve, reject) => {
     const chunks: Buffer[] = [];
+    let collected: Buffer | undefined;
     let size = 0;
     const stop = () => {
       incoming.off('data', onData);
@@ -19,17 +23,22 @@ export function readBody(incoming: IncomingMessage, maxBytes: number): Promise<B
       incoming.off('close', onClose);
     };
     const onData = (chunk: Buffer) => {
+      const at = size;
       size += chunk.length;
       if (size > maxBytes) {
         stop();
         reject(tooLarge(maxBytes));
+      } else if (at > 0 || chunk.length >= declared || declared > COLLECTED_BYTES) {
+        if (collected === undefined) chunks.push(chunk);
+        else chunk.copy(collected, at);
       } else {
-        chunks.push(chunk);
+        collected = Buffer.allocUnsafeSlow(declared);
+        chunk.copy(collected);
       }
     };
     const onEnd = () => {
       stop();
-      resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
+      resolve(collected ?? (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size)));
     };
     const onClose = () => {
       stop();

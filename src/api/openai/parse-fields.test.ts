@@ -24,6 +24,11 @@ describe('parseFields', () => {
     expect(fields).toEqual({ ...body, messages: [{ role: 'user', content: '' }] });
   });
 
+  it('is not mistaken by bytes that only begin as a picture does', () => {
+    expect(parse(chat({ user: '_', stop: ['_ur'] })).unread).toBe(true);
+    expect(parse(chat({ stop: 'a_b '.repeat(100), user: '_' })).unread).toBe(true);
+  });
+
   it('does the same with the text of a completion', () => {
     expect(parse({ model: 'm', prompt: LONG, n: 2 })).toEqual({
       fields: { model: 'm', prompt: '', n: 2 },
@@ -44,6 +49,11 @@ describe('parseFields', () => {
     ['it is short', JSON.stringify({ ...chat(), messages: [{ role: 'user', content: 'hi' }] }), relayed],
     ['a key is written with escapes', JSON.stringify(chat()).replace('"model"', '"mod\\u0065l"'), relayed],
     ['it holds pictures', JSON.stringify(chat({ user: '' })).replace('"user"', '"image_url"'), relayed],
+    [
+      'it holds pictures behind many names',
+      JSON.stringify(chat({ user: '', metadata: 'a_b '.repeat(100) })).replace('"user"', '"image_url"'),
+      relayed,
+    ],
     ['it is a list of token ids', JSON.stringify({ model: 'm', prompt: Array(20_000).fill(7) }), relayed],
   ])('parses everything when %s', (_name, body, readsPrompts) => {
     const { fields, unread } = parse(body, readsPrompts);

@@ -12,7 +12,11 @@ const OPEN_BRACKET = 0x5b;
  * Ends of the keys `image_url`, `input_audio` and `file_data`: parts of messages whose bytes say nothing of how much there is
  * to read. They begin with a rare byte, so that the search hardly stops.
  */
-const MEDIA = ['_url"', '_audio"', '_data"'].map((end) => Buffer.from(end));
+const MEDIA = ['_url"', '_audio"', '_data"'];
+const LONGEST = 7;
+
+const UNDERSCORE = 0x5f;
+const MANY = 64;
 
 export interface Fields {
   readonly fields: unknown;
@@ -33,11 +37,22 @@ export function parseFields(body: Buffer, readsPrompts: (model: string) => boole
     if (brief !== undefined) {
       const fields = parseJson(Buffer.from(brief)) as { readonly model?: unknown };
       const { model } = fields;
-      if (typeof model === 'string' && !readsPrompts(model) && !MEDIA.some((key) => body.includes(key)))
+      if (typeof model === 'string' && !readsPrompts(model) && !hasMedia(body))
         return { fields, unread: true };
     }
   }
   return { fields: parseJson(body), unread: false };
+}
+
+/** Where the rare byte is rare there is one search for all of the keys. */
+function hasMedia(body: Buffer): boolean {
+  let at = body.indexOf(UNDERSCORE);
+  for (let found = 0; at >= 0; at = body.indexOf(UNDERSCORE, at + 1)) {
+    if (found++ === MANY) return MEDIA.some((key) => body.includes(key, at));
+    const text = body.toString('latin1', at, at + LONGEST);
+    if (MEDIA.some((key) => text.startsWith(key))) return true;
+  }
+  return false;
 }
 
 /**
