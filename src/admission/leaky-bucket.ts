@@ -1,41 +1,75 @@
 import type { RateLeft } from '../core/error.ts';
 
 const MINUTE_MS = 60_000;
+/** What sums of fractions may miss. */
+const TINY = 1e-6;
+/** Nobody is shut out for longer because of one reply, whatever its backend says that it took. */
+export const MAX_DEBT_MINUTES = 60;
+
+/** Until so much fits beside what is in the bucket; 0: it does now; undefined: it is more than the whole bucket. */
+export function waitMs(level: number, amount: number, perMinute: number): number | undefined {
+  if (amount > perMinute) return undefined;
+  const excess = level + amount - perMinute;
+  return excess <= TINY ? 0 : Math.max(1, Math.ceil((excess / perMinute) * MINUTE_MS));
+}
+
+export function leftOf(level: number, perMinute: number): RateLeft {
+  return {
+    limit: perMinute,
+    remaining: Math.max(0, Math.floor(perMinute - level + TINY)),
+    resetMs: perMinute > 0 ? Math.ceil((level / perMinute) * MINUTE_MS) : 0,
+  };
+}
 
 /**
  * Counts what was used of a limit per minute: what is in the bucket runs out at the limit's rate, and what would not fit is refused. After a
  * quiet minute all of the limit may be used at once (Turner's leaky bucket as a meter).
+ *
+ *   gone ─┬─ level ─────────────┐
+ *   ······│ first taken │ later │     what was taken first runs out first, so that only what is still
+ *         └─────────────┴───────┘     in the bucket can be given back
  */
 export class LeakyBucket {
   #level = 0;
   #atMs = 0;
   #perMinute = 1;
+  /** What has ever run out or been given back. */
+  #gone = 0;
+
+  level(perMinute: number, nowMs: number): number {
+    this.#perMinute = perMinute;
+    return this.#levelAt(nowMs);
+  }
 
   isEmpty(nowMs: number): boolean {
     return this.#levelAt(nowMs) === 0;
   }
 
-  /** Until so much fits; 0: it does now. */
-  waitMs(amount: number, perMinute: number, nowMs: number): number {
-    this.#perMinute = perMinute;
-    const excess = this.#levelAt(nowMs) + amount - perMinute;
-    return excess <= TINY ? 0 : Math.max(1, Math.ceil((excess / perMinute) * MINUTE_MS));
+  /** Resolves to where it ends: what must be gone before all of it is. */
+  take(amount: number, perMinute: number, nowMs: number): number {
+    this.#drain(perMinute, nowMs);
+    this.#level += amount;
+    return this.#gone + this.#level;
   }
 
-  /** @param amount Negative: it was not used after all. */
-  add(amount: number, perMinute: number, nowMs: number): void {
-    this.#perMinute = perMinute;
-    this.#level = Math.max(0, this.#levelAt(nowMs) + amount);
-    this.#atMs = nowMs;
+  /** @param end As `take` told. */
+  settle(taken: number, end: number, used: number, perMinute: number, nowMs: number): void {
+    this.#drain(perMinute, nowMs);
+    if (used > taken) {
+      this.#level = Math.max(this.#level, Math.min(this.#level + used - taken, MAX_DEBT_MINUTES * perMinute));
+      return;
+    }
+    const back = Math.max(0, Math.min(taken - used, end - this.#gone, this.#level));
+    this.#level -= back;
+    this.#gone += back;
   }
 
-  left(perMinute: number, nowMs: number): RateLeft {
+  #drain(perMinute: number, nowMs: number): void {
+    this.#perMinute = perMinute;
     const level = this.#levelAt(nowMs);
-    return {
-      limit: perMinute,
-      remaining: Math.max(0, Math.floor(perMinute - level + TINY)),
-      resetMs: Math.ceil((level / perMinute) * MINUTE_MS),
-    };
+    this.#gone += this.#level - level;
+    this.#level = level;
+    this.#atMs = nowMs;
   }
 
   #levelAt(nowMs: number): number {
@@ -43,6 +77,3 @@ export class LeakyBucket {
     return Math.max(0, this.#level - (passedMs / MINUTE_MS) * this.#perMinute);
   }
 }
-
-/** What sums of fractions may miss. */
-const TINY = 1e-6;

@@ -168,8 +168,9 @@ describe('admission in one process', () => {
   });
 
   it('goes on from what was spent before it began', () => {
-    const spentBefore = (kind: string) => (kind === 'project' ? { day: 950, month: 950 } : undefined);
-    const { admission } = setUp({ spentBefore });
+    const { admission } = setUp();
+    const spent = new Map([['proj_1', { day: 950, month: 950 }]]);
+    admission.refreshSpent({ key: [], project: spent, organization: [], model: [] }, MORNING);
     const caller = callerWith({ project: { nanoUsdPerDay: 1_000 } });
     refusedBy(() => ask(admission, caller));
     ask(admission, caller, { nanoUsd: 50 });

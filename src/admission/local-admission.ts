@@ -1,32 +1,18 @@
-import type { Limits } from '../core/caller.ts';
 import type { RateLeft, RateStatus } from '../core/error.ts';
 import type { Admission, AdmissionAsk, Reservation } from '../gateway/admission.ts';
+import { leftOf } from './leaky-bucket.ts';
+import { type Periods, periodsAt } from './periods.ts';
 import { refusal, type SubjectKind } from './refusal.ts';
-import { shareOf } from './share.ts';
+import { Share } from './share.ts';
 import { SteadyClock } from './steady-clock.ts';
-import { type Spent, Subject, type Wanted } from './subject.ts';
-
-/** What the ledger has of a subject. */
-export type SpentBefore = (kind: SubjectKind, id: string) => Spent | undefined;
+import type { Allowed, Obstacle, Spent, Subject, Wanted } from './subject.ts';
+import { countable, type Party, partiesOf, type SpentTotals, Subjects } from './subjects.ts';
 
 export interface LocalAdmissionOptions {
   /** Of every limit, 0 to 1: what this process may give out. Default: all. */
   readonly share?: number;
   readonly clock?: SteadyClock;
-  /** What was spent before this process began to count. */
-  readonly spentBefore?: SpentBefore;
 }
-
-interface Counted {
-  readonly kind: SubjectKind;
-  readonly limits: Limits;
-  readonly subject: Subject;
-}
-
-const NO_LIMITS: Limits = {};
-const NOTHING: Spent = { day: 0, month: 0 };
-/** Subjects known before those that nobody would miss are looked for. */
-const SWEEP_FROM = 10_000;
 
 /**
  * Counts in this process: all limits of a request are looked at and taken in one go, with nothing in between.
@@ -37,89 +23,129 @@ const SWEEP_FROM = 10_000;
  */
 export class LocalAdmission implements Admission {
   readonly #clock: SteadyClock;
-  readonly #share: number;
-  readonly #spentBefore: SpentBefore;
-  readonly #subjects: Readonly<Record<SubjectKind, Map<string, Subject>>> = {
-    key: new Map(),
-    project: new Map(),
-    organization: new Map(),
-    model: new Map(),
-  };
-  #sweepAt = SWEEP_FROM;
+  readonly #subjects: Subjects;
+  #share: Share;
+  #reserved = 0;
 
-  constructor({ share = 1, clock = new SteadyClock(), spentBefore }: LocalAdmissionOptions = {}) {
-    this.#share = share;
+  constructor({ share = 1, clock = new SteadyClock() }: LocalAdmissionOptions = {}) {
+    this.#share = new Share(share);
     this.#clock = clock;
-    this.#spentBefore = spentBefore ?? (() => undefined);
+    this.#subjects = new Subjects(clock);
+  }
+
+  get share(): number {
+    return this.#share.share;
+  }
+
+  /** Of every limit, from the next request on. */
+  set share(share: number) {
+    if (share !== this.#share.share) this.#share = new Share(share);
+  }
+
+  /** Requests that are admitted and not settled. */
+  get reserved(): number {
+    return this.#reserved;
+  }
+
+  get subjectCount(): number {
+    return this.#subjects.size;
   }
 
   /** @throws AppError `rate_limit_exceeded`, `insufficient_quota` */
-  admit({ caller, model, modelLimits, tokens, nanoUsd }: AdmissionAsk): Reservation {
-    const clock = this.#clock;
-    const nowMs = clock.nowMs();
-    const periods = clock.periods();
-    const wanted: Wanted = { tokens, nanoUsd };
-    const all = [
-      this.#counted('key', caller.keyId, caller.limits.key),
-      this.#counted('project', caller.projectId, caller.limits.project),
-      this.#counted('organization', caller.organizationId, caller.limits.organization),
-      this.#counted('model', model, modelLimits ?? NO_LIMITS),
-    ];
-    for (const { kind, limits, subject } of all) {
-      const obstacle = subject.obstacle(limits, wanted, nowMs, periods);
-      if (obstacle !== undefined) throw refusal(obstacle, kind, limits, wanted, rateOf(all, nowMs));
+  admit(ask: AdmissionAsk): LocalReservation {
+    const nowMs = this.#clock.nowMs();
+    const periods = this.#clock.periods();
+    const wanted = wantedOf(ask);
+    const all = this.#counted(ask);
+    for (const one of all) {
+      const obstacle = one.subject.obstacle(one, wanted, nowMs, periods);
+      if (obstacle !== undefined) throw this.#refusal(obstacle, one, all, wanted, nowMs);
     }
-    for (const { limits, subject } of all) subject.take(limits, wanted, nowMs);
-    let settled = false;
-    return {
-      rate: rateOf(all, nowMs),
-      settle: (used) => {
-        if (settled) throw new Error('a reservation was settled twice');
-        settled = true;
-        const now = clock.nowMs();
-        const then = clock.periods();
-        const real = { tokens: countable(used.tokens), nanoUsd: countable(used.nanoUsd) };
-        for (const { limits, subject } of all) subject.settle(limits, wanted, real, now, then);
-      },
-    };
+    return this.#take(all, wanted, nowMs);
+  }
+
+  /** Counts what somebody else has admitted. */
+  hold(ask: AdmissionAsk): LocalReservation {
+    return this.#take(this.#counted(ask), wantedOf(ask), this.#clock.nowMs());
+  }
+
+  /** @param atMs Unix milliseconds that the totals are of. */
+  refreshSpent(totals: SpentTotals, atMs: number): void {
+    this.#subjects.raise(totals, periodsAt(atMs));
+  }
+
+  /** By everybody in the current periods, as far as is known here. */
+  spent(kind: SubjectKind, id: string, periods: Periods): Spent {
+    return this.#subjects.get(kind, id).spentIn(periods);
   }
 
   /** What is in use; undefined: nobody knows the subject. */
   inUse(kind: SubjectKind, id: string): Subject['inUse'] | undefined {
-    return this.#subjects[kind].get(id)?.inUse;
+    return this.#subjects.find(kind, id)?.inUse;
   }
 
-  #counted(kind: SubjectKind, id: string, limits: Limits): Counted {
-    return {
-      kind,
-      limits: this.#share === 1 ? limits : shareOf(limits, this.#share),
-      subject: this.#subject(kind, id),
-    };
+  #counted(ask: AdmissionAsk): readonly Counted[] {
+    const share = this.#share;
+    this.#subjects.sweepIfDue();
+    return partiesOf(ask).map((party) => new Counted(party, this.#subjects.get(party.kind, party.id), share));
   }
 
-  #subject(kind: SubjectKind, id: string): Subject {
-    const known = this.#subjects[kind];
-    let subject = known.get(id);
-    if (subject === undefined) {
-      if (known.size >= this.#sweepAt) this.#sweep(known);
-      const { day, month } = this.#spentBefore(kind, id) ?? NOTHING;
-      const spent = { day: Math.ceil(day * this.#share), month: Math.ceil(month * this.#share) };
-      subject = new Subject(this.#clock.periods(), spent);
-      known.set(id, subject);
-    }
-    return subject;
+  #take(all: readonly Counted[], wanted: Wanted, nowMs: number): LocalReservation {
+    for (const one of all) one.tokensEnd = one.subject.take(one, wanted, nowMs);
+    this.#reserved += 1;
+    return new LocalReservation(rateOf(all, nowMs), (used) => this.#settle(all, wanted, used));
   }
 
-  #sweep(known: Map<string, Subject>): void {
+  #settle(all: readonly Counted[], wanted: Wanted, { tokens, nanoUsd }: Wanted): void {
+    this.#reserved -= 1;
+    const used = { tokens: countable(tokens), nanoUsd: countable(nanoUsd) };
     const nowMs = this.#clock.nowMs();
-    for (const [id, subject] of known) if (subject.isIdle(nowMs)) known.delete(id);
-    this.#sweepAt = Math.max(SWEEP_FROM, 2 * known.size);
+    const periods = this.#clock.periods();
+    for (const one of all) one.subject.settle(one, wanted, one.tokensEnd, used, nowMs, periods);
+  }
+
+  #refusal(obstacle: Obstacle, one: Counted, all: readonly Counted[], wanted: Wanted, nowMs: number) {
+    return refusal(obstacle, one.kind, one.limits, wanted, rateOf(all, nowMs));
   }
 }
 
-/** Nobody earns by what an upstream says. */
-function countable(amount: number): number {
-  return amount > 0 ? Math.min(amount, Number.MAX_SAFE_INTEGER) : 0;
+export class LocalReservation implements Reservation {
+  readonly rate: RateStatus;
+  #settle: ((used: Wanted) => void) | undefined;
+
+  constructor(rate: RateStatus, settle: (used: Wanted) => void) {
+    this.rate = rate;
+    this.#settle = settle;
+  }
+
+  /** @throws Error the second time. */
+  settle(used: Wanted): void {
+    const settle = this.#settle;
+    if (settle === undefined) throw new Error('a reservation was settled twice');
+    this.#settle = undefined;
+    settle(used);
+  }
+}
+
+class Counted implements Allowed {
+  readonly kind: SubjectKind;
+  readonly subject: Subject;
+  readonly limits: Allowed['limits'];
+  readonly whole: Allowed['limits'];
+  readonly share: number;
+  tokensEnd = 0;
+
+  constructor({ kind, limits }: Party, subject: Subject, share: Share) {
+    this.kind = kind;
+    this.subject = subject;
+    this.whole = limits;
+    this.limits = share.of(limits);
+    this.share = share.share;
+  }
+}
+
+export function wantedOf({ tokens, nanoUsd }: AdmissionAsk): Wanted {
+  return { tokens: countable(tokens), nanoUsd: countable(nanoUsd) };
 }
 
 /** Of the limits that leave the least. */
@@ -129,12 +155,17 @@ function rateOf(all: readonly Counted[], nowMs: number): RateStatus {
   for (const { limits, subject } of all) {
     const { requestsPerMinute, tokensPerMinute } = limits;
     if (requestsPerMinute !== undefined)
-      requests = tighter(requests, subject.requestsLeft(requestsPerMinute, nowMs));
-    if (tokensPerMinute !== undefined) tokens = tighter(tokens, subject.tokensLeft(tokensPerMinute, nowMs));
+      requests = tighter(
+        requests,
+        leftOf(subject.requestsLevel(requestsPerMinute, nowMs), requestsPerMinute),
+      );
+    if (tokensPerMinute !== undefined)
+      tokens = tighter(tokens, leftOf(subject.tokensLevel(tokensPerMinute, nowMs), tokensPerMinute));
   }
   return { requests, tokens };
 }
 
-function tighter(a: RateLeft | undefined, b: RateLeft): RateLeft {
+/** The limit that leaves less. */
+export function tighter(a: RateLeft | undefined, b: RateLeft): RateLeft {
   return a !== undefined && a.remaining <= b.remaining ? a : b;
 }

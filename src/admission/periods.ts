@@ -1,6 +1,8 @@
 /** The calendar day and month in UTC, by number, and what is left of them. */
 export interface Periods {
+  /** Since 1970-01-01. */
   readonly day: number;
+  /** Since January of the year 0. */
   readonly month: number;
   readonly dayLeftMs: number;
   readonly monthLeftMs: number;

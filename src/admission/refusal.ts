@@ -20,7 +20,9 @@ const WHAT = {
   nanoUsdPerMonth: 'budget of the month',
 } as const satisfies Record<keyof Limits, string>;
 
-/** Says which limit stands in the way, whose it is and when to come back. */
+/**
+ * Says which limit stands in the way, whose it is and when to come back. How much others of the same limit use, or have left, is not said.
+ */
 export function refusal(
   { limit, retryAfterMs }: Obstacle,
   kind: SubjectKind,

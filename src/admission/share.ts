@@ -1,7 +1,7 @@
 import type { Limits } from '../core/caller.ts';
 
 /** What one of several may give out of limits that all of them share: less rather than more, but at least one of each. */
-export function shareOf(limits: Limits, share: number): Limits {
+function shareOf(limits: Limits, share: number): Limits {
   const part = (limit: number | undefined) =>
     limit === undefined ? undefined : Math.min(limit, Math.max(1, Math.floor(limit * share)));
   return {
@@ -11,4 +11,25 @@ export function shareOf(limits: Limits, share: number): Limits {
     nanoUsdPerDay: part(limits.nanoUsdPerDay),
     nanoUsdPerMonth: part(limits.nanoUsdPerMonth),
   };
+}
+
+/** A share of limits, computed once for each object that holds some. */
+export class Share {
+  readonly share: number;
+  readonly #known = new WeakMap<Limits, Limits>();
+
+  /** @param share 0 to 1. */
+  constructor(share: number) {
+    this.share = share;
+  }
+
+  of(limits: Limits): Limits {
+    if (this.share >= 1) return limits;
+    let shared = this.#known.get(limits);
+    if (shared === undefined) {
+      shared = shareOf(limits, this.share);
+      this.#known.set(limits, shared);
+    }
+    return shared;
+  }
 }

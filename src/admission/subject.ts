@@ -1,6 +1,5 @@
 import type { Limits } from '../core/caller.ts';
-import type { RateLeft } from '../core/error.ts';
-import { LeakyBucket } from './leaky-bucket.ts';
+import { LeakyBucket, waitMs } from './leaky-bucket.ts';
 import type { Periods } from './periods.ts';
 
 /** What one request wants of everybody that it counts for. */
@@ -9,7 +8,7 @@ export interface Wanted {
   readonly nanoUsd: number;
 }
 
-/** Why a subject has no room. `retryAfterMs` undefined: waiting does not help. */
+/** Why a subject has no room. `retryAfterMs` undefined: waiting does not help, or not today. */
 export interface Obstacle {
   readonly limit: keyof Limits;
   readonly retryAfterMs: number | undefined;
@@ -21,108 +20,167 @@ export interface Spent {
   readonly month: number;
 }
 
-/** How much one key, project, organization or model has in use. Limits come with every question, so that a change holds at once. */
+/** What this process may give out, and what all may together. Come with every question, so that a change holds at once. */
+export interface Allowed {
+  readonly limits: Limits;
+  readonly whole: Limits;
+  /** Of `whole`, 0 to 1, that `limits` is. */
+  readonly share: number;
+}
+
+/** How much one key, project, organization or model has in use. */
 export class Subject {
-  readonly #requests = new LeakyBucket();
-  readonly #tokens = new LeakyBucket();
+  #requests: LeakyBucket | undefined;
+  #tokens: LeakyBucket | undefined;
   #running = 0;
   #reservedNanoUsd = 0;
-  #spentDay: number;
-  #spentMonth: number;
   #day: number;
   #month: number;
+  /** By everybody, as far as is known here. */
+  readonly #spent = { day: 0, month: 0 };
+  /** Of it, by this process. */
+  readonly #own = { day: 0, month: 0 };
+  /** Of it, by whomsoever, before this process knew of the subject. */
+  readonly #before = { day: 0, month: 0 };
 
-  constructor({ day, month }: Periods, spent: Spent) {
+  /** @param before What was spent in these periods. */
+  constructor({ day, month }: Periods, before: Spent) {
     this.#day = day;
     this.#month = month;
-    this.#spentDay = spent.day;
-    this.#spentMonth = spent.month;
+    for (const spent of [this.#spent, this.#before]) add(spent, before);
   }
 
   /** Nobody would notice if it were forgotten. */
-  isIdle(nowMs: number): boolean {
+  isIdle(nowMs: number, periods: Periods): boolean {
+    this.#follow(periods);
     return (
       this.#running === 0 &&
-      this.#spentMonth === 0 &&
-      this.#requests.isEmpty(nowMs) &&
-      this.#tokens.isEmpty(nowMs)
+      this.#spent.month === 0 &&
+      (this.#requests?.isEmpty(nowMs) ?? true) &&
+      (this.#tokens?.isEmpty(nowMs) ?? true)
     );
   }
 
-  obstacle(
-    limits: Limits,
-    { tokens, nanoUsd }: Wanted,
-    nowMs: number,
-    periods: Periods,
-  ): Obstacle | undefined {
-    const { requestsPerMinute, tokensPerMinute, concurrency, nanoUsdPerDay, nanoUsdPerMonth } = limits;
+  obstacle(allowed: Allowed, wanted: Wanted, nowMs: number, periods: Periods): Obstacle | undefined {
+    const { concurrency, requestsPerMinute, tokensPerMinute, nanoUsdPerDay, nanoUsdPerMonth } =
+      allowed.limits;
     if (concurrency !== undefined && this.#running >= concurrency)
-      return { limit: 'concurrency', retryAfterMs: CONCURRENCY_RETRY_MS };
+      return { limit: 'concurrency', retryAfterMs: concurrencyRetryMs(concurrency) };
     if (requestsPerMinute !== undefined) {
-      const waitMs = this.#requests.waitMs(1, requestsPerMinute, nowMs);
-      if (waitMs > 0) return { limit: 'requestsPerMinute', retryAfterMs: waitMs };
+      const retryAfterMs = waitMs(this.requestsLevel(requestsPerMinute, nowMs), 1, requestsPerMinute);
+      if (retryAfterMs !== 0) return { limit: 'requestsPerMinute', retryAfterMs };
     }
     if (tokensPerMinute !== undefined) {
-      const waitMs = this.#tokens.waitMs(tokens, tokensPerMinute, nowMs);
-      if (waitMs > 0)
-        return { limit: 'tokensPerMinute', retryAfterMs: tokens > tokensPerMinute ? undefined : waitMs };
+      const level = this.tokensLevel(tokensPerMinute, nowMs);
+      const retryAfterMs = waitMs(level, wanted.tokens, tokensPerMinute);
+      if (retryAfterMs !== 0) return { limit: 'tokensPerMinute', retryAfterMs };
     }
     if (nanoUsdPerDay === undefined && nanoUsdPerMonth === undefined) return undefined;
     this.#follow(periods);
-    const coming = this.#reservedNanoUsd + nanoUsd;
-    if (nanoUsdPerDay !== undefined && this.#spentDay + coming > nanoUsdPerDay)
-      return { limit: 'nanoUsdPerDay', retryAfterMs: periods.dayLeftMs };
-    if (nanoUsdPerMonth !== undefined && this.#spentMonth + coming > nanoUsdPerMonth)
-      return { limit: 'nanoUsdPerMonth', retryAfterMs: periods.monthLeftMs };
+    if (this.#lacks('day', allowed, 'nanoUsdPerDay', wanted.nanoUsd))
+      return { limit: 'nanoUsdPerDay', retryAfterMs: budgetRetryMs(periods.dayLeftMs) };
+    if (this.#lacks('month', allowed, 'nanoUsdPerMonth', wanted.nanoUsd))
+      return { limit: 'nanoUsdPerMonth', retryAfterMs: budgetRetryMs(periods.monthLeftMs) };
     return undefined;
   }
 
-  take(limits: Limits, { tokens, nanoUsd }: Wanted, nowMs: number): void {
+  /** @returns What `settle` wants to know again. */
+  take({ limits }: Allowed, { tokens, nanoUsd }: Wanted, nowMs: number): number {
     this.#running += 1;
     this.#reservedNanoUsd += nanoUsd;
-    if (limits.requestsPerMinute !== undefined) this.#requests.add(1, limits.requestsPerMinute, nowMs);
-    if (limits.tokensPerMinute !== undefined) this.#tokens.add(tokens, limits.tokensPerMinute, nowMs);
+    if (limits.requestsPerMinute !== undefined) {
+      this.#requests ??= new LeakyBucket();
+      this.#requests.take(1, limits.requestsPerMinute, nowMs);
+    }
+    if (limits.tokensPerMinute === undefined) return 0;
+    this.#tokens ??= new LeakyBucket();
+    return this.#tokens.take(tokens, limits.tokensPerMinute, nowMs);
   }
 
-  settle(limits: Limits, wanted: Wanted, used: Wanted, nowMs: number, periods: Periods): void {
+  settle(
+    { limits }: Allowed,
+    wanted: Wanted,
+    tokensEnd: number,
+    used: Wanted,
+    nowMs: number,
+    periods: Periods,
+  ): void {
     this.#running -= 1;
-    this.#reservedNanoUsd -= wanted.nanoUsd;
+    // Sums beyond 2⁵³ are not exact; what nobody has set aside is nothing again.
+    this.#reservedNanoUsd = this.#running === 0 ? 0 : this.#reservedNanoUsd - wanted.nanoUsd;
     if (limits.tokensPerMinute !== undefined)
-      this.#tokens.add(used.tokens - wanted.tokens, limits.tokensPerMinute, nowMs);
+      this.#tokens?.settle(wanted.tokens, tokensEnd, used.tokens, limits.tokensPerMinute, nowMs);
     this.#follow(periods);
-    this.#spentDay += used.nanoUsd;
-    this.#spentMonth += used.nanoUsd;
+    const spent = { day: used.nanoUsd, month: used.nanoUsd };
+    add(this.#spent, spent);
+    add(this.#own, spent);
   }
 
-  requestsLeft(limit: number, nowMs: number): RateLeft {
-    return this.#requests.left(limit, nowMs);
+  /** The ledger knows of so much, of everybody, in these periods. */
+  raise(spent: Spent, { day, month }: Pick<Periods, 'day' | 'month'>): void {
+    if (day === this.#day) this.#spent.day = Math.max(this.#spent.day, spent.day);
+    if (month === this.#month) this.#spent.month = Math.max(this.#spent.month, spent.month);
   }
 
-  tokensLeft(limit: number, nowMs: number): RateLeft {
-    return this.#tokens.left(limit, nowMs);
+  requestsLevel(perMinute: number, nowMs: number): number {
+    return this.#requests?.level(perMinute, nowMs) ?? 0;
   }
 
-  /** For tests and operators. */
+  tokensLevel(perMinute: number, nowMs: number): number {
+    return this.#tokens?.level(perMinute, nowMs) ?? 0;
+  }
+
+  spentIn(periods: Periods): Spent {
+    this.#follow(periods);
+    return this.#spent;
+  }
+
   get inUse(): { readonly running: number; readonly reservedNanoUsd: number } & Spent {
-    return {
-      running: this.#running,
-      reservedNanoUsd: this.#reservedNanoUsd,
-      day: this.#spentDay,
-      month: this.#spentMonth,
-    };
+    return { running: this.#running, reservedNanoUsd: this.#reservedNanoUsd, ...this.#spent };
+  }
+
+  /** All together may not spend more than the whole, and this process not more than its share. */
+  #lacks(
+    period: keyof Spent,
+    { limits, whole, share }: Allowed,
+    limit: 'nanoUsdPerDay' | 'nanoUsdPerMonth',
+    nanoUsd: number,
+  ): boolean {
+    const most = limits[limit];
+    const all = whole[limit];
+    if (most === undefined || all === undefined) return false;
+    const coming = this.#reservedNanoUsd + nanoUsd;
+    if (this.#spent[period] + coming > all) return true;
+    return share < 1 && this.#own[period] + Math.ceil(this.#before[period] * share) + coming > most;
   }
 
   #follow({ day, month }: Periods): void {
-    if (day !== this.#day) {
+    if (day > this.#day) {
       this.#day = day;
-      this.#spentDay = 0;
+      this.#spent.day = this.#own.day = this.#before.day = 0;
     }
-    if (month !== this.#month) {
+    if (month > this.#month) {
       this.#month = month;
-      this.#spentMonth = 0;
+      this.#spent.month = this.#own.month = this.#before.month = 0;
     }
   }
 }
 
+function add(sum: { day: number; month: number }, spent: Spent): void {
+  sum.day = Math.min(sum.day + spent.day, Number.MAX_SAFE_INTEGER);
+  sum.month = Math.min(sum.month + spent.month, Number.MAX_SAFE_INTEGER);
+}
+
 /** Nobody knows when a running request ends. */
 const CONCURRENCY_RETRY_MS = 1_000;
+
+export function concurrencyRetryMs(concurrency: number): number | undefined {
+  return concurrency < 1 ? undefined : CONCURRENCY_RETRY_MS;
+}
+
+/** Nobody waits longer than a day for an answer. */
+const MAX_BUDGET_RETRY_MS = 86_400_000;
+
+export function budgetRetryMs(leftMs: number): number | undefined {
+  return leftMs <= MAX_BUDGET_RETRY_MS ? leftMs : undefined;
+}

@@ -1,0 +1,179 @@
+import { createClient } from '@redis/client';
+import type { Script } from './redis-scripts.ts';
+
+export interface RedisTimes {
+  /** What an operation may take before it counts as failed. */
+  readonly timeoutMs: number;
+  /** Between signs of life of this gateway. */
+  readonly heartbeatMs: number;
+  /** After its last sign of life a gateway's requests hold nothing any more. */
+  readonly leaseMs: number;
+  /** Between looks whether Redis is back. */
+  readonly retryMs: number;
+}
+
+export const DEFAULT_TIMES: RedisTimes = {
+  timeoutMs: 75,
+  heartbeatMs: 5_000,
+  leaseMs: 30_000,
+  retryMs: 250,
+};
+
+export interface RedisLinkOptions {
+  readonly url: string;
+  readonly times: RedisTimes;
+  /** Redis answers, or does so again: what has to be done before it is used. Rejects if it could not be. */
+  readonly onBack: () => Promise<void>;
+  /** Redis is no longer asked, and why; undefined: it is again. */
+  readonly onProblem: (problem: string | undefined) => void;
+}
+
+/** Failures in a row after which nobody waits for Redis any more. */
+const FAILURES = 3;
+
+/**
+ * One connection to Redis, and a breaker: after a few operations that failed or took too long it is left alone, and looked at beside the
+ * requests until it answers in time again.
+ */
+export class RedisLink {
+  readonly #client: ReturnType<typeof newClient>;
+  readonly #options: RedisLinkOptions;
+  #failures = 0;
+  #up = false;
+  #closed = false;
+  #problem: string | undefined;
+  #watch: Promise<void> = Promise.resolve();
+  #lastFailure: unknown = new Error('it does not answer');
+
+  constructor(options: RedisLinkOptions) {
+    this.#options = options;
+    this.#client = newClient(options);
+    // Operations tell by themselves what went wrong.
+    this.#client.on('error', () => {});
+  }
+
+  get up(): boolean {
+    return this.#up;
+  }
+
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Resolves once Redis is used, or will not be for now. */
+  async start(): Promise<void> {
+    const { timeoutMs } = this.#options.times;
+    this.#client.connect().catch(() => {});
+    this.#watch = this.#untilBack(timeoutMs / 4);
+    await Promise.race([this.#watch, pause(START_TIMEOUTS * timeoutMs)]);
+    if (!this.#up) this.#say(`Redis cannot be used: ${reasonOf(this.#lastFailure)}`);
+  }
+
+  /** @throws Error where Redis refuses, or does not answer in time; whether it has done it is then not known. */
+  async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    try {
+      const reply = await this.#inTime(this.#evaluate(script, keys, args));
+      this.#failures = 0;
+      return reply;
+    } catch (error) {
+      this.#failures += 1;
+      if (this.#up && this.#failures >= FAILURES) this.#down(error);
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#up = false;
+    this.#client.destroy();
+    await this.#watch;
+  }
+
+  async #evaluate(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    const rest = [`${keys.length}`, ...keys, ...args];
+    try {
+      return await this.#client.sendCommand(['EVALSHA', script.sha1, ...rest]);
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      return await this.#client.sendCommand(['EVAL', script.text, ...rest]);
+    }
+  }
+
+  #down(cause: unknown): void {
+    this.#up = false;
+    this.#say(`Redis cannot be used: ${reasonOf(cause)}`);
+    this.#watch = this.#untilBack(this.#options.times.retryMs);
+  }
+
+  #say(problem: string | undefined): void {
+    if (this.#closed || problem === this.#problem) return;
+    this.#problem = problem;
+    this.#options.onProblem(problem);
+  }
+
+  async #untilBack(retryMs: number): Promise<void> {
+    while (!this.#up && !this.#closed) {
+      await pause(retryMs);
+      try {
+        if (!this.#closed) await this.#tryAgain();
+      } catch (error) {
+        this.#lastFailure = error;
+      }
+    }
+  }
+
+  async #tryAgain(): Promise<void> {
+    const { times, onBack } = this.#options;
+    const startMs = performance.now();
+    // Waited for as long as it takes: a server that is stopped gets one question, not one every moment.
+    await this.#client.sendCommand(['PING']);
+    if (performance.now() - startMs > times.timeoutMs) throw new Error('it is slow');
+    await onBack();
+    this.#failures = 0;
+    this.#up = !this.#closed;
+    this.#say(undefined);
+  }
+
+  async #inTime<T>(operation: Promise<T>): Promise<T> {
+    const late = Promise.withResolvers<never>();
+    const { timeoutMs } = this.#options.times;
+    // A reply that lies in the socket is in time, however late this process gets to reading it.
+    const timer = setTimeout(
+      () => setImmediate(() => late.reject(new Error(`no answer within ${timeoutMs} ms`))),
+      timeoutMs,
+    );
+    try {
+      return await Promise.race([operation, late.promise]);
+    } finally {
+      clearTimeout(timer);
+      operation.catch(() => {});
+      late.promise.catch(() => {});
+    }
+  }
+}
+
+/** How many operations' time the first connection may take. */
+const START_TIMEOUTS = 10;
+const MAX_RECONNECT_MS = 1_000;
+
+function newClient({ url, times }: RedisLinkOptions) {
+  return createClient({
+    url,
+    RESP: 2,
+    disableOfflineQueue: true,
+    socket: {
+      connectTimeout: 2_000,
+      // Longer than any silence between heartbeats: a connection that leads nowhere is given up.
+      socketTimeout: 2 * times.heartbeatMs + 2_000,
+      reconnectStrategy: (retries) => Math.min(50 * 2 ** Math.min(retries, 10), MAX_RECONNECT_MS),
+    },
+  });
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

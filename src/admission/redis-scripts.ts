@@ -1,0 +1,205 @@
+import { createHash } from 'node:crypto';
+import { MAX_DEBT_MINUTES } from './leaky-bucket.ts';
+
+/** Lua that Redis runs as one step. */
+export interface Script {
+  readonly text: string;
+  /** By which Redis knows it once it has seen it. */
+  readonly sha1: string;
+}
+
+/**
+ * What the scripts have in common. Of every subject there are two keys: a hash with its buckets and its money, and a sorted set with a
+ * lease for every request that runs, by the time when it ends unless it is renewed.
+ *
+ * `KEYS[1]` is a clock that follows Redis's own by steps of at most `ARGV[1]` ms and never goes back, so that a jump of the system's clock
+ * neither fills buckets nor ends leases; heartbeats keep it going. Days and months are the gateways', and never go back either.
+ *
+ * Lua's numbers hold integers up to 2^53 exactly, but its own way to print them does not: always through `int`.
+ */
+const PRELUDE = `
+local MAX_INT = 9007199254740991
+local KEEP_MS = 3456000000
+local TINY = 0.000001
+local function int(number) return string.format('%.0f', number) end
+local function real(number) return string.format('%.17g', number) end
+
+local function tick()
+  local time = redis.call('TIME')
+  local system = time[1] * 1000 + math.floor(time[2] / 1000)
+  local seen = redis.call('HMGET', KEYS[1], 'system', 'steady')
+  local passed = system - (tonumber(seen[1]) or system)
+  local steady = (tonumber(seen[2]) or system) + math.max(0, math.min(passed, tonumber(ARGV[1])))
+  redis.call('HSET', KEYS[1], 'system', int(system), 'steady', int(steady))
+  redis.call('PEXPIRE', KEYS[1], KEEP_MS)
+  return steady
+end
+
+local now = tick()
+
+local function nanoOf(member) return tonumber(string.match(member, '(%d+)$')) end
+
+local function read(hash, leases, rpm, tpm, day, month)
+  local v = redis.call('HMGET', hash, 'at', 'requests', 'tokens', 'gone', 'day', 'daySpent', 'month', 'monthSpent', 'reserved')
+  local minutes = math.max(0, now - (tonumber(v[1]) or now)) / 60000
+  local s = { hash = hash, leases = leases, requests = 0, tokens = 0, gone = tonumber(v[4]) or 0 }
+  if rpm then s.requests = math.max(0, (tonumber(v[2]) or 0) - minutes * rpm) end
+  if tpm then
+    local before = tonumber(v[3]) or 0
+    s.tokens = math.max(0, before - minutes * tpm)
+    s.gone = s.gone + before - s.tokens
+  end
+  s.day = math.max(day, tonumber(v[5]) or 0)
+  s.month = math.max(month, tonumber(v[7]) or 0)
+  s.daySpent = s.day == tonumber(v[5]) and tonumber(v[6]) or 0
+  s.monthSpent = s.month == tonumber(v[7]) and tonumber(v[8]) or 0
+  s.reserved = tonumber(v[9]) or 0
+  return s
+end
+
+local function write(s)
+  redis.call('HSET', s.hash, 'at', int(now), 'requests', real(s.requests), 'tokens', real(s.tokens), 'gone', real(s.gone),
+    'day', int(s.day), 'daySpent', int(s.daySpent), 'month', int(s.month), 'monthSpent', int(s.monthSpent), 'reserved', int(s.reserved))
+  redis.call('PEXPIRE', s.hash, KEEP_MS)
+end
+`;
+
+/**
+ * Looks at all limits of a request, and takes them if all have room.
+ *
+ * KEYS: clock, then hash and leases of each subject. ARGV: step, lease in ms, id, tokens, nano-dollars, day, month, then for each subject
+ * its five limits (empty: none) and what is known to be spent in the day and the month.
+ * Replies with the subject that has no room (0: all have), the number of its limit, then for each subject the level of its two buckets and
+ * where what was taken of its tokens ends.
+ */
+const ADMIT = script(`
+local lease, id, tokens, nano = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local day, month = tonumber(ARGV[6]), tonumber(ARGV[7])
+local subjects = {}
+local refusedBy, limit = 0, 0
+
+local function expire(s)
+  local ended = redis.call('ZRANGEBYSCORE', s.leases, '-inf', int(now), 'LIMIT', 0, 1000)
+  for _, member in ipairs(ended) do s.reserved = math.max(0, s.reserved - nanoOf(member)) end
+  if #ended > 0 then
+    redis.call('ZREM', s.leases, unpack(ended))
+    redis.call('HSET', s.hash, 'reserved', int(s.reserved))
+    redis.call('PEXPIRE', s.hash, KEEP_MS)
+  end
+  s.running = redis.call('ZCARD', s.leases)
+  if s.running == 0 then s.reserved = 0 end
+end
+
+local function obstacle(s)
+  if s.concurrency and s.running >= s.concurrency then return 1 end
+  if s.rpm and s.requests + 1 - s.rpm > TINY then return 2 end
+  if s.tpm and s.tokens + tokens - s.tpm > TINY then return 3 end
+  if s.perDay and s.daySpent + s.reserved + nano > s.perDay then return 4 end
+  if s.perMonth and s.monthSpent + s.reserved + nano > s.perMonth then return 5 end
+  return 0
+end
+
+for i = 1, (#KEYS - 1) / 2 do
+  local a = 7 + (i - 1) * 7
+  local rpm, tpm = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
+  local s = read(KEYS[2 * i], KEYS[2 * i + 1], rpm, tpm, day, month)
+  s.rpm, s.tpm, s.concurrency = rpm, tpm, tonumber(ARGV[a + 3])
+  s.perDay, s.perMonth = tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5])
+  if s.day == day then s.daySpent = math.max(s.daySpent, tonumber(ARGV[a + 6])) end
+  if s.month == month then s.monthSpent = math.max(s.monthSpent, tonumber(ARGV[a + 7])) end
+  s.leased = s.concurrency or s.perDay or s.perMonth
+  if s.leased then expire(s) end
+  if refusedBy == 0 then
+    limit = obstacle(s)
+    if limit > 0 then refusedBy = i end
+  end
+  subjects[i] = s
+end
+
+local reply = { refusedBy, limit }
+for _, s in ipairs(subjects) do
+  if refusedBy == 0 then
+    if s.rpm then s.requests = s.requests + 1 end
+    if s.tpm then s.tokens = s.tokens + tokens end
+    if s.leased then
+      s.reserved = math.min(s.reserved + nano, MAX_INT)
+      redis.call('ZADD', s.leases, int(now + lease), id .. ':' .. int(nano))
+      redis.call('PEXPIRE', s.leases, KEEP_MS)
+    end
+    write(s)
+  end
+  reply[#reply + 1] = real(s.requests)
+  reply[#reply + 1] = real(s.tokens)
+  reply[#reply + 1] = real(s.gone + s.tokens)
+end
+return reply
+`);
+
+/**
+ * Settles requests, each once: a gateway numbers its settlements and sends them in order until they are acknowledged, and what has been
+ * taken is not taken again.
+ *
+ * KEYS: clock, the number of the last settlement taken, then hash and leases for each line. ARGV: step, day, month, then for each line its
+ * settlement's number, lease, requests and tokens per minute, tokens taken, where they end, tokens used, nano-dollars used.
+ */
+const SETTLE = script(`
+local day, month = tonumber(ARGV[2]), tonumber(ARGV[3])
+local taken = tonumber(redis.call('GET', KEYS[2]) or 0)
+local last = taken
+
+for i = 1, (#KEYS - 2) / 2 do
+  local a = 3 + (i - 1) * 8
+  local number = tonumber(ARGV[a + 1])
+  if number > taken then
+    last = number
+    local member, tpm = ARGV[a + 2], tonumber(ARGV[a + 4])
+    local s = read(KEYS[2 * i + 1], KEYS[2 * i + 2], tonumber(ARGV[a + 3]), tpm, day, month)
+    if redis.call('ZREM', s.leases, member) == 1 then s.reserved = math.max(0, s.reserved - nanoOf(member)) end
+    if tpm then
+      local before, ends, used = tonumber(ARGV[a + 5]), tonumber(ARGV[a + 6]), tonumber(ARGV[a + 7])
+      if used > before then
+        s.tokens = math.max(s.tokens, math.min(s.tokens + used - before, ${MAX_DEBT_MINUTES} * tpm))
+      else
+        local back = math.max(0, math.min(before - used, ends - s.gone, s.tokens))
+        s.tokens = s.tokens - back
+        s.gone = s.gone + back
+      end
+    end
+    local spent = tonumber(ARGV[a + 8])
+    s.daySpent = math.min(s.daySpent + spent, MAX_INT)
+    s.monthSpent = math.min(s.monthSpent + spent, MAX_INT)
+    write(s)
+  end
+end
+redis.call('SET', KEYS[2], int(last), 'PX', KEEP_MS)
+return last
+`);
+
+/**
+ * Says that a gateway lives, and all its requests with it; those that Redis has lost are there again.
+ *
+ * KEYS: clock, the gateways by the time when they are taken for dead, then hash and leases for each lease. ARGV: step, lease in ms, the
+ * gateway, then the leases. Replies with the number of gateways.
+ */
+const RENEW = script(`
+local ends = int(now + tonumber(ARGV[2]))
+redis.call('ZADD', KEYS[2], ends, ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', int(now))
+redis.call('PEXPIRE', KEYS[2], KEEP_MS)
+for i = 1, (#KEYS - 2) / 2 do
+  local hash, leases, member = KEYS[2 * i + 1], KEYS[2 * i + 2], ARGV[3 + i]
+  if redis.call('ZADD', leases, ends, member) == 1 then
+    redis.call('HINCRBY', hash, 'reserved', int(nanoOf(member)))
+    redis.call('PEXPIRE', hash, KEEP_MS)
+  end
+  redis.call('PEXPIRE', leases, KEEP_MS)
+end
+return redis.call('ZCARD', KEYS[2])
+`);
+
+export const SCRIPTS = { admit: ADMIT, settle: SETTLE, renew: RENEW } as const;
+
+function script(body: string): Script {
+  const text = PRELUDE + body;
+  return { text, sha1: createHash('sha1').update(text).digest('hex') };
+}

@@ -1,0 +1,111 @@
+import type { Wanted } from './subject.ts';
+
+/** One subject of a reservation, as Redis has to hear of it. */
+export interface SettledLine {
+  readonly keys: readonly [hash: string, leases: string];
+  readonly requestsPerMinute: number | undefined;
+  readonly tokensPerMinute: number | undefined;
+  /** Whether it has a lease there, for its concurrency or its money. */
+  readonly leased: boolean;
+  /** What Redis holds, and where it ends; nothing where it was not asked. */
+  readonly taken: { readonly tokens: number; readonly end: string };
+}
+
+interface Settled {
+  readonly number: number;
+  readonly lease: string;
+  readonly lines: readonly SettledLine[];
+  readonly used: Wanted;
+}
+
+export interface SettlementsOptions {
+  /** Resolves once Redis has it, rejects if that is not known. */
+  readonly send: (keys: readonly string[], args: readonly string[]) => Promise<unknown>;
+  /** Whether there is any use in sending. */
+  readonly sends: () => boolean;
+}
+
+/** Taken by Redis in one step: a millisecond at most. */
+const BATCH = 50;
+/** Kept while Redis is away. What is dropped is known to the ledger, and comes back with its totals. */
+const MOST = 20_000;
+/** Of a batch, while others are answered: there is something in it that Redis cannot take. */
+const TRIES = 5;
+
+/** What is settled is told to Redis in order, some at a time, and again until it is acknowledged. Nobody waits for it. */
+export class Settlements {
+  readonly #options: SettlementsOptions;
+  #waiting: Settled[] = [];
+  #sending: Promise<void> | undefined;
+  #last = 0;
+  #lost = 0;
+
+  constructor(options: SettlementsOptions) {
+    this.#options = options;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  get lost(): number {
+    return this.#lost;
+  }
+
+  push(lease: string, lines: readonly SettledLine[], used: Wanted): void {
+    this.#last += 1;
+    this.#waiting.push({ number: this.#last, lease, lines, used });
+    if (this.#waiting.length > MOST) {
+      this.#waiting.shift();
+      this.#lost += 1;
+    }
+    this.flush();
+  }
+
+  /** Resolves once nothing waits, or sending is of no use. */
+  flush(): Promise<void> {
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = undefined;
+    });
+    return this.#sending;
+  }
+
+  async #send(): Promise<void> {
+    // What is settled in the same turn goes together.
+    await Promise.resolve();
+    let failures = 0;
+    while (this.#waiting.length > 0 && this.#options.sends()) {
+      const batch = this.#waiting.slice(0, BATCH);
+      try {
+        await this.#options.send(keysOf(batch), argsOf(batch));
+      } catch {
+        failures += 1;
+        if (failures < TRIES) continue;
+        this.#lost += batch.length;
+      }
+      failures = 0;
+      const taken = batch.at(-1)!.number;
+      const from = this.#waiting.findIndex(({ number }) => number > taken);
+      this.#waiting.splice(0, from < 0 ? this.#waiting.length : from);
+    }
+  }
+}
+
+function keysOf(batch: readonly Settled[]): string[] {
+  return batch.flatMap(({ lines }) => lines.flatMap(({ keys }) => keys));
+}
+
+function argsOf(batch: readonly Settled[]): string[] {
+  return batch.flatMap(({ number, lease, lines, used }) =>
+    lines.flatMap(({ requestsPerMinute, tokensPerMinute, taken }) => [
+      `${number}`,
+      lease,
+      `${requestsPerMinute ?? ''}`,
+      `${tokensPerMinute ?? ''}`,
+      `${taken.tokens}`,
+      taken.end,
+      `${used.tokens}`,
+      `${used.nanoUsd}`,
+    ]),
+  );
+}
