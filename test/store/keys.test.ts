@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
-import { ApiKeys, type NewApiKey } from '../../src/store/api-keys.ts';
+import { type ApiKey, ApiKeys, type NewApiKey } from '../../src/store/api-keys.ts';
 import { findCaller } from '../../src/store/callers.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { newId } from '../../src/store/id.ts';
@@ -179,6 +179,10 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
     expect(await find(second)).toMatchObject({ expiresAtMs: nowMs + 90 * DAY_MS });
     nowMs += 91 * DAY_MS;
     await expect(keys.rotate(given.id, newHash(), { overlapMs: 0 })).rejects.toThrow('`expiresAtMs`');
+    const third = newHash();
+    await keys.rotate(given.id, third, { overlapMs: DAY_MS, expiresAtMs: null });
+    expect(await find(second)).toBeUndefined();
+    expect(await find(third)).toMatchObject({ expiresAtMs: undefined });
   });
 
   it('changes what is named and leaves the rest; null removes', async () => {
@@ -257,6 +261,25 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
     });
     expect(await keys.list()).toEqual([]);
     expect(await keyRevision(database)).toBe(before);
+  });
+
+  it('lists page by page, the oldest first, also what was made within one millisecond', async () => {
+    const project = await someProject();
+    for (let i = 0; i < 7; i += 1) {
+      if (i > 3) nowMs += 1;
+      await keys.create(newKey(project.id));
+    }
+    const all = await keys.list();
+    const paged: ApiKey[] = [];
+    for (let page = all; page.length > 0; ) {
+      const after = paged.at(-1)?.id;
+      page = await keys.list({ projectId: project.id, limit: 3, after });
+      expect(page.length).toBeLessThanOrEqual(3);
+      paged.push(...page);
+    }
+    expect(paged).toEqual(all);
+    expect(await projects.list({ after: project.id })).toEqual([]);
+    expect(await organizations.list({ limit: 1 })).toHaveLength(1);
   });
 
   it('counts every change, once', async () => {
