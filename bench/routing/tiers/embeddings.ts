@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { join } from 'node:path';
+import { TRUNCATE_TOKENS } from '../../../src/difficulty/learnt-head.ts';
 import { createLocalEncoder } from '../../../src/encoder/local-encoder.ts';
 
 /** Texts asked about at once. */
@@ -8,27 +10,28 @@ const AT_ONCE = 64;
 /**
  * What a local encoder makes of the texts: the rows of a matrix. Kept in a file, as it takes minutes.
  *
- * @param model Directory of the encoder.
- * @param truncateTokens As in serving.
+ * @param directory Of the encoder.
+ * @param cache Folder of such files.
  */
 export async function embeddingsOf(
   texts: readonly string[],
-  model: string,
-  truncateTokens: number,
+  directory: string,
   cache: string,
 ): Promise<Float32Array[]> {
-  if (!existsSync(cache)) {
-    mkdirSync(dirname(cache), { recursive: true });
-    writeFileSync(cache, await computed(texts, model, truncateTokens));
+  const made = createHash('sha256').update(readFileSync(join(directory, 'model.onnx')));
+  const name = made.update(JSON.stringify([TRUNCATE_TOKENS, texts])).digest('hex');
+  const file = join(cache, `embeddings-${name.slice(0, 16)}.f32`);
+  if (!existsSync(file)) {
+    mkdirSync(cache, { recursive: true });
+    writeFileSync(file, await computed(texts, directory));
   }
-  const kept = readFileSync(cache);
-  const dimensions = kept.length / 4 / texts.length;
-  if (!Number.isInteger(dimensions)) throw new Error(`${cache} was made from other texts: remove it`);
+  const kept = readFileSync(file);
   const all = new Float32Array(kept.buffer, kept.byteOffset, kept.length / 4);
+  const dimensions = all.length / texts.length;
   return texts.map((_, i) => all.subarray(i * dimensions, (i + 1) * dimensions));
 }
 
-async function computed(texts: readonly string[], directory: string, truncateTokens: number) {
+async function computed(texts: readonly string[], directory: string) {
   const encoder = createLocalEncoder({ name: 'encoder', directory, emit: () => {} });
   const parts: Buffer[] = [];
   try {
@@ -45,7 +48,7 @@ async function computed(texts: readonly string[], directory: string, truncateTok
           wire: { dialect: 'openai', path: '/embeddings', body: Buffer.alloc(0) },
           inputs: some.map((at) => texts[at]!),
           dimensions: undefined,
-          truncateTokens,
+          truncateTokens: TRUNCATE_TOKENS,
         },
         { signal: AbortSignal.timeout(120_000) },
       );

@@ -1,17 +1,19 @@
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { TRUNCATE_TOKENS } from '../../../src/difficulty/learnt-head.ts';
 import { embeddingsOf } from './embeddings.ts';
 import { type Outcome, readOutcomes } from './outcomes.ts';
 
-/** The questions with their outcomes and embeddings, as named on the command line or fetched. */
-export async function readQuestions(): Promise<{
+export interface Questions {
   readonly outcomes: readonly Outcome[];
+  /** One per outcome. */
   readonly embeddings: readonly Float32Array[];
-}> {
+  /** Of other texts. */
+  embed(texts: readonly string[]): Promise<readonly Float32Array[]>;
+}
+
+/** The questions with their outcomes and embeddings, as named on the command line or fetched. */
+export async function readQuestions(): Promise<Questions> {
   const cache = fileURLToPath(new URL('../../../.cache/', import.meta.url));
   const { values } = parseArgs({
     options: {
@@ -19,11 +21,7 @@ export async function readQuestions(): Promise<{
       encoder: { type: 'string', default: join(cache, 'models/all-minilm-l6-v2') },
     },
   });
+  const embed = (texts: readonly string[]) => embeddingsOf(texts, values.encoder, cache);
   const outcomes = readOutcomes(values.data);
-  const texts = outcomes.map(({ prompt }) => prompt);
-  const model = createHash('sha256')
-    .update(readFileSync(join(values.encoder, 'model.onnx')))
-    .digest('hex');
-  const file = join(cache, `routellm-embeddings-${model.slice(0, 16)}-${TRUNCATE_TOKENS}.f32`);
-  return { outcomes, embeddings: await embeddingsOf(texts, values.encoder, TRUNCATE_TOKENS, file) };
+  return { outcomes, embeddings: await embed(outcomes.map(({ prompt }) => prompt)), embed };
 }

@@ -19,7 +19,8 @@ of a curve. The goal is 40 % of the cost saved at 1 % of quality lost. **No judg
 by either reading of "1 %": one of 100 marks, or of what the strong model scores. RouteLLM's own figure is the mean share of the gap between both
 models that is closed (APGR); chance closes half. "Embedding, per prompt token" sends questions to the weak model that are dear rather than easy: it
 saves more, and is no classifier of difficulty. The features were fitted to nothing. The embedding's weights were fitted to other questions of gsm8k and MMLU
-than the ones here, and one constant was chosen by MT-bench, whose marks a judge gave and whose 80 questions are few.
+than the ones here, and to 66 requests of everyday; two constants were chosen by MT-bench, whose marks a judge gave and whose 80 questions are few.
+Its encoder reads English; questions in other languages are better left to the features.
 ${results.map(section).join('')}`;
 }
 
