@@ -58,7 +58,8 @@ export function createApp(options: AppOptions): App {
   };
 }
 
-function createRouter(options: AppOptions, routes: CallRoutes): Hono<AppEnv> {
+/** Every route there is, with what guards it. */
+export function createRouter(options: AppOptions, routes: CallRoutes): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
   app.use(async function identify(c, next) {

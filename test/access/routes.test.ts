@@ -1,0 +1,147 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ACCESS_RULES } from '../../src/api/access-rules.ts';
+import { openApiDocument } from '../../src/api/admin/openapi.ts';
+import { encoderRoutes } from '../../src/api/encoder-routes.ts';
+import { generationRoutes } from '../../src/api/openai/routes.ts';
+import { type AppOptions, createRouter } from '../../src/app.ts';
+import { eventually } from '../support/gateway-process.ts';
+import { bearer, chat, send, startTenants, type Tenant, type Tenants } from './tenants.ts';
+
+let tenants: Tenants;
+
+beforeAll(async () => {
+  tenants = await startTenants();
+  // Something to find for whoever looks where it should not.
+  for (const { secrets, model } of [tenants.a, tenants.b])
+    expect((await chat(tenants.url, secrets.user, model)).status).toBe(200);
+  await eventually('both are in the ledger', async () => {
+    const all = await ask('GET', '/admin/usage?group_by=key', tenants.a.secrets.viewer);
+    return [tenants.a, tenants.b].every(({ keyIds }) => all.body.includes(keyIds.user));
+  });
+});
+
+afterAll(() => tenants?.close());
+
+const routes = Object.entries(ACCESS_RULES).map(([route, access]) => {
+  const [method, path] = route.split(' ') as [string, string];
+  return { route, method, path, access };
+});
+
+/** With this id wherever the route has one. */
+function pathOf(path: string, id: string): string {
+  return path.replaceAll(/:\w+(?:\{[^}]*\})?/g, encodeURIComponent(id));
+}
+
+function ask(
+  method: string,
+  path: string,
+  secret: string | undefined,
+  { body = '{}', headers = {} }: { readonly body?: string; readonly headers?: Record<string, string> } = {},
+) {
+  const hasBody = method === 'POST' || method === 'PATCH';
+  return send(tenants.url, path, {
+    method,
+    headers: {
+      ...(hasBody ? { 'content-type': 'application/json' } : {}),
+      ...(secret === undefined ? {} : bearer(secret)),
+      ...headers,
+    },
+    body: hasBody ? body : undefined,
+  });
+}
+
+/** All that tells of a tenant. */
+function marks({ organizationId, projectId, keyIds, model, secrets }: Tenant): string[] {
+  return [organizationId, projectId, model, ...Object.values(keyIds), ...Object.values(secrets)];
+}
+
+describe('the table of routes', () => {
+  it('has every route that is mounted, and no others', () => {
+    const options = { corsOrigins: [], decisions: {}, tenantAdmin: {} } as unknown as AppOptions;
+    const mounted = createRouter(options, { ...generationRoutes(options), ...encoderRoutes(options) })
+      .routes.filter(({ method }) => method !== 'ALL')
+      .map(({ method, path }) => `${method} ${path}`);
+    expect(mounted.toSorted()).toEqual(Object.keys(ACCESS_RULES).toSorted());
+  });
+
+  it('has every route below /admin described, with its role', () => {
+    const { paths } = openApiDocument() as { paths: Record<string, Record<string, object>> };
+    const described = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => ({
+        route: `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`,
+        role: (operation as { 'x-qianmen-role': string })['x-qianmen-role'],
+      })),
+    );
+    const admin = routes.filter(({ path }) => path.startsWith('/admin'));
+    expect(described.toSorted((a, b) => (a.route < b.route ? -1 : 1))).toEqual(
+      admin
+        .map(({ route, access }) => ({ route, role: access }))
+        .toSorted((a, b) => (a.route < b.route ? -1 : 1)),
+    );
+  });
+});
+
+describe.each(routes)('$route', ({ method, path, access }) => {
+  it(access === 'open' || access === 'local' ? 'is open on the machine' : 'needs a key', async () => {
+    const { status } = await ask(method, pathOf(path, tenants.a.projectId), undefined);
+    if (access === 'open' || access === 'local') expect(status).toBe(200);
+    else expect(status).toBe(401);
+  });
+
+  const below = { open: [], local: ['user'], user: [], viewer: ['user'], admin: ['user', 'viewer'] } as const;
+  it.each(below[access])('is refused to a %s', async (role) => {
+    const headers = access === 'local' ? { 'x-forwarded-for': '127.0.0.1' } : undefined;
+    for (const id of [tenants.a.projectId, tenants.a.keyIds.user, 'nobody', '\0']) {
+      const reply = await ask(method, pathOf(path, id), tenants.a.secrets[role], headers && { headers });
+      expect(reply.status).toBe(403);
+      expect(reply.body).toContain('"permission_denied"');
+    }
+  });
+
+  it('tells a user nothing of another tenant, whatever ids it is asked with', async () => {
+    const { a, b } = tenants;
+    const secret = a.secrets.user;
+    for (const id of marks(b)) {
+      const query = new URLSearchParams({
+        ...{ start_time: '1', limit: '1', end_time: '9999999999', organization: b.organizationId },
+        ...{ projectId: b.projectId, organizationId: b.organizationId, project: b.projectId },
+      });
+      for (const list of ['project_ids[]', 'api_key_ids[]', 'models[]', 'group_by[]'])
+        query.append(list, list === 'group_by[]' ? 'project_id' : id);
+      const body = JSON.stringify({
+        model: b.model,
+        messages: [{ role: 'user', content: 'Hi' }],
+        input: 'Hi',
+      });
+      const own = pathOf(path, id);
+      for (const asked of [own, `${own}?${query}`]) {
+        const reply = await ask(method, asked, secret, { body });
+        // What was asked for may be named in the refusal.
+        const said = reply.body.replaceAll(id, '').replaceAll(b.model, '');
+        for (const mark of marks(b)) expect(said).not.toContain(mark);
+        if (path.includes(':') && access === 'user') expect(reply.status).toBe(404);
+      }
+    }
+  });
+});
+
+describe('usage and costs', () => {
+  const pages = ['usage/completions', 'costs'];
+  const pageOf = async (page: string, parameters: string, secret: string) => {
+    const since = Math.floor(Date.now() / 1000) - 60;
+    const path = `/v1/organization/${page}?start_time=${since}&group_by=project_id&${parameters}`;
+    const reply = await send(tenants.url, path, { headers: bearer(secret) });
+    expect(reply.status).toBe(200);
+    const { data } = JSON.parse(reply.body) as { data: { results: { project_id: string }[] }[] };
+    return data.flatMap(({ results }) => results.map(({ project_id }) => project_id));
+  };
+
+  it.each(pages)('%s shows a user its own project, and an operator all', async (page) => {
+    const { a, b } = tenants;
+    expect(await pageOf(page, '', a.secrets.user)).toEqual([a.projectId]);
+    expect(await pageOf(page, `project_ids=${a.projectId}`, a.secrets.user)).toEqual([a.projectId]);
+    expect(await pageOf(page, `project_ids[]=${b.projectId}`, a.secrets.user)).toEqual([]);
+    expect(await pageOf(page, `api_key_ids=${b.keyIds.user}`, a.secrets.user)).toEqual([]);
+    expect(await pageOf(page, '', a.secrets.viewer)).toEqual([a.projectId, b.projectId].toSorted());
+  });
+});
