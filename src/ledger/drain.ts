@@ -1,22 +1,21 @@
 import { closeSync, fdatasyncSync, openSync, readSync, rmSync } from 'node:fs';
-import { mayRun, type Owner, thisProcess } from './owner.ts';
-import { decodeRecords } from './record.ts';
-import type { LedgerRow } from './row.ts';
-import { ownerKey, type Segment, segmentsIn } from './segment.ts';
+import { type Claim, claimDead } from './owner.ts';
+import { decodeRecords, type JournalRecord } from './record.ts';
+import { segmentsOf } from './segment.ts';
 
 export interface DrainOptions {
   readonly dir: string;
   /** Adds rows that may be there already. */
-  readonly insert: (rows: readonly LedgerRow[]) => Promise<void>;
-  /** Whose journal is followed while it is written. Default: this process's. */
-  readonly owner?: Owner;
+  readonly insert: (rows: readonly JournalRecord['rows'][]) => Promise<void>;
+  /** Of the journal that is followed while it is written. */
+  readonly own: string;
 }
 
 /** How far a journal has been read. */
 interface Progress {
   readonly offsets: Map<string, number>;
   /** Requests of which no end is known: their rows as they would be now, and the file that says so. */
-  readonly open: Map<string, { readonly rows: readonly LedgerRow[]; readonly path: string }>;
+  readonly open: Map<string, { readonly rows: JournalRecord['rows']; readonly path: string }>;
 }
 
 const READ_BYTES = 1024 * 1024;
@@ -31,90 +30,105 @@ const READ_BYTES = 1024 * 1024;
  * Everything may happen twice, and rows have names: a crash in the middle loses nothing and doubles nothing.
  */
 export class Drain {
-  readonly #options: Required<DrainOptions>;
-  readonly #progress = new Map<string, Progress>();
+  readonly #options: DrainOptions;
+  readonly #buffer = Buffer.allocUnsafe(READ_BYTES);
+  readonly #own = newProgress();
+  readonly #dead = new Map<Claim, Progress>();
+  /** Own, and not known to survive a power failure: the file that has grown last. */
+  #unsafePath: string | undefined;
   /** Lines that a disk has broken. */
   broken = 0;
 
   constructor(options: DrainOptions) {
-    this.#options = { owner: thisProcess(), ...options };
+    this.#options = options;
   }
 
-  /** One pass. Rejected: the database could not be written, and nothing is forgotten. @param finished Our own journal gets nothing more */
-  async run(finished = false): Promise<void> {
-    const { dir, owner } = this.#options;
-    for (const [key, segments] of byOwner(segmentsIn(dir))) {
-      const own = key === ownerKey(owner);
-      if (!own && mayRun(segments[0]!.owner)) continue;
-      await this.#drain(key, segments, own && !finished);
+  /** What is new in our own journal. Rejected: the database could not be written, and nothing is forgotten. @param finished It gets nothing more */
+  runOwn(finished = false): Promise<void> {
+    return this.#drain(this.#options.own, this.#own, !finished);
+  }
+
+  /** What others have left behind. Rejected: the same. */
+  async runDead(): Promise<void> {
+    const { dir } = this.#options;
+    for (const claim of claimDead(dir)) this.#dead.set(claim, newProgress());
+    for (const [claim, progress] of this.#dead) {
+      await this.#drain(claim.name, progress, false);
+      claim.release(true);
+      this.#dead.delete(claim);
     }
   }
 
-  /** What was read so far survives a power failure, too. */
+  /** What was read so far survives a power failure, too. @throws Error of the system */
   sync(): void {
-    for (const { path } of segmentsIn(this.#options.dir)) {
-      const fd = openSync(path, 'r+');
-      try {
-        fdatasyncSync(fd);
-      } finally {
-        closeSync(fd);
-      }
+    if (this.#unsafePath === undefined) return;
+    const fd = openSync(this.#unsafePath, 'r+');
+    try {
+      fdatasyncSync(fd);
+    } finally {
+      closeSync(fd);
     }
+    this.#unsafePath = undefined;
   }
 
-  async #drain(key: string, segments: readonly Segment[], grows: boolean): Promise<void> {
-    const progress = this.#progress.get(key) ?? { offsets: new Map(), open: new Map() };
-    this.#progress.set(key, progress);
-    for (const { path } of segments) await this.#read(path, progress);
+  /** Leaves what is left of others' journals to whoever comes next. */
+  close(): void {
+    for (const claim of this.#dead.keys()) claim.release(false);
+    this.#dead.clear();
+  }
+
+  async #drain(name: string, progress: Progress, grows: boolean): Promise<void> {
+    const { dir, insert } = this.#options;
+    const segments = segmentsOf(dir, name);
+    const latest = segments.at(-1)?.path;
+    for (const { path } of segments) await this.#read(path, progress, grows && path === latest);
     if (!grows) {
-      await this.#options.insert([...progress.open.values()].flatMap(({ rows }) => rows));
+      await insert([...progress.open.values()].map(({ rows }) => rows));
       progress.open.clear();
-      this.#progress.delete(key);
     }
     const needed = new Set([...progress.open.values()].map(({ path }) => path));
-    const latest = grows ? segments.at(-1)?.path : undefined;
-    for (const { path } of segments)
-      if (path !== latest && !needed.has(path)) {
-        rmSync(path, { force: true });
-        progress.offsets.delete(path);
-      }
+    for (const { path } of segments) {
+      if ((grows && path === latest) || needed.has(path)) continue;
+      rmSync(path, { force: true });
+      progress.offsets.delete(path);
+    }
   }
 
-  async #read(path: string, { offsets, open }: Progress): Promise<void> {
+  async #read(path: string, { offsets, open }: Progress, grows: boolean): Promise<void> {
     for (;;) {
       const offset = offsets.get(path) ?? 0;
-      const bytes = readFrom(path, offset);
+      const bytes = this.#readFrom(path, offset);
+      if (bytes.length === 0) return;
+      if (grows) this.#unsafePath = path;
       const { records, sizeBytes, broken } = decodeRecords(bytes);
-      if (sizeBytes === 0) return;
-      const ended: LedgerRow[] = [];
+      const ended: string[] = [];
       for (const { type, settlementId, rows } of records)
-        if (type === 'settled') ended.push(...rows);
+        if (type === 'settled') ended.push(rows);
         else open.set(settlementId, { rows, path });
       await this.#options.insert(ended);
       for (const { type, settlementId } of records) if (type === 'settled') open.delete(settlementId);
-      offsets.set(path, offset + sizeBytes);
-      this.broken += broken;
+      if (sizeBytes > 0) {
+        offsets.set(path, offset + sizeBytes);
+        this.broken += broken;
+        continue;
+      }
+      // No line ends here: its end is still to be written, or there is none.
+      if (grows && bytes.length < READ_BYTES) return;
+      offsets.set(path, offset + bytes.length);
+      this.broken += 1;
+    }
+  }
+
+  #readFrom(path: string, offset: number): Buffer {
+    const fd = openSync(path, 'r');
+    try {
+      return this.#buffer.subarray(0, readSync(fd, this.#buffer, 0, READ_BYTES, offset));
+    } finally {
+      closeSync(fd);
     }
   }
 }
 
-function byOwner(segments: readonly Segment[]): ReadonlyMap<string, Segment[]> {
-  return Map.groupBy(segments, ({ owner }) => ownerKey(owner));
-}
-
-function readFrom(path: string, offset: number): Buffer {
-  let fd: number;
-  try {
-    fd = openSync(path, 'r');
-  } catch (error) {
-    // Somebody else has brought it in meanwhile.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
-    throw error;
-  }
-  try {
-    const bytes = Buffer.allocUnsafe(READ_BYTES);
-    return bytes.subarray(0, readSync(fd, bytes, 0, READ_BYTES, offset));
-  } finally {
-    closeSync(fd);
-  }
+function newProgress(): Progress {
+  return { offsets: new Map(), open: new Map() };
 }

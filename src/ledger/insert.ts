@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Database } from '../store/database.ts';
+import type { JournalRecord } from './record.ts';
 import type { LedgerRow } from './row.ts';
 
 /** In the order of `LedgerRow`. */
@@ -25,10 +26,18 @@ const COLUMNS = [
   ['duration_ms', 'bigint'],
 ] as const;
 
-/** Adds rows in one statement; those that are there already change nothing. The rows travel as one parameter: JSON. */
-export async function insertRows({ kysely, kind }: Database, rows: readonly LedgerRow[]): Promise<void> {
-  if (rows.length === 0) return;
-  const json = JSON.stringify(rows);
+/** Adds rows; those that are there already change nothing. */
+export function insertRows(database: Database, rows: readonly LedgerRow[]): Promise<void> {
+  return insertJson(database, JSON.stringify(rows));
+}
+
+/** The same for rows as a journal has them: they travel as they are, in one parameter of one statement. */
+export async function insertRecords(database: Database, rows: readonly JournalRecord['rows'][]): Promise<void> {
+  const some = rows.filter((text) => text !== '');
+  if (some.length > 0) await insertJson(database, `[${some.join(',')}]`);
+}
+
+async function insertJson({ kysely, kind }: Database, json: string): Promise<void> {
   const names = sql.join(COLUMNS.map(([name]) => sql.ref(name)));
   const values =
     kind === 'sqlite'

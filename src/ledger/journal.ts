@@ -1,67 +1,73 @@
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { thisProcess } from './owner.ts';
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { encodeRecord, type JournalRecord } from './record.ts';
-import { segmentOf } from './segment.ts';
+import type { LedgerRow } from './row.ts';
+import { segmentPath } from './segment.ts';
 
-/** What was added is with the system after so long, where a killed process does not take it along. */
-const WRITE_MS = 2;
+const RETRY_MS = 500;
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 
+export interface JournalOptions {
+  readonly dir: string;
+  readonly name: string;
+  /** Told once when nothing can be written, and once when it can again (undefined). What waits is kept in memory meanwhile. */
+  readonly onProblem: (problem: Error | undefined) => void;
+  /** Larger files are followed by new ones. */
+  readonly segmentBytes?: number;
+}
+
 /**
- * The end of a journal that this process writes: a line for each record, in files of bounded size. What has been written is read by others
- * (`drain.ts`); a file that the next one has followed is not written any more.
+ * The end of a journal that this process writes: a line for each record, in files of bounded size, one write for each turn of the event loop.
+ * What is written stays when the process is killed. Others read it (`drain.ts`); a file that the next one has followed is not written any more.
  */
 export class Journal {
-  readonly #dir: string;
-  readonly #owner = thisProcess();
-  readonly #onProblem: (problem: Error | undefined) => void;
+  readonly #options: Required<JournalOptions>;
   #lines: string[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  #isDue = false;
+  #retry: NodeJS.Timeout | undefined;
   #fd: number | undefined;
   #number = 0;
   #sizeBytes = 0;
-  #failed = false;
 
-  /** @param onProblem Told once when nothing can be written, and once when it can again (undefined). What waits is kept in memory meanwhile. */
-  constructor(dir: string, onProblem: (problem: Error | undefined) => void) {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-    this.#dir = dir;
-    this.#onProblem = onProblem;
+  constructor(options: JournalOptions) {
+    this.#options = { segmentBytes: SEGMENT_BYTES, ...options };
   }
 
-  /** Added, and not yet written. */
-  get waiting(): number {
-    return this.#lines.length;
+  /** Nothing could be written the last time. */
+  get isFailing(): boolean {
+    return this.#retry !== undefined;
   }
 
-  add(record: JournalRecord): void {
-    this.#lines.push(encodeRecord(record));
-    this.#timer ??= setTimeout(() => this.write(), this.#failed ? RETRY_MS : WRITE_MS);
+  add(type: JournalRecord['type'], settlementId: string, rows: readonly LedgerRow[]): void {
+    this.#lines.push(encodeRecord(type, settlementId, rows));
+    if (this.#isDue || this.#retry !== undefined) return;
+    this.#isDue = true;
+    setImmediate(this.write);
   }
 
   /** Now. */
-  write(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+  readonly write = (): void => {
+    this.#isDue = false;
     if (this.#lines.length === 0) return;
     try {
       this.#fd ??= this.#open();
       this.#append(Buffer.from(this.#lines.join('')));
-      this.#lines = [];
-      this.#tell(undefined);
-      if (this.#sizeBytes >= SEGMENT_BYTES) this.#next();
     } catch (error) {
-      // A line that is there in part is broken for whoever reads it, so that the next file begins anew.
-      this.#next();
-      this.#tell(error as Error);
-      this.#timer = setTimeout(() => this.write(), RETRY_MS);
+      this.#failed(error as Error);
+      return;
     }
-  }
+    this.#lines = [];
+    if (this.isFailing) {
+      clearInterval(this.#retry);
+      this.#retry = undefined;
+      this.#options.onProblem(undefined);
+    }
+    if (this.#sizeBytes >= this.#options.segmentBytes) this.#end();
+  };
 
   close(): void {
     this.write();
-    clearTimeout(this.#timer);
-    this.#next();
+    clearInterval(this.#retry);
+    this.#end();
   }
 
   #append(bytes: Buffer): void {
@@ -70,23 +76,33 @@ export class Journal {
     this.#sizeBytes += bytes.length;
   }
 
+  #failed(error: Error): void {
+    this.#takeBack();
+    if (this.isFailing) return;
+    this.#retry = setInterval(this.write, RETRY_MS);
+    this.#options.onProblem(error);
+  }
+
+  /** What is there in part is written again, as a whole. */
+  #takeBack(): void {
+    try {
+      if (this.#fd !== undefined) ftruncateSync(this.#fd, this.#sizeBytes);
+    } catch {
+      // Readers leave out a broken line; twice the same is once to them.
+      this.#end();
+    }
+  }
+
   #open(): number {
+    const { dir, name } = this.#options;
+    const fd = openSync(segmentPath(dir, name, this.#number + 1), 'ax', 0o600);
     this.#number += 1;
     this.#sizeBytes = 0;
-    return openSync(segmentOf(this.#dir, this.#owner, this.#number).path, 'a', 0o600);
+    return fd;
   }
 
-  #next(): void {
-    if (this.#fd === undefined) return;
-    closeSync(this.#fd);
+  #end(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
   }
-
-  #tell(problem: Error | undefined): void {
-    const failed = problem !== undefined;
-    if (failed !== this.#failed) this.#onProblem(problem);
-    this.#failed = failed;
-  }
 }
-
-const RETRY_MS = 500;

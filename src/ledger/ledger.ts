@@ -2,8 +2,8 @@ import { Worker } from 'node:worker_threads';
 import type { GatewayEvent, RequestAdmitted } from '../core/event.ts';
 import type { DatabaseLocation } from '../store/location.ts';
 import { Journal } from './journal.ts';
-import { thisProcess } from './owner.ts';
-import { rowsSoFar, rowWithoutAttempt, settledRows } from './row.ts';
+import { type Claim, claimNew } from './owner.ts';
+import { rowsSoFar, settledRows } from './row.ts';
 import type { FromWriter, ToWriter, WriterStart } from './writer-messages.ts';
 
 export interface LedgerOptions {
@@ -20,11 +20,15 @@ export interface LedgerOptions {
 
 interface OpenRequest {
   readonly event: RequestAdmitted;
-  readonly sinceMs: number;
+  /** When it is to be written down as it is then, by `performance.now()`. */
+  dueAtMs: number;
 }
 
-/** How often a running request is written down as it would have to be settled then. */
-const PROGRESS_MS = 500;
+/** A running request is written down as it would have to be settled then: for the first time after so long, since most have ended by then … */
+const FIRST_NOTE_MS = 100;
+/** … and then as often. */
+const NOTE_MS = 500;
+const LOOK_MS = 50;
 const FINISH_MS = 10_000;
 const RESTART_MS = 1_000;
 
@@ -37,7 +41,7 @@ const PROGRAM = new URL(
 /**
  * What every attempt of every caller used and cost, once each, whatever happens meanwhile:
  *
- *   begun, ended ──▶ journal (file, at once) ──▶ thread ──▶ database (within a second)
+ *   runs, ended ──▶ journal (file, at once) ──▶ thread ──▶ database (within a second)
  *
  * A killed process leaves its journal to the next one. A database that is away lets journals grow, up to a bound; then `isFull`, and whoever
  * admits requests must not admit any more: nothing is given away unrecorded.
@@ -45,6 +49,7 @@ const PROGRAM = new URL(
 export class Ledger {
   readonly #options: LedgerOptions;
   readonly #wall: () => number;
+  readonly #claim: Claim;
   readonly #journal: Journal;
   #worker: Worker;
   readonly #open = new Map<string, OpenRequest>();
@@ -56,17 +61,24 @@ export class Ledger {
   #journalProblem: string | undefined;
   #databaseProblem: string | undefined;
   #backlogBytes = 0;
+  #isEmpty = false;
   #closing = false;
 
   constructor(options: LedgerOptions) {
     this.#options = options;
     this.#wall = options.wall ?? Date.now;
-    this.#journal = new Journal(options.dir, (problem) => {
-      this.#journalProblem = problem && `the journal in ${options.dir} cannot be written: ${problem.message}`;
-      this.#tell();
+    const { dir } = options;
+    this.#claim = claimNew(dir);
+    this.#journal = new Journal({
+      dir,
+      name: this.#claim.name,
+      onProblem: (problem) => {
+        this.#journalProblem = problem && `the journal in ${dir} cannot be written: ${problem.message}`;
+        this.#tell();
+      },
     });
     this.#worker = this.#startWriter();
-    this.#progress = setInterval(() => this.#noteProgress(), PROGRESS_MS).unref();
+    this.#progress = setInterval(() => this.#noteProgress(), LOOK_MS).unref();
   }
 
   /** Why rows do not reach the database, or not even the disk. Requests are recorded all the same, as long as `isFull` is false. */
@@ -87,14 +99,13 @@ export class Ledger {
   readonly observe = (event: GatewayEvent): void => {
     if (event.type === 'request-admitted') {
       const { settlementId } = event;
-      this.#open.set(settlementId, { event, sinceMs: this.#wall() });
-      this.#journal.add({ type: 'open', settlementId, rows: [rowWithoutAttempt(event, this.#wall())] });
+      this.#open.set(settlementId, { event, dueAtMs: performance.now() + FIRST_NOTE_MS });
     } else if (event.type === 'request-settled') {
       const { settlementId, caller } = event;
       // A request that was refused has not begun, and uses nothing.
       if (caller === undefined || !this.#open.delete(settlementId)) return;
       const rows = settledRows({ ...event, caller }, this.#wall());
-      this.#journal.add({ type: 'settled', settlementId, rows });
+      this.#journal.add('settled', settlementId, rows);
     }
   };
 
@@ -118,11 +129,12 @@ export class Ledger {
     await this.#finished.promise;
     clearTimeout(timer);
     await this.#worker.terminate();
+    this.#claim.release(this.#isEmpty);
   }
 
   #startWriter(): Worker {
     const { location, dir } = this.#options;
-    const start: WriterStart = { location, dir, owner: thisProcess() };
+    const start: WriterStart = { location, dir, journal: this.#claim.name };
     const worker = new Worker(PROGRAM, { workerData: start });
     worker.unref();
     worker.on('message', (message: FromWriter) => this.#heard(message));
@@ -142,10 +154,14 @@ export class Ledger {
   }
 
   #noteProgress(): void {
-    const now = this.#wall();
-    for (const [settlementId, { event, sinceMs }] of this.#open)
-      if (now - sinceMs >= PROGRESS_MS)
-        this.#journal.add({ type: 'open', settlementId, rows: rowsSoFar(event, now) });
+    // What waits for a disk is kept small: it says less about the same requests, and none is admitted.
+    if (this.#journal.isFailing) return;
+    const nowMs = performance.now();
+    for (const [settlementId, request] of this.#open) {
+      if (request.dueAtMs > nowMs) continue;
+      request.dueAtMs = nowMs + NOTE_MS;
+      this.#journal.add('open', settlementId, rowsSoFar(request.event, this.#wall()));
+    }
   }
 
   #send(message: ToWriter): void {
@@ -164,6 +180,7 @@ export class Ledger {
         this.#tell();
         return;
       case 'finished':
+        this.#isEmpty = message.empty;
         this.#finished.resolve();
     }
   }

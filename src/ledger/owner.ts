@@ -1,39 +1,52 @@
-import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 
-/** Whose journal it is: a process, by its number and by when it began, since numbers come again. */
-export interface Owner {
-  readonly host: string;
-  readonly pid: number;
-  /** Undefined: the system does not tell. */
-  readonly began: string;
+/**
+ * A journal belongs to whoever holds the lock on `NAME.lock` beside it. The system takes the lock from a process that ends, however it ends,
+ * on this machine or in another container, and nobody has to guess from process numbers who is alive. SQLite knows how to lock a file everywhere.
+ */
+export interface Claim {
+  /** Of the journal. */
+  readonly name: string;
+  /** @param gone Nothing of it is left: the lock's file goes, too. */
+  release(gone: boolean): void;
 }
 
-export function thisProcess(): Owner {
-  return {
-    host: hostname().replace(/[^A-Za-z0-9.-]/g, '-') || 'host',
-    pid: process.pid,
-    began: beganOf(process.pid),
-  };
+/** A new journal in a folder, which is made where there is none. */
+export function claimNew(dir: string): Claim {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  for (;;) {
+    const claim = claimNamed(dir, `${process.pid}-${randomBytes(6).toString('hex')}`);
+    // Who looks for dead ones may have come between.
+    if (claim !== undefined) return claim;
+  }
 }
 
-/** False only for what has surely ended: of another machine, or another container, nothing is known. */
-export function mayRun({ host, pid, began }: Owner): boolean {
-  if (host !== thisProcess().host) return true;
+/** The journals that somebody has left behind; they are ours now. */
+export function claimDead(dir: string): readonly Claim[] {
+  const names = new Set(readdirSync(dir).flatMap((file) => OWNED.exec(file)?.groups?.name ?? []));
+  return [...names].flatMap((name) => claimNamed(dir, name) ?? []);
+}
+
+const OWNED = /^(?<name>\d+-[0-9a-f]+)(?:-\d+\.journal|\.lock)$/;
+
+function claimNamed(dir: string, name: string): Claim | undefined {
+  const path = join(dir, `${name}.lock`);
+  const lock = new Sqlite(path, { timeout: 0 });
   try {
-    process.kill(pid, 0);
+    lock.exec('begin exclusive');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    lock.close();
+    if ((error as { readonly code?: unknown }).code === 'SQLITE_BUSY') return undefined;
+    throw error;
   }
-  return beganOf(pid) === began;
-}
-
-/** In clock ticks since the machine started: field 22 of `/proc/PID/stat`. */
-function beganOf(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '0';
-  } catch {
-    return '0';
-  }
+  return {
+    name,
+    release(gone) {
+      if (gone) rmSync(path, { force: true });
+      lock.close();
+    },
+  };
 }

@@ -2,20 +2,29 @@ import { crc32 } from 'node:zlib';
 import type { LedgerRow } from './row.ts';
 
 /**
- * What a journal holds, a line each. A request has begun, or has been heard of again: what it would cost if nothing more came. It has ended:
- * what it did cost; no rows: nothing.
+ * What a journal holds, a line each. A request has been heard of: what it would cost if nothing more came. It has ended: what it did cost; no
+ * rows: nothing. The rows are JSON: whoever reads them passes them on, and need not know what is in them.
  */
-export type JournalRecord =
-  | { readonly type: 'open'; readonly settlementId: string; readonly rows: readonly LedgerRow[] }
-  | { readonly type: 'settled'; readonly settlementId: string; readonly rows: readonly LedgerRow[] };
+export interface JournalRecord {
+  readonly type: 'open' | 'settled';
+  readonly settlementId: string;
+  /** Between the brackets of an array of `LedgerRow`. */
+  readonly rows: string;
+}
 
 const CHECKSUM_CHARS = 8;
 const NEWLINE = 0x0a;
+const OPEN = '0';
+const SETTLED = '1';
 
-/** One line, with a checksum in front: what was written in part only is known by it. */
-export function encodeRecord({ type, settlementId, rows }: JournalRecord): string {
-  const json = JSON.stringify([type === 'open' ? 0 : 1, settlementId, rows]);
-  return `${checksum(json)} ${json}\n`;
+/** One line, `CHECKSUM TYPE ID ROWS`: what was written in part only is known by its checksum. */
+export function encodeRecord(
+  type: JournalRecord['type'],
+  settlementId: string,
+  rows: readonly LedgerRow[],
+): string {
+  const text = `${type === 'open' ? OPEN : SETTLED} ${settlementId} ${JSON.stringify(rows)}`;
+  return `${checksum(text)} ${text}\n`;
 }
 
 export interface Decoded {
@@ -41,10 +50,14 @@ export function decodeRecords(bytes: Buffer): Decoded {
 }
 
 function decodeLine(line: string): JournalRecord | undefined {
-  const json = line.slice(CHECKSUM_CHARS + 1);
-  if (line.slice(0, CHECKSUM_CHARS) !== checksum(json)) return undefined;
-  const [type, settlementId, rows] = JSON.parse(json) as [0 | 1, string, LedgerRow[]];
-  return { type: type === 0 ? 'open' : 'settled', settlementId, rows };
+  const text = line.slice(CHECKSUM_CHARS + 1);
+  if (line.slice(0, CHECKSUM_CHARS) !== checksum(text)) return undefined;
+  const idEnd = text.indexOf(' ', 2);
+  return {
+    type: text[0] === OPEN ? 'open' : 'settled',
+    settlementId: text.slice(2, idEnd),
+    rows: text.slice(idEnd + 2, -1),
+  };
 }
 
 function checksum(text: string): string {

@@ -53,8 +53,8 @@ export function rowsSoFar(event: RequestAdmitted, atMs: number): LedgerRow[] {
   return attempts.map((attempt, i) => rowOf(event, attempt, i, 'interrupted', false, atMs));
 }
 
-/** It was never answered, or nobody knows of it. */
-export function rowWithoutAttempt(
+/** Nothing has been answered yet. */
+function rowWithoutAttempt(
   { settlementId, requestId, caller, endpoint, model }: Head,
   atMs: number,
 ): LedgerRow {
@@ -90,7 +90,7 @@ function rowOf(
     whole(usage.reasoningTokens),
     whole(costNanoUsd),
     whole(wasteNanoUsd),
-    Math.round(durationMs),
+    whole(Math.round(durationMs)),
   ];
 }
 

@@ -1,13 +1,13 @@
 import type { DatabaseLocation } from '../store/location.ts';
-import type { Owner } from './owner.ts';
 
 export interface WriterStart {
   readonly location: DatabaseLocation;
   readonly dir: string;
-  readonly owner: Owner;
+  /** The journal that is ours. */
+  readonly journal: string;
 }
 
-/** `flush`: bring in now what is there. `finish`: the journal gets nothing more; bring it in, and end. */
+/** `flush`: bring in now what is there, also what others have left. `finish`: the journal gets nothing more; bring it in, and end. */
 export type ToWriter = { readonly type: 'flush'; readonly id: number } | { readonly type: 'finish' };
 
 export type FromWriter =
@@ -19,4 +19,5 @@ export type FromWriter =
       readonly backlogBytes: number;
       readonly broken: number;
     }
-  | { readonly type: 'finished' };
+  /** `empty`: nothing is left of our own journal. */
+  | { readonly type: 'finished'; readonly empty: boolean };

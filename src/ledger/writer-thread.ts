@@ -1,20 +1,26 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { LateDatabase } from '../store/late-database.ts';
 import { Drain } from './drain.ts';
-import { insertRows } from './insert.ts';
-import { segmentsIn, sizeBytesOf } from './segment.ts';
+import { insertRecords } from './insert.ts';
+import { journalBytes } from './segment.ts';
 import type { FromWriter, ToWriter, WriterStart } from './writer-messages.ts';
 
 /** Brings journals into the database, apart from the thread that serves. */
 
 const PASS_MS = 200;
 const MAX_PAUSE_MS = 5_000;
+/** How often journals without a process are looked for. */
+const LOOK_MS = 5_000;
+/** What is only in the journal, such as requests that run, survives a power failure after so long. */
+const SYNC_MS = 500;
 
-const { location, dir, owner } = workerData as WriterStart;
+const { location, dir, journal } = workerData as WriterStart;
 const database = new LateDatabase(location);
-const drain = new Drain({ dir, owner, insert: (rows) => insertRows(database.get(), rows) });
+const drain = new Drain({ dir, own: journal, insert: (rows) => insertRecords(database.get(), rows) });
 const tell = (message: FromWriter) => parentPort!.postMessage(message);
 let failures = 0;
+let lookAtMs = 0;
+let syncAtMs = 0;
 let last: Promise<string | undefined> = Promise.resolve(undefined);
 let timer: NodeJS.Timeout | undefined;
 
@@ -25,18 +31,29 @@ function pass(finished = false): Promise<string | undefined> {
 }
 
 async function once(finished: boolean): Promise<string | undefined> {
-  let problem: string | undefined;
-  try {
-    await drain.run(finished);
-    failures = 0;
-  } catch (error) {
-    failures += 1;
-    problem = error instanceof Error ? error.message : String(error);
-    // What the database does not have, the journal has to keep.
-    drain.sync();
+  const problems = [await failureOf(() => drain.runOwn(finished))];
+  const now = performance.now();
+  if (problems[0] === undefined && now >= lookAtMs) {
+    problems.push(await failureOf(() => drain.runDead()));
+    lookAtMs = now + LOOK_MS;
   }
-  tell({ type: 'passed', problem, backlogBytes: sizeBytesOf(segmentsIn(dir)), broken: drain.broken });
+  failures = problems.every((problem) => problem === undefined) ? 0 : failures + 1;
+  if (now >= syncAtMs) {
+    problems.push(await failureOf(() => drain.sync()));
+    syncAtMs = now + SYNC_MS;
+  }
+  const problem = problems.find((problem) => problem !== undefined);
+  tell({ type: 'passed', problem, backlogBytes: journalBytes(dir), broken: drain.broken });
   return problem;
+}
+
+async function failureOf(work: () => Promise<void> | void): Promise<string | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function again(): void {
@@ -45,14 +62,16 @@ function again(): void {
 
 parentPort!.on('message', async (message: ToWriter) => {
   if (message.type === 'flush') {
+    lookAtMs = 0;
     tell({ type: 'flushed', id: message.id, problem: await pass() });
     return;
   }
   clearTimeout(timer);
-  await pass(true);
+  const problem = await pass(true);
   clearTimeout(timer);
+  drain.close();
   await database.close().catch(() => {});
-  tell({ type: 'finished' });
+  tell({ type: 'finished', empty: problem === undefined });
   parentPort!.close();
 });
 await database.start().catch(() => {});

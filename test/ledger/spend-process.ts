@@ -3,7 +3,7 @@
  *
  *   node test/ledger/spend-process.ts DIR DATABASE NAME
  *
- * `open ID`: it has begun. `settled ID TOKENS`: it has ended. Until it is killed.
+ * `open ID`: it has run for a while. `settled ID TOKENS`: it has ended. Until it is killed.
  */
 import { writeSync } from 'node:fs';
 import { Ledger } from '../../src/ledger/ledger.ts';
@@ -17,6 +17,8 @@ const ledger = new Ledger({
   maxBytes: 1e9,
 });
 const STEP_MS = 10;
+/** A request that has run for so long is in the journal. */
+const NOTED_MS = 400;
 let count = 0;
 
 setInterval(() => {
@@ -25,12 +27,15 @@ setInterval(() => {
     const id = `${name}-${++count}`;
     const caller = callerOf(count % 7);
     ledger.observe(admitted(id, caller, () => 30));
-    told.push(`open ${id}`);
     // One of ten goes on until the end.
-    if (count % 10 === 0) continue;
+    if (count % 10 === 0) {
+      setTimeout(() => writeSync(1, `open ${id}\n`), NOTED_MS);
+      continue;
+    }
     const tokens = count % 50;
     ledger.observe(settled(id, caller, tokens));
     told.push(`settled ${id} ${tokens}`);
   }
-  setTimeout(() => writeSync(1, `${told.join('\n')}\n`), STEP_MS);
+  // The journal has written by the end of this turn.
+  setImmediate(() => writeSync(1, `${told.join('\n')}\n`));
 }, STEP_MS);
