@@ -32,7 +32,10 @@ export function insertRows(database: Database, rows: readonly LedgerRow[]): Prom
 }
 
 /** The same for rows as a journal has them: they travel as they are, in one parameter of one statement. */
-export async function insertRecords(database: Database, rows: readonly JournalRecord['rows'][]): Promise<void> {
+export async function insertRecords(
+  database: Database,
+  rows: readonly JournalRecord['rows'][],
+): Promise<void> {
   const some = rows.filter((text) => text !== '');
   if (some.length > 0) await insertJson(database, `[${some.join(',')}]`);
 }

@@ -144,11 +144,7 @@ it('leaves out what a power failure has torn, and takes the rest', async () => {
   const { encodeRecord } = await import('../../src/ledger/record.ts');
   const { settledRows } = await import('../../src/ledger/row.ts');
   const line = (id: string) =>
-    encodeRecord({
-      type: 'settled',
-      settlementId: id,
-      rows: settledRows({ ...settled(id, callerOf(1), 3), caller: callerOf(1) }, 1),
-    });
+    encodeRecord('settled', id, settledRows({ ...settled(id, callerOf(1), 3), caller: callerOf(1) }, 1));
   appendFileSync(
     join(journal, name),
     `${line('whole')}${line('bad').replace('bad', 'bat')}${line('torn').slice(0, 40)}`,
