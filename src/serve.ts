@@ -7,7 +7,7 @@ import { type UpstreamReport, upstreamReport, type WorkerReport } from './api/ad
 import type { Readiness } from './api/operations.ts';
 import { createApp } from './app.ts';
 import type { BackendHealth } from './core/backend.ts';
-import type { GatewayEvent } from './core/event.ts';
+import type { Emit, GatewayEvent } from './core/event.ts';
 import { DecisionFile } from './decisions/decision-file.ts';
 import { RecentDecisions } from './decisions/recent-decisions.ts';
 import { Drain } from './drain.ts';
@@ -65,27 +65,36 @@ export interface RunningGateway {
 export async function startGateway(config: Config, options: StartOptions = {}): Promise<RunningGateway> {
   const logger = options.logger ?? createLogger(config.log.level);
   mkdirSync(config.dataDir, { recursive: true });
-  const tenancy = await openTenancy({ config, logger });
+  const sinks: Emit[] = [logEvents(logger)];
+  const emit = (event: GatewayEvent) => {
+    for (const sink of sinks) sink(event);
+  };
+  const tenancy = await openTenancy({ config, logger, emit });
+  sinks.push(tenancy.observe);
   try {
     refuseOpenDoor(config, tenancy.door.keysNeeded);
-    return await startWith(config, options, logger, tenancy);
+    tellOfShares(config, tenancy.door.keysNeeded, logger);
+    return await startWith(config, options, { logger, sinks, emit, tenancy });
   } catch (error) {
     await tenancy.close();
     throw error;
   }
 }
 
+/** What is there before anything is served. */
+interface Surroundings {
+  readonly logger: Logger;
+  /** Everybody who is told everything. */
+  readonly sinks: Emit[];
+  readonly emit: Emit;
+  readonly tenancy: Tenancy;
+}
+
 async function startWith(
   config: Config,
   options: StartOptions,
-  logger: Logger,
-  tenancy: Tenancy,
+  { logger, sinks, emit, tenancy }: Surroundings,
 ): Promise<RunningGateway> {
-  const sinks: ((event: GatewayEvent) => void)[] = [logEvents(logger)];
-  const emit = (event: GatewayEvent) => {
-    for (const sink of sinks) sink(event);
-  };
-
   const knowledge = new RoutingKnowledge();
   const fleet = new Fleet({
     emit,
@@ -106,11 +115,11 @@ async function startWith(
       budgetBytes: fleet.memory.limit.bytes,
       models: modelAdmin.models().map(({ name, memory }) => ({ name, ...memory })),
     }),
+    accounts: () => tenancy.accounts(),
   });
   const decisions = new RecentDecisions(config.decisions.keep);
   sinks.push(
     metrics.observe,
-    tenancy.ledger.observe,
     decisions.observe,
     forgetRestarted(knowledge, () => gateway.models()),
   );
@@ -139,6 +148,7 @@ async function startWith(
     ready: gateway.models().some((m) => m.deployments.some((d) => takesRequests(d.backend.health()))),
     backends: Object.fromEntries(fleet.backends.map((b) => [b.name, b.health()])),
     ...(reloader.problem === undefined ? {} : { configProblem: reloader.problem }),
+    accountProblems: tenancy.problems(),
   });
   const appFor = ({ listen, limits, region, decisions: { routeHeader } }: Config) =>
     createApp({
@@ -205,13 +215,15 @@ async function startWith(
       await delay(drainDelayMs);
       const cut = (await drain.run(drainTimeoutMs)) ? 0 : gateway.inFlight;
       await drain.end();
-      await Promise.all([fleet.close(), decisionFile?.close(), tenancy.close()]);
+      await Promise.all([fleet.close(), decisionFile?.close()]);
+      await tenancy.close();
       return cut;
     },
     async close() {
       draining = true;
       gateway.stopShadows();
-      await Promise.all([drain.end(), fleet.close(), decisionFile?.close(), tenancy.close()]);
+      await Promise.all([drain.end(), fleet.close(), decisionFile?.close()]);
+      await tenancy.close();
     },
   };
 }
@@ -247,6 +259,16 @@ function refuseOpenDoor({ listen: { host, allowUnauthenticated } }: Config, keys
   throw new Error(
     `Refusing to listen on ${host}: no API keys are configured, so anybody who reaches it could use every model. ` +
       'Make one with `qianmen key create`, listen on 127.0.0.1, or set listen.allowUnauthenticated: true if something in front checks who calls.',
+  );
+}
+
+/** Limits that several are to keep together need a place where they count together. */
+function tellOfShares({ listen, limits, redis }: Config, keysNeeded: boolean, logger: Logger): void {
+  const gateways = listen.workers * limits.replicas;
+  if (gateways === 1 || redis !== null || !keysNeeded) return;
+  logger.warn(
+    { gateways },
+    'without `redis` every worker and every replica counts for itself, and gives out its share of each limit',
   );
 }
 

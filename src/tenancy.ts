@@ -2,12 +2,16 @@ import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { Authenticator } from './access/authenticator.ts';
 import { tenantAdmin } from './access/tenant-admin.ts';
-import { LocalAdmission } from './admission/local-admission.ts';
+import { createAdmission, type RunningAdmission } from './admission/create-admission.ts';
 import type { TenantAdmin } from './api/admin/tenant-admin.ts';
 import type { UsageReader } from './api/usage-reader.ts';
 import { AppError } from './core/error.ts';
+import type { Emit } from './core/event.ts';
 import type { Admission } from './gateway/admission.ts';
+import { AlarmWebhook } from './ledger/alarm-webhook.ts';
+import { BudgetAlarms } from './ledger/budget-alarms.ts';
 import { Ledger } from './ledger/ledger.ts';
+import { spentTotals } from './ledger/spent.ts';
 import { usage } from './ledger/usage.ts';
 import { ApiKeys } from './store/api-keys.ts';
 import { asking } from './store/asking.ts';
@@ -16,24 +20,35 @@ import { LateDatabase } from './store/late-database.ts';
 import { databaseLocation, locationText } from './store/location.ts';
 import { keyRevision } from './store/revision.ts';
 import type { Logger } from './telemetry/log.ts';
+import type { Accounts } from './telemetry/money-metrics.ts';
 
 /** Who may use the gateway, how much, and what it costs. */
 export interface Tenancy {
   readonly door: Authenticator;
   readonly admission: Admission;
-  readonly ledger: Ledger;
   readonly tenantAdmin: TenantAdmin;
   readonly usage: UsageReader;
+  /** To be told everything. */
+  readonly observe: Emit;
+  accounts(): Accounts;
+  /** Why something does not work as configured; empty: all does. */
+  problems(): readonly string[];
   close(): Promise<void>;
 }
 
 export interface TenancyOptions {
   readonly config: Config;
   readonly logger: Logger;
+  readonly emit: Emit;
 }
 
+/** What was settled elsewhere is read so often, where several spend from one budget. */
+const TOTALS_MS = 5_000;
+/** A journal that a killed process left is brought in first, so that nobody spends twice; but nobody waits for it for ever. */
+const ADOPTION_MS = 3_000;
+
 /** @throws Error that says what is wrong with the database, where it is a file */
-export async function openTenancy({ config, logger }: TenancyOptions): Promise<Tenancy> {
+export async function openTenancy({ config, logger, emit }: TenancyOptions): Promise<Tenancy> {
   const location = databaseLocation(config);
   const database = new LateDatabase(location);
   await database.start();
@@ -64,11 +79,46 @@ export async function openTenancy({ config, logger }: TenancyOptions): Promise<T
       else logger.error({ problem }, 'the ledger does not reach its database: its journal grows');
     },
   });
-  const limits = new LocalAdmission({ share: 1 / (config.listen.workers * config.limits.replicas) });
+  const admission = createAdmission({
+    ...(config.redis === null ? {} : { redisUrl: config.redis }),
+    share: 1 / (config.listen.workers * config.limits.replicas),
+    onProblem(problem) {
+      if (problem === undefined) logger.info('limits are counted together again');
+      else logger.error({ problem }, 'limits are not counted together: each gateway gives out its share');
+    },
+  });
+  const webhook = config.budgets.webhook && webhookOf(config.budgets.webhook, logger);
+  const alarms = new BudgetAlarms({
+    database: () => database.get(),
+    totals: async (nowMs) => spentTotals(database.get(), nowMs),
+    shares: config.budgets.alarmAt,
+    onAlarm(alarm) {
+      const { subject, subjectId, period, share, budgetNanoUsd, spentNanoUsd } = alarm;
+      const raised = { subject, subjectId, period, share, budgetNanoUsd, spentNanoUsd };
+      emit({ type: 'budget-alarm-raised', ...raised });
+      void webhook?.send(alarm);
+    },
+  });
+  const refreshSpent = async () => {
+    const atMs = admission.nowMs();
+    admission.refreshSpent(await spentTotals(database.get(), atMs), atMs);
+  };
+  await Promise.race([ledger.flush(), delay(ADOPTION_MS)]);
+  await Promise.all([refreshSpent(), alarms.refresh(), admission.ready]).catch(() => {});
+  const timer = setInterval(() => void refreshSpent().catch(() => {}), TOTALS_MS).unref();
   return {
     door,
-    admission: recorded(limits, ledger),
-    ledger,
+    admission: recorded(admission, ledger),
+    observe(event) {
+      ledger.observe(event);
+      alarms.observe(event);
+    },
+    accounts: () => ({
+      ledgerBacklogBytes: ledger.backlogBytes,
+      ledgerUp: ledger.problem === undefined,
+      sharedLimitsUp: admission.problem() === undefined,
+    }),
+    problems: () => problemsOf(door, ledger, admission),
     tenantAdmin: tenantAdmin(
       () => database.get(),
       () => door.refresh(),
@@ -76,10 +126,37 @@ export async function openTenancy({ config, logger }: TenancyOptions): Promise<T
     usage: { usage: (query) => asking(() => usage(database.get(), query)) },
     async close() {
       door.close();
-      await ledger.close();
+      clearInterval(timer);
+      webhook?.close();
+      await Promise.all([ledger.close(), alarms.close(), admission.close()]);
       await database.close();
     },
   };
+}
+
+function problemsOf(door: Authenticator, ledger: Ledger, admission: RunningAdmission): readonly string[] {
+  const keys = door.problem === undefined ? undefined : 'API keys cannot be checked';
+  const rows = ledger.problem === undefined ? undefined : 'the ledger does not reach its database';
+  const limits = admission.problem() === undefined ? undefined : 'limits are not counted together';
+  return [keys, rows, limits].filter((problem) => problem !== undefined);
+}
+
+function webhookOf(
+  settings: { readonly url: string; readonly secret: string },
+  logger: Logger,
+): AlarmWebhook {
+  return new AlarmWebhook({
+    ...settings,
+    onGivenUp: ({ subject, subjectId, period, share }, reason) =>
+      logger.error(
+        { subject, subjectId, period, share, reason },
+        'an alarm could not be brought to the webhook',
+      ),
+  });
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
 /** Nothing is given away that could not be written down. */

@@ -8,6 +8,8 @@ export interface Readiness {
   readonly backends: Readonly<Record<string, BackendHealth>>;
   /** Why the configuration that was last read is not in use. */
   readonly configProblem?: string;
+  /** What of keys, limits and the ledger does not work as configured. Requests are served all the same, as far as can be. */
+  readonly accountProblems?: readonly string[];
 }
 
 export interface OperationsOptions {
@@ -19,11 +21,12 @@ export interface OperationsOptions {
 export function operationsRoutes(app: Hono<AppEnv>, { readiness, metrics }: OperationsOptions): void {
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
   app.get('/readyz', (c) => {
-    const { ready, draining, backends, configProblem } = readiness();
+    const { ready, draining, backends, configProblem, accountProblems = [] } = readiness();
     const status = draining ? 'draining' : ready ? 'ready' : 'not ready';
     const config =
       configProblem === undefined ? {} : { config: { status: 'refused', detail: configProblem } };
-    return c.json({ status, backends, ...config }, ready && !draining ? 200 : 503);
+    const problems = accountProblems.length === 0 ? {} : { problems: accountProblems };
+    return c.json({ status, backends, ...config, ...problems }, ready && !draining ? 200 : 503);
   });
   app.get('/metrics', async (c) => {
     const { contentType, body } = await metrics();

@@ -204,7 +204,20 @@ export interface ShadowSettled {
   readonly cause?: unknown;
 }
 
+/** A budget has reached a share of itself: once for each subject, period and share. */
+export interface BudgetAlarmRaised {
+  readonly type: 'budget-alarm-raised';
+  readonly subject: 'key' | 'project' | 'organization';
+  readonly subjectId: string;
+  readonly period: 'day' | 'month';
+  /** 0 to 1. */
+  readonly share: number;
+  readonly budgetNanoUsd: number;
+  readonly spentNanoUsd: number;
+}
+
 export type GatewayEvent =
+  | BudgetAlarmRaised
   | RequestAdmitted
   | RequestSettled
   | RequestRefused

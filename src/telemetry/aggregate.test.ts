@@ -10,6 +10,7 @@ function processThatRefused(times: number, reloadOk = true) {
     inFlight: () => times,
     report: () => ({ backends: [], canaries: [], models: [] }),
     localMemory: () => ({ budgetBytes: 0, models: [] }),
+    accounts: () => ({ ledgerBacklogBytes: 0, ledgerUp: true, sharedLimitsUp: true }),
   });
   const refused: GatewayEvent = {
     type: 'request-refused',

@@ -118,6 +118,12 @@ export function logEvents(logger: Logger): (event: GatewayEvent) => void {
         logger.debug({ model, deployment, outcome, cause: causeText(cause) }, 'shadow');
         break;
       }
+      case 'budget-alarm-raised': {
+        const { type, ...alarm } = event;
+        logger.warn(alarm, 'budget nearly used up');
+        break;
+      }
+      case 'request-admitted':
       case 'engine-stepped':
       case 'encoder-batched':
         break;

@@ -12,7 +12,7 @@ import type { ConfigReloaded, EncoderBatched, EngineStepped, GatewayEvent } from
 import type { GatewayReport } from '../core/report.ts';
 import { canaryMetrics } from './canary-metrics.ts';
 import { type LocalMemory, localModelMetrics } from './local-model-metrics.ts';
-import { moneyMetrics } from './money-metrics.ts';
+import { type Accounts, accountMetrics, moneyMetrics } from './money-metrics.ts';
 import { providerMetrics } from './provider-metrics.ts';
 import { requestMetrics, TPOT_BUCKETS_S, TTFT_BUCKETS_S } from './request-metrics.ts';
 import { resilienceMetrics } from './resilience-metrics.ts';
@@ -43,6 +43,7 @@ export function createMetrics(options: {
   readonly inFlight: () => number;
   readonly report: () => GatewayReport;
   readonly localMemory: () => LocalMemory;
+  readonly accounts: () => Accounts;
 }): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -100,6 +101,7 @@ export function createMetrics(options: {
   const observeReload = reloadMetrics(registry);
   const observeRequest = requestMetrics(registry);
   const observeMoney = moneyMetrics(registry);
+  const observeAlarm = accountMetrics(registry, options.accounts);
   const observeAttempts = resilienceMetrics(registry, options.report);
   const observeRollback = canaryMetrics(registry, options.report);
   const shadows = new Counter({
@@ -124,6 +126,7 @@ export function createMetrics(options: {
       else if (event.type === 'encoder-batched') observeBatch(event);
       else if (event.type === 'config-reloaded') observeReload(event);
       else if (event.type === 'local-model-changed') observeLocalModel(event);
+      else if (event.type === 'budget-alarm-raised') observeAlarm(event);
       else if (event.type === 'canary-rolled-back') observeRollback(event);
       else if (event.type === 'shadow-settled') shadows.inc({ model: event.model, outcome: event.outcome });
     },

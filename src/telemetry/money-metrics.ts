@@ -1,5 +1,5 @@
-import type { Registry } from 'prom-client';
-import type { RequestSettled } from '../core/event.ts';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { BudgetAlarmRaised, RequestSettled } from '../core/event.ts';
 import { type CounterSeries, countedIn } from './series.ts';
 
 /**
@@ -32,4 +32,52 @@ function byModel(registry: Registry, name: string, help: string): (model: string
     known.set(model, series);
     return series;
   };
+}
+
+/** How what has to be written down, and counted together, is doing. */
+export interface Accounts {
+  /** On disk, and not yet in the database. */
+  readonly ledgerBacklogBytes: number;
+  /** Rows reach the database. */
+  readonly ledgerUp: boolean;
+  /** Limits are counted as configured. */
+  readonly sharedLimitsUp: boolean;
+}
+
+export function accountMetrics(
+  registry: Registry,
+  accounts: () => Accounts,
+): (event: BudgetAlarmRaised) => void {
+  const registers = [registry];
+  new Gauge({
+    name: 'qianmen_ledger_backlog_bytes',
+    help: 'What the ledger has in its journal on disk; it grows while the database cannot be reached.',
+    registers,
+    collect() {
+      this.set(accounts().ledgerBacklogBytes);
+    },
+  });
+  const up = (name: string, help: string, read: (accounts: Accounts) => boolean) =>
+    new Gauge({
+      name,
+      help,
+      aggregator: 'min',
+      registers,
+      collect() {
+        this.set(read(accounts()) ? 1 : 0);
+      },
+    });
+  up('qianmen_ledger_up', '1 while rows of the ledger reach the database.', ({ ledgerUp }) => ledgerUp);
+  up(
+    'qianmen_shared_limits_up',
+    '1 while limits are counted together in Redis; 0: each gateway gives out its share.',
+    ({ sharedLimitsUp }) => sharedLimitsUp,
+  );
+  const alarms = new Counter({
+    name: 'qianmen_budget_alarms_total',
+    help: 'Budgets that have reached a share of themselves.',
+    labelNames: ['subject', 'period', 'share'],
+    registers,
+  });
+  return ({ subject, period, share }) => alarms.inc({ subject, period, share: String(share) });
 }
