@@ -1,17 +1,12 @@
 import type { Candidate } from './candidate.ts';
-import type { DeploymentState } from './deployment-state.ts';
 import { estimate, expectedOutputTokens } from './estimate.ts';
-import type { Forecast } from './fleet.ts';
 import type { Policy, PolicyInput, PolicyOptions, Ranked } from './policy.ts';
 import { isOpen, rankBy } from './ranking.ts';
 
 /** What a request costs those that come after it, per request under way. */
 const IMPOSED = 0.15;
-/** What it weighs to push the reply of one other request over its aim, in units of the request's own. */
-const DISTURBED = 0.3;
-/** Of the time that a reply may take, what it can lose to other prompts and still keep its pace. */
-const SLACK = 0.5;
-const MIN_SLACK_MS = 100;
+/** What it weighs to push the reply of one other request below its pace, in units of the request's own aim. */
+const DISTURBED = 3;
 /** Load and disturbance of up to this share of the aim are trusted to let all meet theirs. */
 const SAFE = 0.5;
 /** Who was asked within this time is known well enough without being explored. */
@@ -25,8 +20,8 @@ const AS_WORTHY = 0.02;
  * Weighs the load that a request adds, the time that its output takes, what it costs and what it is worth:
  *
  *   load      = (queue + own prompt work) · (1 + 0.15 · in flight)   own delay, and the delay of those that come
- *   disturbed = replies that will be under way while the prompt is read · share of their slack that this takes
- *   score     = latency·(load/aim + 0.3·disturbed) + output·out·TPOT/aim + cost·USD + quality·(1 − quality)
+ *   disturbed = replies that are expected to miss their pace because the prompt is read
+ *   score     = latency·(load/aim + 3·disturbed) + output·out·TPOT/aim + cost·USD + quality·(1 − quality)
  *
  * Of those that will surely meet the aim it takes the one that is worth most (cost and quality), of equals the one with the
  * lowest score; if none will, the lowest score. Nothing is normalised over the candidates: that would make a gap of 1 ms as heavy
@@ -40,14 +35,15 @@ export function balanced({ fleet, settings }: PolicyOptions): Policy {
       const outputTokens = expectedOutputTokens(fleet, request);
       const aimMs = request.sloTtftMs ?? slo.ttftMs + slo.ttftMsPerPromptToken * request.promptTokens;
       const tpotAimMs = request.sloTpotMs ?? slo.tpotMs;
-      const slackMs = Math.max(MIN_SLACK_MS, SLACK * outputTokens * slo.tpotMs);
       const ranked = rankBy(candidates, (candidate) => {
         const { forecast, prediction } = estimate(fleet, candidate, request, outputTokens, nowMs);
         const { ownMs, queuedMs, ttftMs, tpotMs } = forecast;
         const loadMs = Math.max(ttftMs, (queuedMs + ownMs) * (1 + IMPOSED * candidate.inFlight));
+        const { replies, waiting } = fleet.state(candidate.id);
+        const prompt = { nowMs, queuedMs, ownMs, tpotMs, tpotAimMs, outputTokens };
         const parts = {
           latency: (weights.latency * loadMs) / aimMs,
-          disturbed: weights.latency * DISTURBED * disturbed(fleet.state(candidate.id), forecast, slackMs),
+          disturbed: weights.latency * DISTURBED * replies.endangeredBy(prompt, waiting),
           output: (weights.output * outputTokens * tpotMs) / aimMs,
           cost: weights.cost * prediction.costUsd,
           quality: weights.quality * (1 - (candidate.quality ?? 1)),
@@ -62,15 +58,6 @@ export function balanced({ fleet, settings }: PolicyOptions): Policy {
       return promoted(ranked, choose(ranked, isSafe, explores ? isStale : undefined, random));
     },
   };
-}
-
-/**
- * In replies. Those under way will have lost to the queue already what this one would take from them; those that still wait
- * are read first, and then have all of it before them.
- */
-function disturbed({ decoding, waiting }: DeploymentState, { queuedMs, ownMs }: Forecast, slackMs: number) {
-  const lost = (ms: number) => Math.min(1, ms / slackMs);
-  return decoding * (lost(queuedMs + ownMs) - lost(queuedMs)) + waiting * lost(ownMs);
 }
 
 /** @param isStale Given when this one is for exploring. */

@@ -1,5 +1,6 @@
 import { LatencyModel, type PrefillWork } from './latency-model.ts';
 import type { DispatchInfo } from './lifecycle.ts';
+import { RepliesUnderWay } from './replies-under-way.ts';
 
 /** A request that is at a deployment. */
 export interface Running {
@@ -22,13 +23,13 @@ export interface Running {
 export class DeploymentState {
   readonly latency = new LatencyModel();
   readonly foreign = new ForeignLoad();
+  readonly replies = new RepliesUnderWay();
   /** Without a first token, oldest first. */
   readonly #waiting = new Set<Running>();
   /** Of those that show no first token, the earliest that is taken to have had it by now. */
   #nextUnseenMs = Number.POSITIVE_INFINITY;
   #waitingTokens = 0;
   #waitingPairs = 0;
-  #decoding = 0;
   #kvTokens = 0;
   #lastFirstTokenAtMs = Number.NEGATIVE_INFINITY;
   #lastSentAtMs = Number.NEGATIVE_INFINITY;
@@ -38,7 +39,7 @@ export class DeploymentState {
   }
 
   get decoding(): number {
-    return this.#decoding;
+    return this.replies.count;
   }
 
   /** Tokens of all requests there, as far as they are known. */
@@ -87,16 +88,17 @@ export class DeploymentState {
   firstToken(running: Running, nowMs: number): void {
     if (!this.#waiting.delete(running)) return;
     this.#noLongerWaits(running);
-    this.#decoding += 1;
+    const { tokens, pairs } = running.work;
+    this.replies.begin(running, this.latency.scale * this.latency.prefillMs(tokens, pairs), nowMs);
     this.#lastFirstTokenAtMs = nowMs;
     running.firstTokenAtMs = nowMs;
-    running.sequences = this.#decoding;
+    running.sequences = this.decoding;
     running.kvTokens = this.#kvTokens;
   }
 
   leave(running: Running): void {
     if (this.#waiting.delete(running)) this.#noLongerWaits(running);
-    else this.#decoding -= 1;
+    else this.replies.end(running);
     this.#kvTokens -= running.dispatch.request.promptTokens;
   }
 
