@@ -10,7 +10,7 @@ import { POLICIES } from '../../routers/policies.ts';
 import { DEFAULT_SETTINGS } from '../../routers/policy.ts';
 import { hashPrompt } from '../../routers/prompt-hash.ts';
 import { UNKNOWN_REQUEST } from '../../routers/request.ts';
-import { seededRandom } from './random.ts';
+import { seededRandom } from '../../src/simulation/random.ts';
 
 const DEPLOYMENTS = 64;
 const PROMPT_BYTES = 20_480;

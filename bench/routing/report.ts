@@ -1,4 +1,4 @@
-import type { Figures } from './figures.ts';
+import type { Figures } from '../../src/simulation/figures.ts';
 import type { Results } from './run.ts';
 import { SCENARIOS } from './scenarios.ts';
 

@@ -7,18 +7,19 @@
  * folder may be named by QIANMEN_TRACES, too; README.md tells where the traces come from.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { POLICIES } from '../../routers/policies.ts';
-import { type Figures, figures } from './figures.ts';
+import { type Figures, figures } from '../../src/simulation/figures.ts';
+import { type MakePolicy, simulate } from '../../src/simulation/simulate.ts';
+import { parseTrace, replay } from '../../src/simulation/trace.ts';
 import { dynamo } from './peers/dynamo.ts';
 import { gie } from './peers/gie.ts';
 import { leastRequest } from './peers/least-request.ts';
 import { sglang } from './peers/sglang.ts';
 import { report } from './report.ts';
 import { type BenchScenario, SCENARIOS } from './scenarios.ts';
-import { type MakePolicy, simulate } from './simulate.ts';
-import { readTrace, replay } from './trace.ts';
 
 /** By scenario, load and policy: one entry per seed. */
 export type Results = Record<string, Record<string, Record<string, Figures[]>>>;
@@ -75,7 +76,7 @@ function runScenario({
   gateways = 1,
   all,
 }: BenchScenario) {
-  const recorded = readTrace(folder, trace);
+  const recorded = parseTrace(readFileSync(join(folder, trace), 'utf8'));
   const policies: Record<string, MakePolicy> = { ...PEERS, balanced, ...(all ? others : {}) };
   const byLoad: Results[string] = {};
   for (const load of loads) {

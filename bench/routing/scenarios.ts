@@ -1,11 +1,11 @@
-import { LARGE, LARGE_SLOW, SMALL } from './engine.ts';
-import type { FaultAt } from './faults.ts';
-import type { Machine } from './simulate.ts';
-import type { TraceName } from './trace.ts';
+import { LARGE, LARGE_SLOW, SMALL } from '../../src/simulation/engine.ts';
+import type { FaultAt } from '../../src/simulation/faults.ts';
+import type { Machine } from '../../src/simulation/simulate.ts';
 
 export interface BenchScenario {
   readonly title: string;
-  readonly trace: TraceName;
+  /** The file in the folder of traces. */
+  readonly trace: string;
   readonly machines: readonly Machine[];
   /** Factors on the trace's own rate. */
   readonly loads: readonly number[];
@@ -28,39 +28,39 @@ const OWN = { inputUsdPerMTok: 0.2, cachedInputUsdPerMTok: 0.05, outputUsdPerMTo
 export const SCENARIOS: Readonly<Record<string, BenchScenario>> = {
   conversation: {
     title: 'Mooncake conversation, 8 engines',
-    trace: 'mooncake-conversation',
+    trace: 'mooncake-conversation.jsonl',
     machines: large,
     loads: [...SWEEP.slice(0, 4), 1.4, 1.5],
   },
   policies: {
     title: 'Mooncake conversation × 1.4, 8 engines, every policy',
-    trace: 'mooncake-conversation',
+    trace: 'mooncake-conversation.jsonl',
     machines: large,
     loads: [1.4],
     all: true,
   },
   'azure-conv': {
     title: 'Azure conversation, 3 small engines',
-    trace: 'azure-conv',
+    trace: 'azure-conv.csv',
     machines: fleet(3, { engine: SMALL }),
     loads: SWEEP,
   },
   'azure-code': {
     title: 'Azure code, 8 small engines',
-    trace: 'azure-code',
+    trace: 'azure-code.csv',
     machines: fleet(8, { engine: SMALL }),
     loads: SWEEP,
   },
   heterogeneous: {
     title: 'Mooncake conversation × 1, 4 engines and 4 half as fast',
-    trace: 'mooncake-conversation',
+    trace: 'mooncake-conversation.jsonl',
     machines: [...fleet(4, { engine: LARGE }), ...fleet(4, { engine: LARGE_SLOW })],
     loads: [1],
   },
   faults: {
     title:
       'Mooncake conversation × 1.25, one slowed to a third for 5 min, one hung for 30 s, one down for 1 min',
-    trace: 'mooncake-conversation',
+    trace: 'mooncake-conversation.jsonl',
     machines: large,
     loads: [1.25],
     faults: [
@@ -71,7 +71,7 @@ export const SCENARIOS: Readonly<Record<string, BenchScenario>> = {
   },
   blind: {
     title: 'Mooncake conversation × 1.25, two gateways that do not know of each other, metrics every 5 s',
-    trace: 'mooncake-conversation',
+    trace: 'mooncake-conversation.jsonl',
     machines: large,
     loads: [1.25],
     scrapeMs: 5_000,
@@ -79,7 +79,7 @@ export const SCENARIOS: Readonly<Record<string, BenchScenario>> = {
   },
   prices: {
     title: 'Mooncake conversation × 1, 4 own engines and 4 of a cloud at four times the price',
-    trace: 'mooncake-conversation',
+    trace: 'mooncake-conversation.jsonl',
     machines: [
       ...fleet(4, { engine: LARGE, privacy: 'private', price: OWN }),
       ...fleet(4, { engine: LARGE, privacy: 'public', price: CLOUD }),

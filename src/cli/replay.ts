@@ -3,14 +3,27 @@ import { createInterface } from 'node:readline';
 import { POLICIES, type PolicyName } from '../../routers/policies.ts';
 import type { DecisionView } from '../decisions/decision-view.ts';
 import { type Outcome, type ReplayReport, replay as replayDecisions } from '../decisions/replay.ts';
+import { replayTrace, type TraceFlags, traceIn } from './replay-trace.ts';
 
-/** `qianmen replay LOG --policy P`: what another policy would have decided. @throws Error naming the file and the line. */
-export async function replay(
-  log: string,
-  flags: { readonly policy: string; readonly model?: string; readonly json?: boolean },
-): Promise<void> {
+export interface ReplayFlags extends TraceFlags {
+  readonly policy: string;
+  readonly model?: string;
+  readonly json?: boolean;
+}
+
+/**
+ * `qianmen replay FILE --policy P`: what another policy would have decided, or how it does under the load of a public trace.
+ *
+ * @throws Error naming the file and the line.
+ */
+export async function replay(log: string, flags: ReplayFlags): Promise<void> {
   if (!isPolicy(flags.policy))
     throw new Error(`there is no policy \`${flags.policy}\` (known: ${Object.keys(POLICIES).join(', ')})`);
+  const trace = await traceIn(log);
+  if (trace !== undefined) {
+    process.stdout.write(replayTrace(trace, flags.policy, flags));
+    return;
+  }
   const all = await readDecisions(log);
   const records = flags.model === undefined ? all : all.filter(({ model }) => model === flags.model);
   const report = replayDecisions(records, flags.policy, Math.random);
@@ -30,7 +43,7 @@ async function readDecisions(path: string): Promise<DecisionView[]> {
     const record = parsed(text);
     if (record === undefined)
       throw new Error(
-        `${path}, line ${line}: this is no decision; expected is what \`decisions.log: true\` writes to decisions.jsonl`,
+        `${path}, line ${line}: this is neither a decision nor a trace; expected is what \`decisions.log: true\` writes to decisions.jsonl`,
       );
     records.push(record);
   }

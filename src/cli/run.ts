@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { packageRoot } from '../../config/package-root.ts';
 import { addDatabaseCommands } from './database.ts';
 import { doctor } from './doctor.ts';
+import { decimal, wholeNumber } from './flag-values.ts';
 import { addKeyCommands } from './key.ts';
 import { pull } from './pull.ts';
 import { replay } from './replay.ts';
@@ -39,10 +40,19 @@ export async function run(argv: readonly string[], env: Environment): Promise<vo
 
   program
     .command('replay')
-    .description('decide recorded decisions again, under another policy')
-    .argument('<log>', 'decisions.jsonl, as `decisions.log: true` writes it')
+    .description(
+      'decide recorded decisions again under another policy, or run a public trace through simulated engines',
+    )
+    .argument(
+      '<file>',
+      'decisions.jsonl, as `decisions.log: true` writes it, or a trace of Mooncake or Azure',
+    )
     .requiredOption('--policy <name>', 'the other policy')
-    .option('--model <name>', 'only requests for this model')
+    .option('--model <name>', 'only decisions about this model')
+    .option('--engines <number>', 'of a trace: how many engines', wholeNumber, 8)
+    .option('--small', 'of a trace: engines with a model of 8B instead of one of 70B')
+    .option('--load <factor>', 'of a trace: so many times its own rate', decimal, 1)
+    .option('--seed <number>', 'of a trace: another one draws otherwise', wholeNumber, 1)
     .option('--json', 'print the result as JSON')
     .action((log: string, flags) => replay(log, flags));
 

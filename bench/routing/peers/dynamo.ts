@@ -2,8 +2,8 @@ import type { Candidate } from '../../../routers/candidate.ts';
 import type { DispatchInfo, LifecycleEvent } from '../../../routers/lifecycle.ts';
 import type { Policy, PolicyInput, Ranked } from '../../../routers/policy.ts';
 import { rankBy } from '../../../routers/ranking.ts';
-import type { PolicyContext, SimulatedRequest } from '../simulate.ts';
-import { BLOCK_TOKENS } from '../trace.ts';
+import type { PolicyContext, SimulatedRequest } from '../../../src/simulation/simulate.ts';
+import { BLOCK_TOKENS } from '../../../src/simulation/trace.ts';
 
 interface Active {
   prefillTokens: number;

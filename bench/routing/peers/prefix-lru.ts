@@ -1,4 +1,4 @@
-import { BLOCK_TOKENS } from '../trace.ts';
+import { BLOCK_TOKENS } from '../../../src/simulation/trace.ts';
 
 /** What a router of the plain sort remembers of one worker: blocks touched from the first to the last, oldest evicted. */
 export class PrefixLru {

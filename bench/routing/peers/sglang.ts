@@ -2,7 +2,7 @@ import type { Candidate } from '../../../routers/candidate.ts';
 import type { LifecycleEvent } from '../../../routers/lifecycle.ts';
 import type { Policy, PolicyInput, Ranked } from '../../../routers/policy.ts';
 import { rankBy } from '../../../routers/ranking.ts';
-import type { PolicyContext, SimulatedRequest } from '../simulate.ts';
+import type { PolicyContext, SimulatedRequest } from '../../../src/simulation/simulate.ts';
 import { PrefixLru } from './prefix-lru.ts';
 
 /** Its defaults; the tree's size is in characters there and large enough here not to matter. */

@@ -9,7 +9,7 @@ import type { GenerateRequest } from '../../../src/core/request.ts';
 import { EMBEDDING_HEAD } from '../../../src/difficulty/embedding-head.ts';
 import { featureClassifier } from '../../../src/difficulty/feature-classifier.ts';
 import { difficultyOf, rawScore } from '../../../src/difficulty/learnt-head.ts';
-import { seededRandom } from '../random.ts';
+import { seededRandom } from '../../../src/simulation/random.ts';
 import { curveOf } from './curve.ts';
 import type { Outcome } from './outcomes.ts';
 import { readQuestions } from './questions.ts';
