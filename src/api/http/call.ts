@@ -2,11 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Relay } from '../../core/backend.ts';
 import type { Caller } from '../../core/caller.ts';
 import type { Decision } from '../../core/decision.ts';
-import { AppError } from '../../core/error.ts';
+import { AppError, type RateStatus } from '../../core/error.ts';
 import { isAdminPath } from '../admin/admin-path.ts';
 import { errorBody, errorHeaders } from '../openai/error-body.ts';
 import { ClientReply } from './client-reply.ts';
 import { type Door, secretOf } from './door.ts';
+import { pushRateHeaders } from './rate-headers.ts';
 import { readBody } from './read-body.ts';
 import { requestId } from './request-id.ts';
 import { routeHeader } from './route-header.ts';
@@ -44,6 +45,8 @@ export class Call {
   readonly replyHeaders: Record<string, string> = {};
   /** Once it is known; undefined: nobody needs a key. */
   caller: Caller | undefined;
+  /** Once the request is admitted: what its limits leave. */
+  rate: RateStatus | undefined;
   readonly #receivedAtMs = performance.now();
   readonly #incoming: IncomingMessage;
 
@@ -107,6 +110,7 @@ export class Call {
   headers(own: string[]): string[] {
     const { replyHeaders } = this;
     for (const name in replyHeaders) own.push(name, replyHeaders[name]!);
+    if (this.rate !== undefined) pushRateHeaders(own, this.rate);
     const tookMs = Math.round(performance.now() - this.#receivedAtMs);
     own.push('x-request-id', this.requestId, 'openai-processing-ms', String(tookMs));
     return own;

@@ -1,17 +1,33 @@
-import type { RateLeft, RateStatus } from '../../core/error.ts';
+import type { RateStatus } from '../../core/error.ts';
 
-/** OpenAI's headers about limits by the minute: `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`. */
-export function rateHeaders({ requests, tokens }: RateStatus): Record<string, string> {
-  const headers: Record<string, string> = {};
-  if (requests !== undefined) tell(headers, 'requests', requests);
-  if (tokens !== undefined) tell(headers, 'tokens', tokens);
-  return headers;
+/** OpenAI's headers about limits by the minute: names and values in turns, appended to `headers`. */
+export function pushRateHeaders(headers: string[], { requests, tokens }: RateStatus): void {
+  if (requests !== undefined)
+    headers.push(
+      'x-ratelimit-limit-requests',
+      String(requests.limit),
+      'x-ratelimit-remaining-requests',
+      String(requests.remaining),
+      'x-ratelimit-reset-requests',
+      durationText(requests.resetMs),
+    );
+  if (tokens !== undefined)
+    headers.push(
+      'x-ratelimit-limit-tokens',
+      String(tokens.limit),
+      'x-ratelimit-remaining-tokens',
+      String(tokens.remaining),
+      'x-ratelimit-reset-tokens',
+      durationText(tokens.resetMs),
+    );
 }
 
-function tell(headers: Record<string, string>, what: string, { limit, remaining, resetMs }: RateLeft): void {
-  headers[`x-ratelimit-limit-${what}`] = String(limit);
-  headers[`x-ratelimit-remaining-${what}`] = String(remaining);
-  headers[`x-ratelimit-reset-${what}`] = durationText(resetMs);
+export function rateHeaders(rate: RateStatus): Record<string, string> {
+  const list: string[] = [];
+  pushRateHeaders(list, rate);
+  const headers: Record<string, string> = {};
+  for (let i = 0; i < list.length; i += 2) headers[list[i]!] = list[i + 1]!;
+  return headers;
 }
 
 /** In OpenAI's way: `6m0s`, `1.5s`, `12ms`. */

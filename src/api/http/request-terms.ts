@@ -2,7 +2,6 @@ import { AppError } from '../../core/error.ts';
 import { newDecisionId } from '../../gateway/decision-id.ts';
 import type { RequestTerms } from '../../gateway/gateway.ts';
 import type { Call } from './call.ts';
-import { rateHeaders } from './rate-headers.ts';
 import { requestDemands } from './request-demands.ts';
 
 const TIMEOUT = 'x-qianmen-timeout-ms';
@@ -27,7 +26,9 @@ export function requestTerms(call: Call): RequestTerms {
   return {
     ...terms,
     caller,
-    onAdmitted: ({ rate }) => void Object.assign(call.replyHeaders, rateHeaders(rate)),
+    onAdmitted({ rate }) {
+      call.rate = rate;
+    },
   };
 }
 
