@@ -32,7 +32,7 @@ export function createGenerator(
     ...commonOptions(engine, surroundings),
     modelPath: path,
     cacheDir: dirname(path),
-    ...(surroundings.graphDir === undefined ? {} : { fallbackCacheDir: surroundings.graphDir }),
+    ...fallbackCacheDir(surroundings),
     slots: engine.slots,
     prefixCacheBytes: engine.prefixCacheBytes,
     speculation: engine.speculation === 'auto',
@@ -49,8 +49,13 @@ export function createEncoder(
     ...commonOptions(engine, surroundings),
     directory: path,
     batchTokens: engine.batchTokens,
+    ...fallbackCacheDir(surroundings),
     ...(engine.task === undefined ? {} : { task: engine.task }),
   });
+}
+
+function fallbackCacheDir({ graphDir }: EngineSurroundings) {
+  return graphDir === undefined ? {} : { fallbackCacheDir: graphDir };
 }
 
 function commonOptions(engine: EngineConfig, { emit, memoryLimitBytes }: EngineSurroundings) {

@@ -1,35 +1,18 @@
 import type { ExternalData, ExternalRegion } from './external-data.ts';
-import { bytesField, floatField, integerField } from './protobuf.ts';
-
-/** ONNX `TensorProto.DataType` numbers. */
-const ELEMENT_TYPE = { float32: 1, uint8: 2, int32: 6, int64: 7, float16: 10 } as const;
-
-export type ElementType = keyof typeof ELEMENT_TYPE;
-
-const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
-  float32: 4,
-  uint8: 1,
-  int32: 4,
-  int64: 8,
-  float16: 2,
-};
-
-/** An attribute: integers and floats look alike in JavaScript, so floats are marked. */
-export type Attribute = number | string | { readonly float: number };
+import {
+  type Attribute,
+  CONTRIB_DOMAIN,
+  ELEMENT_BYTES,
+  ELEMENT_TYPE,
+  type ElementType,
+  nodeProto,
+  tensorProto,
+} from './onnx-messages.ts';
+import { bytesField, integerField } from './protobuf.ts';
 
 const IR_VERSION = 8;
 const OPSET_VERSION = 18;
-const CONTRIB_DOMAIN = 'com.microsoft';
 const INLINE_LIMIT_BYTES = 1024;
-
-/** Operators of ONNX Runtime's own domain. */
-const CONTRIB_OPERATORS: ReadonlySet<string> = new Set([
-  'GatherBlockQuantized',
-  'GroupQueryAttention',
-  'MatMulNBits',
-  'QuickGelu',
-  'SkipSimplifiedLayerNormalization',
-]);
 
 /** Collects nodes, inputs, outputs and initialisers and writes them as an ONNX model whose weights lie in another file. */
 export class OnnxGraph {
@@ -51,16 +34,7 @@ export class OnnxGraph {
     outputs: readonly string[],
     attributes: Readonly<Record<string, Attribute>> = {},
   ): string {
-    const name = `${outputs.find((output) => output !== '')}/${operator}`;
-    const fields = [
-      ...inputs.map((input) => bytesField(1, input)),
-      ...outputs.map((output) => bytesField(2, output)),
-      bytesField(3, name),
-      bytesField(4, operator),
-      ...Object.entries(attributes).map(([key, value]) => bytesField(5, attributeProto(key, value))),
-    ];
-    if (CONTRIB_OPERATORS.has(operator)) fields.push(bytesField(7, CONTRIB_DOMAIN));
-    this.#nodes.push(Buffer.concat(fields));
+    this.#nodes.push(nodeProto(operator, inputs, outputs, attributes));
     return outputs[0]!;
   }
 
@@ -136,29 +110,6 @@ export class OnnxGraph {
       bytesField(8, Buffer.concat([bytesField(1, CONTRIB_DOMAIN), integerField(2, 1)])),
     ]);
   }
-}
-
-function tensorProto(
-  name: string,
-  type: ElementType,
-  dims: readonly number[],
-  ...content: readonly Buffer[]
-): Buffer {
-  return Buffer.concat([
-    ...dims.map((dim) => integerField(1, dim)),
-    integerField(2, ELEMENT_TYPE[type]),
-    bytesField(8, name),
-    ...content,
-  ]);
-}
-
-/** The type codes are FLOAT 1, INT 2, STRING 3 of AttributeProto. */
-function attributeProto(name: string, value: Attribute): Buffer {
-  const label = bytesField(1, name);
-  if (typeof value === 'string') return Buffer.concat([label, bytesField(4, value), integerField(20, 3)]);
-  if (typeof value === 'object')
-    return Buffer.concat([label, floatField(2, value.float), integerField(20, 1)]);
-  return Buffer.concat([label, integerField(3, value), integerField(20, 2)]);
 }
 
 function valueInfo(name: string, type: ElementType, dims: readonly (number | string)[]): Buffer {

@@ -42,6 +42,8 @@ export interface MessageField {
   readonly whole: Buffer;
   /** Empty for numbers. */
   readonly content: Buffer;
+  /** Of an integer; 0 for everything else. */
+  readonly integer: number;
 }
 
 /** The fields of a message in their order. Throws RangeError for a message that is cut off. */
@@ -69,6 +71,7 @@ export function fieldsOf(message: Buffer): MessageField[] {
     fields.push({
       field: key >>> 3,
       whole: message.subarray(start, at),
+      integer: wireType === VARINT ? length : 0,
       content: wireType === LENGTH_DELIMITED ? message.subarray(contentStart, at) : Buffer.alloc(0),
     });
   }

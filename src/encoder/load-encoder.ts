@@ -1,11 +1,15 @@
 import { availableParallelism } from 'node:os';
-import { EncoderSession } from '../../kernels/encoder/session.ts';
+import { ensureIntegerGraph } from '../../kernels/encoder/integer-cache.ts';
+import { EncoderSession, type EncoderSessionOptions } from '../../kernels/encoder/session.ts';
 import { ModelFileError } from '../../kernels/model-file-error.ts';
 import { ProviderError } from '../../kernels/ort/provider-error.ts';
 import { onProvider } from '../engine/on-provider.ts';
 import { type EncoderDescription, readEncoderDirectory } from './encoder-directory.ts';
 import { EncoderTokenizer } from './encoder-tokenizer.ts';
 import type { EncoderInfo, EncoderLoadOptions } from './messages.ts';
+
+/** Of a sample, at most. Every encoder takes so many. */
+const SAMPLE_TOKENS = 64;
 
 /** More threads than this wait for each other more than they compute. */
 const MOST_THREADS = 8;
@@ -28,15 +32,21 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
   const { loaded, ...providerInfo } = await onProvider(options, async (provider) => {
     try {
-      const session = await EncoderSession.load({
+      const wanted: EncoderSessionOptions = {
         graphPath,
         threads,
         spinning: options.spinning,
         provider,
         padId,
         readout: task === 'embed' ? { kind: 'vector', pooling } : { kind: 'logits' },
-      });
-      return { session, probed: await probe(session, tokenizer, graphPath) };
+      };
+      const integerGraph = await integerGraphFor(wanted, tokenizer, options);
+      const session = await EncoderSession.load({ ...wanted, graphPath: integerGraph ?? graphPath });
+      return {
+        session,
+        integers: integerGraph !== undefined,
+        probed: await probe(session, tokenizer, graphPath),
+      };
     } catch (error) {
       if (provider.name === 'cpu' || error instanceof ProviderError) throw error;
       throw new ProviderError(
@@ -65,6 +75,7 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
       contextTokens: Math.min(options.contextTokens ?? description.maxTokens, description.maxTokens),
       dimensions,
       rowsIndependent,
+      integers: loaded.integers,
       labels: Array.from(
         { length: task === 'classify' ? dimensions : 0 },
         (_, i) => labels[i] ?? `LABEL_${i}`,
@@ -76,6 +87,31 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
       rssBytes: process.memoryUsage.rss(),
     },
   };
+}
+
+/** Of several kinds and lengths, down to the shortest, which rounding shows in most. */
+const SAMPLE_TEXTS = [
+  'OK',
+  'How do I reset my password?',
+  'The invoice of March was paid twice; please refund one of the payments.',
+  'SELECT name FROM users WHERE id = 7;',
+  'Quantum chromodynamics describes the strong interaction. '.repeat(8),
+];
+
+/** Undefined: the file's own graph is to be used. Where nothing may be written, or the disk is full, too. */
+async function integerGraphFor(
+  session: EncoderSessionOptions,
+  tokenizer: EncoderTokenizer,
+  { cacheDirs }: EncoderLoadOptions,
+): Promise<string | undefined> {
+  if (session.readout.kind !== 'vector' || session.provider?.name !== 'cpu') return undefined;
+  const samples = SAMPLE_TEXTS.map((text) => tokenizer.encode(text, SAMPLE_TOKENS).row);
+  try {
+    return await ensureIntegerGraph({ session, samples, cacheDirs });
+  } catch (error) {
+    process.stderr.write(`computed as the file has it: ${String(error)}\n`);
+    return undefined;
+  }
 }
 
 function createTokenizer(description: EncoderDescription, directory: string): EncoderTokenizer {

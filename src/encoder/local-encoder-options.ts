@@ -21,6 +21,8 @@ export interface LocalEncoderOptions extends ProviderChoice {
   readonly queueLimit?: number;
   /** Most padded tokens computed together; default 4096. */
   readonly batchTokens?: number;
+  /** For graphs of models that lie where nothing may be written. */
+  readonly fallbackCacheDir?: string;
   /** Threads wait busily: faster, but burns the cores. Default false. */
   readonly spinning?: boolean;
   /** The process is killed when it takes more; default: it may take what it wants. */

@@ -1,3 +1,4 @@
+import { dirname, resolve } from 'node:path';
 import type { BackendHealth } from '../core/backend.ts';
 import {
   type Classifications,
@@ -103,6 +104,7 @@ class SupervisedEncoder implements LocalEncoder {
       load: {
         directory,
         batchTokens: options.batchTokens ?? DEFAULT_BATCH_TOKENS,
+        cacheDirs: [dirname(resolve(directory)), options.fallbackCacheDir].filter((dir) => dir !== undefined),
         spinning: options.spinning ?? false,
         ...providerWish(options),
         ...(task === undefined ? {} : { task }),

@@ -14,6 +14,8 @@ export interface EncoderLoadOptions extends ProviderWish {
   readonly contextTokens?: number;
   /** Most padded tokens computed together. */
   readonly batchTokens: number;
+  /** Where graphs that are made of the model's may be kept, the most wanted first. */
+  readonly cacheDirs: readonly string[];
   readonly spinning: boolean;
 }
 
@@ -27,6 +29,8 @@ export interface EncoderInfo extends ProviderInfo {
   readonly dimensions: number;
   /** A row's result does not depend on what else is in the batch; where it does, every row runs alone. */
   readonly rowsIndependent: boolean;
+  /** Computed largely in 8-bit integers, from a graph made of the model's own. */
+  readonly integers: boolean;
   readonly labels: readonly string[];
   readonly independentClasses: boolean;
   readonly vocabularySize: number;

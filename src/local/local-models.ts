@@ -112,18 +112,19 @@ export class LocalModels {
       emit,
       estimate: estimator(settings, path),
     };
+    const graphDir = this.#graphDir;
     return encodes
       ? new LocalReader(
           new LocalModel({
             ...common,
-            create: (memoryLimitBytes) => createEncoder(settings, path, { emit, memoryLimitBytes }),
+            create: (memoryLimitBytes) => createEncoder(settings, path, { emit, memoryLimitBytes, graphDir }),
           }),
         )
       : new LocalGenerator(
           new LocalModel({
             ...common,
             create: (memoryLimitBytes) =>
-              createGenerator(settings, path, { emit, memoryLimitBytes, graphDir: this.#graphDir }),
+              createGenerator(settings, path, { emit, memoryLimitBytes, graphDir }),
           }),
         );
   }
