@@ -66,5 +66,10 @@ export interface Decision {
   readonly features: DecisionFeatures;
   /** Those that might not serve it, and what forbade it: privacy, region, cost, quality, context. */
   readonly refused: readonly { readonly deployment: string; readonly obstacle: string }[];
+  /** Deployments on trial: which the request fell to, and why it stayed away from the others. */
+  readonly trials: readonly {
+    readonly deployment: string;
+    readonly part: 'drawn' | 'not-drawn' | 'rolled-back';
+  }[];
   readonly choices: readonly Choice[];
 }

@@ -53,6 +53,7 @@ export interface DecisionView {
     readonly judgedBy: string | undefined;
   };
   readonly refused: Decision['refused'];
+  readonly trials: Decision['trials'];
   /** One per attempt that found a place, in order. */
   readonly choices: readonly {
     readonly policy: string;
@@ -117,6 +118,7 @@ export function decisionView(settled: Explained, atEpochMs: number): DecisionVie
       judgedBy: features.judgedBy,
     },
     refused: decision.refused,
+    trials: decision.trials,
     choices: choices.map(({ policy, atMs, ranked }) => ({
       policy,
       afterMs: round(atMs - firstAtMs),

@@ -40,6 +40,7 @@ function settled(id: string): RequestSettled {
         constraints: { privacy: 'private' },
       },
       refused: [{ deployment: 'cloud/m', obstacle: 'privacy' }],
+      trials: [],
       choices: [
         {
           atMs: 100,
@@ -62,6 +63,7 @@ test('the latest decisions are kept and explained, without what clients wrote', 
   expect(recent.find('d2')).toMatchObject({
     at: '1970-01-01T00:00:00.000Z',
     refused: [{ deployment: 'cloud/m', obstacle: 'privacy' }],
+    trials: [],
     choices: [{ policy: 'balanced', chosen: 'a/m', candidates: [{ id: 'a/m', score: 0.5 }, { id: 'b/m' }] }],
     observed: { deployment: 'a/m', ttftMs: 5, cachedTokens: 4, durationMs: 12.346 },
     request: { blocks: 'AQAAAP////8=', constraints: { privacy: 'private' } },
@@ -93,6 +95,7 @@ function plainly(id: string, given: Partial<RequestSettled> = {}): RequestSettle
       id,
       features: { ...features, blocks: new Int32Array(0), maxOutputTokens: 7, sloTtftMs: 0 },
       refused: [],
+      trials: [],
       choices: [{ ...choice!, ranked: [{ ...ranked[0]!, parts: {}, score: 0.25 }] }],
     },
     ...given,

@@ -29,6 +29,7 @@ export class PlainDecision {
   #constraints: DecisionFeatures['constraints'] = NO_FACTS;
   #sloTtftMs = Number.NaN;
   #difficulty = Number.NaN;
+  #judgedBy: string | undefined;
   #policy = '';
   #candidateId = '';
   #ready = false;
@@ -74,6 +75,7 @@ export class PlainDecision {
     this.#constraints = features.constraints;
     this.#sloTtftMs = features.sloTtftMs ?? Number.NaN;
     this.#difficulty = features.difficulty ?? Number.NaN;
+    this.#judgedBy = features.judgedBy;
     this.#policy = policy;
     this.#candidateId = candidate.id;
     this.#ready = candidate.ready;
@@ -118,8 +120,10 @@ export class PlainDecision {
         constraints: this.#constraints,
         sloTtftMs: known(this.#sloTtftMs),
         difficulty: known(this.#difficulty),
+        judgedBy: this.#judgedBy,
       },
       refused: [],
+      trials: [],
       choices: [
         { atMs: 0, policy: this.#policy, ranked: [{ candidate, score: this.#score, parts: NO_PARTS }] },
       ],
@@ -150,7 +154,7 @@ export class PlainDecision {
   }
 }
 
-export function isPlain({ decision: { choices, refused, features }, attempts }: Decided): boolean {
+export function isPlain({ decision: { choices, refused, trials, features }, attempts }: Decided): boolean {
   const ranked = choices.length === 1 ? choices[0]!.ranked : [];
   const only = ranked.length === 1 ? ranked[0] : undefined;
   return (
@@ -158,6 +162,7 @@ export function isPlain({ decision: { choices, refused, features }, attempts }: 
     Object.keys(only.parts).length === 0 &&
     only.prediction === undefined &&
     refused.length === 0 &&
+    trials.length === 0 &&
     features.blocks.length === 0 &&
     attempts.length === 1 &&
     !attempts[0]!.lost &&

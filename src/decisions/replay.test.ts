@@ -31,6 +31,7 @@ function record(i: number, candidates = ['dear', 'cheap']): DecisionView {
       judgedBy: undefined,
     },
     refused: [],
+    trials: [],
     choices: [
       {
         policy: 'round-robin',

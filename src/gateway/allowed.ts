@@ -28,7 +28,9 @@ export async function startAtAllowed<D extends Deployment, T>(
     return allowedOf(all, features, route.model.name, trace);
   };
   try {
-    const drawn = options.placement.draw(options.route(), features.sessionKey);
+    const { placement } = options;
+    const drawn = placement.draw(options.route(), features.sessionKey);
+    trace.trials = placement.model(options.route().model.name).canaries.parts(drawn);
     const { caller, deadlineAtMs } = options;
     const promptBytes = wire.body.length;
     const request = { stream: features.stream, promptBytes, features, trace, drawn, caller, deadlineAtMs };

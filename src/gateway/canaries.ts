@@ -1,4 +1,5 @@
 import { hashText } from '../../routers/prompt-hash.ts';
+import type { Decision } from '../core/decision.ts';
 import type { Canary, Deployment } from '../core/deployment.ts';
 import type { Emit } from '../core/event.ts';
 import type { CanaryReport } from '../core/report.ts';
@@ -10,6 +11,8 @@ interface Watched {
   /** It gets no requests any more, until an operator says otherwise. */
   rolledBack: Regression | undefined;
 }
+
+const NONE: Decision['trials'] = [];
 
 /** What deployments under trial are chosen by. */
 interface Place {
@@ -67,6 +70,16 @@ export class Canaries {
       this.#judge(mine);
     }
     return at;
+  }
+
+  /** What each trial made of a request, for its decision. */
+  parts(drawn: number): Decision['trials'] {
+    if (this.#present.length === 0) return NONE;
+    const mine = this.#at(drawn);
+    return this.#present.map((watched) => ({
+      deployment: watched.canary.id,
+      part: watched === mine ? 'drawn' : watched.rolledBack === undefined ? 'not-drawn' : 'rolled-back',
+    }));
   }
 
   /**

@@ -8,6 +8,7 @@ export class DecisionTrace implements Decision {
   readonly features: DecisionFeatures;
   readonly choices: Choice[] = [];
   refused: Decision['refused'] = [];
+  trials: Decision['trials'] = [];
 
   constructor(id: string, features: DecisionFeatures) {
     this.id = id;

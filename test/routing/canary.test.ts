@@ -88,3 +88,23 @@ it('a canary serves the rest only when nothing else does', async () => {
   expect(replies.filter((reply) => !isWhole(reply))).toEqual([]);
   await eventually('nothing is left', () => fleet.running.gateway.inFlight === 0);
 });
+
+it('decisions tell which trial a request fell to, and why it stayed away from one', async () => {
+  const fleet = await serveFleet([{}, { status: 500 }], { model: model({ share: 0.5 }) });
+  const parts = async () => {
+    const reply = await fetch(`${fleet.url}/admin/decisions?limit=500`);
+    const { decisions } = (await reply.json()) as {
+      decisions: { trials: { deployment: string; part: string }[]; choices: { chosen: string }[] }[];
+    };
+    // One that is drawn may find the canary down; the others never go there.
+    for (const { trials, choices } of decisions)
+      if (trials[0]?.part !== 'drawn')
+        expect(choices.map(({ chosen }) => chosen)).not.toContain('b/fake-model');
+    return new Set(decisions.map(({ trials }) => trials[0]?.part));
+  };
+  await askUntil(fleet, async () => (await parts()).size === 2);
+  expect(await parts()).toEqual(new Set(['drawn', 'not-drawn']));
+  await askUntil(fleet, rolledBack(fleet));
+  await fleet.ask();
+  expect(await parts()).toContain('rolled-back');
+});
