@@ -7,6 +7,8 @@ import type { FromWriter, ToWriter, WriterStart } from './writer-messages.ts';
 
 /** Brings journals into the database, apart from the thread that serves. */
 
+/** A batch is large, and nobody waits for it. */
+const BATCH_TIMEOUT_MS = 30_000;
 const PASS_MS = 200;
 const MAX_PAUSE_MS = 5_000;
 /** How often journals without a process are looked for. */
@@ -15,7 +17,7 @@ const LOOK_MS = 5_000;
 const SYNC_MS = 500;
 
 const { location, dir, journal } = workerData as WriterStart;
-const database = new LateDatabase(location);
+const database = new LateDatabase(location, BATCH_TIMEOUT_MS);
 const drain = new Drain({ dir, own: journal, insert: (rows) => insertRecords(database.get(), rows) });
 const tell = (message: FromWriter) => parentPort!.postMessage(message);
 let failures = 0;

@@ -9,13 +9,16 @@ const RETRY_MS = 1_000;
  */
 export class LateDatabase {
   readonly #location: DatabaseLocation;
+  readonly #timeoutMs: number;
   #open: Database | undefined;
   #problem: Error = new Error('The database has not been opened yet.');
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(location: DatabaseLocation) {
+  /** @param timeoutMs What one statement may take, and connecting: somebody may wait for the answer. */
+  constructor(location: DatabaseLocation, timeoutMs = 2_000) {
     this.#location = location;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** @throws Error if it is a file, and cannot be opened */
@@ -41,7 +44,7 @@ export class LateDatabase {
 
   async #tryToOpen(): Promise<void> {
     try {
-      const database = await openDatabase(this.#location);
+      const database = await openDatabase(this.#location, { timeoutMs: this.#timeoutMs });
       if (this.#closed) await database.close();
       else this.#open = database;
     } catch (error) {
