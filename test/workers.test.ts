@@ -57,7 +57,7 @@ describe('workers', () => {
   it('share a port and the work; metrics are those of all, wherever they are asked for', async () => {
     const { gateway, fake } = await startWorkers();
     expect(gateway.output()).toContain('"workers":2,"msg":"listening"');
-    expect(gateway.output()).toMatch(/exact ones for all will need Redis/);
+    expect(gateway.output()).toMatch(/exact ones need `redis`/);
     expect(gateway.enginePids()).toHaveLength(2);
     for (let i = 0; i < 12; i++) expect(await ask(gateway)).toBe(200);
     // Each worker keeps its own connections.

@@ -125,7 +125,9 @@ export async function serveAsPrimary({ config, file, readConfig }: PrimaryOption
 
   logger.info(
     { workers: config.listen.workers },
-    'breakers, retry budgets and limits hold for each worker by itself; exact ones for all will need Redis',
+    config.redis === null
+      ? 'breakers and retry budgets hold for each worker by itself; of limits each gives out its share, as exact ones need `redis`'
+      : 'breakers and retry budgets hold for each worker by itself; limits hold for all of them, in Redis',
   );
   const stop = Promise.withResolvers<NodeJS.Signals>();
   onStopSignals({
