@@ -20,6 +20,7 @@ interface Place {
   readonly ready: boolean;
   /** It has room. */
   readonly free: boolean;
+  readonly lane: { readonly coolDown: { readonly leftMs: number } };
 }
 
 /**
@@ -84,7 +85,7 @@ export class Canaries {
 
   /**
    * Of the places that a request may have, those on its side. A canary that cannot take it leaves it to the others; a request
-   * of the others goes to a canary when none of theirs is ready.
+   * of the others goes to a canary when none of theirs is up: that they seem slow beside it is no reason.
    *
    * @param lastResort False: not even then.
    */
@@ -94,7 +95,7 @@ export class Canaries {
     const own = id === undefined ? [] : places.filter(({ deployment }) => deployment.canary?.id === id);
     if (own.some(({ ready, free }) => ready && free)) return own;
     const others = places.filter(({ deployment }) => deployment.canary === undefined);
-    return others.some(({ ready }) => ready) || !lastResort ? others : places;
+    return others.some(isUp) || !lastResort ? others : places;
   }
 
   /** A request has ended at a deployment in a way that says something of it. */
@@ -156,4 +157,8 @@ export class Canaries {
     watched.rolledBack = found;
     this.#emit({ type: 'canary-rolled-back', model: this.#model, deployment: watched.canary.id, ...found });
   }
+}
+
+function isUp({ deployment, lane }: Place): boolean {
+  return deployment.backend.health().state === 'ready' && lane.coolDown.leftMs === 0;
 }
