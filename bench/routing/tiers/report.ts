@@ -15,7 +15,7 @@ export function report(results: readonly SetResult[]): string {
   return `# Easy and hard requests: what is saved against what is lost
 
 Written by \`run.ts\`; README.md tells how. GPT-4 Turbo answers what is judged hard, Mixtral 8x7B the rest; every threshold is one point
-of a curve. The goal is 40 % of the cost saved at 1 % of quality lost. **No judge that sees the question alone reaches it on these sets**,
+of a curve. The goal is 40 % of the cost saved at 1 % of quality lost. **No judge here that sees the question alone reaches it**,
 by either reading of "1 %": one of 100 marks, or of what the strong model scores. RouteLLM's own figure is the mean share of the gap between both
 models that is closed (APGR); chance closes half. "Embedding, per prompt token" sends questions to the weak model that are dear rather than easy: it
 saves more, and is no classifier of difficulty. The features were fitted to nothing. The embedding's weights were fitted to other questions of gsm8k and MMLU
