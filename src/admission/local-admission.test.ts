@@ -176,6 +176,55 @@ describe('admission in one process', () => {
     ask(admission, caller, { nanoUsd: 50 });
   });
 
+  it('does not take the totals of yesterday for those of today', () => {
+    const { admission } = setUp();
+    const spent = new Map([['key_1', { day: 950, month: 960 }]]);
+    const totals = { key: spent, project: [], organization: [], model: [] };
+    admission.refreshSpent(totals, MORNING - 24 * 3_600_000);
+    expect(admission.inUse('key', 'key_1')).toMatchObject({ day: 0, month: 960 });
+  });
+
+  it('learns what others spend of the same budget, and counts nothing twice', () => {
+    const { admission } = setUp({ share: 1 / 2 });
+    const caller = callerWith({ key: { nanoUsdPerDay: 1_000 } });
+    const totals = (day: number) => {
+      const spent = new Map([['key_1', { day, month: day }]]);
+      admission.refreshSpent({ key: spent, project: [], organization: [], model: [] }, MORNING);
+    };
+    ask(admission, caller, { nanoUsd: 300 }).settle({ tokens: 1, nanoUsd: 300 });
+    totals(300);
+    expect(admission.inUse('key', 'key_1')?.day).toBe(300);
+    refusedBy(() => ask(admission, caller, { nanoUsd: 201 }));
+    totals(900);
+    refusedBy(() => ask(admission, caller, { nanoUsd: 101 }));
+    ask(admission, caller, { nanoUsd: 100 });
+  });
+
+  it('gives out only its share of what was left when it began', () => {
+    const { admission } = setUp({ share: 1 / 2 });
+    const caller = callerWith({ key: { nanoUsdPerDay: 1_000 } });
+    const spent = new Map([['key_1', { day: 600, month: 600 }]]);
+    admission.refreshSpent({ key: spent, project: [], organization: [], model: [] }, MORNING);
+    refusedBy(() => ask(admission, caller, { nanoUsd: 201 }));
+    ask(admission, caller, { nanoUsd: 200 });
+  });
+
+  it('remembers those that have something in use or have spent, and forgets the rest', () => {
+    const { admission, pass } = setUp();
+    const running = ask(admission, callerWith({}, 'runs'));
+    ask(admission, callerWith({}, 'spent')).settle({ tokens: 1, nanoUsd: 1 });
+    const limits = { key: { requestsPerMinute: 10 } };
+    for (let i = 0; i < 30_000; i++) {
+      ask(admission, callerWith(limits, `key_${i}`)).settle({ tokens: 0, nanoUsd: 0 });
+      if (i % 10_000 === 0) pass(60_000);
+    }
+    expect(admission.subjectCount).toBeLessThan(25_000);
+    expect(admission.inUse('key', 'runs')).toMatchObject({ running: 1 });
+    expect(admission.inUse('key', 'spent')).toMatchObject({ day: 1 });
+    running.settle({ tokens: 0, nanoUsd: 0 });
+    expect(admission.reserved).toBe(0);
+  });
+
   it('gives out its share only where it is one of several, and at least one', () => {
     const { admission } = setUp({ share: 1 / 4 });
     const caller = callerWith({ key: { requestsPerMinute: 9 }, project: { concurrency: 2 } });

@@ -1,15 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import type { Limits } from '../core/caller.ts';
 import type { RateStatus } from '../core/error.ts';
 import type { Admission, AdmissionAsk, Reservation } from '../gateway/admission.ts';
-import { leftOf, waitMs } from './leaky-bucket.ts';
-import { type LocalAdmission, type LocalReservation, tighter, wantedOf } from './local-admission.ts';
+import { type LocalAdmission, type LocalReservation, wantedOf } from './local-admission.ts';
+import { argsOf, isLimited, keysOf, obstacleOf, type Reply, rateOf, replyOf, TAG } from './redis-decision.ts';
 import type { RedisLink, RedisLinkOptions, RedisTimes } from './redis-link.ts';
 import { SCRIPTS } from './redis-scripts.ts';
 import { refusal } from './refusal.ts';
 import { type SettledLine, Settlements } from './settlements.ts';
 import type { SteadyClock } from './steady-clock.ts';
-import { budgetRetryMs, concurrencyRetryMs, type Obstacle, type Wanted } from './subject.ts';
+import type { Wanted } from './subject.ts';
 import { countable, type Party, partiesOf } from './subjects.ts';
 
 export interface RedisAdmissionOptions {
@@ -34,27 +33,9 @@ export interface RedisStats {
   readonly lost: number;
 }
 
-/** Of the limits, in the order that the script has them. */
-const LIMITS = [
-  'requestsPerMinute',
-  'tokensPerMinute',
-  'concurrency',
-  'nanoUsdPerDay',
-  'nanoUsdPerMonth',
-] as const satisfies readonly (keyof Limits)[];
-/** By the number that the script tells. */
-const OBSTACLES = [
-  'concurrency',
-  'requestsPerMinute',
-  'tokensPerMinute',
-  'nanoUsdPerDay',
-  'nanoUsdPerMonth',
-] as const satisfies readonly (keyof Limits)[];
-/** One tag, so that a cluster has all keys in one place: a script sees them together. */
-const TAG = '{qianmen}';
 const CLOCK = `${TAG}:clock`;
 const GATEWAYS = `${TAG}:gateways`;
-const RENEWED_AT_ONCE = 200;
+const RENEWED_AT_ONCE = 50;
 const FLUSH_MS = 1_000;
 
 /**
@@ -94,7 +75,9 @@ export class RedisAdmission implements Admission {
     });
     this.ready = this.#link.start();
     this.#heartbeat = setInterval(() => {
-      if (this.#link.up) this.#renew().catch(() => {});
+      if (!this.#link.up) return;
+      this.#renew().catch(() => {});
+      void this.#settlements.flush();
     }, options.times.heartbeatMs).unref();
   }
 
@@ -116,7 +99,7 @@ export class RedisAdmission implements Admission {
   }
 
   admit(ask: AdmissionAsk): Reservation | Promise<Reservation> {
-    const parties = partiesOf(ask).filter(({ limits }) => LIMITS.some((name) => limits[name] !== undefined));
+    const parties = partiesOf(ask).filter(({ limits }) => isLimited(limits));
     if (parties.length === 0) return this.#options.local.hold(ask);
     this.#last += 1;
     const id = `${this.#gateway}-${this.#last}`;
@@ -130,22 +113,27 @@ export class RedisAdmission implements Admission {
   }
 
   async #decide(id: string, ask: AdmissionAsk, parties: readonly Party[]): Promise<Reservation> {
+    const { local, clock, times } = this.#options;
     const wanted = wantedOf(ask);
+    const periods = clock.periods();
     let reply: Reply;
     try {
       const keys = [CLOCK, ...parties.flatMap(keysOf)];
-      reply = replyOf(await this.#link.run(SCRIPTS.admit, keys, this.#argsOf(id, wanted, parties)));
+      const known = parties.map(({ kind, id }) => local.spent(kind, id, periods));
+      const terms = { id, wanted, periods, leaseMs: times.leaseMs };
+      const args = [this.#stepMs, ...argsOf(terms, parties, known)];
+      reply = replyOf(await this.#link.run(SCRIPTS.admit, keys, args));
     } catch {
       return this.#decideAloneAfterAll(id, ask, linesOf(parties));
     }
     const rate = rateOf(parties, reply);
     const refusedBy = parties[reply.refusedBy - 1];
     if (refusedBy !== undefined) {
-      const obstacle = this.#obstacle(reply, refusedBy.limits, wanted);
+      const obstacle = obstacleOf(reply, refusedBy.limits, wanted, periods);
       throw refusal(obstacle, refusedBy.kind, refusedBy.limits, wanted, rate);
     }
     const lines = parties.map((party, at) => lineOf(party, wanted.tokens, reply.levels[at]!.end));
-    return this.#held(this.#options.local.hold(ask), id, wanted, lines, rate);
+    return this.#held(local.hold(ask), id, wanted, lines, rate);
   }
 
   #decideAlone(id: string, ask: AdmissionAsk, lines: readonly SettledLine[]): Reservation {
@@ -186,17 +174,17 @@ export class RedisAdmission implements Admission {
 
   async #renew(): Promise<void> {
     const { leaseMs } = this.#options.times;
-    const leases = [...this.#live].flatMap(({ lease, lines }) =>
-      lines.filter(({ leased }) => leased).map(({ keys }) => ({ lease, keys })),
-    );
-    let from = 0;
+    const held = [...this.#live];
     do {
-      const some = leases.slice(from, from + RENEWED_AT_ONCE);
-      from += some.length;
-      const keys = [CLOCK, GATEWAYS, ...some.flatMap((one) => one.keys)];
-      const args = [this.#stepMs, `${leaseMs}`, this.#gateway, ...some.map(({ lease }) => lease)];
+      // What was settled meanwhile must not come to life again.
+      const some = held.splice(0, RENEWED_AT_ONCE).filter((one) => this.#live.has(one));
+      const leases = some.flatMap(({ lease, lines }) =>
+        lines.filter(({ leased }) => leased).map(({ keys }) => ({ lease, keys })),
+      );
+      const keys = [CLOCK, GATEWAYS, ...leases.flatMap((one) => one.keys)];
+      const args = [this.#stepMs, `${leaseMs}`, this.#gateway, ...leases.map(({ lease }) => lease)];
       this.#replicas = Math.max(1, Number(await this.#link.run(SCRIPTS.renew, keys, args)));
-    } while (from < leases.length);
+    } while (held.length > 0);
     this.#options.local.share = Math.min(this.#ownShare, 1 / this.#replicas);
   }
 
@@ -204,81 +192,11 @@ export class RedisAdmission implements Admission {
   get #stepMs(): string {
     return `${2 * this.#options.times.heartbeatMs}`;
   }
-
-  #argsOf(id: string, { tokens, nanoUsd }: Wanted, parties: readonly Party[]): string[] {
-    const { local, clock, times } = this.#options;
-    const periods = clock.periods();
-    const { day, month } = periods;
-    const args = [this.#stepMs, `${times.leaseMs}`, id, `${tokens}`, `${nanoUsd}`, `${day}`, `${month}`];
-    for (const { kind, id, limits } of parties) {
-      for (const name of LIMITS) args.push(`${limits[name] ?? ''}`);
-      const spent = local.spent(kind, id, periods);
-      args.push(`${spent.day}`, `${spent.month}`);
-    }
-    return args;
-  }
-
-  #obstacle({ limit, levels, refusedBy }: Reply, limits: Limits, wanted: Wanted): Obstacle {
-    const { requests, tokens } = levels[refusedBy - 1]!;
-    const periods = this.#options.clock.periods();
-    switch (limit) {
-      case 'concurrency':
-        return { limit, retryAfterMs: concurrencyRetryMs(limits.concurrency ?? 0) };
-      case 'requestsPerMinute':
-        return { limit, retryAfterMs: waitMs(requests, 1, limits.requestsPerMinute ?? 0) };
-      case 'tokensPerMinute':
-        return { limit, retryAfterMs: waitMs(tokens, wanted.tokens, limits.tokensPerMinute ?? 0) };
-      case 'nanoUsdPerDay':
-        return { limit, retryAfterMs: budgetRetryMs(periods.dayLeftMs) };
-      case 'nanoUsdPerMonth':
-        return { limit, retryAfterMs: budgetRetryMs(periods.monthLeftMs) };
-    }
-  }
 }
 
 interface Held {
   readonly lease: string;
   readonly lines: readonly SettledLine[];
-}
-
-interface Level {
-  readonly requests: number;
-  readonly tokens: number;
-  /** Where what was taken of the tokens ends, as exactly as Redis has it. */
-  readonly end: string;
-}
-
-interface Reply {
-  /** Which of those asked about, from 1; 0: none. */
-  readonly refusedBy: number;
-  readonly limit: (typeof OBSTACLES)[number];
-  readonly levels: readonly Level[];
-}
-
-function replyOf(reply: unknown): Reply {
-  if (!Array.isArray(reply)) throw new Error('Redis replied with something else than a decision');
-  const [refusedBy, limit, ...rest] = reply.map(String);
-  const levels: Level[] = [];
-  for (let i = 0; i + 2 < rest.length; i += 3)
-    levels.push({ requests: Number(rest[i]), tokens: Number(rest[i + 1]), end: rest[i + 2]! });
-  return { refusedBy: Number(refusedBy), limit: OBSTACLES[Number(limit) - 1] ?? 'concurrency', levels };
-}
-
-function rateOf(parties: readonly Party[], { levels }: Reply): RateStatus {
-  let requests: RateStatus['requests'];
-  let tokens: RateStatus['tokens'];
-  for (const [at, { limits }] of parties.entries()) {
-    const { requestsPerMinute, tokensPerMinute } = limits;
-    const level = levels[at]!;
-    if (requestsPerMinute !== undefined)
-      requests = tighter(requests, leftOf(level.requests, requestsPerMinute));
-    if (tokensPerMinute !== undefined) tokens = tighter(tokens, leftOf(level.tokens, tokensPerMinute));
-  }
-  return { requests, tokens };
-}
-
-function keysOf({ kind, id }: Party): [hash: string, leases: string] {
-  return [`${TAG}:use:${kind}:${id}`, `${TAG}:leases:${kind}:${id}`];
 }
 
 function lineOf(party: Party, tokens: number, end: string): SettledLine {

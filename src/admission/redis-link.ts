@@ -8,12 +8,12 @@ export interface RedisTimes {
   readonly heartbeatMs: number;
   /** After its last sign of life a gateway's requests hold nothing any more. */
   readonly leaseMs: number;
-  /** Between looks whether Redis is back. */
+  /** Between looks whether Redis is back, at most. */
   readonly retryMs: number;
 }
 
 export const DEFAULT_TIMES: RedisTimes = {
-  timeoutMs: 75,
+  timeoutMs: 90,
   heartbeatMs: 5_000,
   leaseMs: 30_000,
   retryMs: 250,
@@ -64,7 +64,7 @@ export class RedisLink {
   async start(): Promise<void> {
     const { timeoutMs } = this.#options.times;
     this.#client.connect().catch(() => {});
-    this.#watch = this.#untilBack(timeoutMs / 4);
+    this.#watch = this.#untilBack();
     await Promise.race([this.#watch, pause(START_TIMEOUTS * timeoutMs)]);
     if (!this.#up) this.#say(`Redis cannot be used: ${reasonOf(this.#lastFailure)}`);
   }
@@ -102,7 +102,7 @@ export class RedisLink {
   #down(cause: unknown): void {
     this.#up = false;
     this.#say(`Redis cannot be used: ${reasonOf(cause)}`);
-    this.#watch = this.#untilBack(this.#options.times.retryMs);
+    this.#watch = this.#untilBack();
   }
 
   #say(problem: string | undefined): void {
@@ -111,9 +111,11 @@ export class RedisLink {
     this.#options.onProblem(problem);
   }
 
-  async #untilBack(retryMs: number): Promise<void> {
+  async #untilBack(): Promise<void> {
+    let waitMs = FIRST_RETRY_MS;
     while (!this.#up && !this.#closed) {
-      await pause(retryMs);
+      await pause(waitMs);
+      waitMs = Math.min(2 * waitMs, this.#options.times.retryMs);
       try {
         if (!this.#closed) await this.#tryAgain();
       } catch (error) {
@@ -152,6 +154,8 @@ export class RedisLink {
   }
 }
 
+/** Before the first look whether Redis is there; then twice as long each time. */
+const FIRST_RETRY_MS = 10;
 /** How many operations' time the first connection may take. */
 const START_TIMEOUTS = 10;
 const MAX_RECONNECT_MS = 1_000;

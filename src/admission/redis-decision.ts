@@ -1,0 +1,117 @@
+import type { Limits } from '../core/caller.ts';
+import type { RateStatus } from '../core/error.ts';
+import { leftOf, waitMs } from './leaky-bucket.ts';
+import { tighter } from './local-admission.ts';
+import type { Periods } from './periods.ts';
+import { budgetRetryMs, concurrencyRetryMs, type Obstacle, type Spent, type Wanted } from './subject.ts';
+import type { Party } from './subjects.ts';
+
+/** Of the limits, in the order that the script has them. */
+const LIMITS = [
+  'requestsPerMinute',
+  'tokensPerMinute',
+  'concurrency',
+  'nanoUsdPerDay',
+  'nanoUsdPerMonth',
+] as const satisfies readonly (keyof Limits)[];
+/** By the number that the script tells. */
+const OBSTACLES = [
+  'concurrency',
+  'requestsPerMinute',
+  'tokensPerMinute',
+  'nanoUsdPerDay',
+  'nanoUsdPerMonth',
+] as const satisfies readonly (keyof Limits)[];
+/** One tag, so that a cluster has all keys in one place: a script sees them together. */
+export const TAG = '{qianmen}';
+
+export interface Terms {
+  /** Of the reservation. */
+  readonly id: string;
+  readonly wanted: Wanted;
+  readonly periods: Periods;
+  readonly leaseMs: number;
+}
+
+export interface Level {
+  readonly requests: number;
+  readonly tokens: number;
+  /** Where what was taken of the tokens ends, as exactly as Redis has it. */
+  readonly end: string;
+}
+
+export interface Reply {
+  /** Which of those asked about, from 1; 0: none. */
+  readonly refusedBy: number;
+  readonly limit: (typeof OBSTACLES)[number];
+  readonly levels: readonly Level[];
+}
+
+export function isLimited(limits: Limits): boolean {
+  return LIMITS.some((name) => limits[name] !== undefined);
+}
+
+/** What the script is told after its step: @see SCRIPTS.admit. */
+export function argsOf(
+  { id, wanted, periods, leaseMs }: Terms,
+  parties: readonly Party[],
+  spent: readonly Spent[],
+): string[] {
+  const { tokens, nanoUsd } = wanted;
+  const { day, month } = periods;
+  return [
+    ...[leaseMs, id, tokens, nanoUsd, day, month].map(String),
+    ...parties.flatMap(({ limits }, at) => [
+      ...LIMITS.map((name) => `${limits[name] ?? ''}`),
+      `${spent[at]!.day}`,
+      `${spent[at]!.month}`,
+    ]),
+  ];
+}
+
+export function replyOf(reply: unknown): Reply {
+  if (!Array.isArray(reply)) throw new Error('Redis replied with something else than a decision');
+  const [refusedBy, limit, ...rest] = reply.map(String);
+  const levels: Level[] = [];
+  for (let i = 0; i + 2 < rest.length; i += 3)
+    levels.push({ requests: Number(rest[i]), tokens: Number(rest[i + 1]), end: rest[i + 2]! });
+  return { refusedBy: Number(refusedBy), limit: OBSTACLES[Number(limit) - 1] ?? 'concurrency', levels };
+}
+
+export function rateOf(parties: readonly Party[], { levels }: Reply): RateStatus {
+  let requests: RateStatus['requests'];
+  let tokens: RateStatus['tokens'];
+  for (const [at, { limits }] of parties.entries()) {
+    const { requestsPerMinute, tokensPerMinute } = limits;
+    const level = levels[at]!;
+    if (requestsPerMinute !== undefined)
+      requests = tighter(requests, leftOf(level.requests, requestsPerMinute));
+    if (tokensPerMinute !== undefined) tokens = tighter(tokens, leftOf(level.tokens, tokensPerMinute));
+  }
+  return { requests, tokens };
+}
+
+export function keysOf({ kind, id }: Party): [hash: string, leases: string] {
+  return [`${TAG}:use:${kind}:${id}`, `${TAG}:leases:${kind}:${id}`];
+}
+
+export function obstacleOf(
+  { limit, levels, refusedBy }: Reply,
+  limits: Limits,
+  wanted: Wanted,
+  periods: Periods,
+): Obstacle {
+  const { requests, tokens } = levels[refusedBy - 1]!;
+  switch (limit) {
+    case 'concurrency':
+      return { limit, retryAfterMs: concurrencyRetryMs(limits.concurrency ?? 0) };
+    case 'requestsPerMinute':
+      return { limit, retryAfterMs: waitMs(requests, 1, limits.requestsPerMinute ?? 0) };
+    case 'tokensPerMinute':
+      return { limit, retryAfterMs: waitMs(tokens, wanted.tokens, limits.tokensPerMinute ?? 0) };
+    case 'nanoUsdPerDay':
+      return { limit, retryAfterMs: budgetRetryMs(periods.dayLeftMs) };
+    case 'nanoUsdPerMonth':
+      return { limit, retryAfterMs: budgetRetryMs(periods.monthLeftMs) };
+  }
+}

@@ -1,0 +1,293 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  type AdmissionOptions,
+  createAdmission,
+  type RunningAdmission,
+} from '../../src/admission/create-admission.ts';
+import type { Caller } from '../../src/core/caller.ts';
+import { AppError } from '../../src/core/error.ts';
+import type { AdmissionAsk, Reservation } from '../../src/gateway/admission.ts';
+import { noRedis, type RedisServer, startRedis } from '../support/redis.ts';
+import type { Order } from './admitting-process.ts';
+import { askOf } from './callers.ts';
+
+const PROCESS = fileURLToPath(new URL('./admitting-process.ts', import.meta.url));
+const NOTHING_USED = { tokens: 0, nanoUsd: 0 };
+/** A machine that has much to do answers late; that is another matter. */
+const PATIENT = { timeoutMs: 10_000 };
+const QUICK = { timeoutMs: 300, heartbeatMs: 100, leaseMs: 1_000, retryMs: 50 };
+
+describe.skipIf(noRedis())('limits that several gateways count in Redis', () => {
+  let redis: RedisServer;
+  const running: RunningAdmission[] = [];
+  const children: ChildProcess[] = [];
+
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  beforeEach(async () => {
+    await redis.ask('FLUSHALL');
+  });
+  afterEach(async () => {
+    for (const child of children.splice(0)) child.kill('SIGKILL');
+    for (const admission of running.splice(0)) await admission.close();
+  });
+  afterAll(async () => {
+    await redis?.remove();
+  });
+
+  async function open(options: AdmissionOptions = {}): Promise<RunningAdmission> {
+    const admission = createAdmission({ redisUrl: redis.url, times: PATIENT, ...options });
+    running.push(admission);
+    await admission.ready;
+    return admission;
+  }
+
+  async function openProcess(times: object = PATIENT): Promise<ChildProcess> {
+    const child = fork(PROCESS, [redis.url, JSON.stringify(times)], { stdio: 'inherit' });
+    children.push(child);
+    await once(child, 'message');
+    return child;
+  }
+
+  async function tell(child: ChildProcess, order: Order): Promise<{ admitted: number; refused: number }> {
+    child.send(order);
+    const [counts] = await once(child, 'message');
+    return counts;
+  }
+
+  async function refusedBy(admission: RunningAdmission, ask: AdmissionAsk): Promise<AppError> {
+    try {
+      await admission.admit(ask);
+    } catch (error) {
+      if (error instanceof AppError) return error;
+      throw error;
+    }
+    throw new Error('was admitted');
+  }
+
+  function settledAll(admission: RunningAdmission): Promise<void> {
+    return vi.waitFor(() => expect(admission.stats().redis?.unsettled).toBe(0), { timeout: 10_000 });
+  }
+
+  const concurrent = (concurrency: number) =>
+    ({ project: { concurrency } }) satisfies Partial<Caller['limits']>;
+
+  it('admits exactly one of a thousand that four processes ask at once', async () => {
+    const processes = await Promise.all([0, 1, 2, 3].map(() => openProcess()));
+    const counts = await Promise.all(processes.map((one) => tell(one, { asks: 250, limits: concurrent(1) })));
+    expect(counts.reduce((sum, { admitted }) => sum + admitted, 0)).toBe(1);
+    expect(counts.reduce((sum, { refused }) => sum + refused, 0)).toBe(999);
+  });
+
+  it('never gives out more than a budget over four processes', async () => {
+    const processes = await Promise.all([0, 1, 2, 3].map(() => openProcess()));
+    const limits = { organization: { nanoUsdPerDay: 1_050 }, key: { requestsPerMinute: 50 } };
+    const counts = await Promise.all(processes.map((one) => tell(one, { asks: 25, limits })));
+    expect(counts.reduce((sum, { admitted }) => sum + admitted, 0)).toBe(10);
+  });
+
+  it('gives back the slots of a process that was killed, once its lease is over', async () => {
+    const doomed = await openProcess(QUICK);
+    expect(await tell(doomed, { asks: 3, limits: concurrent(2) })).toMatchObject({ admitted: 2 });
+    const admission = await open({ times: { ...QUICK, timeoutMs: 10_000 } });
+    await vi.waitFor(() => expect(admission.stats().redis?.replicas).toBe(2), { timeout: 10_000 });
+    expect((await refusedBy(admission, askOf(concurrent(2)))).code).toBe('rate_limit_exceeded');
+    doomed.kill('SIGKILL');
+    const got: Reservation[] = [];
+    await vi.waitFor(
+      async () => {
+        got.push(await admission.admit(askOf(concurrent(2))));
+        expect(got).toHaveLength(2);
+      },
+      { timeout: 10_000, interval: 50 },
+    );
+    await vi.waitFor(() => expect(admission.stats().redis?.replicas).toBe(1), { timeout: 10_000 });
+  });
+
+  it('keeps the slots of a process that lives for longer than a lease', async () => {
+    const times = { ...QUICK, timeoutMs: 10_000 };
+    const [one, other] = await Promise.all([open({ times }), open({ times })]);
+    const held = await one.admit(askOf(concurrent(1)));
+    const untilMs = performance.now() + 3 * times.leaseMs;
+    while (performance.now() < untilMs) {
+      await refusedBy(other, askOf(concurrent(1)));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    held.settle(NOTHING_USED);
+    await settledAll(one);
+    await other.admit(askOf(concurrent(1)));
+  });
+
+  it('lets a refused request use nothing, and settles what was used', async () => {
+    const admission = await open();
+    const limits = {
+      key: { requestsPerMinute: 5, tokensPerMinute: 100, nanoUsdPerDay: 1_000 },
+      project: { concurrency: 1 },
+    };
+    const first = await admission.admit(askOf(limits, { tokens: 80 }));
+    for (let i = 0; i < 20; i++) {
+      const { message } = await refusedBy(admission, askOf(limits));
+      expect(message).toContain('of its project');
+    }
+    first.settle({ tokens: 10, nanoUsd: 950 });
+    expect(() => first.settle(NOTHING_USED)).toThrow('settled twice');
+    await settledAll(admission);
+    const second = await admission.admit(askOf(limits, { nanoUsd: 50 }));
+    expect(second.rate.requests?.remaining).toBe(3);
+    expect(second.rate.tokens?.remaining).toBeGreaterThanOrEqual(80);
+    second.settle({ tokens: 10, nanoUsd: 50 });
+    await settledAll(admission);
+    const refused = await refusedBy(admission, askOf(limits, { nanoUsd: 1 }));
+    expect(refused.code).toBe('insufficient_quota');
+  });
+
+  it('says when to come back, and when there is no use in it', async () => {
+    const admission = await open();
+    const limits = { key: { tokensPerMinute: 600 } };
+    await admission.admit(askOf(limits, { tokens: 600 }));
+    const { retryAfterMs, rate } = await refusedBy(admission, askOf(limits, { tokens: 300 }));
+    expect(retryAfterMs).toBeGreaterThan(0);
+    expect(retryAfterMs).toBeLessThanOrEqual(30_000);
+    expect(rate?.tokens?.limit).toBe(600);
+    const never = await refusedBy(admission, askOf(limits, { tokens: 601 }));
+    expect(never.retryAfterMs).toBeUndefined();
+    expect(never.message).toContain('can never pass');
+  });
+
+  it('counts amounts as large as numbers go without losing a nano-dollar', async () => {
+    const admission = await open();
+    const most = Number.MAX_SAFE_INTEGER;
+    const limits = { key: { nanoUsdPerMonth: most } };
+    (await admission.admit(askOf(limits, { nanoUsd: most }))).settle({ tokens: 0, nanoUsd: most - 3 });
+    await settledAll(admission);
+    await refusedBy(admission, askOf(limits, { nanoUsd: 4 }));
+    (await admission.admit(askOf(limits, { nanoUsd: 3 }))).settle({ tokens: 1e300, nanoUsd: Number.NaN });
+    await settledAll(admission);
+    (await admission.admit(askOf(limits, { nanoUsd: 3 }))).settle({ tokens: -5, nanoUsd: 1e300 });
+    await settledAll(admission);
+    expect((await refusedBy(admission, askOf(limits, { nanoUsd: 1 }))).code).toBe('insufficient_quota');
+  });
+
+  it('leaves nothing set aside and everything with a time to live', async () => {
+    const admission = await open();
+    const limits = {
+      key: { concurrency: 40, nanoUsdPerDay: 1e9, tokensPerMinute: 1e6, requestsPerMinute: 1e6 },
+    };
+    const all = await Promise.all(
+      Array.from({ length: 40 }, () => admission.admit(askOf({ ...limits, model: limits.key }))),
+    );
+    for (const one of all) one.settle({ tokens: 5, nanoUsd: 7 });
+    await settledAll(admission);
+    expect(await redis.ask('HGET', '{qianmen}:use:key:key_1', 'reserved')).toBe('0');
+    expect(await redis.ask('HGET', '{qianmen}:use:model:m', 'daySpent')).toBe('280');
+    expect(await redis.ask('EXISTS', '{qianmen}:leases:key:key_1')).toBe(0);
+    for (const key of (await redis.ask('KEYS', '*')) as string[])
+      expect(await redis.ask('PTTL', key), key).toBeGreaterThan(0);
+  });
+
+  it('goes on by itself with its share while Redis is stopped, and together when it is back', async () => {
+    const told: (string | undefined)[] = [];
+    const admission = await open({ times: QUICK, share: 1 / 2, onProblem: (problem) => told.push(problem) });
+    await vi.waitFor(() => expect(admission.stats().redis?.up).toBe(true));
+    const limits = { key: { concurrency: 4 } };
+    redis.child.kill('SIGSTOP');
+    try {
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 10 }, async () => admission.admit(askOf(limits))),
+      );
+      const held = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      expect(held).toHaveLength(2);
+      expect(admission.problem()).toContain('50 %');
+      expect(told).toHaveLength(1);
+      // Nobody waits for it any more.
+      expect(admission.admit(askOf({ key: { requestsPerMinute: 10 } }))).not.toBeInstanceOf(Promise);
+      redis.child.kill('SIGCONT');
+      await vi.waitFor(() => expect(admission.problem()).toBeUndefined(), { timeout: 20_000 });
+      expect(told).toEqual([told[0], undefined]);
+      // What was admitted meanwhile counts for all.
+      const after = await Promise.allSettled(
+        Array.from({ length: 10 }, async () => admission.admit(askOf(limits))),
+      );
+      expect(after.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+      for (const one of held) one.settle(NOTHING_USED);
+      await settledAll(admission);
+      expect(await redis.ask('ZCARD', '{qianmen}:leases:key:key_1')).toBe(2);
+    } finally {
+      redis.child.kill('SIGCONT');
+    }
+  });
+
+  it('knows what was spent and what runs after Redis has lost everything', async () => {
+    const admission = await open({ times: QUICK });
+    const limits = { key: { nanoUsdPerDay: 1_000, concurrency: 2 } };
+    const spent = new Map([['key_1', { day: 600, month: 600 }]]);
+    admission.refreshSpent({ key: spent, project: [], organization: [], model: [] }, admission.nowMs());
+    const held = await admission.admit(askOf(limits, { nanoUsd: 100 }));
+    await redis.kill();
+    await vi.waitFor(async () => {
+      await admission.admit(askOf({ key: { requestsPerMinute: 1_000 } }));
+      expect(admission.problem()).toBeDefined();
+    });
+    await redis.start();
+    await vi.waitFor(() => expect(admission.problem()).toBeUndefined(), { timeout: 20_000 });
+    await refusedBy(admission, askOf(limits, { nanoUsd: 301 }));
+    const second = await admission.admit(askOf(limits, { nanoUsd: 300 }));
+    await refusedBy(admission, askOf(limits, { nanoUsd: 0 }));
+    held.settle({ tokens: 0, nanoUsd: 100 });
+    second.settle({ tokens: 0, nanoUsd: 300 });
+    await settledAll(admission);
+    expect(await redis.ask('HMGET', '{qianmen}:use:key:key_1', 'reserved', 'daySpent')).toEqual([
+      '0',
+      '1000',
+    ]);
+  });
+
+  it('loads its scripts again after Redis has forgotten them', async () => {
+    const admission = await open();
+    await admission.admit(askOf(concurrent(2)));
+    await redis.ask('SCRIPT', 'FLUSH');
+    await admission.admit(askOf(concurrent(2)));
+    await refusedBy(admission, askOf(concurrent(2)));
+    expect(admission.stats().redis?.decidedAlone).toBe(0);
+  });
+
+  it('starts without Redis, says so, and uses it once it is there', async () => {
+    await redis.kill();
+    const told: (string | undefined)[] = [];
+    const admission = await open({ times: QUICK, share: 1 / 4, onProblem: (problem) => told.push(problem) });
+    expect(admission.problem()).toContain('25 %');
+    await admission.admit(askOf({ key: { concurrency: 4 } }));
+    await refusedBy(admission, askOf({ key: { concurrency: 4 } }));
+    await redis.start();
+    await vi.waitFor(() => expect(admission.problem()).toBeUndefined(), { timeout: 20_000 });
+    await admission.admit(askOf({ key: { concurrency: 4 } }));
+    expect(told).toHaveLength(2);
+  });
+
+  it('takes a jump of its clock for a moment', async () => {
+    const admission = await open({ times: { ...PATIENT, heartbeatMs: 1_000 } });
+    const limits = { key: { requestsPerMinute: 1, concurrency: 1 } };
+    const hour = 3_600_000;
+    const held = await admission.admit(askOf(limits));
+    for (const jumpMs of [-hour, hour]) {
+      // As if the last look had been an hour ago, or was still to come.
+      const system = Number(await redis.ask('HGET', '{qianmen}:clock', 'system'));
+      await redis.ask('HSET', '{qianmen}:clock', 'system', `${system + jumpMs}`);
+      expect((await refusedBy(admission, askOf(limits))).message).toContain('at a time');
+    }
+    held.settle(NOTHING_USED);
+    await settledAll(admission);
+    const refused = await refusedBy(admission, askOf(limits));
+    expect(refused.message).toContain('per minute');
+    expect(refused.retryAfterMs).toBeLessThanOrEqual(60_000);
+  });
+
+  it('does not ask Redis about a request that no limit holds for', async () => {
+    const admission = await open();
+    expect(admission.admit(askOf({}))).not.toBeInstanceOf(Promise);
+  });
+});
