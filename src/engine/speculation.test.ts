@@ -10,6 +10,7 @@ import type { Part } from '../core/part.ts';
 import { createGeneration } from './generation.ts';
 import type { EngineRequest } from './messages.ts';
 import { type CopyableKv, PrefixCache } from './prefix-cache.ts';
+import { type NewConstraint, RequestGrammars } from './request-grammars.ts';
 import { type DraftVerifier, Runner, type StepDecoder } from './runner.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
@@ -40,11 +41,13 @@ class Engine {
     });
   }
 
-  submit(request: EngineRequest): number {
+  submit(request: EngineRequest, constraint?: NewConstraint): number {
     const id = ++this.#id;
     const model = { tokenizer, template: undefined, contextTokens: CONTEXT };
     this.parts.set(id, []);
-    const delivery = this.runner.submit(createGeneration({ id, request, model, randomSeed: () => 1 }));
+    const delivery = this.runner.submit(
+      createGeneration({ id, request, model, randomSeed: () => 1, constraint }),
+    );
     if (delivery !== undefined) this.parts.get(id)!.push(...delivery.parts);
     return id;
   }
@@ -57,8 +60,8 @@ class Engine {
     return report !== undefined;
   }
 
-  answer(request: EngineRequest): Part[] {
-    const id = this.submit(request);
+  answer(request: EngineRequest, constraint?: NewConstraint): Part[] {
+    const id = this.submit(request, constraint);
     while (this.step());
     return this.parts.get(id)!;
   }
@@ -161,6 +164,35 @@ describe('speculation', () => {
     );
     expect(accepted).toBeGreaterThan(100);
   });
+
+  test.each(['(ab[0-9]c){3,18}', '(a|bc|d)+e?', '"([a-e]{1,40}|f)"', 'abcdeabcde'])(
+    'changes no reply that is held to %s, and ends where that does',
+    async (pattern) => {
+      const grammars = new RequestGrammars(
+        { tokenizer, template: undefined, contextTokens: CONTEXT },
+        TINY.size,
+      );
+      let drafted = 0;
+      for (const [prompt, period] of [
+        ['ab1cab1cab1c', 4],
+        ['abcdeabcdeabcde', 5],
+        ['"f""f""f"', 3],
+      ] as const) {
+        const next = (history: readonly number[]) => history.at(-period) ?? 97;
+        const request = completion(prompt, { structure: { kind: 'regex', pattern, param: 'guided_regex' } });
+        const constraint = await grammars.compile(request);
+        const decoder = fake(next);
+        const engine = new Engine(decoder, decoder);
+        const parts = engine.answer(request, constraint);
+        expect(parts).toEqual(new Engine(fake(next), undefined).answer(request, constraint));
+        expect(textOf(parts)).toMatch(
+          partOf(parts, 'finish').reason === 'stop' ? new RegExp(`^(?:${pattern})$`) : /./,
+        );
+        drafted += engine.drafted;
+      }
+      expect(drafted).toBeGreaterThan(3);
+    },
+  );
 
   test('takes fewer passes for a text that repeats itself, to the end of the context', () => {
     const decoder = fake((history) => history.at(-5) ?? 97);
