@@ -199,4 +199,28 @@ describe('who calls', () => {
     );
     expect(await ask(authenticator, secret)).toMatchObject({ weight: 2 });
   });
+
+  it('serves more known keys than guesses are looked up at a time, when all are asked about again', async () => {
+    const secrets = Array.from({ length: 1_500 }, () => newApiKey().secret);
+    const { authenticator, change } = await setUp(Object.fromEntries(secrets.map((secret) => [secret, {}])));
+    for (const secret of secrets) await ask(authenticator, secret);
+    await change(() => {});
+    const callers = await Promise.all(secrets.map((secret) => ask(authenticator, secret)));
+    expect(callers.every((caller) => caller?.projectId === 'proj_1')).toBe(true);
+    const guesses = Array.from({ length: 1_500 }, () => ask(authenticator, newApiKey().secret));
+    const codes = await Promise.all(guesses.map((guess) => guess.catch(({ code }) => code)));
+    expect(new Set(codes)).toEqual(new Set(['invalid_api_key', 'keys_unavailable']));
+  });
+
+  it('knows of a change once it has been told of it, whatever it was asking meanwhile', async () => {
+    const { secret, hash } = newApiKey();
+    const { authenticator, known, state } = await setUp({ [secret]: {}, [newApiKey().secret]: {} });
+    await ask(authenticator, secret);
+    const asking = authenticator.poll();
+    known.delete(hash.toString('hex'));
+    state.revision += 1;
+    await authenticator.refresh();
+    await asking;
+    await expect(ask(authenticator, secret)).rejects.toMatchObject({ code: 'invalid_api_key' });
+  });
 });

@@ -211,6 +211,26 @@ describe('a path in disguise', () => {
   });
 });
 
+describe('another method', () => {
+  it('is judged as what it does', async () => {
+    const { user, viewer, admin } = tenants.a.secrets;
+    const head = async (path: string, secret: string) =>
+      (await send(tenants.url, path, { method: 'HEAD', headers: bearer(secret) })).status;
+    expect(await head('/v1/models', user)).toBe(200);
+    expect([await head('/admin/keys', user), await head('/admin/keys', viewer)]).toEqual([403, 200]);
+    expect(await head('/admin/keys', 'wrong')).toBe(401);
+    const overridden = await send(tenants.url, `/admin/keys/${tenants.b.keyIds.user}`, {
+      headers: { ...bearer(viewer), 'x-http-method-override': 'DELETE', 'x-method-override': 'PATCH' },
+    });
+    expect(overridden.status).toBe(200);
+    for (const method of ['PUT', 'TRACE', 'PROPFIND', 'DELETE']) {
+      const { status } = await send(tenants.url, '/admin/keys', { method, headers: bearer(admin) });
+      expect([method, status]).toEqual([method, 405]);
+    }
+    expect((await chat(tenants.url, tenants.b.secrets.user, tenants.b.model)).status).toBe(200);
+  });
+});
+
 describe('models that a key is not for', () => {
   it('are as if they were not there', async () => {
     const { url, a, b } = tenants;

@@ -150,8 +150,8 @@ describe('secrets', () => {
     const heard = JSON.stringify(fake.requests);
     const files = filesBelow(dataDir).map((path) => readFileSync(path, 'latin1'));
     expect(files.length).toBeGreaterThan(1);
+    // Also what is left of one without its prefix, or cut in two.
     for (const canary of [...Object.values(secrets), unknown, odd])
-      // Also what is left of one without its prefix, or cut in two.
       for (const [where, texts] of Object.entries({
         replies,
         files,
