@@ -1,5 +1,6 @@
 import { createClient } from '@redis/client';
-import type { Script } from './redis-scripts.ts';
+import { Patience } from './patience.ts';
+import { SCRIPTS, type Script } from './redis-scripts.ts';
 
 export interface RedisTimes {
   /** What an operation may take before it counts as failed. */
@@ -28,6 +29,10 @@ export interface RedisLinkOptions {
   readonly onProblem: (problem: string | undefined) => void;
 }
 
+/** Operations that Redis has been sent and has not answered. */
+const AT_ONCE = 48;
+/** Operations that wait until they can be sent. */
+const MOST_WAITING = 2_000;
 /** Failures in a row after which nobody waits for Redis any more. */
 const FAILURES = 3;
 
@@ -38,6 +43,9 @@ const FAILURES = 3;
 export class RedisLink {
   readonly #client: ReturnType<typeof newClient>;
   readonly #options: RedisLinkOptions;
+  readonly #patience: Patience;
+  readonly #turns: (() => void)[] = [];
+  #flying = 0;
   #failures = 0;
   #up = false;
   #closed = false;
@@ -48,6 +56,7 @@ export class RedisLink {
   constructor(options: RedisLinkOptions) {
     this.#options = options;
     this.#client = newClient(options);
+    this.#patience = new Patience(options.times.timeoutMs);
     // Operations tell by themselves what went wrong.
     this.#client.on('error', () => {});
   }
@@ -71,20 +80,26 @@ export class RedisLink {
 
   /** @throws Error where Redis refuses, or does not answer in time; whether it has done it is then not known. */
   async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    if (this.#flying >= AT_ONCE) await this.#turn();
+    this.#flying += 1;
     try {
-      const reply = await this.#inTime(this.#evaluate(script, keys, args));
+      const reply = await this.#patience.for(this.#evaluate(script, keys, args));
       this.#failures = 0;
       return reply;
     } catch (error) {
       this.#failures += 1;
       if (this.#up && this.#failures >= FAILURES) this.#down(error);
       throw error;
+    } finally {
+      this.#flying -= 1;
+      this.#turns.shift()?.();
     }
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#up = false;
+    this.#endTurns();
     this.#client.destroy();
     await this.#watch;
   }
@@ -102,7 +117,19 @@ export class RedisLink {
   #down(cause: unknown): void {
     this.#up = false;
     this.#say(`Redis cannot be used: ${reasonOf(cause)}`);
+    this.#endTurns();
     this.#watch = this.#untilBack();
+  }
+
+  /** A burst does not make Redis look slow: only what it has been sent is on its time. */
+  async #turn(): Promise<void> {
+    if (this.#turns.length >= MOST_WAITING) throw new Error('more is asked of it than it can answer');
+    await new Promise<void>((resolve) => this.#turns.push(resolve));
+    if (!this.#up) throw new Error('it is no longer asked');
+  }
+
+  #endTurns(): void {
+    for (const next of this.#turns.splice(0)) next();
   }
 
   #say(problem: string | undefined): void {
@@ -130,27 +157,12 @@ export class RedisLink {
     // Waited for as long as it takes: a server that is stopped gets one question, not one every moment.
     await this.#client.sendCommand(['PING']);
     if (performance.now() - startMs > times.timeoutMs) throw new Error('it is slow');
+    // What is loaded beforehand is not asked for a thousand times by a first burst.
+    for (const { text } of Object.values(SCRIPTS)) await this.#client.sendCommand(['SCRIPT', 'LOAD', text]);
     await onBack();
     this.#failures = 0;
     this.#up = !this.#closed;
     this.#say(undefined);
-  }
-
-  async #inTime<T>(operation: Promise<T>): Promise<T> {
-    const late = Promise.withResolvers<never>();
-    const { timeoutMs } = this.#options.times;
-    // A reply that lies in the socket is in time, however late this process gets to reading it.
-    const timer = setTimeout(
-      () => setImmediate(() => late.reject(new Error(`no answer within ${timeoutMs} ms`))),
-      timeoutMs,
-    );
-    try {
-      return await Promise.race([operation, late.promise]);
-    } finally {
-      clearTimeout(timer);
-      operation.catch(() => {});
-      late.promise.catch(() => {});
-    }
   }
 }
 
