@@ -221,6 +221,36 @@ describe.skipIf(noRedis())('limits that several gateways count in Redis', () => 
     }
   });
 
+  it('charges once what it had to tell a stopped Redis again and again', async () => {
+    const admission = await open({ times: QUICK });
+    const limits = { key: { nanoUsdPerDay: 1_000 } };
+    const held = await admission.admit(askOf(limits));
+    redis.child.kill('SIGSTOP');
+    try {
+      held.settle({ tokens: 1, nanoUsd: 70 });
+      await vi.waitFor(() => expect(admission.problem()).toBeDefined(), { timeout: 20_000 });
+    } finally {
+      redis.child.kill('SIGCONT');
+    }
+    await settledAll(admission);
+    const kept = await redis.ask('HMGET', '{qianmen}:use:key:key_1', 'reserved', 'daySpent');
+    expect(kept).toEqual(['0', '70']);
+    expect(admission.stats().redis?.lost).toBe(0);
+  });
+
+  it('goes on by itself where Redis refuses to take anything', async () => {
+    const admission = await open({ times: QUICK, share: 1 / 2 });
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '1');
+    try {
+      for (let i = 0; i < 2; i++) await admission.admit(askOf(concurrent(4)));
+      await refusedBy(admission, askOf(concurrent(4)));
+      expect(admission.problem()).toContain('OOM');
+    } finally {
+      await redis.ask('CONFIG', 'SET', 'maxmemory', '0');
+    }
+    await vi.waitFor(() => expect(admission.problem()).toBeUndefined(), { timeout: 20_000 });
+  });
+
   it('knows what was spent and what runs after Redis has lost everything', async () => {
     const admission = await open({ times: QUICK });
     const limits = { key: { nanoUsdPerDay: 1_000, concurrency: 2 } };
