@@ -11,8 +11,8 @@ import type { Admission } from './gateway/admission.ts';
 import { AlarmWebhook } from './ledger/alarm-webhook.ts';
 import { BudgetAlarms } from './ledger/budget-alarms.ts';
 import { Ledger } from './ledger/ledger.ts';
-import { spentTotals } from './ledger/spent.ts';
-import { usage } from './ledger/usage.ts';
+import { LedgerReader } from './ledger/ledger-reader.ts';
+import type { SpentTotals } from './ledger/spent.ts';
 import { ApiKeys } from './store/api-keys.ts';
 import { asking } from './store/asking.ts';
 import { findCaller } from './store/callers.ts';
@@ -47,6 +47,14 @@ const TOTALS_MS = 5_000;
 /** A journal that a killed process left is brought in first, so that nobody spends twice; but nobody waits for it for ever. */
 const ADOPTION_MS = 3_000;
 
+/** Without keys nobody's usage is recorded. */
+const NOTHING_SPENT: SpentTotals = {
+  key: new Map(),
+  project: new Map(),
+  organization: new Map(),
+  model: new Map(),
+};
+
 /** @throws Error that says what is wrong with the database, where it is a file */
 export async function openTenancy({ config, logger, emit }: TenancyOptions): Promise<Tenancy> {
   const location = databaseLocation(config);
@@ -79,6 +87,8 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
       else logger.error({ problem }, 'the ledger does not reach its database: its journal grows');
     },
   });
+  const reader = new LedgerReader(location);
+  const spent = async (nowMs: number) => (door.keysNeeded ? reader.spentTotals(nowMs) : NOTHING_SPENT);
   const admission = createAdmission({
     ...(config.redis === null ? {} : { redisUrl: config.redis }),
     share: 1 / (config.listen.workers * config.limits.replicas),
@@ -90,7 +100,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
   const webhook = config.budgets.webhook && webhookOf(config.budgets.webhook, logger);
   const alarms = new BudgetAlarms({
     database: () => database.get(),
-    totals: async (nowMs) => spentTotals(database.get(), nowMs),
+    totals: spent,
     shares: config.budgets.alarmAt,
     onAlarm(alarm) {
       const { subject, subjectId, period, share, budgetNanoUsd, spentNanoUsd } = alarm;
@@ -101,7 +111,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
   });
   const refreshSpent = async () => {
     const atMs = admission.nowMs();
-    admission.refreshSpent(await spentTotals(database.get(), atMs), atMs);
+    admission.refreshSpent(await spent(atMs), atMs);
   };
   await Promise.race([ledger.flush(), delay(ADOPTION_MS)]);
   await Promise.all([refreshSpent(), alarms.refresh(), admission.ready]).catch(() => {});
@@ -123,12 +133,12 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
       () => database.get(),
       () => door.refresh(),
     ),
-    usage: { usage: (query) => asking(() => usage(database.get(), query)) },
+    usage: { usage: (query) => asking(() => reader.usage(query)) },
     async close() {
       door.close();
       clearInterval(timer);
       webhook?.close();
-      await Promise.all([ledger.close(), alarms.close(), admission.close()]);
+      await Promise.all([ledger.close(), alarms.close(), admission.close(), reader.close()]);
       await database.close();
     },
   };

@@ -12,7 +12,7 @@ const DIMENSIONS = ['organization', 'project', 'key', 'model', 'endpoint', 'depl
 const BUCKETS = ['minute', 'hour', 'day'] as const;
 const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 30;
-const MAX_GROUPS = 50_000;
+const MAX_GROUPS = 10_000;
 
 /** With commas, or given several times. */
 function list<T extends z.ZodType>(element: T) {

@@ -11,7 +11,7 @@ const WIDTH = {
   '1d': { bucket: 'day', ms: 86_400_000, default: 7, max: 180 },
 } as const satisfies Record<string, { bucket: UsageBucket; ms: number; default: number; max: number }>;
 
-const MAX_GROUPS = 50_000;
+const MAX_GROUPS = 10_000;
 const PAGE = /^page_(\d{1,11})$/;
 
 const seconds = z.coerce.number().int().min(0).max(99_999_999_999);
