@@ -7,6 +7,7 @@ import {
   createAdmission,
   type RunningAdmission,
 } from '../../src/admission/create-admission.ts';
+import { SteadyClock } from '../../src/admission/steady-clock.ts';
 import type { Caller } from '../../src/core/caller.ts';
 import { AppError } from '../../src/core/error.ts';
 import type { AdmissionAsk, Reservation } from '../../src/gateway/admission.ts';
@@ -274,6 +275,23 @@ describe.skipIf(noRedis())('limits that several gateways count in Redis', () => 
       '0',
       '1000',
     ]);
+  });
+
+  it('begins a new day for all with the first gateway, and no day twice', async () => {
+    const today = Date.now();
+    const at = (systemMs: number) => new SteadyClock({ monotonic: () => 0, system: () => systemMs });
+    const [early, late] = await Promise.all([
+      open({ clock: at(today) }),
+      open({ clock: at(today + 86_400_000) }),
+    ]);
+    const limits = { key: { nanoUsdPerDay: 100 } };
+    (await early.admit(askOf(limits))).settle({ tokens: 1, nanoUsd: 100 });
+    await settledAll(early);
+    expect((await refusedBy(early, askOf(limits))).code).toBe('insufficient_quota');
+    (await late.admit(askOf(limits, { nanoUsd: 60 }))).settle({ tokens: 1, nanoUsd: 60 });
+    await settledAll(late);
+    await refusedBy(early, askOf(limits, { nanoUsd: 41 }));
+    await early.admit(askOf(limits, { nanoUsd: 40 }));
   });
 
   it('loads its scripts again after Redis has forgotten them', async () => {

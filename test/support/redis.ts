@@ -24,12 +24,16 @@ export interface RedisServer {
 
 /** Why tests with Redis cannot run here; undefined: they can. In CI they must. */
 export function noRedis(): string | undefined {
-  const folders = (process.env.PATH ?? '').split(':');
-  if (folders.some((folder) => existsSync(join(folder, 'redis-server')))) return undefined;
+  if (program() !== undefined) return undefined;
   const reason = 'Redis is not installed (Debian package redis-server): tests that need it are skipped.\n';
   if (process.env.CI === 'true') throw new Error(reason);
   process.stderr.write(reason);
   return reason;
+}
+
+function program(): string | undefined {
+  const folders = (process.env.PATH ?? '').split(':');
+  return folders.map((folder) => join(folder, 'redis-server')).find((file) => existsSync(file));
 }
 
 export async function startRedis(): Promise<RedisServer> {
@@ -38,7 +42,7 @@ export async function startRedis(): Promise<RedisServer> {
   const url = `redis://127.0.0.1:${port}`;
   const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--dir', folder];
   const begin = async () => {
-    const child = spawn('redis-server', args, { stdio: 'ignore' });
+    const child = spawn(program()!, args, { stdio: 'ignore' });
     while (!(await answers(url))) {
       if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
       await sleep(10);
