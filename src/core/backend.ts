@@ -74,6 +74,11 @@ export interface Backend {
   readonly takesUnread?: boolean;
   /** How many requests to have inside it at once: found out by the gateway within these. Absent: it queues by itself. */
   readonly concurrency?: ConcurrencyBounds | undefined;
+  /**
+   * How many requests it works on at once. More queue inside it, first come, first served: which is as it should be for one tenant; of
+   * several, none is let in beyond this before the others.
+   */
+  readonly places?: number | undefined;
   /** The reply as typed parts. The iterator's `return` stops the work. */
   run(request: GenerateRequest, options: RunOptions): Promise<AsyncIterable<Part>>;
   /** The reply as bytes in the request's own dialect; absent where the backend does not speak one. */

@@ -80,6 +80,8 @@ export interface Encoder {
   readonly kind: 'encoder';
   /** It queues by itself. */
   readonly concurrency?: undefined;
+  /** As of a `Backend`. */
+  readonly places?: number | undefined;
   /** Undefined until the model is loaded, unless the configuration tells. */
   readonly task: EncoderTask | undefined;
   embed(request: EmbedRequest, options: EncodeOptions): Promise<Embeddings>;

@@ -17,6 +17,8 @@ export interface BackendReport {
   readonly inFlight: number;
   /** Undefined: the backend queues by itself. */
   readonly limit: number | undefined;
+  /** So many may be inside before a tenant that has more than its share there waits, while others are active. */
+  readonly held: number | undefined;
   /** It asked to be left alone, or answers far slower than its peers; 0: neither. */
   readonly coolingMs: number;
   readonly ejectedMs: number;

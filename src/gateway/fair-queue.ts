@@ -108,6 +108,20 @@ export class FairQueue<T> {
     return true;
   }
 
+  /**
+   * It has nothing in line, and no more running than half of what those in line have there, by weight: whatever the backend can do, that is
+   * less than its share.
+   */
+  isModest(tenant: Tenant): boolean {
+    const { waiting } = this.counters;
+    if (waiting.size === 0) return false;
+    const { line, running, weight } = this.counters.of(tenant);
+    if (line.length > 0) return false;
+    let weights = 0;
+    for (const account of waiting) weights += account.weight;
+    return running / weight <= this.#waiters.size / weights / 2;
+  }
+
   /** For those that come from now on. */
   resize(bounds: Pick<FairQueueOptions, 'capacity' | 'maxWaitMs'>): void {
     this.#options = { ...this.#options, ...bounds };

@@ -1,51 +1,78 @@
 /** Nobody knows yet: a burst of so many hardly hurts. */
 const FIRST_GUESS = 8;
-/** Later than this against what an idle backend takes is late … */
-const LATE = 1.15;
-/** … if it is so much: the rest is noise of the machine. */
-const NOISE_MS = 5;
-/** So many in a row, among nearly as many as may be, were not late: more may be. */
+/** Among nearly as many as may be, so many in a row were not late: more may be. */
 const CALM_IN_A_ROW = 4;
+const FIRST_GROWTH = 1.5;
 const NEARLY_ALL = 0.75;
 const MAX_CUT = 0.5;
 const MIN_CUT = 0.9;
-/** Growth per calm sample, of the knee: against a cut of a tenth, so many calm ones make up for a late one. */
-const GROWTH = 0.004;
-/** Ratios of an idle backend, of which few are above. */
-const USUAL_QUANTILE = 0.95;
-const USUAL_STEP = 0.05;
-const USUAL_MARGIN = 1.05;
+/** Of those that have much, so large a share has to be late before it counts; of those that have little each one does. */
+const LATE_SHARE = 0.4;
+const SHARE_WEIGHT = 1 / 8;
+/** Of those that have little, a late one counts until so many calm ones came … */
+const FORGIVEN_AFTER = 20;
+/** … and two count, or one that is later than this against what is late. */
+const FAR_TOO_LATE = 2;
+/** Growth per calm sample of those that have little. */
+const GROWTH = 0.002;
+/** The same while it is well below where somebody was late last. */
+const REGROWTH = 0.02;
+const WELL_BELOW = 0.75;
+/** For so long those that have little are remembered, and nobody else's word makes it grow. */
+const LIGHT_MS = 30_000;
+/** Late is what takes so much longer than nearly all did among few … */
+const LATE = 1.12;
+/** … this much at least: the rest is noise of the machine. */
+const NOISE_MS = 5;
+const NEARLY_ALL_OF_FEW = 0.95;
+const FEW_SAMPLES = 128;
+/** Of so few nobody can tell what is usual. */
+const MIN_FEW_SAMPLES = 16;
+const USUAL_RATIO = 1.5;
+
+/** What is given up for others' sake is at most half of what was calm once … */
+const LEAST_OF_CALM = 0.5;
+/** … which is forgotten to two thirds in this time. */
+const FORGET_MS = 600_000;
 
 /** How a request fared. */
 export interface Sample {
   readonly startedAtMs: number;
   /** How many were inside, itself included. */
   readonly among: number;
-  /** Until it began, with the time in line if it had a claim to a place at once. */
+  /** Until it began. */
   readonly tookMs: number;
   readonly predictedMs: number;
-  /** Its tenant had less than its share: for such ones there has to be room. */
-  readonly within: boolean;
+  /** Its tenant has less than its share, and nothing in line: for such ones there has to be room. */
+  readonly light: boolean;
 }
 
 /**
  * How many requests a backend takes before another one begins late, found out from how they fare. A stricter relative of
- * `ConcurrencyLimit`: that one lets a queue form in the backend of which a reply takes twice its time, for one tenant alone would rather have that than wait here;
- * this one none that others would feel.
+ * `ConcurrencyLimit`: that one lets a reply take twice its time, because one tenant alone would rather wait in the backend than here; this one
+ * aims at what others would not feel.
  *
- * It doubles until a request is late for the first time, as TCP does; from then on a late one costs a tenth, or as much as it
- * was late, and calm ones add so little that some 4 % of those within their share find it full.
+ * It grows by halves until requests are late for the first time, as TCP does by doubling. From then on each late one of
+ * those that have little costs a tenth, or as much as it was late, and a calm one adds so little that some 4 % of them may be late.
  * What is late is measured against what was usual among few.
  */
 export class Knee {
   readonly #now: () => number;
   #at = FIRST_GUESS;
-  #everCut = false;
+  #calmInARow = 0;
+  #lateOnes = 0;
+  #grownAtMs = Number.NEGATIVE_INFINITY;
+  #most = FIRST_GUESS;
+  #mostAtMs = 0;
+  #lateShare = 0;
+  /** About where it was when somebody was late. */
+  #tooMuch = Number.POSITIVE_INFINITY;
   #cutAtMs = Number.NEGATIVE_INFINITY;
-  #calm = 0;
-  #late = 0;
-  /** Logarithm of the ratio of observed to predicted that few exceed among few. */
-  #usual = 0;
+  #lightAtMs = Number.NEGATIVE_INFINITY;
+  /** Observed against predicted, among few; of late. */
+  readonly #few: number[] = [];
+  #nextFew = 0;
+  #usual = USUAL_RATIO;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -55,41 +82,68 @@ export class Knee {
     return this.#at;
   }
 
-  /** @param limit It is never above. */
-  observe({ startedAtMs, among, tookMs, predictedMs, within }: Sample, limit: number): void {
-    const ratio = tookMs / predictedMs;
-    if (among <= Math.max(2, this.#at / 4)) this.#learnUsual(ratio);
-    if (startedAtMs < this.#cutAtMs) return;
-    const bound = Math.max(LATE, Math.exp(this.#usual) * USUAL_MARGIN);
-    const late = ratio > bound && tookMs - predictedMs > NOISE_MS;
-    if (late) this.#observeLate(among, bound / ratio, within);
-    else if (among >= this.#at * NEARLY_ALL) this.#observeCalm(limit, within);
+  /** So many were inside without anybody being late, not long ago. */
+  get calmAmong(): number {
+    return this.#most * Math.exp((this.#mostAtMs - this.#now()) / FORGET_MS);
   }
 
-  #observeLate(among: number, factor: number, within: boolean): void {
-    this.#calm = 0;
-    // Single ones of those that have much say little; those that have little are few.
-    this.#late += 1;
-    if (!within && this.#late < CALM_IN_A_ROW) return;
-    this.#at = Math.max(1, Math.min(this.#at, among) * Math.min(MIN_CUT, Math.max(MAX_CUT, factor)));
-    this.#everCut = true;
-    this.#late = 0;
+  /** @param most It is never above. */
+  observe({ startedAtMs, among, tookMs, predictedMs, light }: Sample, most: number): void {
+    const ratio = tookMs / predictedMs;
+    if (light) this.#lightAtMs = this.#now();
+    // What is late among few is not late for being among many.
+    if (among <= Math.max(2, this.#at / 4)) {
+      this.#learnUsual(ratio);
+      return;
+    }
+    // These tell of what is no more.
+    if (startedAtMs < this.#cutAtMs || among > Math.max(this.#at * 1.1, this.#at + 2)) return;
+    const bound = this.#usual * LATE;
+    const late = ratio > bound && tookMs - predictedMs > NOISE_MS;
+    if (!light) this.#lateShare += (Number(late) - this.#lateShare) * SHARE_WEIGHT;
+    if (late) this.#observeLate(among, bound / ratio, light, most);
+    else if (among >= this.#at * NEARLY_ALL) this.#observeCalm(startedAtMs, light, most);
+  }
+
+  #observeLate(among: number, factor: number, light: boolean, most: number): void {
+    this.#calmInARow = 0;
+    if (light) this.#lateOnes += factor < 1 / FAR_TOO_LATE ? 2 : 1;
+    if (light ? this.#lateOnes < 2 : this.#lateShare < LATE_SHARE) return;
+    const before = Math.min(this.#at, most);
+    this.#tooMuch =
+      this.#tooMuch === Number.POSITIVE_INFINITY ? before : Math.max(before, this.#tooMuch * MIN_CUT);
+    const cut = Math.min(before, among) * Math.min(MIN_CUT, Math.max(MAX_CUT, factor));
+    this.#at = Math.max(1, cut, this.calmAmong * LEAST_OF_CALM);
+    this.#lateOnes = 0;
+    this.#lateShare = 0;
     this.#cutAtMs = this.#now();
   }
 
-  #observeCalm(limit: number, within: boolean): void {
-    this.#late = 0;
-    this.#calm += 1;
-    if (this.#everCut) {
-      if (within) this.#at = Math.min(limit, this.#at * (1 + GROWTH));
-    } else if (this.#calm >= CALM_IN_A_ROW) {
-      this.#at = Math.min(limit, this.#at * 2);
-      this.#calm = 0;
-    }
+  #observeCalm(startedAtMs: number, light: boolean, most: number): void {
+    if (light) this.#lateOnes = Math.max(0, this.#lateOnes - 1 / FORGIVEN_AFTER);
+    if (this.#tooMuch === Number.POSITIVE_INFINITY) {
+      // Growth has to be felt before there is more of it.
+      if (startedAtMs >= this.#grownAtMs) this.#calmInARow += 1;
+      if (this.#calmInARow < CALM_IN_A_ROW) return;
+      this.#calmInARow = 0;
+      this.#grownAtMs = this.#now();
+      this.#grow(FIRST_GROWTH, most);
+    } else if (this.#at < this.#tooMuch * WELL_BELOW) this.#grow(1 + REGROWTH, most);
+    else if (light || this.#now() - this.#lightAtMs > LIGHT_MS) this.#grow(1 + GROWTH, most);
+  }
+
+  #grow(factor: number, most: number): void {
+    const calmAmong = Math.max(this.calmAmong, Math.min(this.#at, most));
+    this.#most = calmAmong;
+    this.#mostAtMs = this.#now();
+    this.#at = Math.min(Math.max(most, this.#at), this.#at * factor);
   }
 
   #learnUsual(ratio: number): void {
-    const above = Math.log(ratio) > this.#usual;
-    this.#usual = Math.max(0, this.#usual + USUAL_STEP * (above ? USUAL_QUANTILE : USUAL_QUANTILE - 1));
+    this.#few[this.#nextFew] = ratio;
+    this.#nextFew = (this.#nextFew + 1) % FEW_SAMPLES;
+    if (this.#few.length < MIN_FEW_SAMPLES || this.#nextFew % 4 > 0) return;
+    const sorted = [...this.#few].sort((a, b) => a - b);
+    this.#usual = Math.max(1, sorted[Math.floor(sorted.length * NEARLY_ALL_OF_FEW)]!);
   }
 }

@@ -4,7 +4,7 @@ import type { AppError } from '../core/error.ts';
 import type { BackendReport } from '../core/report.ts';
 import { ConcurrencyLimit, type Entry } from './concurrency-limit.ts';
 import { CoolDown } from './cool-down.ts';
-import { Headroom, type Stay } from './headroom.ts';
+import { Headroom, type Room, type Stay } from './headroom.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 import { LatencyModel } from './latency-model.ts';
 import { type FleetMember, Slowness } from './outlier.ts';
@@ -41,15 +41,17 @@ export class Lane implements FleetMember {
     this.ttft = new LatencyHistogram(now);
     this.tpot = new LatencyHistogram(now);
     this.limit = backend.concurrency && new ConcurrencyLimit(backend.concurrency, now);
-    this.#headroom = this.limit && new Headroom(this.limit, now);
+    const room = this.limit ?? this.#places(backend.places);
+    this.#headroom = room && new Headroom(room, now);
   }
 
   get ready(): boolean {
     return this.health.state === 'ready' && this.slowness.ejectedMs === 0 && this.coolDown.leftMs === 0;
   }
 
-  hasRoomFor(tenant: Tenant): boolean {
-    return this.#headroom?.hasRoomFor(tenant) ?? true;
+  /** @param modest It takes less than its share in any case. */
+  hasRoomFor(tenant: Tenant, modest: boolean): boolean {
+    return this.#headroom?.hasRoomFor(tenant, modest) ?? true;
   }
 
   get inFlight(): number {
@@ -77,9 +79,10 @@ export class Lane implements FleetMember {
     return known;
   }
 
-  enter(tenant: Tenant): Passage {
+  /** @param backlog Its tenant has more in line. */
+  enter(tenant: Tenant, backlog: boolean): Passage {
     this.#inFlight += 1;
-    const stay = this.#headroom?.enter(tenant);
+    const stay = this.#headroom?.enter(tenant, backlog);
     return { stay, entry: this.limit?.take() ?? { startedAtMs: this.#now(), among: this.#inFlight } };
   }
 
@@ -92,22 +95,36 @@ export class Lane implements FleetMember {
   /**
    * What took longer than predicted tells of congestion, or of a backend that has become slow.
    *
-   * @param waitedMs In line, before it was sent here.
+   * @param idle Its tenant has nothing else in line.
+   * @param heldUpMs In line, before it was sent here, although its tenant had nothing running.
    */
   answered(
     kind: 'first-token' | 'whole',
     observedMs: number,
     predictedMs: number,
     { entry, stay }: Passage,
-    waitedMs: number,
+    idle: boolean,
+    heldUpMs: number,
   ): void {
     this.slowness.observe(observedMs, predictedMs);
     this.limit?.answered(kind, observedMs, predictedMs, entry);
     if (stay === undefined) return;
     const { startedAtMs, among } = entry;
-    const { within } = stay;
-    const tookMs = within ? waitedMs + observedMs : observedMs;
-    this.#headroom?.answered({ startedAtMs, among, tookMs, predictedMs, within });
+    const light = stay.within && idle;
+    this.#headroom?.answered({ startedAtMs, among, tookMs: heldUpMs + observedMs, predictedMs, light });
+  }
+
+  /** What a backend works on at once that queues by itself: nobody who is alone there is kept out of it. */
+  #places(places: number | undefined): Room | undefined {
+    const inFlight = () => this.#inFlight;
+    if (places === undefined) return undefined;
+    return {
+      limit: places,
+      free: true,
+      get inFlight() {
+        return inFlight();
+      },
+    };
   }
 
   failed(error: AppError, startedAtMs: number): void {
@@ -123,6 +140,7 @@ export class Lane implements FleetMember {
       health: this.health,
       inFlight: this.#inFlight,
       limit: this.limit?.limit,
+      held: this.#headroom?.held,
       coolingMs: Math.ceil(this.coolDown.leftMs),
       ejectedMs: Math.ceil(this.slowness.ejectedMs),
       ejections: this.slowness.ejections,

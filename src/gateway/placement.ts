@@ -104,9 +104,11 @@ export class Placement {
   ): Promise<Slot<D>> {
     const { now } = this.#options;
     const sinceMs = now();
+    const idle = queue.counters.isIdle(asker.tenant);
     const waited = await queue.wait(asker, claim, signal);
     if (waited instanceof Unserved) throw refusal(waited);
     waited.waitedMs = now() - sinceMs;
+    if (idle) waited.heldUpMs = waited.waitedMs;
     return waited as Slot<D>;
   }
 
@@ -121,8 +123,9 @@ export class Placement {
     // A second attempt is no reason to have somebody else wait for his first.
     if (readyOnly && this.#anyWaits()) return undefined;
     const tenant = tenantOf(request.caller);
-    const allowed = deployments.map((deployment) => this.#candidate(deployment, tenant));
-    const { canaries } = this.model(route.model.name);
+    const { canaries, queue } = this.model(route.model.name);
+    const modest = queue.isModest(tenant);
+    const allowed = deployments.map((deployment) => this.#candidate(deployment, tenant, modest));
     // Only a request that would fail otherwise may leave its side.
     const all = canaries.onSide(allowed, request.drawn, !readyOnly);
     const ready = all.filter((candidate) => candidate.ready);
@@ -205,13 +208,13 @@ export class Placement {
     return false;
   }
 
-  #candidate<D extends Deployment>(deployment: D, tenant: Tenant): RoutedCandidate<D> {
+  #candidate<D extends Deployment>(deployment: D, tenant: Tenant, modest: boolean): RoutedCandidate<D> {
     const lane = this.lane(deployment.backend);
     const { id, contextTokens, price, machineUsdPerHour, privacy, region, quality, weight } = deployment;
     return {
       id,
       ready: lane.ready,
-      free: lane.hasRoomFor(tenant),
+      free: lane.hasRoomFor(tenant, modest),
       inFlight: lane.inFlight,
       capacity: lane.limit?.limit,
       contextTokens,

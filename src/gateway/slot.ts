@@ -35,6 +35,8 @@ export class Slot<D extends Deployment = Deployment> {
   readonly #dispatch: Dispatch;
   /** In the queue. */
   waitedMs = 0;
+  /** Of that, what it waited although its tenant had nothing running. */
+  heldUpMs = 0;
   readonly #passage: Passage;
   readonly #charge: ReturnType<ModelState['queue']['counters']['charge']>;
   readonly #request: SlotRequest;
@@ -65,8 +67,9 @@ export class Slot<D extends Deployment = Deployment> {
     this.#now = options.now;
     this.#onFree = options.onFree;
     const tenant = tenantOf(options.request.caller);
-    this.#passage = this.lane.enter(tenant);
     this.#charge = options.model.queue.counters.charge(tenant, options.expected);
+    // Where it comes out of the line, it is still in it.
+    this.#passage = this.lane.enter(tenant, this.#charge.account.line.length > 1);
   }
 
   get ageMs(): number {
@@ -127,8 +130,9 @@ export class Slot<D extends Deployment = Deployment> {
   }
 
   #compare(kind: 'first-token' | 'whole', observedMs: number, predictedMs: number | undefined): void {
-    if (predictedMs !== undefined)
-      this.lane.answered(kind, observedMs, predictedMs, this.#passage, this.waitedMs);
+    if (predictedMs === undefined) return;
+    const idle = this.#charge.account.line.length === 0;
+    this.lane.answered(kind, observedMs, predictedMs, this.#passage, idle, this.heldUpMs);
   }
 
   #tellPolicies(outcome: RequestSettled['outcome'], usage: Usage | undefined): void {

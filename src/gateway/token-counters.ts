@@ -42,6 +42,12 @@ export class TokenCounters<W extends Urgent> {
     return account;
   }
 
+  /** It has nothing in line and nothing running. */
+  isIdle({ projectId }: Tenant): boolean {
+    const account = this.#accounts.get(projectId);
+    return account === undefined || isIdle(account);
+  }
+
   join(waiter: W): TenantAccount<W> {
     const account = this.of(waiter.tenant);
     if (account.line.length === 0) this.#lift(account);

@@ -16,6 +16,9 @@ import type { LocalEncoder } from '../encoder/local-encoder-options.ts';
 import { type EngineBackend, engineLacks } from '../engine/engine-backend.ts';
 import type { LocalModel } from './local-model.ts';
 
+/** So many requests fill a few batches, of which each takes one input of every request in turn. */
+const SHARED_BATCHES = 64;
+
 /** A local model as the gateway sees it: it stays the same while its engine comes and goes. */
 export type LocalBackend = LocalGenerator | LocalReader;
 
@@ -29,6 +32,10 @@ export class LocalGenerator implements Backend {
 
   get name(): string {
     return this.local.name;
+  }
+
+  get places(): number {
+    return this.local.settings.slots;
   }
 
   run(request: GenerateRequest, options: RunOptions): Promise<AsyncIterable<Part>> {
@@ -50,6 +57,7 @@ export class LocalGenerator implements Backend {
 
 export class LocalReader implements Encoder {
   readonly kind = 'encoder';
+  readonly places = SHARED_BATCHES;
   readonly local: LocalModel<LocalEncoder>;
   #task: EncoderTask | undefined;
 

@@ -17,6 +17,7 @@ function report(health: Partial<BackendHealth>, p95Ms: number | undefined, cooli
         traffic: {
           inFlight: 2,
           limit: 8,
+          held: 8,
           coolingMs,
           ejectedMs: 0,
           ejections: 1,

@@ -99,6 +99,7 @@ function sumTraffic(all: readonly Traffic[]): Traffic | null {
     ...first,
     inFlight: sum(all, ({ inFlight }) => inFlight),
     limit: first.limit === undefined ? undefined : sum(all, ({ limit }) => limit ?? 0),
+    held: first.held === undefined ? undefined : sum(all, ({ held }) => held ?? 0),
     coolingMs: Math.max(...all.map(({ coolingMs }) => coolingMs)),
     ejectedMs: Math.max(...all.map(({ ejectedMs }) => ejectedMs)),
     ejections: sum(all, ({ ejections }) => ejections),

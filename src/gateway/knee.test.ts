@@ -1,0 +1,74 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Knee } from './knee.ts';
+
+const PREDICTED_MS = 100;
+const MOST = 512;
+
+let nowMs: number;
+let knee: Knee;
+
+beforeEach(() => {
+  nowMs = 0;
+  knee = new Knee(() => nowMs);
+});
+
+/** A request among so many at a backend with so many places, of which each is free again after a second. */
+function ask(among: number, places: number, light: boolean, jitter = 0): void {
+  nowMs += 50;
+  const waitsMs = Math.max(0, among - places) * (1_000 / places);
+  const tookMs = PREDICTED_MS * (1 + jitter) + waitsMs;
+  knee.observe({ startedAtMs: nowMs, among, tookMs, predictedMs: PREDICTED_MS, light }, MOST);
+}
+
+/** As many are inside as may be; one of ten is of a tenant that has little. */
+function fill(times: number, places: number, jitter = () => 0): void {
+  for (let i = 0; i < times; i += 1) {
+    const light = i % 10 === 0;
+    ask(Math.floor(knee.at) + (light ? 1 : 0), places, light, jitter());
+  }
+}
+
+describe('Knee', () => {
+  it.each([6, 16, 64])('is found where a backend has %i places', (places) => {
+    for (let i = 0; i < 40; i += 1) ask(1, places, true);
+    fill(3_000, places);
+    expect(knee.at).toBeGreaterThan(places * 0.6);
+    expect(knee.at).toBeLessThanOrEqual(places);
+  });
+
+  it('is not moved by what is usual among few, too', () => {
+    let i = 0;
+    const jitter = () => ((i++ * 7) % 10) / 10;
+    for (let n = 0; n < 200; n += 1) ask(1, 64, true, jitter());
+    fill(4_000, 64, jitter);
+    expect(knee.at).toBeGreaterThan(40);
+  });
+
+  it('grows before anybody was late only as far as it was tried', () => {
+    for (let i = 0; i < 200; i += 1) ask(4, 64, false);
+    expect(knee.at).toBeLessThan(20);
+  });
+
+  it('gives up at most half of what was calm', () => {
+    fill(2_000, 64);
+    const before = knee.calmAmong;
+    for (let i = 0; i < 500; i += 1) {
+      nowMs += 1;
+      const among = Math.floor(knee.at);
+      knee.observe(
+        { startedAtMs: nowMs, among, tookMs: 1_000, predictedMs: PREDICTED_MS, light: true },
+        MOST,
+      );
+    }
+    expect(knee.at).toBeGreaterThan(before * 0.45);
+  });
+
+  it('finds its way back after a moment of trouble', () => {
+    fill(3_000, 64);
+    const before = knee.at;
+    for (let i = 0; i < 6; i += 1) ask(Math.floor(knee.at), 4, true);
+    expect(knee.at).toBeLessThan(before * 0.8);
+    fill(3_000, 64);
+    expect(knee.at).toBeGreaterThan(before * 0.8);
+  });
+});
