@@ -1,0 +1,114 @@
+import type { VirtualTime } from './virtual-time.ts';
+
+/** A model server: tells of every token of a reply that it makes. */
+export interface ServerModel {
+  run(promptTokens: number, outputTokens: number, onToken: () => void): void;
+}
+
+/** So many replies at once, each as fast as alone; the others wait for their turn. */
+export class Places implements ServerModel {
+  readonly #time: VirtualTime;
+  readonly #options: {
+    readonly places: number;
+    readonly ttftMs: number;
+    readonly itlMs: number;
+    readonly jitter: number;
+  };
+  readonly #random: () => number;
+  #busy = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(
+    time: VirtualTime,
+    random: () => number,
+    options: { places: number; ttftMs: number; itlMs: number; jitter: number },
+  ) {
+    this.#time = time;
+    this.#random = random;
+    this.#options = options;
+  }
+
+  run(_promptTokens: number, outputTokens: number, onToken: () => void): void {
+    const begin = () => void this.#reply(outputTokens, onToken);
+    if (this.#busy < this.#options.places) begin();
+    else this.#waiting.push(begin);
+  }
+
+  async #reply(tokens: number, onToken: () => void): Promise<void> {
+    const { ttftMs, itlMs, jitter } = this.#options;
+    this.#busy += 1;
+    await this.#time.sleep(ttftMs * Math.exp(jitter * (this.#random() - 0.5) * 2));
+    onToken();
+    for (let i = 1; i < tokens; i += 1) {
+      await this.#time.sleep(itlMs);
+      onToken();
+    }
+    this.#busy -= 1;
+    this.#waiting.shift()?.();
+  }
+}
+
+interface Sequence {
+  promptLeft: number;
+  outputLeft: number;
+  readonly onToken: () => void;
+}
+
+/**
+ * Continuous batching with chunked prefill, as vLLM does it: every step decodes one token of each sequence and fills the rest of
+ * its token budget with prompts, first come, first served; the more there is in a step the longer it takes.
+ */
+export class ContinuousBatching implements ServerModel {
+  readonly #time: VirtualTime;
+  readonly #options: BatchingOptions;
+  #running: Sequence[] = [];
+  readonly #waiting: Sequence[] = [];
+  #stepping = false;
+
+  constructor(time: VirtualTime, options: BatchingOptions) {
+    this.#time = time;
+    this.#options = options;
+  }
+
+  run(promptTokens: number, outputTokens: number, onToken: () => void): void {
+    this.#waiting.push({ promptLeft: promptTokens, outputLeft: outputTokens, onToken });
+    if (!this.#stepping) void this.#steps();
+  }
+
+  async #steps(): Promise<void> {
+    const { sequences, stepTokens, stepMs, perSequenceMs, perPromptTokenMs } = this.#options;
+    this.#stepping = true;
+    while (this.#running.length + this.#waiting.length > 0) {
+      while (this.#running.length < sequences && this.#waiting.length > 0)
+        this.#running.push(this.#waiting.shift()!);
+      const decoding = this.#running.filter(({ promptLeft }) => promptLeft === 0);
+      let budget = stepTokens - decoding.length;
+      let prompt = 0;
+      const done: Sequence[] = [...decoding];
+      for (const sequence of this.#running) {
+        if (sequence.promptLeft === 0 || budget === 0) continue;
+        const chunk = Math.min(budget, sequence.promptLeft);
+        sequence.promptLeft -= chunk;
+        budget -= chunk;
+        prompt += chunk;
+        if (sequence.promptLeft === 0) done.push(sequence);
+      }
+      await this.#time.sleep(stepMs + decoding.length * perSequenceMs + prompt * perPromptTokenMs);
+      for (const sequence of done) {
+        sequence.outputLeft -= 1;
+        sequence.onToken();
+      }
+      this.#running = this.#running.filter(({ outputLeft }) => outputLeft > 0);
+    }
+    this.#stepping = false;
+  }
+}
+
+export interface BatchingOptions {
+  /** At once. */
+  readonly sequences: number;
+  readonly stepTokens: number;
+  readonly stepMs: number;
+  readonly perSequenceMs: number;
+  readonly perPromptTokenMs: number;
+}

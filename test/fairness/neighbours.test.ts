@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest';
+import { eventually, residentBytes } from '../support/gateway-process.ts';
+import { type Answer, quantile, sendSteadily, sendWithClients, shareAmong } from './tenants.ts';
+
+/** Sixteen places, a reply takes half a second: 32 requests a second at the most. */
+const SIXTEEN = { capacity: 16, ttftMs: 200, itlMs: 30, tokens: 11 };
+const MOST_PER_SECOND = 32;
+
+const p95Ttft = (answers: readonly Answer[]) =>
+  quantile(
+    answers.map(({ ttftMs }) => ttftMs),
+    0.95,
+  );
+
+// A process that gets no processor for a while shows in the figures.
+describe('a neighbour that sends a hundred times as much as each of the others', { retry: 2 }, () => {
+  it('is hardly felt by them, and gets most of what they leave', async () => {
+    const shared = await shareAmong([{}, {}, {}, {}], SIXTEEN);
+    const quiet = [0, 1, 2];
+    const others = async (forMs: number) =>
+      (await Promise.all(quiet.map((tenant) => sendSteadily(shared, tenant, 1.6, forMs)))).flat();
+    await others(3_000);
+    const alone = await others(12_000);
+    const loud = sendSteadily(shared, 3, 160, 22_000);
+    await others(6_000);
+    const beganAtMs = performance.now();
+    const beside = await others(15_000);
+    const tookMs = performance.now() - beganAtMs;
+    const loudAnswers = await loud;
+
+    expect([...alone, ...beside].filter(({ whole }) => !whole)).toEqual([]);
+    const ratio = p95Ttft(beside) / p95Ttft(alone);
+    const done = [...loudAnswers, ...beside].filter(
+      ({ whole, doneAtMs }) => whole && doneAtMs > beganAtMs && doneAtMs < beganAtMs + tookMs,
+    );
+    const perSecond = (done.length / tookMs) * 1_000;
+    console.info(
+      `p95 TTFT of the others ${p95Ttft(alone).toFixed(0)} ms alone, ${p95Ttft(beside).toFixed(0)} ms beside: ×${ratio.toFixed(2)}; ` +
+        `${perSecond.toFixed(1)} of ${MOST_PER_SECOND} requests a second done`,
+    );
+    expect(ratio).toBeLessThan(1.2);
+    expect(perSecond / MOST_PER_SECOND).toBeGreaterThan(0.7);
+    const refused = loudAnswers.filter(({ status }) => status !== 200);
+    expect(refused.filter(({ status }) => status !== 429 && status !== 503)).toEqual([]);
+    expect(refused.every(({ retryAfterS }) => retryAfterS > 0)).toBe(true);
+  }, 90_000);
+});
+
+describe('the queue of several tenants', () => {
+  it('shows who waits, and forgets at once who leaves', async () => {
+    const shared = await shareAmong(
+      [{}, {}],
+      { ttftMs: 60_000 },
+      { upstream: { concurrency: { initial: 2, max: 2 } }, limits: { queueLength: 20 } },
+    );
+    const { projectIds, model } = shared;
+    const leaving = new AbortController();
+    const ask = (tenant: number) => shared.ask(tenant, { signal: leaving.signal }).catch(() => undefined);
+    const held = Array.from({ length: 22 }, () => ask(0));
+    await eventually('its share of the line is full', async () => (await model()).queued === 20);
+    held.push(ask(1), ask(1));
+    await eventually('both wait', async () => (await model()).longestQueues[1]?.queued === 2);
+    expect(await model()).toMatchObject({
+      queued: 20,
+      longestQueues: [
+        { projectId: projectIds[0], queued: 18 },
+        { projectId: projectIds[1], queued: 2 },
+      ],
+    });
+    expect((await model()).queueAgeMs).toBeGreaterThan(0);
+    expect((await model()).rejected).toEqual({ full: 2, timeout: 0, share: 2 });
+    leaving.abort();
+    await Promise.all(held);
+    await eventually('nobody waits', async () => (await model()).queued === 0, 1_000);
+    expect(await model()).toMatchObject({ active: 0, longestQueues: [], queueAgeMs: 0 });
+  }, 30_000);
+});
+
+describe('five times what an upstream can do, from four tenants', { retry: 2 }, () => {
+  it('leaves its goodput at the peak, turns the rest away at once, and is over when it ends', async () => {
+    const shared = await shareAmong([{}, {}, {}, {}], SIXTEEN, { limits: { queueLength: 32 } });
+    const { model, gateway } = shared;
+    const all = [0, 1, 2, 3];
+    const load = async (clients: number, forMs: number) => {
+      const beganAtMs = performance.now();
+      const answers = (
+        await Promise.all(all.map((tenant) => sendWithClients(shared, tenant, clients, forMs)))
+      ).flat();
+      const inTime = ({ doneAtMs }: Answer) => doneAtMs > beganAtMs + 1_000 && doneAtMs < beganAtMs + forMs;
+      const good = answers.filter((answer) => answer.whole && inTime(answer));
+      return { answers, perSecond: (good.length / (forMs - 1_000)) * 1_000 };
+    };
+    await load(4, 2_000);
+    const peak = await load(4, 5_000);
+    const before = residentBytes(gateway.child.pid!);
+    const surge = await load(40, 8_000);
+    const grownMb = (residentBytes(gateway.child.pid!) - before) / 1e6;
+    const refused = surge.answers.filter(({ status }) => status !== 200);
+    const refusedMs = refused.map(({ processingMs }) => processingMs);
+    console.info(
+      `peak ${peak.perSecond.toFixed(1)}/s, surge ${surge.perSecond.toFixed(1)}/s, ${refused.length} refused, ` +
+        `p50 ${quantile(refusedMs, 0.5)} ms, p95 ${quantile(refusedMs, 0.95)} ms, +${grownMb.toFixed(0)} MB`,
+    );
+    expect(surge.answers.filter(({ status, whole }) => !whole && status !== 503 && status !== 429)).toEqual(
+      [],
+    );
+    expect(surge.perSecond / peak.perSecond).toBeGreaterThanOrEqual(0.9);
+    expect(refused.length).toBeGreaterThan(50);
+    expect(quantile(refusedMs, 0.5)).toBeLessThan(10);
+    expect(Math.min(...refused.map(({ retryAfterS }) => retryAfterS))).toBeGreaterThan(0);
+    expect(grownMb).toBeLessThan(100);
+    expect(await model()).toMatchObject({ active: 0, queued: 0 });
+    const after = await shared.ask(0);
+    expect(after.whole).toBe(true);
+    expect(after.ttftMs).toBeLessThan(
+      3 *
+        quantile(
+          peak.answers.map(({ ttftMs }) => ttftMs),
+          0.5,
+        ),
+    );
+  }, 60_000);
+});
