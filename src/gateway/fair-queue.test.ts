@@ -52,6 +52,20 @@ function serve(count: number): string[] {
 }
 
 describe('FairQueue', () => {
+  it('tells the one who waits what went wrong with its claim, and serves on', async () => {
+    const broken = wait('broken', {
+      picky: () => {
+        throw new Error('its deployment is gone');
+      },
+    });
+    const next = wait('next');
+    const told = expect(broken).rejects.toThrow('its deployment is gone');
+    expect(serve(2)).toEqual(['next']);
+    await told;
+    expect(await next).toBe('next');
+    expect(queue.length).toBe(0);
+  });
+
   it('serves one tenant in the order of coming, as many as there is room for', async () => {
     const all = ['1', '2', '3'].map((name) => wait(name));
     room = 2;

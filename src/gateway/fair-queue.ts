@@ -29,6 +29,7 @@ interface Waiter<T> extends Urgent {
   readonly sinceMs: number;
   claim(): T | undefined;
   settle(result: T | Unserved): void;
+  fail(error: unknown): void;
 }
 
 export interface FairQueueOptions {
@@ -130,7 +131,7 @@ export class FairQueue<T> {
   /**
    * Waits until `claim`, called when something became free, returns what was waited for.
    *
-   * @throws The reason of the signal.
+   * @throws The reason of the signal, and what `claim` throws: the one who waits is to know, not who made room.
    */
   wait(asker: Asker, claim: () => T | undefined, signal: AbortSignal): Promise<T | Unserved> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
@@ -160,6 +161,10 @@ export class FairQueue<T> {
           leave();
           resolve(result);
         },
+        fail(error) {
+          leave();
+          reject(error as Error);
+        },
       };
       signal.addEventListener('abort', onAbort, { once: true });
       if (this.#waiters.size === 0) this.#pace.formed(sinceMs);
@@ -185,12 +190,18 @@ export class FairQueue<T> {
     return served;
   }
 
-  /** @returns How many were tried in vain; 0: one was served. */
+  /** @returns How many were tried in vain; 0: one has left the line. */
   #serveOneOf({ line }: TenantAccount<Waiter<T>>): number {
     const most = Math.min(line.length, MAX_PASSED_BY_PER_TENANT);
     for (let i = 0; i < most; i += 1) {
       const waiter = line[i]!;
-      const claimed = waiter.claim();
+      let claimed: T | undefined;
+      try {
+        claimed = waiter.claim();
+      } catch (error) {
+        waiter.fail(error);
+        return 0;
+      }
       if (claimed === undefined) continue;
       this.#pace.served(this.#options.now());
       waiter.settle(claimed);

@@ -29,7 +29,7 @@ import type { PrivacyRule } from './privacy-rule.ts';
 import { type SettledRequest, Settlement } from './settlement.ts';
 import { type Shadow, Shadows } from './shadow.ts';
 import type { Slot } from './slot.ts';
-import { usageBounds } from './usage-bounds.ts';
+import { readingBounds, usageBounds } from './usage-bounds.ts';
 
 /** How good a deployment has to be. */
 export interface Tiers {
@@ -212,8 +212,10 @@ export class Gateway {
     deliver: (reply: EncodeReply) => Promise<void> | void,
     terms: RequestTerms = {},
   ): Promise<void> {
-    const settled = { id: request.id, endpoint: request.endpoint, stream: false };
-    const size = () => ({ promptBytes: request.wire.body.length, outputTokens: 0 });
+    const { id, endpoint, wire } = request;
+    const bounds = () => readingBounds(wire.body.length);
+    const settled = { id, endpoint, stream: false, onlyReads: true, bounds };
+    const size = () => ({ promptBytes: wire.body.length, outputTokens: 0 });
     return this.#settled(settled, request.model, size, signal, terms, async (options) => {
       await deliver(await encode(request, options));
     });
@@ -275,10 +277,11 @@ export class Gateway {
       this.#inFlight--;
       model?.end();
       const event = settlement.settle();
-      slot?.release(event);
       const { promptTokens, completionTokens } = event.usage;
       reservation?.settle({ tokens: promptTokens + completionTokens, nanoUsd: event.costNanoUsd });
       emit(event);
+      // At the end: it may make room for others.
+      slot?.release(event);
     }
   }
 
