@@ -22,3 +22,9 @@ export const listen = z.strictObject({
   allowUnauthenticated: z.boolean().default(false),
   cors: z.strictObject({ origins: z.array(z.string()).default([]) }).prefault({}),
 });
+
+/** Others than those on the machine reach it, and nothing in front checks who they are. */
+export function isExposed({ host, allowUnauthenticated }: z.infer<typeof listen>): boolean {
+  const loopback = host === 'localhost' || host === '::1' || /^127\./.test(host);
+  return !loopback && !allowUnauthenticated;
+}

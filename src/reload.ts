@@ -18,6 +18,8 @@ const FIXED = {
   dataDir: ({ dataDir }: Config) => dataDir,
   database: ({ database }: Config) => database,
   redis: ({ redis }: Config) => redis,
+  keys: ({ keys }: Config) => JSON.stringify(keys),
+  'limits.replicas': ({ limits }: Config) => limits.replicas,
   budgets: ({ budgets }: Config) => JSON.stringify(budgets),
 } as const;
 
@@ -100,6 +102,8 @@ export function withFixed(config: Config, current: Config): Config {
     database: current.database,
     redis: current.redis,
     budgets: current.budgets,
+    keys: current.keys,
+    limits: { ...config.limits, replicas: current.limits.replicas },
     listen: { ...config.listen, host, port, workers, allowUnauthenticated },
   };
 }

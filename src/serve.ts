@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { isExposed } from '../config/listen.ts';
 import type { Config } from '../config/schema.ts';
 import { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
 import { type UpstreamReport, upstreamReport, type WorkerReport } from './api/admin/upstream-report.ts';
@@ -72,7 +73,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
   const tenancy = await openTenancy({ config, logger, emit });
   sinks.push(tenancy.observe);
   try {
-    refuseOpenDoor(config, tenancy.door.keysNeeded);
+    if (tenancy.door.noKeys) refuseOpenDoor(config);
     tellOfShares(config, tenancy.door.keysNeeded, logger);
     return await startWith(config, options, { logger, sinks, emit, tenancy });
   } catch (error) {
@@ -253,11 +254,10 @@ function openDecisionFile({ dataDir }: Config, logger: Logger): DecisionFile {
   return new DecisionFile({ path, onLost });
 }
 
-function refuseOpenDoor({ listen: { host, allowUnauthenticated } }: Config, keysNeeded: boolean): void {
-  const loopback = host === 'localhost' || host === '::1' || /^127\./.test(host);
-  if (loopback || keysNeeded || allowUnauthenticated) return;
+function refuseOpenDoor({ listen }: Config): void {
+  if (!isExposed(listen)) return;
   throw new Error(
-    `Refusing to listen on ${host}: no API keys are configured, so anybody who reaches it could use every model. ` +
+    `Refusing to listen on ${listen.host}: no API keys are configured, so anybody who reaches it could use every model. ` +
       'Make one with `qianmen key create`, listen on 127.0.0.1, or set listen.allowUnauthenticated: true if something in front checks who calls.',
   );
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isExposed } from '../config/listen.ts';
 import type { Config } from '../config/schema.ts';
 import { Authenticator } from './access/authenticator.ts';
 import { tenantAdmin } from './access/tenant-admin.ts';
@@ -66,6 +67,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
       revision: async () => keyRevision(database.get()),
       anyKeys: async () => new ApiKeys(database.get()).any(),
     },
+    alwaysNeeded: isExposed(config.listen),
     ttlMs: config.keys.ttlMs,
     onProblem(problem) {
       const where = { database: locationText(location) };

@@ -7,6 +7,8 @@ import type { KeyDirectory, KnownKey } from './key-directory.ts';
 
 export interface AuthenticatorOptions {
   readonly directory: KeyDirectory;
+  /** Every request needs a key, also as long as there is none: whoever listens to the world serves nobody by mistake. */
+  readonly alwaysNeeded?: boolean;
   /** While the database cannot be reached, known keys are good for so long. */
   readonly ttlMs: number;
   /** Told once when the database cannot be reached, and once when it can again (undefined). */
@@ -62,7 +64,12 @@ export class Authenticator {
 
   /** Whether every request needs a key. */
   get keysNeeded(): boolean {
-    return this.#keysExist !== false;
+    return this.#options.alwaysNeeded === true || this.#keysExist !== false;
+  }
+
+  /** The database has said that there is no key. */
+  get noKeys(): boolean {
+    return this.#keysExist === false;
   }
 
   /** Why the database cannot be asked. */

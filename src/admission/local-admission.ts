@@ -152,7 +152,9 @@ export function wantedOf({ tokens, nanoUsd }: AdmissionAsk): Wanted {
 function rateOf(all: readonly Counted[], nowMs: number): RateStatus {
   let requests: RateLeft | undefined;
   let tokens: RateLeft | undefined;
-  for (const { limits, subject } of all) {
+  for (const { kind, limits, subject } of all) {
+    // What others leave of a model is nobody's business.
+    if (kind === 'model') continue;
     const { requestsPerMinute, tokensPerMinute } = limits;
     if (requestsPerMinute !== undefined)
       requests = tighter(

@@ -81,7 +81,9 @@ export function replyOf(reply: unknown): Reply {
 export function rateOf(parties: readonly Party[], { levels }: Reply): RateStatus {
   let requests: RateStatus['requests'];
   let tokens: RateStatus['tokens'];
-  for (const [at, { limits }] of parties.entries()) {
+  for (const [at, { kind, limits }] of parties.entries()) {
+    // What others leave of a model is nobody's business.
+    if (kind === 'model') continue;
     const { requestsPerMinute, tokensPerMinute } = limits;
     const level = levels[at]!;
     if (requestsPerMinute !== undefined)

@@ -1,16 +1,16 @@
 import type { Role } from '../core/caller.ts';
 
 /**
- * What a route asks of its caller: `open`: nothing; `local`: nothing of who sits at the machine, `viewer` of everybody else; or at
- * least a role.
+ * What a route asks of its caller: `open`: nothing; or at least a role. As long as there are no keys anybody may use what is not below
+ * /admin.
  */
-export type Access = 'open' | 'local' | Role;
+export type Access = 'open' | Role;
 
 /** Every route there is, as method and path in the router's words. One that is missing here is served to nobody. */
 export const ACCESS_RULES: Readonly<Record<string, Access>> = {
   'GET /healthz': 'open',
   'GET /readyz': 'open',
-  'GET /metrics': 'local',
+  'GET /metrics': 'viewer',
 
   'POST /v1/chat/completions': 'user',
   'POST /v1/completions': 'user',

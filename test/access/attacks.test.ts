@@ -260,9 +260,9 @@ describe('models that a key is not for', () => {
 });
 
 describe('who asks from elsewhere', () => {
-  it('is not told /metrics by claiming to be the machine itself', async () => {
-    expect((await send(tenants.url, '/metrics')).status).toBe(200);
+  it('is not told /metrics by claiming to be the machine itself, nor by being it', async () => {
     for (const headers of [
+      {},
       { 'x-forwarded-for': '127.0.0.1' },
       { forwarded: 'for=127.0.0.1' },
       { 'x-real-ip': '127.0.0.1' },
@@ -271,6 +271,29 @@ describe('who asks from elsewhere', () => {
       { host: '127.0.0.1.rebound.example' },
     ] as Record<string, string>[])
       expect((await send(tenants.url, '/metrics', { headers })).status).toBe(401);
+  });
+
+  it('has a key for some endpoints only, and gets nothing else with it, whatever its role', async () => {
+    const { admin } = tenants.a.secrets;
+    const made = await send(tenants.url, '/admin/keys', {
+      method: 'POST',
+      headers: { ...bearer(admin), 'content-type': 'application/json' },
+      body: JSON.stringify({
+        name: 'narrow',
+        projectId: tenants.a.projectId,
+        role: 'admin',
+        endpoints: ['/v1/embeddings'],
+      }),
+    });
+    const { secret } = JSON.parse(made.body) as { secret: string };
+    for (const path of [
+      '/v1/organization/costs?start_time=1',
+      '/admin/keys',
+      '/metrics',
+      '/admin/openapi.json',
+    ])
+      expect((await send(tenants.url, path, { headers: bearer(secret) })).status).toBe(403);
+    expect((await send(tenants.url, '/v1/models', { headers: bearer(secret) })).status).toBe(200);
   });
 
   it('has one host', async () => {

@@ -4,7 +4,7 @@ import { matchedRoutes } from 'hono/route';
 import { AppError } from '../../core/error.ts';
 import { ACCESS_RULES } from '../access-rules.ts';
 import type { AppEnv } from '../http/app-env.ts';
-import { requireRole } from '../http/door.ts';
+import { requireEndpoint, requireRole } from '../http/door.ts';
 import { isAdminPath } from './admin-path.ts';
 
 /**
@@ -14,15 +14,16 @@ import { isAdminPath } from './admin-path.ts';
 export function guard(): MiddlewareHandler<AppEnv> {
   return async function guardRoute(c, next) {
     const call = c.get('call');
-    const { door } = call.options;
     const route = routeOf(c);
     const access = route === undefined ? 'user' : ACCESS_RULES[route];
     if (access === undefined) throw new AppError('permission_denied');
-    const exempt = access === 'open' || (access === 'local' && (isLocal(c) || !door.keysNeeded));
-    if (!exempt) {
+    if (access !== 'open') {
       await call.identify();
-      if (call.caller !== undefined) requireRole(call.caller, access);
-      else if (isAdminPath(c.req.path)) requireOperator(c);
+      if (call.caller !== undefined) {
+        requireRole(call.caller, access);
+        if (route !== undefined && !isModelList(route))
+          requireEndpoint(call.caller, c.req.path, pathOf(route));
+      } else if (isAdminPath(c.req.path)) requireOperator(c);
     }
     if (isAdminPath(c.req.path)) requireJson(c);
     await next();
@@ -34,6 +35,15 @@ function routeOf(c: Context<AppEnv>): string | undefined {
   const method = c.req.method === 'HEAD' ? 'GET' : c.req.method;
   const own = matchedRoutes(c).find((route) => route.method === method);
   return own && `${method} ${own.path}`;
+}
+
+function pathOf(route: string): string {
+  return route.slice(route.indexOf(' ') + 1);
+}
+
+/** Clients of any endpoint ask for it. */
+function isModelList(route: string): boolean {
+  return route.startsWith('GET /v1/models');
 }
 
 /** As long as nobody has a key, operators are those who sit at the machine. */
@@ -52,8 +62,8 @@ function requireJson(c: Context<AppEnv>): void {
 }
 
 /**
- * From the machine itself. A proxy on it, and a page that had its name resolved to it, do not pass: the first forwards, and the second
- * cannot help telling its own name in `Host`.
+ * From the machine itself. A page that had its name resolved to it does not pass, since it cannot help telling its own name in `Host`; nor
+ * does a proxy on it that says for whom it asks. One that hides that is taken for the operator, who should make a key.
  */
 function isLocal(c: Context<AppEnv>): boolean {
   const peer = c.env.incoming.socket.remoteAddress;

@@ -27,14 +27,17 @@ export function secretOf(header: (name: string) => string | undefined): string |
 
 /** @throws AppError `permission_denied` */
 export function requireRole({ role }: Caller, access: Access): void {
-  if (access === 'open' || RANK[role] >= RANK[access === 'local' ? 'viewer' : access]) return;
+  if (access === 'open' || RANK[role] >= RANK[access]) return;
   throw new AppError('permission_denied', {
     message: `This needs a key with the role ${access === 'admin' ? '`admin`' : '`viewer` or `admin`'}.`,
   });
 }
 
-/** @throws AppError `permission_denied`: the key is for other endpoints */
-export function requireEndpoint({ endpoints }: Caller, path: string): void {
-  if (endpoints === undefined || endpoints.includes(path)) return;
+/**
+ * @param route The path in the router's words, where that is another one.
+ * @throws AppError `permission_denied`: the key is for other endpoints
+ */
+export function requireEndpoint({ endpoints }: Caller, path: string, route = path): void {
+  if (endpoints === undefined || endpoints.includes(path) || endpoints.includes(route)) return;
   throw new AppError('permission_denied', { message: `This API key is not for ${path}.` });
 }
