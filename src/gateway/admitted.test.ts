@@ -62,7 +62,12 @@ async function* parts(all: readonly Part[], failure?: Error) {
   if (failure) throw failure;
 }
 
-function gatewayOver(backends: readonly Backend[], admit?: Admission['admit'], priced: Price = price) {
+function gatewayOver(
+  backends: readonly Backend[],
+  admit?: Admission['admit'],
+  priced: Price | undefined = price,
+  machineUsdPerHour?: number,
+) {
   const events: GatewayEvent[] = [];
   const asked: AdmissionAsk[] = [];
   const settled: { tokens: number; nanoUsd: number }[] = [];
@@ -72,7 +77,8 @@ function gatewayOver(backends: readonly Backend[], admit?: Admission['admit'], p
     model: 'm',
     region: undefined,
     privacy: 'local' as const,
-    price: priced,
+    price: machineUsdPerHour === undefined ? priced : undefined,
+    machineUsdPerHour,
     contextTokens: undefined,
   }));
   const gateway = new Gateway({
@@ -153,6 +159,20 @@ describe('a request with a caller', () => {
     await ask(gateway);
     expect(settled).toEqual([{ tokens: 10, nanoUsd: 12_000 }]);
     expect(last()).toMatchObject({ outcome: 'ok', usageMeasured: false });
+  });
+
+  it('sets aside a machine’s time where that is what is paid for', async () => {
+    const { gateway, asked } = gatewayOver([backend(async () => parts(ANSWER))], undefined, undefined, 3.6);
+    await ask(gateway);
+    expect(asked[0]?.nanoUsd).toBe(30_000_000);
+  });
+
+  it('pays what was counted where a server says that it used nothing', async () => {
+    const nothing = { ...usage, promptTokens: 0, completionTokens: 0, cachedPromptTokens: 0 };
+    const told = ANSWER.map((part) => (part.type === 'usage' ? { ...part, usage: nothing } : part));
+    const { gateway, settled } = gatewayOver([backend(async () => parts(told))]);
+    await ask(gateway);
+    expect(settled).toEqual([{ tokens: 10, nanoUsd: 12_000 }]);
   });
 
   it('that is refused reaches no backend and is not settled with anybody', async () => {

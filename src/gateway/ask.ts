@@ -21,6 +21,9 @@ export interface Assumptions {
   readonly assumedOutputTokens: number;
 }
 
+/** Where a machine's time is paid for: nobody knows how long a request takes. */
+const ASSUMED_MACHINE_MS = 30_000;
+
 /** What has to be set aside for a request: the prompt as far as its bytes tell, all the output that it may have, at the dearest deployment. */
 export function askFor(
   caller: Caller,
@@ -31,7 +34,7 @@ export function askFor(
   const promptTokens = Math.ceil(promptBytes / bytesPerToken);
   const completionTokens = (outputTokens ?? assumedOutputTokens) * choices;
   const usage = { promptTokens, completionTokens, cachedPromptTokens: 0, reasoningTokens: 0 };
-  const service = { durationMs: 0, ...media };
+  const service = { durationMs: ASSUMED_MACHINE_MS, ...media };
   let nanoUsd = 0;
   for (const deployment of deployments) nanoUsd = Math.max(nanoUsd, costNanoUsd(deployment, usage, service));
   return { caller, model: name, modelLimits: limits, tokens: promptTokens + completionTokens, nanoUsd };

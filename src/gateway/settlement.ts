@@ -18,6 +18,8 @@ export interface SettledRequest {
   readonly media?: Media;
   /** What its usage can be at most. Default: anything. */
   readonly bounds?: () => UsageBounds;
+  /** Its reply has no text of its own, so that nothing of it can be counted. */
+  readonly onlyReads?: boolean;
 }
 
 /** An attempt that has been answered, has failed, or was cancelled because another was answered. */
@@ -127,7 +129,7 @@ export class Settlement {
     const answered = isAnswered(attempt);
     const usage = answered ? this.#delivered() : NOTHING;
     const { media = NO_MEDIA } = this.#request;
-    const cost = answered && usage !== NOTHING;
+    const cost = answered && (usage !== NOTHING || this.#isWhole);
     return {
       deployment: deployment.id,
       backend: deployment.backend.name,
@@ -154,7 +156,7 @@ export class Settlement {
     const measured = this.#measured;
     if (measured !== undefined) return measured;
     const completionTokens = Math.max(this.deliveredTokens, this.observation.contentEvents);
-    if (completionTokens === 0) return NOTHING;
+    if (completionTokens === 0 && !(this.#request.onlyReads === true && this.#isWhole)) return NOTHING;
     return {
       promptTokens: this.promptTokens || this.#expectedPrompt,
       completionTokens,
@@ -165,8 +167,15 @@ export class Settlement {
 
   /** What the backend says, unless it cannot be true. */
   get #measured(): Usage | undefined {
-    const { usage } = this.observation;
+    const { usage, contentEvents } = this.observation;
+    // Something was read, and something written.
+    if (usage?.promptTokens === 0 && usage.completionTokens === 0 && contentEvents > 0) return undefined;
     return usage && plausibleUsage(usage, this.#request.bounds?.() ?? UNBOUNDED);
+  }
+
+  /** The client has all of it. */
+  get #isWhole(): boolean {
+    return this.#settled && this.#failure === undefined;
   }
 
   get #expectedPrompt(): number {

@@ -21,3 +21,8 @@ export function usageBounds({ wire, stop, n, prompts }: GenerateRequest, media: 
       maxTokens === undefined ? MOST_OUTPUT_TOKENS * choices : maxTokens * choices + UNSEEN_OUTPUT_TOKENS,
   };
 }
+
+/** The same for a text that is read and not continued. */
+export function readingBounds(bodyBytes: number): UsageBounds {
+  return { promptTokens: bodyBytes + UNSEEN_PROMPT_TOKENS, completionTokens: UNSEEN_OUTPUT_TOKENS };
+}

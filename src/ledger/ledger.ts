@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads';
-import type { GatewayEvent, RequestAdmitted } from '../core/event.ts';
+import type { GatewayEvent, RequestAdmitted, RequestSettled } from '../core/event.ts';
 import type { DatabaseLocation } from '../store/location.ts';
 import { Journal } from './journal.ts';
 import { type Claim, claimNew } from './owner.ts';
-import { rowsSoFar, settledRows } from './row.ts';
+import { rowsSoFar, type SettledWithCaller, settledRows } from './row.ts';
 import type { FromWriter, ToWriter, WriterStart } from './writer-messages.ts';
 
 export interface LedgerOptions {
@@ -101,11 +101,9 @@ export class Ledger {
       const { settlementId } = event;
       this.#open.set(settlementId, { event, dueAtMs: performance.now() + FIRST_NOTE_MS });
     } else if (event.type === 'request-settled') {
-      const { settlementId, caller } = event;
       // A request that was refused has not begun, and uses nothing.
-      if (caller === undefined || !this.#open.delete(settlementId)) return;
-      const rows = settledRows({ ...event, caller }, this.#wall());
-      this.#journal.add('settled', settlementId, rows);
+      if (!hasCaller(event) || !this.#open.delete(event.settlementId)) return;
+      this.#journal.add('settled', event.settlementId, settledRows(event, this.#wall()));
     }
   };
 
@@ -191,4 +189,8 @@ export class Ledger {
     this.#problem = problem;
     if (changed) this.#options.onProblem?.(problem);
   }
+}
+
+function hasCaller(event: RequestSettled): event is SettledWithCaller {
+  return event.caller !== undefined;
 }

@@ -36,14 +36,15 @@ interface Head {
   readonly requestId: string;
   readonly caller: Caller;
   readonly endpoint: string;
-  readonly model: string;
+  readonly model: string | undefined;
 }
 
+export type SettledWithCaller = RequestSettled & { readonly caller: Caller };
+
 /** One row for each attempt of a request that has ended. */
-export function settledRows(event: RequestSettled & { readonly caller: Caller }, atMs: number): LedgerRow[] {
+export function settledRows(event: SettledWithCaller, atMs: number): LedgerRow[] {
   const { attempts, outcome, usageMeasured } = event;
-  const head = { ...event, model: event.model ?? '' };
-  return attempts.map((attempt, i) => rowOf(head, attempt, i, answeredAs(outcome), usageMeasured, atMs));
+  return attempts.map((attempt, i) => rowOf(event, attempt, i, answeredAs(outcome), usageMeasured, atMs));
 }
 
 /** The same for one that has not: as it would have to be taken if nothing more were ever heard of it. */
@@ -60,7 +61,7 @@ function rowWithoutAttempt(
 ): LedgerRow {
   const { organizationId, projectId, keyId } = caller;
   const whose = [`${settlementId}.0`, atMs, organizationId, projectId, keyId, requestId] as const;
-  return [...whose, endpoint, model, null, 'first', 'interrupted', 0, 0, 0, 0, 0, 0, 0, 0];
+  return [...whose, endpoint, model ?? '', null, 'first', 'interrupted', 0, 0, 0, 0, 0, 0, 0, 0];
 }
 
 function rowOf(
@@ -79,7 +80,7 @@ function rowOf(
     caller.keyId,
     requestId,
     endpoint,
-    model,
+    model ?? '',
     deployment,
     kind,
     lost ? 'lost' : code === undefined ? answered : 'failed',

@@ -2,7 +2,7 @@ import type { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
 import { type Member, type SkimmedObject, skimObject, skipSpace } from '../core/skim.ts';
 import { unexpectedReply } from './map-error.ts';
-import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, usageOf } from './wire-chunk.ts';
+import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, tokensOf, usageOf } from './wire-chunk.ts';
 
 /** Up to this size a reply is kept by reference and read exactly; of larger ones only the end is kept, where the usage stands. */
 const KEPT_BYTES = 1024 * 1024;
@@ -72,7 +72,8 @@ export class WholeTap {
     }
     if (usage === undefined) return false;
     this.observation.usage = usageOf({ usage: memberValue(text, usage) });
-    if (this.observation.usage === undefined) return false;
+    // Whoever says nothing that can be true is read more closely.
+    if (!(this.observation.usage && this.observation.usage.promptTokens > 0)) return false;
     this.#readReasons(text, text.length);
     this.observation.contentEvents = this.observation.finishReasons.length;
     return true;
@@ -85,7 +86,7 @@ export class WholeTap {
       return unexpectedReply(`an error with status 200: ${JSON.stringify(error).slice(0, 500)}`);
     this.observation.usage = usageOf(reply);
     for (const choice of choicesOf(reply)) {
-      if (hasContent(choice)) this.observation.contentEvents += 1;
+      if (hasContent(choice)) this.observation.contentEvents += tokensOf(choice);
       this.#finished(finishReasonOf(choice));
     }
     return undefined;

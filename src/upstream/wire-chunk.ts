@@ -23,8 +23,9 @@ export function usageOf(wire: Wire): Usage | undefined {
   };
 }
 
+/** As it was said: whether it can be true is for others to judge. */
 function count(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? Math.trunc(value) : 0;
+  return typeof value === 'number' ? value : 0;
 }
 
 /** Undefined while the choice goes on. A reason that we do not know ends it all the same. */
@@ -58,6 +59,16 @@ export function hasContent(choice: Wire): boolean {
     (typeof body.function_call === 'object' && body.function_call !== null)
   );
 }
+
+/** Of a reply that does not say how many it has: what its text may have been, at least one. */
+export function tokensOf(choice: Wire): number {
+  const body = asWire(choice.message);
+  const texts = [body.content, choice.text, body.reasoning, body.reasoning_content, body.refusal];
+  const chars = texts.reduce<number>((sum, text) => sum + (isText(text) ? text.length : 0), 0);
+  return Math.max(1, Math.ceil(chars / USUAL_CHARS_PER_TOKEN));
+}
+
+const USUAL_CHARS_PER_TOKEN = 4;
 
 export function isText(value: unknown): value is string {
   return typeof value === 'string' && value.length > 0;
