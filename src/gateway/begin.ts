@@ -1,10 +1,12 @@
-import type { Backend, Relay } from '../core/backend.ts';
+import type { Backend, Relay, RunOptions } from '../core/backend.ts';
+import type { Caller } from '../core/caller.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
 import type { Judgement } from '../difficulty/classifier.ts';
 import { startAtAllowed } from './allowed.ts';
 import type { AttemptOptions } from './attempts.ts';
+import { ofTenant } from './caller-rules.ts';
 import { generationFeatures } from './features.ts';
 import type { Reply, Route } from './gateway.ts';
 import type { Shadows } from './shadow.ts';
@@ -35,8 +37,8 @@ function beginJudged(
   const { shadow } = options.route();
   let mirrored = shadow === undefined;
   return startAtAllowed(capable, request, features, options, ({ backend, model }, signal) => {
-    const reply = start(backend, request, model, signal);
-    if (!mirrored) shadows.mirror(request, features, shadow);
+    const reply = start(backend, request, { model, signal }, options.caller);
+    if (!mirrored) shadows.mirror(ofTenant(request, options.caller), features, shadow);
     mirrored = true;
     return reply;
   });
@@ -49,11 +51,12 @@ function isGenerator(deployment: Deployment): deployment is DeploymentOf<Backend
 function start(
   backend: Backend,
   request: GenerateRequest,
-  model: string,
-  signal: AbortSignal,
+  target: RunOptions,
+  caller: Caller | undefined,
 ): Promise<Reply> {
-  if (backend.relay) return backend.relay(request, { model, signal }).then(asRelay);
-  return backend.run(request, { model, signal }).then((parts) => ({ kind: 'parts', parts }));
+  // A relay sends the request as it came, and has nothing to remember.
+  if (backend.relay) return backend.relay(request, target).then(asRelay);
+  return backend.run(ofTenant(request, caller), target).then((parts) => ({ kind: 'parts', parts }));
 }
 
 function asRelay(relay: Relay): Reply {

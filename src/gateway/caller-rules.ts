@@ -11,11 +11,16 @@ export function mayUse(caller: Caller | undefined, model: string): boolean {
 }
 
 /** What a model remembers of one tenant's prompts never shows in the time that another's take. */
-export function tenantSalt({ projectId }: Caller, { cacheSalt = '' }: GenerateRequest): string {
-  return `${projectId} ${cacheSalt}`;
+export function ofTenant(request: GenerateRequest, caller: Caller | undefined): GenerateRequest {
+  return caller === undefined
+    ? request
+    : { ...request, cacheSalt: `${caller.projectId} ${request.cacheSalt ?? ''}` };
 }
 
 /** What the request demands, and its tenant beside it. */
 export function demandsOf(caller: Caller | undefined, demands: RequestDemands = NO_DEMANDS): RequestDemands {
-  return caller === undefined ? demands : { ...demands, ...strictest(demands, caller.demands) };
+  if (caller === undefined) return demands;
+  const { privacy, regions, maxCostUsd } = caller.demands;
+  if (privacy === undefined && regions === undefined && maxCostUsd === undefined) return demands;
+  return { ...demands, ...strictest(demands, caller.demands) };
 }

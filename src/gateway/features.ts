@@ -7,7 +7,7 @@ import type { Judgement } from '../difficulty/classifier.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { textDemands } from './privacy-rule.ts';
 
-type Asked = Pick<AttemptOptions, 'route' | 'placement' | 'demands' | 'privacy'> & {
+type Asked = Pick<AttemptOptions, 'route' | 'placement' | 'demands' | 'privacy' | 'caller'> & {
   /** Of the request's difficulty, where it was worth waiting for. */
   readonly judgement?: Judgement | undefined;
 };
@@ -51,13 +51,13 @@ class GenerationFeatures implements RequestFeatures {
   constructor(request: GenerateRequest, asked: Asked, choice: boolean) {
     const perToken = bytesPerToken(asked);
     const { model, cacheSalt = '', wire } = request;
-    if (choice) this.#prompt = { salt: `${model}\n${cacheSalt}`, body: wire.body };
+    this.tenant = asked.caller?.projectId ?? request.cacheSalt;
+    if (choice) this.#prompt = { salt: `${model}\n${this.tenant ?? ''}\n${cacheSalt}`, body: wire.body };
     this.promptTokens = Math.ceil(promptSizeBytes(request) / perToken);
     this.blockTokens = Math.max(1, Math.round(BLOCK_BYTES / perToken));
     this.stream = request.stream;
     this.maxOutputTokens = request.stop.maxTokens;
     this.sessionKey = asked.demands.sessionKey;
-    this.tenant = request.cacheSalt;
     this.sloTtftMs = asked.demands.sloTtftMs;
     const { tiers } = asked.route();
     const judgement = asked.judgement ?? tiers?.classifier.judge(request);

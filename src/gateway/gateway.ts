@@ -16,7 +16,7 @@ import type { Admission, Reservation } from './admission.ts';
 import { type AskedSize, askFor } from './ask.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { begin } from './begin.ts';
-import { demandsOf, mayUse, tenantSalt } from './caller-rules.ts';
+import { demandsOf, mayUse } from './caller-rules.ts';
 import { endedBy, withDeadline } from './deadline.ts';
 import { newDecisionId } from './decision-id.ts';
 import { type EncodeReply, encode } from './encode.ts';
@@ -181,8 +181,6 @@ export class Gateway {
     terms: RequestTerms = {},
   ): Promise<void> {
     const { now } = this.#options;
-    const { caller } = terms;
-    const own = caller === undefined ? request : { ...request, cacheSalt: tenantSalt(caller, request) };
     const media = mediaOf(request);
     const { id, endpoint, stream } = request;
     const size = () => sizeOf(request, media);
@@ -195,7 +193,7 @@ export class Gateway {
       terms,
       async (options) => {
         const { settlement } = options;
-        const reply = await begin(own, options, this.#shadows);
+        const reply = await begin(request, options, this.#shadows);
         let observed = reply;
         if (reply.kind === 'relay') settlement.observation = reply.relay.observation;
         else observed = { kind: 'parts', parts: observeParts(reply.parts, settlement, now) };

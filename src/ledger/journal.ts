@@ -50,7 +50,7 @@ export class Journal {
     if (this.#lines.length === 0) return;
     try {
       this.#fd ??= this.#open();
-      this.#append(Buffer.from(this.#lines.join('')));
+      this.#append(this.#lines.join(''));
     } catch (error) {
       this.#failed(error as Error);
       return;
@@ -70,10 +70,14 @@ export class Journal {
     this.#end();
   }
 
-  #append(bytes: Buffer): void {
-    let from = 0;
-    while (from < bytes.length) from += writeSync(this.#fd!, bytes, from);
-    this.#sizeBytes += bytes.length;
+  #append(text: string): void {
+    const sizeBytes = Buffer.byteLength(text);
+    let written = writeSync(this.#fd!, text);
+    if (written < sizeBytes) {
+      const bytes = Buffer.from(text);
+      while (written < sizeBytes) written += writeSync(this.#fd!, bytes, written);
+    }
+    this.#sizeBytes += sizeBytes;
   }
 
   #failed(error: Error): void {

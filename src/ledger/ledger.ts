@@ -19,7 +19,8 @@ export interface LedgerOptions {
 }
 
 interface OpenRequest {
-  readonly event: RequestAdmitted;
+  /** Undefined: it has ended. */
+  event: RequestAdmitted | undefined;
   /** When it is to be written down as it is then, by `performance.now()`. */
   dueAtMs: number;
 }
@@ -102,10 +103,21 @@ export class Ledger {
       this.#open.set(settlementId, { event, dueAtMs: performance.now() + FIRST_NOTE_MS });
     } else if (event.type === 'request-settled') {
       // A request that was refused has not begun, and uses nothing.
-      if (!hasCaller(event) || !this.#open.delete(event.settlementId)) return;
+      if (!hasCaller(event) || !this.#forget(event.settlementId)) return;
       this.#journal.add('settled', event.settlementId, settledRows(event, this.#wall()));
     }
   };
+
+  /**
+   * @returns Whether it was open. A map whose entries come and go leaves tables behind, and what was in them stays until they are collected,
+   * with all that it holds on to: a request's whole life. So what was in it is emptied, too.
+   */
+  #forget(settlementId: string): boolean {
+    const request = this.#open.get(settlementId);
+    if (request === undefined) return false;
+    request.event = undefined;
+    return this.#open.delete(settlementId);
+  }
 
   /** Resolves when all that was observed is in the database, or to why it is not. */
   flush(): Promise<string | undefined> {
@@ -156,7 +168,7 @@ export class Ledger {
     if (this.#journal.isFailing) return;
     const nowMs = performance.now();
     for (const [settlementId, request] of this.#open) {
-      if (request.dueAtMs > nowMs) continue;
+      if (request.event === undefined || request.dueAtMs > nowMs) continue;
       request.dueAtMs = nowMs + NOTE_MS;
       this.#journal.add('open', settlementId, rowsSoFar(request.event, this.#wall()));
     }
