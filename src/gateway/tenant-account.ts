@@ -14,8 +14,9 @@ export class TenantAccount<W extends Urgent> {
   weight: number;
   /** Tokens that it had or will have had, by weight; the one with the fewest is next. */
   counter = 0;
-  /** Requests that were charged and are not settled. */
+  /** Requests that were charged and are not settled, and what they were charged. */
   running = 0;
+  pending = 0;
   readonly line: W[] = [];
 
   constructor({ projectId, weight }: Tenant) {

@@ -67,9 +67,10 @@ export class TokenCounters<W extends Urgent> {
   charge(tenant: Tenant, expected: Tokens): Charge<W> {
     const account = this.of(tenant);
     if (account.line.length === 0) this.#lift(account);
-    this.#level = Math.max(this.#level, account.counter);
+    this.#level = Math.max(this.#level, account.counter - account.pending);
     const cost = costOf(expected) / account.weight;
     account.counter += cost;
+    account.pending += cost;
     account.running += 1;
     this.#running += 1;
     return { account, cost };
@@ -78,6 +79,7 @@ export class TokenCounters<W extends Urgent> {
   /** Exactly once. @param used Undefined: nothing, and all is given back. */
   settle({ account, cost }: Charge<W>, used: Tokens | undefined): void {
     account.counter += (used === undefined ? 0 : costOf(used) / account.weight) - cost;
+    account.pending -= cost;
     account.running -= 1;
     this.#running -= 1;
     this.#forget(account);
@@ -85,7 +87,8 @@ export class TokenCounters<W extends Urgent> {
 
   #lift(account: TenantAccount<W>): void {
     let least = this.waiting.size === 0 ? this.#level : Number.POSITIVE_INFINITY;
-    for (const { counter } of this.waiting) least = Math.min(least, counter);
+    // What runs is only expected to cost so much: whoever comes new must not wait until that is corrected.
+    for (const { counter, pending } of this.waiting) least = Math.min(least, counter - pending);
     account.counter = Math.max(account.counter, least);
   }
 

@@ -44,6 +44,18 @@ describe('a neighbour that sends a hundred times as much as each of the others',
     expect(refused.filter(({ status }) => status !== 429 && status !== 503)).toEqual([]);
     expect(refused.every(({ retryAfterS }) => retryAfterS > 0)).toBe(true);
   }, 90_000);
+
+  it('gets by its weight what two that want everything share', async () => {
+    const shared = await shareAmong(
+      [{ weight: 1 }, { weight: 2 }],
+      { ...SIXTEEN, ttftMs: 50, itlMs: 10 },
+      { upstream: { concurrency: { initial: 16, max: 16 } } },
+    );
+    const [one, two] = await Promise.all([0, 1].map((tenant) => sendWithClients(shared, tenant, 40, 8_000)));
+    const done = (answers: Answer[]) => answers.filter(({ whole }) => whole).length;
+    expect(done(two!) / done(one!)).toBeGreaterThan(1.7);
+    expect(done(two!) / done(one!)).toBeLessThan(2.3);
+  }, 40_000);
 });
 
 describe('the queue of several tenants', () => {
