@@ -88,8 +88,10 @@ export async function eventually(
 }
 
 /** The value of one sample on /metrics, without its labels: the sum over all series. */
-export async function metric(url: string, name: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
+/** @param secret Of a key that may look, where keys are needed. */
+export async function metric(url: string, name: string, secret?: string): Promise<number> {
+  const headers: Record<string, string> = secret === undefined ? {} : { authorization: `Bearer ${secret}` };
+  const text = await (await fetch(`${url}/metrics`, { headers })).text();
   return text
     .split('\n')
     .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
