@@ -14,5 +14,5 @@ export const budgets = z.strictObject({
     })
     .optional(),
   /** What the ledger may take on disk before the database has it. */
-  journalBytes: positive.default(1024 * 1024 * 1024),
+  journalBytes: positive.min(64 * 1024 * 1024).default(1024 * 1024 * 1024),
 });

@@ -8,12 +8,13 @@ import type { TenantAdmin } from './api/admin/tenant-admin.ts';
 import type { UsageReader } from './api/usage-reader.ts';
 import { AppError } from './core/error.ts';
 import type { Emit } from './core/event.ts';
-import type { Admission } from './gateway/admission.ts';
+import type { Admission, AdmissionAsk } from './gateway/admission.ts';
 import { AlarmWebhook } from './ledger/alarm-webhook.ts';
 import { BudgetAlarms } from './ledger/budget-alarms.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { LedgerReader } from './ledger/ledger-reader.ts';
 import type { SpentTotals } from './ledger/spent.ts';
+import { SpentWatch } from './ledger/spent-watch.ts';
 import { ApiKeys } from './store/api-keys.ts';
 import { asking } from './store/asking.ts';
 import { findCaller } from './store/callers.ts';
@@ -46,7 +47,7 @@ export interface TenancyOptions {
 /** What was settled elsewhere is read so often, where several spend from one budget. */
 const TOTALS_MS = 5_000;
 /** A journal that a killed process left is brought in first, so that nobody spends twice; but nobody waits for it for ever. */
-const ADOPTION_MS = 3_000;
+const START_MS = 3_000;
 
 /** Without keys nobody's usage is recorded. */
 const NOTHING_SPENT: SpentTotals = {
@@ -71,8 +72,10 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
     ttlMs: config.keys.ttlMs,
     onProblem(problem) {
       const where = { database: locationText(location) };
-      if (problem === undefined) logger.info(where, 'keys can be checked again');
-      else
+      if (problem === undefined) {
+        logger.info(where, 'keys can be checked again');
+        if (spent.latest === undefined) void spent.look();
+      } else
         logger.error(
           { ...where, err: problem },
           'keys cannot be checked: those that are known are served on for a while, others get 503',
@@ -90,10 +93,10 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
     },
   });
   const reader = new LedgerReader(location);
-  const spent = async (nowMs: number) => (door.keysNeeded ? reader.spentTotals(nowMs) : NOTHING_SPENT);
+  const gateways = config.listen.workers * config.limits.replicas;
   const admission = createAdmission({
     ...(config.redis === null ? {} : { redisUrl: config.redis }),
-    share: 1 / (config.listen.workers * config.limits.replicas),
+    share: 1 / gateways,
     onProblem(problem) {
       if (problem === undefined) logger.info('limits are counted together again');
       else logger.error({ problem }, 'limits are not counted together: each gateway gives out its share');
@@ -102,7 +105,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
   const webhook = config.budgets.webhook && webhookOf(config.budgets.webhook, logger);
   const alarms = new BudgetAlarms({
     database: () => database.get(),
-    totals: spent,
+    totals: async () => spent.latest ?? NOTHING_SPENT,
     shares: config.budgets.alarmAt,
     onAlarm(alarm) {
       const { subject, subjectId, period, share, budgetNanoUsd, spentNanoUsd } = alarm;
@@ -111,16 +114,24 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
       void webhook?.send(alarm);
     },
   });
-  const refreshSpent = async () => {
-    const atMs = admission.nowMs();
-    admission.refreshSpent(await spent(atMs), atMs);
-  };
-  await Promise.race([ledger.flush(), delay(ADOPTION_MS)]);
-  await Promise.all([refreshSpent(), alarms.refresh(), admission.ready]).catch(() => {});
-  const timer = setInterval(() => void refreshSpent().catch(() => {}), TOTALS_MS).unref();
+  const spent = new SpentWatch({
+    read: async (atMs) => (door.noKeys ? NOTHING_SPENT : reader.spentTotals(atMs)),
+    nowMs: () => admission.nowMs(),
+    onSpent(totals, atMs) {
+      admission.refreshSpent(totals, atMs);
+      void alarms.refresh();
+    },
+    onProblem(problem) {
+      if (problem === undefined) logger.info('what was spent before is known');
+      else logger.error({ problem }, 'what was spent before cannot be read: whoever has a budget gets 503');
+    },
+    everyMs: gateways > 1 || config.redis !== null ? TOTALS_MS : undefined,
+  });
+  await Promise.race([ledger.flush(), delay(START_MS)]);
+  await Promise.race([Promise.all([spent.look(), admission.ready]), delay(START_MS)]);
   return {
     door,
-    admission: recorded(admission, ledger),
+    admission: accountable(admission, ledger, spent),
     observe(event) {
       ledger.observe(event);
       alarms.observe(event);
@@ -138,7 +149,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
     usage: { usage: (query) => asking(() => reader.usage(query)) },
     async close() {
       door.close();
-      clearInterval(timer);
+      spent.close();
       webhook?.close();
       await Promise.all([ledger.close(), alarms.close(), admission.close(), reader.close()]);
       await database.close();
@@ -171,14 +182,24 @@ function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
-/** Nothing is given away that could not be written down. */
-function recorded(admission: Admission, ledger: Ledger): Admission {
+/** Nothing is given away that could not be written down, and nothing of a budget of which nobody knows what is left. */
+function accountable(admission: Admission, ledger: Ledger, spent: SpentWatch): Admission {
   return {
     admit(ask) {
-      if (!ledger.isFull) return admission.admit(ask);
-      throw new AppError('overloaded', {
-        message: 'Usage cannot be recorded at the moment; try again later.',
-      });
+      if (ledger.isFull)
+        throw new AppError('overloaded', {
+          message: 'Usage cannot be recorded at the moment; try again later.',
+        });
+      if (spent.latest === undefined && hasBudget(ask))
+        throw new AppError('keys_unavailable', {
+          message: 'Budgets cannot be checked at the moment; try again later.',
+        });
+      return admission.admit(ask);
     },
   };
+}
+
+function hasBudget({ caller: { limits }, modelLimits }: AdmissionAsk): boolean {
+  const all = [limits.key, limits.project, limits.organization, modelLimits ?? {}];
+  return all.some(({ nanoUsdPerDay, nanoUsdPerMonth }) => (nanoUsdPerDay ?? nanoUsdPerMonth) !== undefined);
 }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { retryWhileContended } from '../store/contention.ts';
 import type { Database } from '../store/database.ts';
 import type { JournalRecord } from './record.ts';
 import type { LedgerRow } from './row.ts';
@@ -40,12 +41,13 @@ export async function insertRecords(
   if (some.length > 0) await insertJson(database, `[${some.join(',')}]`);
 }
 
-async function insertJson({ kysely, kind }: Database, json: string): Promise<void> {
+async function insertJson({ kysely, kind, timeoutMs }: Database, json: string): Promise<void> {
   const names = sql.join(COLUMNS.map(([name]) => sql.ref(name)));
   const values =
     kind === 'sqlite'
       ? sql`select ${sql.join(COLUMNS.map((_, i) => sql`value ->> ${sql.lit(i)}`))} from json_each(${json}) where true`
       : sql`select ${sql.join(COLUMNS.map(([, type], i) => sql`(value ->> ${sql.lit(i)})::${sql.raw(type)}`))}
           from json_array_elements(${json}::json)`;
-  await sql`insert into ledger (${names}) ${values} on conflict (id) do nothing`.execute(kysely);
+  const insert = sql`insert into ledger (${names}) ${values} on conflict (id) do nothing`;
+  await retryWhileContended(() => insert.execute(kysely), timeoutMs);
 }

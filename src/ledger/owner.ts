@@ -30,6 +30,9 @@ export function claimDead(dir: string): readonly Claim[] {
   return [...names].flatMap((name) => claimNamed(dir, name) ?? []);
 }
 
+/** Locked; or removed by whoever has just brought it in. */
+const IN_USE = /^SQLITE_(BUSY|CANTOPEN|IOERR|READONLY_DBMOVED)/;
+
 const OWNED = /^(?<name>\d+-[0-9a-f]+)(?:-\d+\.journal|\.lock)$/;
 
 function claimNamed(dir: string, name: string): Claim | undefined {
@@ -39,7 +42,7 @@ function claimNamed(dir: string, name: string): Claim | undefined {
     lock.exec('begin exclusive');
   } catch (error) {
     lock.close();
-    if ((error as { readonly code?: unknown }).code === 'SQLITE_BUSY') return undefined;
+    if (IN_USE.test(String((error as { readonly code?: unknown }).code))) return undefined;
     throw error;
   }
   return {

@@ -7,7 +7,10 @@ import { usage } from './usage.ts';
 
 /** Reads the ledger apart from the thread that serves: sums over millions of rows take seconds. */
 
-const database = new LateDatabase(workerData as DatabaseLocation);
+/** Nobody who is served waits for it. */
+const SUM_TIMEOUT_MS = 60_000;
+
+const database = new LateDatabase(workerData as DatabaseLocation, SUM_TIMEOUT_MS);
 const started = database.start().catch(() => {});
 
 parentPort!.on('message', async ({ id, question, asked }: ToReader) => {

@@ -1,0 +1,75 @@
+import type { SpentTotals } from './spent.ts';
+
+export interface SpentWatchOptions {
+  /** Sums over the ledger: may take seconds, and be rejected. */
+  readonly read: (atMs: number) => Promise<SpentTotals>;
+  /** Unix milliseconds. */
+  readonly nowMs: () => number;
+  /** @param atMs The time that the ledger was asked about. */
+  readonly onSpent: (totals: SpentTotals, atMs: number) => void;
+  /** Told once when the ledger cannot be read, and once when it can again (undefined). */
+  readonly onProblem: (problem: string | undefined) => void;
+  /** After so long it is read again, since others spend, too. Undefined: once is enough. */
+  readonly everyMs?: number | undefined;
+  readonly retryMs?: number;
+}
+
+const RETRY_MS = 1_000;
+
+/** Keeps up with what the ledger has of the current day and month: one look after the other, however long they take. */
+export class SpentWatch {
+  readonly #options: SpentWatchOptions;
+  #latest: SpentTotals | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+  #failing = false;
+  #closed = false;
+
+  constructor(options: SpentWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Undefined: it could not be read yet, and nobody knows what is left of any budget. */
+  get latest(): SpentTotals | undefined {
+    return this.#latest;
+  }
+
+  /** Now. Resolves when it has been read, or could not be. */
+  look(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    const { read, nowMs, onSpent, everyMs, retryMs = RETRY_MS } = this.#options;
+    const atMs = nowMs();
+    try {
+      const totals = await read(atMs);
+      this.#latest = totals;
+      onSpent(totals, atMs);
+      this.#tell(undefined);
+      if (everyMs !== undefined) this.#again(everyMs);
+    } catch (error) {
+      this.#tell(error instanceof Error ? error.message : String(error));
+      this.#again(retryMs);
+    }
+  }
+
+  #again(afterMs: number): void {
+    if (!this.#closed) this.#timer = setTimeout(() => void this.look(), afterMs).unref();
+  }
+
+  #tell(problem: string | undefined): void {
+    const failing = problem !== undefined;
+    if (failing !== this.#failing && !this.#closed) this.#options.onProblem(problem);
+    this.#failing = failing;
+  }
+}
