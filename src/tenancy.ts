@@ -46,6 +46,8 @@ export interface TenancyOptions {
 
 /** What was settled elsewhere is read so often, where several spend from one budget. */
 const TOTALS_MS = 5_000;
+/** One that spends alone counts along, and looks for what it could not know. */
+const OWN_TOTALS_MS = 300_000;
 /** A journal that a killed process left is brought in first, so that nobody spends twice; but nobody waits for it for ever. */
 const START_MS = 3_000;
 
@@ -105,7 +107,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
   const webhook = config.budgets.webhook && webhookOf(config.budgets.webhook, logger);
   const alarms = new BudgetAlarms({
     database: () => database.get(),
-    totals: async () => spent.latest ?? NOTHING_SPENT,
+    totals: async (nowMs) => spent.latestOf(nowMs) ?? NOTHING_SPENT,
     shares: config.budgets.alarmAt,
     onAlarm(alarm) {
       const { subject, subjectId, period, share, budgetNanoUsd, spentNanoUsd } = alarm;
@@ -125,7 +127,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
       if (problem === undefined) logger.info('what was spent before is known');
       else logger.error({ problem }, 'what was spent before cannot be read: whoever has a budget gets 503');
     },
-    everyMs: gateways > 1 || config.redis !== null ? TOTALS_MS : undefined,
+    everyMs: gateways > 1 || config.redis !== null ? TOTALS_MS : OWN_TOTALS_MS,
   });
   await Promise.race([ledger.flush(), delay(START_MS)]);
   await Promise.race([Promise.all([spent.look(), admission.ready]), delay(START_MS)]);

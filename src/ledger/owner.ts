@@ -17,12 +17,17 @@ export interface Claim {
 /** A new journal in a folder, which is made where there is none. */
 export function claimNew(dir: string): Claim {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  for (;;) {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
     const claim = claimNamed(dir, `${process.pid}-${randomBytes(6).toString('hex')}`);
     // Who looks for dead ones may have come between.
     if (claim !== undefined) return claim;
   }
+  throw new Error(
+    `No file in ${dir} can be locked: the ledger needs a folder on a file system with locks, and the right to write there.`,
+  );
 }
+
+const MAX_TRIES = 20;
 
 /** The journals that somebody has left behind; they are ours now. */
 export function claimDead(dir: string): readonly Claim[] {
@@ -37,19 +42,21 @@ const OWNED = /^(?<name>\d+-[0-9a-f]+)(?:-\d+\.journal|\.lock)$/;
 
 function claimNamed(dir: string, name: string): Claim | undefined {
   const path = join(dir, `${name}.lock`);
-  const lock = new Sqlite(path, { timeout: 0 });
+  let lock: Sqlite.Database | undefined;
   try {
+    lock = new Sqlite(path, { timeout: 0 });
     lock.exec('begin exclusive');
   } catch (error) {
-    lock.close();
+    lock?.close();
     if (IN_USE.test(String((error as { readonly code?: unknown }).code))) return undefined;
     throw error;
   }
+  const held = lock;
   return {
     name,
     release(gone) {
       if (gone) rmSync(path, { force: true });
-      lock.close();
+      held.close();
     },
   };
 }

@@ -7,7 +7,7 @@ let watch: SpentWatch | undefined;
 
 afterEach(() => watch?.close());
 
-function watching(read: SpentWatchOptions['read'], everyMs?: number) {
+function watching(read: SpentWatchOptions['read'], everyMs = 60_000) {
   const seen = { spent: 0, problems: [] as (string | undefined)[] };
   watch = new SpentWatch({
     read,
@@ -50,4 +50,11 @@ it('never reads twice at a time, however slow the ledger is', async () => {
   await Promise.all([watch.look(), watch.look()]);
   await expect.poll(() => seen.spent).toBeGreaterThan(3);
   expect(most).toBe(1);
+});
+
+it('takes no amount of yesterday for one of today', async () => {
+  const { watch } = watching(async () => TOTALS);
+  await watch.look();
+  expect(watch.latestOf(86_399_999)).toBe(TOTALS);
+  expect(watch.latestOf(86_400_000)).toBeUndefined();
 });

@@ -9,17 +9,19 @@ export interface SpentWatchOptions {
   readonly onSpent: (totals: SpentTotals, atMs: number) => void;
   /** Told once when the ledger cannot be read, and once when it can again (undefined). */
   readonly onProblem: (problem: string | undefined) => void;
-  /** After so long it is read again, since others spend, too. Undefined: once is enough. */
-  readonly everyMs?: number | undefined;
+  /** After so long it is read again: others spend, too, and a journal may have come in late. */
+  readonly everyMs: number;
   readonly retryMs?: number;
 }
 
 const RETRY_MS = 1_000;
+const DAY_MS = 86_400_000;
 
 /** Keeps up with what the ledger has of the current day and month: one look after the other, however long they take. */
 export class SpentWatch {
   readonly #options: SpentWatchOptions;
   #latest: SpentTotals | undefined;
+  #latestAtMs = Number.NaN;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
   #failing = false;
@@ -32,6 +34,11 @@ export class SpentWatch {
   /** Undefined: it could not be read yet, and nobody knows what is left of any budget. */
   get latest(): SpentTotals | undefined {
     return this.#latest;
+  }
+
+  /** The same, if it is of this day in UTC: yesterday's amounts say nothing of today's. */
+  latestOf(nowMs: number): SpentTotals | undefined {
+    return Math.floor(nowMs / DAY_MS) === Math.floor(this.#latestAtMs / DAY_MS) ? this.#latest : undefined;
   }
 
   /** Now. Resolves when it has been read, or could not be. */
@@ -54,9 +61,10 @@ export class SpentWatch {
     try {
       const totals = await read(atMs);
       this.#latest = totals;
+      this.#latestAtMs = atMs;
       onSpent(totals, atMs);
       this.#tell(undefined);
-      if (everyMs !== undefined) this.#again(everyMs);
+      this.#again(everyMs);
     } catch (error) {
       this.#tell(error instanceof Error ? error.message : String(error));
       this.#again(retryMs);
