@@ -1,6 +1,8 @@
 import type { Caller } from '../core/caller.ts';
 import { costNanoUsd } from '../core/money.ts';
+import type { GenerateRequest } from '../core/request.ts';
 import type { AdmissionAsk } from './admission.ts';
+import { promptSizeBytes } from './features.ts';
 import type { Route } from './gateway.ts';
 import { type Media, NO_MEDIA } from './media.ts';
 
@@ -38,4 +40,15 @@ export function askFor(
   let nanoUsd = 0;
   for (const deployment of deployments) nanoUsd = Math.max(nanoUsd, costNanoUsd(deployment, usage, service));
   return { caller, model: name, modelLimits: limits, tokens: promptTokens + completionTokens, nanoUsd };
+}
+
+/** Of a generation. */
+export function sizeOf(request: GenerateRequest, media: Media): AskedSize {
+  const { n, prompts, stop } = request;
+  return {
+    promptBytes: promptSizeBytes(request),
+    outputTokens: stop.maxTokens,
+    choices: n * prompts.length,
+    media,
+  };
 }

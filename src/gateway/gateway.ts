@@ -13,15 +13,14 @@ import type { GatewayReport } from '../core/report.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import type { DifficultyClassifier } from '../difficulty/classifier.ts';
 import type { Admission, Reservation } from './admission.ts';
-import { type AskedSize, askFor } from './ask.ts';
+import { type AskedSize, askFor, sizeOf } from './ask.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { begin } from './begin.ts';
 import { demandsOf, mayUse } from './caller-rules.ts';
 import { endedBy, withDeadline } from './deadline.ts';
 import { newDecisionId } from './decision-id.ts';
 import { type EncodeReply, encode } from './encode.ts';
-import { promptSizeBytes } from './features.ts';
-import { type Media, mediaOf } from './media.ts';
+import { mediaOf } from './media.ts';
 import type { ModelState, QueueBounds } from './model-state.ts';
 import { observeParts } from './observe-parts.ts';
 import { Placement } from './placement.ts';
@@ -296,16 +295,6 @@ export class Gateway {
       param: 'model',
     });
   }
-}
-
-function sizeOf(request: GenerateRequest, media: Media): AskedSize {
-  const { n, prompts, stop } = request;
-  return {
-    promptBytes: promptSizeBytes(request),
-    outputTokens: stop.maxTokens,
-    choices: n * prompts.length,
-    media,
-  };
 }
 
 function takesUnread(backend: PublicModel['deployments'][number]['backend']): boolean {
