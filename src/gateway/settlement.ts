@@ -75,7 +75,7 @@ export class Settlement {
 
   /** The attempts as they would be settled now. */
   attempts(): readonly AttemptRecord[] {
-    return this.#attempts.map((attempt) => this.#record(attempt));
+    return this.#records(this.#measured ?? this.#counted());
   }
 
   fail(error: AppError): AppError {
@@ -87,8 +87,9 @@ export class Settlement {
     if (this.#settled) throw new Error('a request was settled twice');
     this.#settled = true;
     const { firstTokenAtMs, lastTokenAtMs } = this.observation;
-    const counted = this.#delivered();
-    const attempts = this.attempts();
+    const measured = this.#measured;
+    const counted = measured ?? this.#counted();
+    const attempts = this.#records(counted);
     const answered = this.#attempts.find(isAnswered);
     const laterTokens = counted.completionTokens - 1;
     return {
@@ -114,7 +115,7 @@ export class Settlement {
           : (lastTokenAtMs - firstTokenAtMs) / laterTokens,
       decision: this.decision,
       usage: counted,
-      usageMeasured: this.#measured !== undefined,
+      usageMeasured: measured !== undefined,
       costNanoUsd: attempts.reduce((sum, attempt) => sum + attempt.costNanoUsd, 0),
     };
   }
@@ -124,10 +125,14 @@ export class Settlement {
     return this.#failure.code === 'client_closed' ? 'cancelled' : 'error';
   }
 
-  #record(attempt: SeenAttempt): AttemptRecord {
+  #records(delivered: Usage): AttemptRecord[] {
+    return this.#attempts.map((attempt) => this.#record(attempt, delivered));
+  }
+
+  #record(attempt: SeenAttempt, delivered: Usage): AttemptRecord {
     const { deployment, kind, code, lost, durationMs, startedAtMs } = attempt;
     const answered = isAnswered(attempt);
-    const usage = answered ? this.#delivered() : NOTHING;
+    const usage = answered ? delivered : NOTHING;
     const { media = NO_MEDIA } = this.#request;
     const cost = answered && (usage !== NOTHING || this.#isWhole);
     return {
@@ -151,10 +156,8 @@ export class Settlement {
     };
   }
 
-  /** As measured, else as counted: of a reply that broke off before its backend told. Nothing came, nothing counts. */
-  #delivered(): Usage {
-    const measured = this.#measured;
-    if (measured !== undefined) return measured;
+  /** Of a reply that broke off before its backend told. Nothing came, nothing counts. */
+  #counted(): Usage {
     const completionTokens = Math.max(this.deliveredTokens, this.observation.contentEvents);
     if (completionTokens === 0 && !(this.#request.onlyReads === true && this.#isWhole)) return NOTHING;
     return {
