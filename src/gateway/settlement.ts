@@ -1,3 +1,4 @@
+import { isAbandonment } from '../core/abandonment.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Decision } from '../core/decision.ts';
 import type { Deployment } from '../core/deployment.ts';
@@ -126,15 +127,15 @@ export class Settlement {
   }
 
   #records(delivered: Usage): AttemptRecord[] {
-    return this.#attempts.map((attempt) => this.#record(attempt, delivered));
+    const payer = this.#attempts.find(isAnswered) ?? this.#attempts.find(isAbandoned);
+    return this.#attempts.map((attempt) => this.#record(attempt, attempt === payer, delivered));
   }
 
-  #record(attempt: SeenAttempt, delivered: Usage): AttemptRecord {
+  #record(attempt: SeenAttempt, pays: boolean, delivered: Usage): AttemptRecord {
     const { deployment, kind, code, lost, durationMs, startedAtMs } = attempt;
-    const answered = isAnswered(attempt);
-    const usage = answered ? delivered : NOTHING;
+    const usage = pays ? delivered : NOTHING;
     const { media = NO_MEDIA } = this.#request;
-    const cost = answered && (usage !== NOTHING || this.#isWhole);
+    const cost = pays && (usage !== NOTHING || this.#isWhole);
     return {
       deployment: deployment.id,
       backend: deployment.backend.name,
@@ -146,20 +147,22 @@ export class Settlement {
       costNanoUsd: cost
         ? costNanoUsd(deployment, usage, { durationMs: this.#now() - startedAtMs, ...media })
         : 0,
-      wasteNanoUsd: lost
-        ? costNanoUsd(
-            deployment,
-            { ...NOTHING, promptTokens: this.#expectedPrompt },
-            { durationMs, ...media },
-          )
-        : 0,
+      wasteNanoUsd:
+        lost || (!pays && isAbandoned(attempt))
+          ? costNanoUsd(
+              deployment,
+              { ...NOTHING, promptTokens: this.#expectedPrompt },
+              { durationMs, ...media },
+            )
+          : 0,
     };
   }
 
-  /** Of a reply that broke off before its backend told. Nothing came, nothing counts. */
+  /** Of a reply that broke off before its backend told. Nothing came, nothing counts; but who leaves has had a prompt read. */
   #counted(): Usage {
     const completionTokens = Math.max(this.deliveredTokens, this.observation.contentEvents);
-    if (completionTokens === 0 && !(this.#request.onlyReads === true && this.#isWhole)) return NOTHING;
+    const wasRead = this.#isAbandoned || (this.#request.onlyReads === true && this.#isWhole);
+    if (completionTokens === 0 && !wasRead) return NOTHING;
     return {
       promptTokens: this.promptTokens || this.#expectedPrompt,
       completionTokens,
@@ -181,9 +184,21 @@ export class Settlement {
     return this.#settled && this.#failure === undefined;
   }
 
+  /** Its client left a backend at work. */
+  get #isAbandoned(): boolean {
+    return isAbandonment(this.#failure?.code)
+      ? this.#attempts.some((attempt) => isAnswered(attempt) || isAbandoned(attempt))
+      : this.#attempts.some(isAbandoned);
+  }
+
   get #expectedPrompt(): number {
     return this.decision?.features.promptTokens ?? 0;
   }
+}
+
+/** Its client did not wait for what it had a backend do. */
+function isAbandoned({ code, lost }: EndedAttempt): boolean {
+  return !lost && isAbandonment(code);
 }
 
 function isAnswered({ code, lost }: EndedAttempt): boolean {

@@ -1,5 +1,6 @@
 import type { Dispatch } from '../../routers/lifecycle.ts';
 import type { RequestFeatures } from '../../routers/request.ts';
+import { isAbandonment } from '../core/abandonment.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { type AppError, ERROR_CATALOGUE } from '../core/error.ts';
@@ -37,6 +38,7 @@ export class Slot<D extends Deployment = Deployment> {
   waitedMs = 0;
   /** Of that, what it waited although its tenant had nothing running. */
   heldUpMs = 0;
+  readonly #expected: Tokens;
   readonly #passage: Passage;
   readonly #charge: ReturnType<ModelState['queue']['counters']['charge']>;
   readonly #request: SlotRequest;
@@ -64,6 +66,7 @@ export class Slot<D extends Deployment = Deployment> {
     this.#model = options.model;
     this.#dispatch = options.dispatch;
     this.#request = options.request;
+    this.#expected = options.expected;
     this.#now = options.now;
     this.#onFree = options.onFree;
     const tenant = tenantOf(options.request.caller);
@@ -99,7 +102,7 @@ export class Slot<D extends Deployment = Deployment> {
       this.#dispatch.failed(this.#now());
       this.#model.canaries.outcome(this.deployment, true);
     } else this.#dispatch.cancelled(this.#now());
-    this.#free(undefined);
+    this.#free(isAbandonment(error.code) ? this.#workedFor() : undefined);
   }
 
   /** Another attempt was answered first: that this one was not tells something too. */
@@ -127,6 +130,15 @@ export class Slot<D extends Deployment = Deployment> {
       wholeByTokens.observe(completionTokens, this.#answeredMs, this.#now());
     }
     this.#free({ prompt: usage.promptTokens - usage.cachedPromptTokens, output: completionTokens });
+  }
+
+  /** What its tenant has had of the backend although nothing came of it: the prompt, and of a reply that comes as a whole its share by time. */
+  #workedFor(): Tokens {
+    const { prompt, output } = this.#expected;
+    if (this.#request.stream || output === 0) return { prompt, output: 0 };
+    const { ageMs } = this;
+    const wholeMs = this.lane.latency(this.deployment.model).wholeByTokens.predictMs(output) ?? ageMs;
+    return { prompt, output: output * Math.min(1, ageMs / Math.max(1, wholeMs)) };
   }
 
   #compare(kind: 'first-token' | 'whole', observedMs: number, predictedMs: number | undefined): void {

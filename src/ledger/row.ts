@@ -1,3 +1,4 @@
+import { isAbandonment } from '../core/abandonment.ts';
 import type { Caller } from '../core/caller.ts';
 import type { AttemptRecord, RequestAdmitted, RequestSettled } from '../core/event.ts';
 
@@ -83,7 +84,7 @@ function rowOf(
     model ?? '',
     deployment,
     kind,
-    lost ? 'lost' : code === undefined ? answered : 'failed',
+    outcomeOf(code, lost, answered),
     measured && !lost && code === undefined ? 1 : 0,
     whole(usage.promptTokens),
     whole(usage.cachedPromptTokens),
@@ -93,6 +94,12 @@ function rowOf(
     whole(wasteNanoUsd),
     whole(Math.round(durationMs)),
   ];
+}
+
+function outcomeOf(code: AttemptRecord['code'], lost: boolean, answered: AttemptOutcome): AttemptOutcome {
+  if (lost) return 'lost';
+  if (code === undefined) return answered;
+  return isAbandonment(code) ? 'aborted' : 'failed';
 }
 
 function answeredAs(outcome: RequestSettled['outcome']): AttemptOutcome {
