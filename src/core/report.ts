@@ -33,6 +33,16 @@ export interface BackendReport {
   readonly tpot: LatencyReport;
 }
 
+/** The requests of one project in the line of a model. */
+export interface ProjectInLine {
+  readonly projectId: string;
+  readonly queued: number;
+  /** In line, of one that came now: 1 is served next. */
+  readonly position: number;
+  /** The one that came first. */
+  readonly waitedMs: number;
+}
+
 /** What the gateway knows of one public model, for operators. */
 export interface ModelReport {
   readonly name: string;
@@ -41,7 +51,7 @@ export interface ModelReport {
   /** How long the one that came first has waited. */
   readonly queueAgeMs: number;
   /** The tenants with the most in line, the most first. */
-  readonly longestQueues: readonly { readonly projectId: string; readonly queued: number }[];
+  readonly longestQueues: readonly ProjectInLine[];
   /** Retries running now, those that wait for their turn, and how many may run at once. */
   readonly retrying: number;
   readonly retriesWaiting: number;

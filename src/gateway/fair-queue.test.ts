@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FairQueue, type FairQueueOptions, Unserved } from './fair-queue.ts';
+import { FairQueue, type FairQueueOptions } from './fair-queue.ts';
 import type { Tenant } from './tenant.ts';
+import { Unserved } from './unserved.ts';
 
 let room: number;
 let queue: FairQueue<string>;
@@ -245,7 +246,7 @@ describe('a full queue', () => {
     expect(await wait('worse', { tenant: tenant('c', 1, 1) })).toBeInstanceOf(Unserved);
     void wait('better', { tenant: tenant('d', 1, -1) });
     void wait('better', { tenant: tenant('d', 1, -1) });
-    expect(queue.longest(1)).toEqual([{ projectId: 'd', queued: 2 }]);
+    expect(queue.longest(1)).toEqual([{ projectId: 'd', queued: 2, position: 3, waitedMs: 0 }]);
     expect(serve(3)).toEqual(['better', 'better', '1']);
   });
 });

@@ -1,22 +1,10 @@
+import type { ProjectInLine } from '../core/report.ts';
+import { crowdingWith, isExcessive, mostCrowded, turnsBefore } from './line-shares.ts';
 import { QueuePace } from './queue-pace.ts';
 import type { Tenant } from './tenant.ts';
 import type { TenantAccount, Urgent } from './tenant-account.ts';
 import { TokenCounters } from './token-counters.ts';
-
-/** Nobody served it. */
-export class Unserved {
-  readonly reason: 'full' | 'timeout';
-  /** Its tenant has more in line than is its share, while others wait, too. */
-  readonly excessive: boolean;
-  /** When a place in line may be worth having; undefined: nobody knows. */
-  readonly comeBackMs: number;
-
-  constructor(reason: 'full' | 'timeout', excessive: boolean, comeBackMs: number) {
-    this.reason = reason;
-    this.excessive = excessive;
-    this.comeBackMs = comeBackMs;
-  }
-}
+import { Unserved } from './unserved.ts';
 
 /** Who wants to be served, and until when. */
 export interface Asker {
@@ -40,12 +28,6 @@ export interface FairQueueOptions {
   readonly foresees?: boolean;
   /** Monotonic milliseconds. */
   readonly now: () => number;
-}
-
-/** The requests of one tenant in line. */
-export interface TenantInLine {
-  readonly projectId: string;
-  readonly queued: number;
 }
 
 /** Whoever waits is looked after this often, in case what it waits for comes without a word. */
@@ -89,17 +71,24 @@ export class FairQueue<T> {
   }
 
   /** The tenants with the most in line. */
-  longest(count: number): readonly TenantInLine[] {
-    return [...this.counters.waiting]
-      .map(({ id, line }) => ({ projectId: id, queued: line.length }))
-      .sort((a, b) => b.queued - a.queued)
-      .slice(0, count);
+  longest(count: number): readonly ProjectInLine[] {
+    const nowMs = this.#options.now();
+    const { waiting } = this.counters;
+    return [...waiting]
+      .sort((a, b) => b.line.length - a.line.length)
+      .slice(0, count)
+      .map(({ id, line }) => ({
+        projectId: id,
+        queued: line.length,
+        position: Math.floor(turnsBefore(waiting, line[0]!.tenant)) + 1,
+        waitedMs: Math.round(nowMs - Math.min(...line.map(({ sinceMs }) => sinceMs))),
+      }));
   }
 
   /** How long a request of the tenant that comes now will wait; undefined while the line has not moved enough to tell. */
   expectedWaitMs(tenant: Tenant): number | undefined {
     const perTurnMs = this.#pace.perTurnMs(this.#options.now());
-    return perTurnMs === undefined ? undefined : perTurnMs * (this.#ahead(tenant) + 1);
+    return perTurnMs === undefined ? undefined : perTurnMs * (turnsBefore(this.counters.waiting, tenant) + 1);
   }
 
   /** A request of the tenant that comes now need not wait for those in line: they wait for what it may not need. */
@@ -139,7 +128,7 @@ export class FairQueue<T> {
     const { now, maxWaitMs, foresees } = this.#options;
     const hopeless = foresees === true && (this.expectedWaitMs(tenant) ?? 0) > maxWaitMs;
     if (hopeless || !this.#hasRoomFor(tenant))
-      return Promise.resolve(this.#refused('full', tenant, this.#isExcessive(tenant, 1)));
+      return Promise.resolve(this.#refused('full', tenant, isExcessive(this.counters.waiting, tenant, 1)));
     return new Promise((resolve, reject) => {
       const leave = () => {
         signal.removeEventListener('abort', onAbort);
@@ -217,53 +206,19 @@ export class FairQueue<T> {
     return next;
   }
 
-  /** Of those in line, how many will be served before one that comes now. */
-  #ahead({ projectId, weight, priority }: Tenant): number {
-    let own = 0;
-    for (const { id, line } of this.counters.waiting) if (id === projectId) own = line.length;
-    const turns = (own + 1) / weight;
-    let ahead = own;
-    for (const account of this.counters.waiting) {
-      if (account.id === projectId) continue;
-      const { priority: theirs } = account.head!.tenant;
-      if (theirs < priority) ahead += account.line.length;
-      else if (theirs === priority) ahead += Math.min(account.line.length, turns * account.weight);
-    }
-    return ahead;
-  }
-
   /** If need be, at the cost of the tenant that has the most in line. */
   #hasRoomFor(tenant: Tenant): boolean {
     const { capacity } = this.#options;
     if (this.#waiters.size < capacity) return true;
-    const last = this.#mostCrowded();
+    const { waiting } = this.counters;
+    const last = mostCrowded(waiting);
     if (last === undefined) return false;
     const newest = last.line.at(-1)!;
     const { priority } = newest.tenant;
     if (priority < tenant.priority) return false;
-    if (priority === tenant.priority && last.crowding <= this.#crowdingWith(tenant, 1)) return false;
+    if (priority === tenant.priority && last.crowding <= crowdingWith(waiting, tenant, 1)) return false;
     newest.settle(this.#refused('full', newest.tenant, priority === tenant.priority));
     return true;
-  }
-
-  /** Of the worst band that waits, the tenant with the most in line by its weight. */
-  #mostCrowded(): TenantAccount<Waiter<T>> | undefined {
-    let most: TenantAccount<Waiter<T>> | undefined;
-    const band = (account: TenantAccount<Waiter<T>>) => account.line.at(-1)!.tenant.priority;
-    for (const account of this.counters.waiting)
-      if (
-        most === undefined ||
-        band(account) > band(most) ||
-        (band(account) === band(most) && account.crowding > most.crowding)
-      )
-        most = account;
-    return most;
-  }
-
-  #crowdingWith({ projectId, weight }: Tenant, more: number): number {
-    for (const { id, line } of this.counters.waiting)
-      if (id === projectId) return (line.length + more) / weight;
-    return more / weight;
   }
 
   #refused(reason: Unserved['reason'], tenant: Tenant, excessive: boolean): Unserved {
@@ -272,24 +227,13 @@ export class FairQueue<T> {
     return new Unserved(reason, excessive, this.expectedWaitMs(tenant) ?? this.headAgeMs);
   }
 
-  /** @param beside Of the tenant, who are not in line yet. */
-  #isExcessive(tenant: Tenant, beside: number): boolean {
-    let weights = tenant.weight;
-    let others = 0;
-    for (const { id, line, weight } of this.counters.waiting) {
-      if (id === tenant.projectId) continue;
-      others += line.length;
-      weights += weight;
-    }
-    const own = this.#crowdingWith(tenant, beside) * tenant.weight;
-    return others > 0 && own > ((own + others) * tenant.weight) / weights;
-  }
-
   #tick(): void {
     const dueMs = this.#options.now() - this.#options.maxWaitMs;
     for (const waiter of this.#waiters) {
       if (waiter.sinceMs > dueMs) break;
-      waiter.settle(this.#refused('timeout', waiter.tenant, this.#isExcessive(waiter.tenant, 0)));
+      waiter.settle(
+        this.#refused('timeout', waiter.tenant, isExcessive(this.counters.waiting, waiter.tenant, 0)),
+      );
     }
     this.pump();
   }

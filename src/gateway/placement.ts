@@ -7,13 +7,14 @@ import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
 import type { GatewayReport } from '../core/report.ts';
 import { Canaries } from './canaries.ts';
-import { type Asker, Unserved } from './fair-queue.ts';
+import type { Asker } from './fair-queue.ts';
 import type { Route } from './gateway.ts';
 import { Lane } from './lane.ts';
 import { ModelState, type QueueBounds } from './model-state.ts';
 import { ejectIfOutlier } from './outlier.ts';
 import { Slot, type SlotRequest } from './slot.ts';
 import { type Tenant, tenantOf } from './tenant.ts';
+import { Unserved } from './unserved.ts';
 
 export interface PlacementOptions {
   readonly queue: QueueBounds;

@@ -14,6 +14,7 @@ import { canaryMetrics } from './canary-metrics.ts';
 import { type LocalMemory, localModelMetrics } from './local-model-metrics.ts';
 import { type Accounts, accountMetrics, moneyMetrics } from './money-metrics.ts';
 import { providerMetrics } from './provider-metrics.ts';
+import { queueMetrics } from './queue-metrics.ts';
 import { requestMetrics, TPOT_BUCKETS_S, TTFT_BUCKETS_S } from './request-metrics.ts';
 import { resilienceMetrics } from './resilience-metrics.ts';
 
@@ -103,6 +104,7 @@ export function createMetrics(options: {
   const observeMoney = moneyMetrics(registry);
   const observeAlarm = accountMetrics(registry, options.accounts);
   const observeAttempts = resilienceMetrics(registry, options.report);
+  const observeQueue = queueMetrics(registry, options.report);
   const observeRollback = canaryMetrics(registry, options.report);
   const shadows = new Counter({
     name: 'qianmen_shadow_requests_total',
@@ -120,6 +122,7 @@ export function createMetrics(options: {
         observeRequest(event);
         observeMoney(event);
         observeAttempts(event);
+        observeQueue(event);
       } else if (event.type === 'request-refused') refused.inc({ code: event.code });
       else if (event.type === 'engine-stepped') observeStep(event);
       else if (event.type === 'engine-state-changed') observeProvider(event);

@@ -1,10 +1,9 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import type { RequestSettled } from '../core/event.ts';
 import type { BackendReport, GatewayReport, ModelReport } from '../core/report.ts';
 import { TPOT_BUCKETS_S, TTFT_BUCKETS_S } from './request-metrics.ts';
 import { type HistogramSeries, timedIn } from './series.ts';
 
-const WAIT_BUCKETS_S = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const BREAKER_STATES = ['closed', 'open', 'half-open'] as const;
 
 /** How the gateway protects requests from upstreams, and upstreams from requests. */
@@ -24,7 +23,6 @@ export function resilienceMetrics(
         for (const model of report().models) this.set({ model: model.name }, read(model));
       },
     });
-  perModel('qianmen_queue_length', 'Requests that wait for a deployment to have room.', (m) => m.queued);
   perModel('qianmen_retries_in_flight', 'Retries whose reply has not begun.', (m) => m.retrying);
   perModel('qianmen_retries_waiting', 'Failed requests that wait for their turn.', (m) => m.retriesWaiting);
   perModel('qianmen_retry_budget', 'Retries that may be in flight at once.', (m) => m.retryBudget);
@@ -44,6 +42,11 @@ export function resilienceMetrics(
       },
     });
   perBackend('qianmen_backend_concurrency_limit', 'Requests to have inside it at once.', (b) => b.limit);
+  perBackend(
+    'qianmen_backend_shared_limit',
+    'With so many inside it, projects that have more than their share there wait while others are active.',
+    (b) => b.held,
+  );
   perBackend('qianmen_backend_ejected', '1 while it is left alone for being slow.', (b) =>
     Number(b.ejectedMs > 0),
   );
@@ -88,18 +91,10 @@ export function resilienceMetrics(
     registers,
   });
   const observeLatency = backendLatency(registry);
-  const wait = new Histogram({
-    name: 'qianmen_queue_wait_seconds',
-    help: 'Waiting for a deployment to have room.',
-    buckets: WAIT_BUCKETS_S,
-    labelNames: ['model'],
-    registers,
-  });
   return (event) => {
-    const { model, attempts, queuedMs } = event;
+    const { model, attempts } = event;
     if (model === undefined) return;
     observeLatency(event);
-    if (queuedMs > 0) wait.observe({ model }, queuedMs / 1_000);
     for (const { kind, lost, code, backend } of attempts) {
       if (kind === 'retry') retries.inc({ model, backend });
       if (kind === 'hedge')

@@ -81,10 +81,24 @@ describe('the queue of several tenants', () => {
     });
     expect((await model()).queueAgeMs).toBeGreaterThan(0);
     expect((await model()).rejected).toEqual({ full: 2, timeout: 0, share: 2 });
+    const counted = (name: string) => shared.metric(`qianmen_queue_${name}`);
+    expect(await counted('oldest_seconds{model="m"}')).toBeGreaterThan(0);
+    const [loud, quiet] = projectIds.map((project) => `{model="m",project="${project}"}`);
+    expect(await counted(`project_length${loud}`)).toBe(18);
+    expect(await counted(`project_length${quiet}`)).toBe(2);
+    // One more of the quiet one would be served after its two, and as many of the other's.
+    expect(await counted(`project_position${quiet}`)).toBe(2 + 3 + 1);
+    expect(await counted(`project_position${loud}`)).toBe(18 + 2 + 1);
+    expect(await counted(`project_oldest_seconds${loud}`)).toBeGreaterThan(0);
+    expect(await counted('refused_total{model="m",reason="full"}')).toBe(2);
+    expect(await counted('refused_total{model="m",reason="timeout"}')).toBe(0);
+    expect(await counted('excess_refused_total{model="m"}')).toBe(2);
+    expect(await shared.metric('qianmen_backend_shared_limit{backend="a"}')).toBe(2);
     leaving.abort();
     await Promise.all(held);
     await eventually('nobody waits', async () => (await model()).queued === 0, 1_000);
     expect(await model()).toMatchObject({ active: 0, longestQueues: [], queueAgeMs: 0 });
+    expect(await counted(`project_length${loud}`)).toBeUndefined();
   }, 30_000);
 });
 

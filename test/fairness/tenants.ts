@@ -18,6 +18,8 @@ export interface Shared {
   /** Asks for a stream as one of the tenants. */
   ask(tenant: number, options?: { readonly signal?: AbortSignal }): Promise<Answer>;
   model(): Promise<ModelReport>;
+  /** A sample of the gateway's metrics, by its name and labels. */
+  metric(sample: string): Promise<number | undefined>;
 }
 
 export interface Answer {
@@ -87,6 +89,11 @@ export async function shareAmong(
     async model() {
       const reply = await fetch(`${gateway.url}/admin/upstreams`, { headers: bearer(keys[0]!.secret) });
       return ((await reply.json()) as { models: ModelReport[] }).models[0]!;
+    },
+    async metric(sample) {
+      const reply = await fetch(`${gateway.url}/metrics`, { headers: bearer(keys[0]!.secret) });
+      const line = (await reply.text()).split('\n').find((one) => one.startsWith(`${sample} `));
+      return line === undefined ? undefined : Number(line.slice(sample.length + 1));
     },
   };
 }

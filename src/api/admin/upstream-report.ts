@@ -153,7 +153,12 @@ function sumModels(all: readonly ModelReport[]): ModelReport {
 function longest(all: ModelReport['longestQueues']): ModelReport['longestQueues'] {
   const byProject = Map.groupBy(all, ({ projectId }) => projectId);
   return [...byProject]
-    .map(([projectId, lines]) => ({ projectId, queued: sum(lines, ({ queued }) => queued) }))
+    .map(([projectId, lines]) => ({
+      projectId,
+      queued: sum(lines, ({ queued }) => queued),
+      position: Math.max(...lines.map(({ position }) => position)),
+      waitedMs: Math.max(...lines.map(({ waitedMs }) => waitedMs)),
+    }))
     .sort((a, b) => b.queued - a.queued);
 }
 

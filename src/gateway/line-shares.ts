@@ -1,0 +1,66 @@
+import type { Tenant } from './tenant.ts';
+import type { TenantAccount, Urgent } from './tenant-account.ts';
+
+/** How tenants share a line: who has how much of it, and more than is fair. */
+
+/** Those with somebody in line. */
+type Waiting<W extends Urgent> = Iterable<TenantAccount<W>>;
+
+/** Of those in line, how many will be served before one of the tenant that comes now. */
+export function turnsBefore<W extends Urgent>(
+  waiting: Waiting<W>,
+  { projectId, weight, priority }: Tenant,
+): number {
+  let own = 0;
+  for (const { id, line } of waiting) if (id === projectId) own = line.length;
+  const turns = (own + 1) / weight;
+  let before = own;
+  for (const account of waiting) {
+    if (account.id === projectId) continue;
+    const { priority: theirs } = account.head!.tenant;
+    if (theirs < priority) before += account.line.length;
+    else if (theirs === priority) before += Math.min(account.line.length, turns * account.weight);
+  }
+  return before;
+}
+
+/** Of the worst band that waits, the tenant with the most in line by its weight. */
+export function mostCrowded<W extends Urgent>(waiting: Waiting<W>): TenantAccount<W> | undefined {
+  let most: TenantAccount<W> | undefined;
+  const band = (account: TenantAccount<W>) => account.line.at(-1)!.tenant.priority;
+  for (const account of waiting)
+    if (
+      most === undefined ||
+      band(account) > band(most) ||
+      (band(account) === band(most) && account.crowding > most.crowding)
+    )
+      most = account;
+  return most;
+}
+
+/** What a tenant has in line by its weight, with so many more. */
+export function crowdingWith<W extends Urgent>(
+  waiting: Waiting<W>,
+  { projectId, weight }: Tenant,
+  more: number,
+): number {
+  for (const { id, line } of waiting) if (id === projectId) return (line.length + more) / weight;
+  return more / weight;
+}
+
+/**
+ * A tenant has more in line than is its share, while others wait, too.
+ *
+ * @param beside Of the tenant, who are not in line yet.
+ */
+export function isExcessive<W extends Urgent>(waiting: Waiting<W>, tenant: Tenant, beside: number): boolean {
+  let weights = tenant.weight;
+  let others = 0;
+  for (const { id, line, weight } of waiting) {
+    if (id === tenant.projectId) continue;
+    others += line.length;
+    weights += weight;
+  }
+  const own = crowdingWith(waiting, tenant, beside) * tenant.weight;
+  return others > 0 && own > ((own + others) * tenant.weight) / weights;
+}
