@@ -7,7 +7,7 @@ import type { Candidate, Usd } from './candidate.ts';
  * @param serviceMs Work of the machine on this request alone.
  */
 export function expectedCostUsd(
-  { price, machineUsdPerHour }: Candidate,
+  { price, machineUsdPerHour }: Pick<Candidate, 'price' | 'machineUsdPerHour'>,
   tokens: { readonly uncached: number; readonly cached: number; readonly output: number },
   serviceMs: number,
 ): Usd {

@@ -21,7 +21,7 @@ export interface Ranked<C extends Candidate> {
   readonly score: number;
   /** What the score was made of, by name, for explanations. */
   readonly parts: Readonly<Record<string, number>>;
-  /** Of policies that predict. */
+  /** Where the policy needed one; else it is made afterwards, for explanations. */
   readonly prediction?: Prediction;
 }
 

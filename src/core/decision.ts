@@ -19,7 +19,7 @@ export interface ConsideredDeployment {
   readonly score: number;
   /** What the score was made of. */
   readonly parts: Readonly<Record<string, number>>;
-  /** Of policies that predict. */
+  /** Undefined where there was no choice. */
   readonly prediction?: {
     readonly ttftMs: number;
     readonly tpotMs: number;
@@ -35,6 +35,11 @@ export interface Choice {
   readonly atMs: number;
   readonly policy: string;
   readonly ranked: readonly ConsideredDeployment[];
+  /** Those that might have served it, too, had they been up, had room, or had the request fallen to their side of a trial. */
+  readonly passedOver: readonly {
+    readonly deployment: string;
+    readonly because: 'not-ready' | 'full' | 'trial';
+  }[];
 }
 
 /** What the choice was made by. Never content. */

@@ -1,3 +1,4 @@
+import { expectedCostUsd } from '../../routers/cost.ts';
 import { hashText } from '../../routers/prompt-hash.ts';
 import type { Choice, Decision } from '../core/decision.ts';
 import type { RequestSettled } from '../core/event.ts';
@@ -60,7 +61,9 @@ export interface DecisionView {
     /** After the first choice. */
     readonly afterMs: number;
     readonly chosen: string | undefined;
+    /** In the order in which the policy would have them: the second is the runner-up. */
     readonly candidates: readonly CandidateView[];
+    readonly passedOver: Choice['passedOver'];
   }[];
   readonly observed: {
     readonly outcome: string;
@@ -87,7 +90,10 @@ export interface DecisionView {
 export type CandidateView = Choice['ranked'][number]['candidate'] & {
   readonly score: number;
   readonly parts: Readonly<Record<string, number>>;
+  /** Null where there was no choice. */
   readonly predicted: Choice['ranked'][number]['prediction'] | null;
+  /** What the reply would have cost there in US dollars, token for token; null where it has no price per token. */
+  readonly sameReplyUsd: number | null;
 };
 
 export function decisionView(settled: Explained, atEpochMs: number): DecisionView {
@@ -119,11 +125,12 @@ export function decisionView(settled: Explained, atEpochMs: number): DecisionVie
     },
     refused: decision.refused,
     trials: decision.trials,
-    choices: choices.map(({ policy, atMs, ranked }) => ({
+    choices: choices.map(({ policy, atMs, ranked, passedOver }) => ({
       policy,
       afterMs: round(atMs - firstAtMs),
       chosen: ranked[0]?.candidate.id,
-      candidates: ranked.map(candidateView),
+      candidates: ranked.map((one) => candidateView(one, settled)),
+      passedOver,
     })),
     observed: {
       outcome: settled.outcome,
@@ -147,7 +154,10 @@ export function decisionView(settled: Explained, atEpochMs: number): DecisionVie
   };
 }
 
-function candidateView({ candidate, score, parts, prediction }: Choice['ranked'][number]): CandidateView {
+function candidateView(
+  { candidate, score, parts, prediction }: Choice['ranked'][number],
+  settled: Explained,
+): CandidateView {
   const { id, ready, inFlight, capacity, contextTokens, price } = candidate;
   const { machineUsdPerHour, privacy, region, quality, weight } = candidate;
   return {
@@ -165,7 +175,20 @@ function candidateView({ candidate, score, parts, prediction }: Choice['ranked']
     score,
     parts,
     predicted: prediction ?? null,
+    sameReplyUsd: sameReplyUsd(candidate, prediction?.cachedTokens ?? 0, settled),
   };
+}
+
+/** @param expectedCached Prompt tokens that it was thought to remember; of the one that served, it is known how many it did. */
+function sameReplyUsd(
+  { id, price }: Choice['ranked'][number]['candidate'],
+  expectedCached: number,
+  { deployment, usage: { promptTokens, cachedPromptTokens, completionTokens } }: Explained,
+): number | null {
+  if (price === undefined) return null;
+  const cached = id === deployment ? cachedPromptTokens : Math.min(expectedCached, promptTokens);
+  const tokens = { uncached: promptTokens - cached, cached, output: completionTokens };
+  return expectedCostUsd({ price }, tokens, 0) + (price.usdPerRequest ?? 0);
 }
 
 function round(ms: number): number {

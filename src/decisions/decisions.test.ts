@@ -7,6 +7,12 @@ import { DecisionFile } from './decision-file.ts';
 import { decisionView } from './decision-view.ts';
 import { RecentDecisions } from './recent-decisions.ts';
 
+const price = (usdPerMTok: number) => ({
+  inputUsdPerMTok: usdPerMTok,
+  cachedInputUsdPerMTok: 0,
+  outputUsdPerMTok: usdPerMTok,
+});
+
 function settled(id: string): RequestSettled {
   return {
     type: 'request-settled',
@@ -46,9 +52,19 @@ function settled(id: string): RequestSettled {
           atMs: 100,
           policy: 'balanced',
           ranked: [
-            { candidate: { id: 'a/m', ready: true, inFlight: 1 }, score: 0.5, parts: { latency: 0.5 } },
-            { candidate: { id: 'b/m', ready: true, inFlight: 9 }, score: 0.9, parts: { latency: 0.9 } },
+            {
+              candidate: { id: 'a/m', ready: true, inFlight: 1, price: price(1) },
+              score: 0.5,
+              parts: { latency: 0.5 },
+            },
+            {
+              candidate: { id: 'b/m', ready: true, inFlight: 9, price: price(2) },
+              score: 0.9,
+              parts: { latency: 0.9 },
+              prediction: { ttftMs: 20, tpotMs: 3, costUsd: 0.01, cachedTokens: 0, outputTokens: 8 },
+            },
           ],
+          passedOver: [{ deployment: 'c/m', because: 'full' }],
         },
       ],
     },
@@ -64,7 +80,18 @@ test('the latest decisions are kept and explained, without what clients wrote', 
     at: '1970-01-01T00:00:00.000Z',
     refused: [{ deployment: 'cloud/m', obstacle: 'privacy' }],
     trials: [],
-    choices: [{ policy: 'balanced', chosen: 'a/m', candidates: [{ id: 'a/m', score: 0.5 }, { id: 'b/m' }] }],
+    choices: [
+      {
+        policy: 'balanced',
+        chosen: 'a/m',
+        // Of ten prompt tokens a remembered four; of b nobody knows of any.
+        candidates: [
+          { id: 'a/m', score: 0.5, predicted: null, sameReplyUsd: expect.closeTo(9e-6, 12) },
+          { id: 'b/m', predicted: { ttftMs: 20 }, sameReplyUsd: expect.closeTo(26e-6, 12) },
+        ],
+        passedOver: [{ deployment: 'c/m', because: 'full' }],
+      },
+    ],
     observed: { deployment: 'a/m', ttftMs: 5, cachedTokens: 4, durationMs: 12.346 },
     request: { blocks: 'AQAAAP////8=', constraints: { privacy: 'private' } },
   });
@@ -96,7 +123,7 @@ function plainly(id: string, given: Partial<RequestSettled> = {}): RequestSettle
       features: { ...features, blocks: new Int32Array(0), maxOutputTokens: 7, sloTtftMs: 0 },
       refused: [],
       trials: [],
-      choices: [{ ...choice!, ranked: [{ ...ranked[0]!, parts: {}, score: 0.25 }] }],
+      choices: [{ ...choice!, ranked: [{ ...ranked[0]!, parts: {}, score: 0.25 }], passedOver: [] }],
     },
     ...given,
   };

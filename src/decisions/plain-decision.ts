@@ -125,7 +125,12 @@ export class PlainDecision {
       refused: [],
       trials: [],
       choices: [
-        { atMs: 0, policy: this.#policy, ranked: [{ candidate, score: this.#score, parts: NO_PARTS }] },
+        {
+          atMs: 0,
+          policy: this.#policy,
+          ranked: [{ candidate, score: this.#score, parts: NO_PARTS }],
+          passedOver: [],
+        },
       ],
     };
     const settled: Explained = {
@@ -161,6 +166,7 @@ export function isPlain({ decision: { choices, refused, trials, features }, atte
     only?.parts !== undefined &&
     Object.keys(only.parts).length === 0 &&
     only.prediction === undefined &&
+    choices[0]!.passedOver.length === 0 &&
     refused.length === 0 &&
     trials.length === 0 &&
     features.blocks.length === 0 &&

@@ -45,7 +45,9 @@ function record(i: number, candidates = ['dear', 'cheap']): DecisionView {
           score: 0,
           parts: {},
           predicted: null,
+          sameReplyUsd: null,
         })),
+        passedOver: [],
       },
     ],
     observed: {

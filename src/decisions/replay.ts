@@ -153,7 +153,7 @@ class Tally {
   }
 }
 
-function candidateOf({ score, parts, predicted, ...candidate }: CandidateView): Candidate {
+function candidateOf({ score, parts, predicted, sameReplyUsd, ...candidate }: CandidateView): Candidate {
   return candidate;
 }
 

@@ -15,7 +15,7 @@ export class DecisionTrace implements Decision {
     this.features = features;
   }
 
-  chose(policy: string, atMs: number, ranked: readonly Ranked<Candidate>[]): void {
-    this.choices.push({ policy, atMs, ranked });
+  chose(choice: Choice & { readonly ranked: readonly Ranked<Candidate>[] }): void {
+    this.choices.push(choice);
   }
 }

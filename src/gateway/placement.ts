@@ -2,6 +2,8 @@ import type { Candidate } from '../../routers/candidate.ts';
 import { isForbidden } from '../../routers/constraints.ts';
 import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import type { Ranked } from '../../routers/policy.ts';
+import { predicted } from '../../routers/predicted.ts';
+import type { Choice } from '../core/decision.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
@@ -120,7 +122,7 @@ export class Placement {
     request: SlotRequest,
     readyOnly = false,
   ): Slot<D> | undefined {
-    const { now, random } = this.#options;
+    const { now, random, knowledge } = this.#options;
     // A second attempt is no reason to have somebody else wait for his first.
     if (readyOnly && this.#anyWaits()) return undefined;
     const tenant = tenantOf(request.caller);
@@ -132,11 +134,20 @@ export class Placement {
     const ready = all.filter((candidate) => candidate.ready);
     const free = (ready.length > 0 || readyOnly ? ready : all).filter((candidate) => candidate.free);
     const choice = free.length > 0 && route.model.deployments.length > 1;
-    const input = { request: request.features, candidates: free, nowMs: now(), random };
-    const ranked = choice ? route.policy.rank(input) : free.map(unranked);
+    const { features } = request;
+    const nowMs = now();
+    const ranked = choice
+      ? predicted(
+          route.policy.rank({ request: features, candidates: free, nowMs, random }),
+          knowledge,
+          features,
+          nowMs,
+        )
+      : free.map(unranked);
     const best = ranked[0]?.candidate;
     if (best === undefined) return undefined;
-    request.trace.chose(choice ? route.policy.name : NO_CHOICE, input.nowMs, ranked);
+    const passedOver = free.length === deployments.length ? [] : passedOverOf(allowed, free);
+    request.trace.chose({ policy: choice ? route.policy.name : NO_CHOICE, atMs: nowMs, ranked, passedOver });
     return this.#slot(best, route, request);
   }
 
@@ -267,6 +278,19 @@ function refusal({ excessive, comeBackMs }: Unserved): AppError {
   const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.ceil(comeBackMs));
   if (!excessive) return new AppError('overloaded', { retryAfterMs });
   return new AppError('rate_limit_exceeded', { message: TOO_MUCH, retryAfterMs });
+}
+
+/** Those that might have served the request, and why they were not asked. */
+function passedOverOf<D extends Deployment>(
+  allowed: readonly RoutedCandidate<D>[],
+  considered: readonly RoutedCandidate<D>[],
+): Choice['passedOver'] {
+  return allowed
+    .filter((one) => !considered.includes(one))
+    .map(({ id, ready, free }) => ({
+      deployment: id,
+      because: ready ? (free ? 'trial' : 'full') : 'not-ready',
+    }));
 }
 
 function unranked<C extends Candidate>(candidate: C): Ranked<C> {

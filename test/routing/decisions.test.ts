@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
+import { POLICIES } from '../../routers/policies.ts';
+import type { DecisionView } from '../../src/decisions/decision-view.ts';
 import { type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
 import { chatBody, type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
 
@@ -18,7 +20,7 @@ afterEach(async () => {
 });
 
 /** Two servers of one model: `house` is private and dear, `cloud` is public and cheap. */
-async function start(extra: object = {}) {
+async function start(extra: object = {}, model: object = {}) {
   const [house, cloud] = [await startFakeUpstream(), await startFakeUpstream()];
   fakes.push(house, cloud);
   gateway = await startGatewayProcess({
@@ -34,6 +36,7 @@ async function start(extra: object = {}) {
           { upstream: 'house', model: 'fake-model', price: { inputUsdPerMTok: 10, outputUsdPerMTok: 10 } },
           { upstream: 'cloud', model: 'fake-model', price: { inputUsdPerMTok: 1, outputUsdPerMTok: 1 } },
         ],
+        ...model,
       },
     ],
     ...extra,
@@ -92,6 +95,37 @@ it.each([true, false])(
     expect(list).toEqual({ decisions: [body] });
   },
 );
+
+it.each(Object.keys(POLICIES))(
+  'predicts time and cost of every candidate, whichever policy chooses: %s',
+  async (policy) => {
+    const { url } = await start({}, { policy });
+    for (let i = 0; i < 4; i += 1) await (await ask(url, {}, { stream: true })).text();
+    const { body } = await admin(url, '/decisions?limit=1');
+    const [decision] = (body as unknown as { decisions: DecisionView[] }).decisions;
+    const { candidates } = decision!.choices[0]!;
+    expect(candidates).toHaveLength(2);
+    for (const { predicted } of candidates)
+      expect(predicted).toMatchObject({ ttftMs: expect.any(Number), costUsd: expect.any(Number) });
+    // Ten times the price for the same tokens.
+    const usd = (id: string) => candidates.find((one) => one.id === id)!.sameReplyUsd!;
+    expect(usd('house/fake-model') / usd('cloud/fake-model')).toBeCloseTo(10, 6);
+  },
+);
+
+it('says why a server was not asked', async () => {
+  const { url, house } = await start({}, { policy: 'round-robin' });
+  house.cutConnections();
+  house.setBehaviour({ status: 429, retryAfter: '60' });
+  let passedOver: unknown;
+  for (let i = 0; i < 8 && passedOver === undefined; i += 1) {
+    const reply = await ask(url);
+    await reply.text();
+    const { body } = await admin(url, `/decisions/${reply.headers.get('x-qianmen-decision')}`);
+    [passedOver] = (body as unknown as DecisionView).choices.at(-1)!.passedOver;
+  }
+  expect(passedOver).toEqual({ deployment: 'house/fake-model', because: 'not-ready' });
+});
 
 it('names the decision of a failed request, too, and says what forbade it', async () => {
   const { url, house, cloud } = await start();
