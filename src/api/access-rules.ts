@@ -2,7 +2,7 @@ import type { Role } from '../core/caller.ts';
 
 /**
  * What a route asks of its caller: `open`: nothing; or at least a role. As long as there are no keys anybody may use what is not below
- * /admin.
+ * /admin. Where a role of an organization will do, the route shows and changes nothing of another one to whoever has no more than that.
  */
 export type Access = 'open' | Role;
 
@@ -23,24 +23,24 @@ export const ACCESS_RULES: Readonly<Record<string, Access>> = {
   'GET /v1/organization/usage/completions': 'user',
   'GET /v1/organization/costs': 'user',
 
-  'GET /admin/openapi.json': 'viewer',
-  'GET /admin/usage': 'viewer',
-  'GET /admin/organizations': 'viewer',
+  'GET /admin/openapi.json': 'organization-viewer',
+  'GET /admin/usage': 'organization-viewer',
+  'GET /admin/organizations': 'organization-viewer',
   'POST /admin/organizations': 'admin',
-  'GET /admin/organizations/:id': 'viewer',
+  'GET /admin/organizations/:id': 'organization-viewer',
   'PATCH /admin/organizations/:id': 'admin',
   'DELETE /admin/organizations/:id': 'admin',
-  'GET /admin/projects': 'viewer',
-  'POST /admin/projects': 'admin',
-  'GET /admin/projects/:id': 'viewer',
-  'PATCH /admin/projects/:id': 'admin',
-  'DELETE /admin/projects/:id': 'admin',
-  'GET /admin/keys': 'viewer',
-  'POST /admin/keys': 'admin',
-  'GET /admin/keys/:id': 'viewer',
-  'PATCH /admin/keys/:id': 'admin',
-  'POST /admin/keys/:id/rotate': 'admin',
-  'POST /admin/keys/:id/revoke': 'admin',
+  'GET /admin/projects': 'organization-viewer',
+  'POST /admin/projects': 'organization-admin',
+  'GET /admin/projects/:id': 'organization-viewer',
+  'PATCH /admin/projects/:id': 'organization-admin',
+  'DELETE /admin/projects/:id': 'organization-admin',
+  'GET /admin/keys': 'organization-viewer',
+  'POST /admin/keys': 'organization-admin',
+  'GET /admin/keys/:id': 'organization-viewer',
+  'PATCH /admin/keys/:id': 'organization-admin',
+  'POST /admin/keys/:id/rotate': 'organization-admin',
+  'POST /admin/keys/:id/revoke': 'organization-admin',
 
   'GET /admin/upstreams': 'viewer',
   'GET /admin/upstreams/:name': 'viewer',

@@ -28,7 +28,7 @@ export function addKeyCommands(program: Command, env: Environment): void {
     .option('--name <text>', 'what people know it by', 'unnamed')
     .option('--organization <name|id>', 'whose it is; made if it is not there (default: "default")')
     .option('--project <name|id>', 'what it is for; made if it is not there (default: "default")')
-    .option('--role <role>', 'user, viewer or admin', 'user')
+    .option('--role <role>', 'user, organization-viewer, organization-admin, viewer or admin', 'user')
     .option('--models <list>', 'the only models it may use', list)
     .option('--endpoints <list>', 'the only paths it may use, such as /v1/embeddings', list)
     .option('--expires-in <time>', 'how long it is valid, such as 90d (default: for ever)', durationMs);

@@ -14,9 +14,16 @@ export interface Limits {
 }
 
 /**
- * `user`: the models. `viewer`: may also look at everything that operators see. `admin`: may also change it.
+ * `user`: the models. `organization-viewer`: may also look at what its own organization has and uses. `organization-admin`: may also change
+ * that. `viewer`: may look at everything that operators see. `admin`: may also change it.
  */
-export type Role = 'user' | 'viewer' | 'admin';
+export const ROLES = ['user', 'organization-viewer', 'organization-admin', 'viewer', 'admin'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** What a caller of that role sees and changes of others is its own organization's. */
+export function isBound(role: Role): boolean {
+  return role === 'organization-viewer' || role === 'organization-admin';
+}
 
 /** Who asks: the API key of a request, and whom it belongs to. Never the key itself. */
 export interface Caller {

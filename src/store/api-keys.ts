@@ -1,5 +1,5 @@
 import type { Kysely, Selectable } from 'kysely';
-import type { Role } from '../core/caller.ts';
+import { ROLES, type Role } from '../core/caller.ts';
 import { unarchived } from './archive.ts';
 import type { Database } from './database.ts';
 import { isAfter, type Page } from './page.ts';
@@ -47,7 +47,6 @@ export interface NewApiKey extends ApiKeyChange {
   readonly projectId: string;
 }
 
-const ROLES: readonly Role[] = ['user', 'viewer', 'admin'];
 const HASH_BYTES = 32;
 
 export class ApiKeys {
@@ -85,11 +84,20 @@ export class ApiKeys {
   /** Also those that are revoked or have expired. The oldest first. */
   async list({
     projectId,
+    organizationId,
     after,
     limit,
-  }: Page & { readonly projectId?: string | undefined } = {}): Promise<readonly ApiKey[]> {
-    let query = this.#database.kysely.selectFrom('api_key').selectAll();
+  }: Page & {
+    readonly projectId?: string | undefined;
+    readonly organizationId?: string | undefined;
+  } = {}): Promise<readonly ApiKey[]> {
+    const { kysely } = this.#database;
+    let query = kysely.selectFrom('api_key').selectAll();
     if (projectId !== undefined) query = query.where('project_id', '=', projectId);
+    if (organizationId !== undefined) {
+      const own = kysely.selectFrom('project').select('id').where('organization_id', '=', organizationId);
+      query = query.where('project_id', 'in', own);
+    }
     if (after !== undefined) query = query.where(isAfter('api_key', after));
     if (limit !== undefined) query = query.limit(limit);
     const rows = await query.orderBy('created_at_ms').orderBy('id').execute();

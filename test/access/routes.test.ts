@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ACCESS_RULES } from '../../src/api/access-rules.ts';
+import { ACCESS_RULES, type Access } from '../../src/api/access-rules.ts';
 import { openApiDocument } from '../../src/api/admin/openapi.ts';
 import { encoderRoutes } from '../../src/api/encoder-routes.ts';
 import { generationRoutes } from '../../src/api/openai/routes.ts';
 import { type AppOptions, createRouter } from '../../src/app.ts';
+import type { Role } from '../../src/core/caller.ts';
 import { eventually } from '../support/gateway-process.ts';
 import { bearer, chat, send, startTenants, type Tenant, type Tenants } from './tenants.ts';
 
@@ -55,6 +56,27 @@ function marks({ organizationId, projectId, keyIds, model, secrets }: Tenant): s
   return [organizationId, projectId, model, ...Object.values(keyIds), ...Object.values(secrets)];
 }
 
+/** Bodies that would do another tenant harm, and that nothing is wrong with but whose it is. */
+const ATTACKS: Readonly<Record<string, (victim: Tenant) => object>> = {
+  'POST /admin/organizations': () => ({ name: 'made' }),
+  'PATCH /admin/organizations/:id': () => ({ name: 'taken over' }),
+  'POST /admin/projects': ({ organizationId }) => ({ name: 'made', organizationId }),
+  'PATCH /admin/projects/:id': () => ({ name: 'taken over' }),
+  'POST /admin/keys': ({ projectId }) => ({ name: 'made', projectId }),
+  'PATCH /admin/keys/:id': () => ({ name: 'taken over' }),
+};
+
+/** What is kept of a tenant, as an operator sees it. */
+async function everythingOf({ organizationId, projectId }: Tenant): Promise<readonly string[]> {
+  const paths = [
+    ...[`organizations/${organizationId}`, `projects?organizationId=${organizationId}`],
+    ...[`keys?projectId=${projectId}`, `usage?organization=${organizationId}&group_by=key`],
+  ];
+  const replies = paths.map((path) => ask('GET', `/admin/${path}`, tenants.a.secrets.viewer));
+  // But for the times of the report.
+  return (await Promise.all(replies)).map(({ body }) => body.replace(/"(?:from|to)":"[^"]*"/g, ''));
+}
+
 describe('the table of routes', () => {
   it('has every route that is mounted, and no others', () => {
     const options = { corsOrigins: [], decisions: {}, tenantAdmin: {} } as unknown as AppOptions;
@@ -88,7 +110,12 @@ describe.each(routes)('$route', ({ method, path, access }) => {
     else expect(status).toBe(401);
   });
 
-  const below = { open: [], user: [], viewer: ['user'], admin: ['user', 'viewer'] } as const;
+  const bound = ['organization-viewer', 'organization-admin'] as const;
+  const below = {
+    ...{ open: [], user: [], 'organization-viewer': ['user'] },
+    'organization-admin': ['user', 'organization-viewer', 'viewer'],
+    ...{ viewer: ['user', ...bound], admin: ['user', ...bound, 'viewer'] },
+  } as const satisfies Record<Access, readonly Role[]>;
   it.each(below[access])('is refused to a %s', async (role) => {
     for (const id of [tenants.a.projectId, tenants.a.keyIds.user, 'nobody', '\0']) {
       const reply = await ask(method, pathOf(path, id), tenants.a.secrets[role]);
@@ -97,31 +124,36 @@ describe.each(routes)('$route', ({ method, path, access }) => {
     }
   });
 
-  it('tells a user nothing of another tenant, whatever ids it is asked with', async () => {
-    const { a, b } = tenants;
-    const secret = a.secrets.user;
-    for (const id of marks(b)) {
-      const query = new URLSearchParams({
-        ...{ start_time: '1', limit: '1', end_time: '9999999999', organization: b.organizationId },
-        ...{ projectId: b.projectId, organizationId: b.organizationId, project: b.projectId },
-      });
-      for (const list of ['project_ids[]', 'api_key_ids[]', 'models[]', 'group_by[]'])
-        query.append(list, list === 'group_by[]' ? 'project_id' : id);
-      const body = JSON.stringify({
-        model: b.model,
-        messages: [{ role: 'user', content: 'Hi' }],
-        input: 'Hi',
-      });
-      const own = pathOf(path, id);
-      for (const asked of [own, `${own}?${query}`]) {
-        const reply = await ask(method, asked, secret, { body });
-        // What was asked for may be named in the refusal.
-        const said = reply.body.replaceAll(id, '').replaceAll(b.model, '');
-        for (const mark of marks(b)) expect(said).not.toContain(mark);
-        if (path.includes(':') && access === 'user') expect(reply.status).toBe(404);
+  it.each(['user', 'organization-viewer', 'organization-admin'] as const)(
+    'tells a %s nothing of another tenant, whatever ids it is asked with',
+    async (role) => {
+      const { a, b } = tenants;
+      const secret = a.secrets[role];
+      const before = await everythingOf(b);
+      for (const id of marks(b)) {
+        const query = new URLSearchParams({
+          ...{ start_time: '1', limit: '1', end_time: '9999999999', organization: b.organizationId },
+          ...{ projectId: b.projectId, organizationId: b.organizationId, project: b.projectId },
+        });
+        for (const list of ['project_ids[]', 'api_key_ids[]', 'models[]', 'group_by[]'])
+          query.append(list, list === 'group_by[]' ? 'project_id' : id);
+        const body = JSON.stringify(
+          path.startsWith('/admin/')
+            ? (ATTACKS[`${method} ${path}`]?.(b) ?? {})
+            : { model: b.model, messages: [{ role: 'user', content: 'Hi' }], input: 'Hi' },
+        );
+        const own = pathOf(path, id);
+        for (const asked of [own, `${own}?${query}`]) {
+          const reply = await ask(method, asked, secret, { body });
+          // What was asked for may be named in the refusal.
+          const said = reply.body.replaceAll(id, '').replaceAll(b.model, '');
+          for (const mark of marks(b)) expect(said).not.toContain(mark);
+          if (path.includes(':') && reply.status !== 403 && asked === own) expect(reply.status).toBe(404);
+        }
       }
-    }
-  });
+      expect(await everythingOf(b)).toEqual(before);
+    },
+  );
 });
 
 describe('usage and costs', () => {
@@ -142,5 +174,10 @@ describe('usage and costs', () => {
     expect(await pageOf(page, `project_ids[]=${b.projectId}`, a.secrets.user)).toEqual([]);
     expect(await pageOf(page, `api_key_ids=${b.keyIds.user}`, a.secrets.user)).toEqual([]);
     expect(await pageOf(page, '', a.secrets.viewer)).toEqual([a.projectId, b.projectId].toSorted());
+    for (const role of ['organization-viewer', 'organization-admin'] as const) {
+      expect(await pageOf(page, '', a.secrets[role])).toEqual([a.projectId]);
+      expect(await pageOf(page, `project_ids=${b.projectId}`, a.secrets[role])).toEqual([]);
+      expect(await pageOf(page, `api_key_ids=${b.keyIds.user}`, a.secrets[role])).toEqual([]);
+    }
   });
 });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { configSchema } from '../../config/schema.ts';
 import { newApiKey } from '../../src/access/api-key.ts';
+import { isBound, ROLES, type Role } from '../../src/core/caller.ts';
 import { type RunningGateway, startGateway } from '../../src/serve.ts';
 import { ApiKeys, type NewApiKey } from '../../src/store/api-keys.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
@@ -17,8 +18,8 @@ export interface Tenant {
   readonly organizationId: string;
   readonly projectId: string;
   readonly model: string;
-  readonly keyIds: Readonly<Record<'user' | 'viewer' | 'admin', string>>;
-  readonly secrets: Readonly<Record<'user' | 'viewer' | 'admin', string>>;
+  readonly keyIds: Readonly<Record<Role, string>>;
+  readonly secrets: Readonly<Record<Role, string>>;
 }
 
 export interface Tenants {
@@ -73,18 +74,15 @@ export async function makeTenant(database: Database, name: string): Promise<Tena
   const { id: organizationId } = await new Organizations(database).create({ name: `${name}-organization` });
   const { id: projectId } = await new Projects(database).create({ name: `${name}-project`, organizationId });
   const model = modelOf(name);
-  const make = (role: NewApiKey['role'], scope: Partial<NewApiKey> = {}) =>
-    makeKey(database, { name: `${name}-${role}`, projectId, role, ...scope });
-  const [user, viewer, admin] = [
-    await make('user', { models: [model] }),
-    await make('viewer'),
-    await make('admin'),
-  ];
-  return {
-    ...{ organizationId, projectId, model },
-    keyIds: { user: user.id, viewer: viewer.id, admin: admin.id },
-    secrets: { user: user.secret, viewer: viewer.secret, admin: admin.secret },
-  };
+  const keyIds: Partial<Record<Role, string>> = {};
+  const secrets: Partial<Record<Role, string>> = {};
+  for (const role of ROLES) {
+    const scope = role === 'user' || isBound(role) ? { models: [model] } : {};
+    const key = await makeKey(database, { name: `${name}-${role}`, projectId, role, ...scope });
+    keyIds[role] = key.id;
+    secrets[role] = key.secret;
+  }
+  return { organizationId, projectId, model, keyIds, secrets } as Tenant;
 }
 
 export async function makeKey(

@@ -1,7 +1,9 @@
 import type { Hono } from 'hono';
 import { z } from 'zod';
+import type { Caller } from '../../core/caller.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { serve } from './operation.ts';
+import { reachOf } from './own-organization.ts';
 import { nextOf, nextPage } from './paging.ts';
 import type { TenantAdmin } from './tenant-admin.ts';
 import { apiKey, apiKeyChange, apiKeyWithSecret, newApiKey, page, rotation } from './tenant-schemas.ts';
@@ -40,17 +42,18 @@ const revoke = {
 
 export const keyOperations = [list, create, get, change, rotate, revoke];
 
-export function keyRoutes(app: Hono<AppEnv>, { keys }: TenantAdmin): void {
-  serve(app, list, async ({ query }) => {
-    const found = await keys.list(query);
+export function keyRoutes(app: Hono<AppEnv>, admin: TenantAdmin): void {
+  const keys = (caller: Caller | undefined) => reachOf(admin, caller).keys;
+  serve(app, list, async ({ query, caller }) => {
+    const found = await keys(caller).list(query);
     return { keys: found, next: nextOf(found, query) };
   });
-  serve(app, create, ({ body }) => keys.create(body));
-  serve(app, get, ({ id }) => keys.get(id));
-  serve(app, change, ({ id, body }) => keys.update(id, body));
-  serve(app, rotate, ({ id, body }) => keys.rotate(id, body));
-  serve(app, revoke, async ({ id }) => {
-    await keys.revoke(id);
-    return keys.get(id);
+  serve(app, create, ({ body, caller }) => keys(caller).create(body));
+  serve(app, get, ({ id, caller }) => keys(caller).get(id));
+  serve(app, change, ({ id, body, caller }) => keys(caller).update(id, body));
+  serve(app, rotate, ({ id, body, caller }) => keys(caller).rotate(id, body));
+  serve(app, revoke, async ({ id, caller }) => {
+    await keys(caller).revoke(id);
+    return keys(caller).get(id);
   });
 }

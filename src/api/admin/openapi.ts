@@ -60,7 +60,7 @@ export function openApiDocument(): object {
       title: 'Qianmen administration',
       version: '1',
       description:
-        'Needs an API key with the role viewer, for changes admin. While there are no keys it answers the machine itself only.',
+        'Needs an API key with the role that `x-qianmen-role` names, or one that may more: organization-viewer and organization-admin see and change their own organization, viewer and admin everything. While there are no keys it answers the machine itself only.',
     },
     security: [{ key: [] }],
     paths,

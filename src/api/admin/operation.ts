@@ -1,5 +1,6 @@
 import type { Hono } from 'hono';
 import type { z } from 'zod';
+import type { Caller } from '../../core/caller.ts';
 import { AppError } from '../../core/error.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { checkedBody, checkedQuery } from '../http/checked.ts';
@@ -22,6 +23,8 @@ export interface OperationInput<Q extends z.ZodType, B extends z.ZodType> {
   readonly id: string;
   readonly query: z.output<Q>;
   readonly body: z.output<B>;
+  /** Undefined: nobody needs a key. */
+  readonly caller: Caller | undefined;
 }
 
 /** @param handle Undefined: there is none of that id. */
@@ -36,6 +39,7 @@ export function serve<Q extends z.ZodType, B extends z.ZodType>(
     const found = await handle({
       id,
       query: (query && checkedQuery(c, query)) as z.output<Q>,
+      caller: c.get('call').caller,
       body: (body && (await checkedBody(c, body))) as z.output<B>,
     });
     if (found === undefined)

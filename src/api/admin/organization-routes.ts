@@ -1,7 +1,9 @@
 import type { Hono } from 'hono';
 import { z } from 'zod';
+import type { Caller } from '../../core/caller.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { serve } from './operation.ts';
+import { reachOf } from './own-organization.ts';
 import { nextOf, nextPage } from './paging.ts';
 import type { TenantAdmin } from './tenant-admin.ts';
 import { newOrganization, organization, organizationChange, page } from './tenant-schemas.ts';
@@ -34,16 +36,17 @@ const archive = {
 
 export const organizationOperations = [list, create, get, change, archive];
 
-export function organizationRoutes(app: Hono<AppEnv>, { organizations }: TenantAdmin): void {
-  serve(app, list, async ({ query }) => {
-    const found = await organizations.list(query);
+export function organizationRoutes(app: Hono<AppEnv>, admin: TenantAdmin): void {
+  const organizations = (caller: Caller | undefined) => reachOf(admin, caller).organizations;
+  serve(app, list, async ({ query, caller }) => {
+    const found = await organizations(caller).list(query);
     return { organizations: found, next: nextOf(found, query) };
   });
-  serve(app, create, ({ body }) => organizations.create(body));
-  serve(app, get, ({ id }) => organizations.get(id));
-  serve(app, change, ({ id, body }) => organizations.update(id, body));
-  serve(app, archive, async ({ id }) => {
-    await organizations.archive(id);
-    return organizations.get(id);
+  serve(app, create, ({ body, caller }) => organizations(caller).create(body));
+  serve(app, get, ({ id, caller }) => organizations(caller).get(id));
+  serve(app, change, ({ id, body, caller }) => organizations(caller).update(id, body));
+  serve(app, archive, async ({ id, caller }) => {
+    await organizations(caller).archive(id);
+    return organizations(caller).get(id);
   });
 }

@@ -1,7 +1,9 @@
 import type { Hono } from 'hono';
 import { z } from 'zod';
+import type { Caller } from '../../core/caller.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { serve } from './operation.ts';
+import { reachOf } from './own-organization.ts';
 import { nextOf, nextPage } from './paging.ts';
 import type { TenantAdmin } from './tenant-admin.ts';
 import { newProject, page, project, projectChange } from './tenant-schemas.ts';
@@ -34,16 +36,17 @@ const archive = {
 
 export const projectOperations = [list, create, get, change, archive];
 
-export function projectRoutes(app: Hono<AppEnv>, { projects }: TenantAdmin): void {
-  serve(app, list, async ({ query }) => {
-    const found = await projects.list(query);
+export function projectRoutes(app: Hono<AppEnv>, admin: TenantAdmin): void {
+  const projects = (caller: Caller | undefined) => reachOf(admin, caller).projects;
+  serve(app, list, async ({ query, caller }) => {
+    const found = await projects(caller).list(query);
     return { projects: found, next: nextOf(found, query) };
   });
-  serve(app, create, ({ body }) => projects.create(body));
-  serve(app, get, ({ id }) => projects.get(id));
-  serve(app, change, ({ id, body }) => projects.update(id, body));
-  serve(app, archive, async ({ id }) => {
-    await projects.archive(id);
-    return projects.get(id);
+  serve(app, create, ({ body, caller }) => projects(caller).create(body));
+  serve(app, get, ({ id, caller }) => projects(caller).get(id));
+  serve(app, change, ({ id, body, caller }) => projects(caller).update(id, body));
+  serve(app, archive, async ({ id, caller }) => {
+    await projects(caller).archive(id);
+    return projects(caller).get(id);
   });
 }

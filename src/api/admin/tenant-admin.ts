@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Role } from '../../core/caller.ts';
 import type * as wire from './tenant-schemas.ts';
 
 export interface Page {
@@ -10,6 +11,15 @@ export interface Page {
 /** As `tenant-schemas.ts` describes it: replies are held to that. */
 interface Kept {
   readonly id: string;
+}
+
+interface KeptProject extends Kept {
+  readonly organizationId: string;
+}
+
+interface KeptKey extends Kept {
+  readonly projectId: string;
+  readonly role: Role;
 }
 
 /**
@@ -25,18 +35,23 @@ export interface TenantAdmin {
     archive(id: string): Promise<boolean>;
   };
   readonly projects: {
-    create(given: z.output<typeof wire.newProject>): Promise<Kept>;
-    list(within: Page & { readonly organizationId?: string | undefined }): Promise<readonly Kept[]>;
-    get(id: string): Promise<Kept | undefined>;
-    update(id: string, change: z.output<typeof wire.projectChange>): Promise<Kept | undefined>;
+    create(given: z.output<typeof wire.newProject>): Promise<KeptProject>;
+    list(within: Page & { readonly organizationId?: string | undefined }): Promise<readonly KeptProject[]>;
+    get(id: string): Promise<KeptProject | undefined>;
+    update(id: string, change: z.output<typeof wire.projectChange>): Promise<KeptProject | undefined>;
     archive(id: string): Promise<boolean>;
   };
   readonly keys: {
-    create(given: z.output<typeof wire.newApiKey>): Promise<Kept & WithSecret>;
-    list(within: Page & { readonly projectId?: string | undefined }): Promise<readonly Kept[]>;
-    get(id: string): Promise<Kept | undefined>;
-    update(id: string, change: z.output<typeof wire.apiKeyChange>): Promise<Kept | undefined>;
-    rotate(id: string, rotation: z.output<typeof wire.rotation>): Promise<(Kept & WithSecret) | undefined>;
+    create(given: z.output<typeof wire.newApiKey>): Promise<KeptKey & WithSecret>;
+    list(
+      within: Page & {
+        readonly projectId?: string | undefined;
+        readonly organizationId?: string | undefined;
+      },
+    ): Promise<readonly KeptKey[]>;
+    get(id: string): Promise<KeptKey | undefined>;
+    update(id: string, change: z.output<typeof wire.apiKeyChange>): Promise<KeptKey | undefined>;
+    rotate(id: string, rotation: z.output<typeof wire.rotation>): Promise<(KeptKey & WithSecret) | undefined>;
     revoke(id: string): Promise<boolean>;
   };
 }

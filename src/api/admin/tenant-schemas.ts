@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ROLES } from '../../core/caller.ts';
 import { ACCESS_RULES } from '../access-rules.ts';
 
 /** Shapes of organizations, projects and keys on the wire. What they mean and what is allowed is checked where they are kept. */
@@ -20,7 +21,7 @@ const demands = {
   maxCostUsd: z.number().min(0),
 };
 
-const role = z.enum(['user', 'viewer', 'admin']);
+const role = z.enum(ROLES);
 const timeMs = z.int().min(0);
 const name = z.string().min(1).max(200);
 

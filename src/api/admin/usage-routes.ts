@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { AppEnv } from '../http/app-env.ts';
 import { checkedQuery } from '../http/checked.ts';
 import { invalidValue } from '../openai/invalid-request.ts';
+import { seenBy } from '../seen-by.ts';
 import type { UsageDimension, UsageGroup, UsageReader } from '../usage-reader.ts';
 import { usdText } from '../usd.ts';
 import { csv } from './csv.ts';
@@ -91,7 +92,7 @@ export function usageRoutes(app: Hono<AppEnv>, reader: UsageReader, now: () => n
       toMs,
       bucket: buckets[0],
       groupBy,
-      only: Object.fromEntries(DIMENSIONS.map((name) => [name, asked[name]])),
+      only: seenBy(c.get('call').caller, Object.fromEntries(DIMENSIONS.map((name) => [name, asked[name]]))),
       maxGroups: MAX_GROUPS + 1,
     });
     if (groups.length > MAX_GROUPS)

@@ -1,4 +1,4 @@
-import type { Caller, Role } from '../../core/caller.ts';
+import { type Caller, ROLES, type Role } from '../../core/caller.ts';
 import { AppError } from '../../core/error.ts';
 import type { Access } from '../access-rules.ts';
 
@@ -14,7 +14,14 @@ export interface Door {
   authenticate(secret: string | undefined): Caller | undefined | Promise<Caller>;
 }
 
-const RANK = { user: 0, viewer: 1, admin: 2 } as const satisfies Record<Role, number>;
+/** What each role may do beside its own. */
+const INCLUDED = {
+  user: [],
+  'organization-viewer': ['user'],
+  'organization-admin': ['user', 'organization-viewer'],
+  viewer: ['user', 'organization-viewer'],
+  admin: ['user', 'organization-viewer', 'organization-admin', 'viewer'],
+} as const satisfies Record<Role, readonly Role[]>;
 
 /** The secret that a request brings: `Authorization: Bearer`, or where other dialects' SDKs put it. */
 export function secretOf(header: (name: string) => string | undefined): string | undefined {
@@ -27,10 +34,16 @@ export function secretOf(header: (name: string) => string | undefined): string |
 
 /** @throws AppError `permission_denied` */
 export function requireRole({ role }: Caller, access: Access): void {
-  if (access === 'open' || RANK[role] >= RANK[access]) return;
+  if (access === 'open' || may(role, access)) return;
+  const roles = ROLES.filter((one) => may(one, access)).map((one) => `\`${one}\``);
   throw new AppError('permission_denied', {
-    message: `This needs a key with the role ${access === 'admin' ? '`admin`' : '`viewer` or `admin`'}.`,
+    message: `This needs a key with the role ${roles.join(' or ')}.`,
   });
+}
+
+function may(role: Role, access: Role): boolean {
+  const included: readonly Role[] = INCLUDED[role];
+  return role === access || included.includes(access);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Caller } from '../../core/caller.ts';
+import { seenBy } from '../seen-by.ts';
 import type { UsageBucket, UsageDimension, UsageGroup, UsageQuery } from '../usage-reader.ts';
 import { invalidValue } from './invalid-request.ts';
 
@@ -63,7 +64,6 @@ export function pageOfTime(asked: Asked, nowMs: number): PageOfTime {
   };
 }
 
-/** Users see what their own project used, viewers and admins everything. */
 export function queryOf(
   { startsMs, widthMs, bucket }: PageOfTime,
   groupBy: readonly UsageDimension[],
@@ -75,13 +75,9 @@ export function queryOf(
     toMs: startsMs.at(-1)! + widthMs,
     bucket,
     groupBy,
-    only: caller?.role === 'user' ? { ...only, project: ownProject(caller, only.project) } : only,
+    only: seenBy(caller, only),
     maxGroups: MAX_GROUPS + 1,
   };
-}
-
-function ownProject({ projectId }: Caller, asked: readonly string[] | undefined): readonly string[] {
-  return asked === undefined || asked.includes(projectId) ? [projectId] : [];
 }
 
 /** OpenAI's page object. Buckets in which nothing was used are there, too. @throws AppError `invalid_value`: too many groups */

@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bearer, chat, send, startTenants, type Tenants } from './tenants.ts';
+
+let tenants: Tenants;
+
+beforeAll(async () => {
+  tenants = await startTenants();
+});
+
+afterAll(() => tenants?.close());
+
+async function ask(
+  method: string,
+  path: string,
+  body?: object,
+  secret = tenants.a.secrets['organization-admin'],
+) {
+  const reply = await send(tenants.url, `/admin${path}`, {
+    method,
+    headers: { ...bearer(secret), 'content-type': 'application/json' },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  return { ...reply, json: JSON.parse(reply.body) };
+}
+
+const idsOf = (list: readonly { readonly id: string }[]) => list.map(({ id }) => id).toSorted();
+
+describe('an admin of an organization', () => {
+  it('sees what belongs to it, and nothing else, with and without a filter', async () => {
+    const { a, b } = tenants;
+    expect(idsOf((await ask('GET', '/organizations')).json.organizations)).toEqual([a.organizationId]);
+    expect(idsOf((await ask('GET', '/projects')).json.projects)).toEqual([a.projectId]);
+    expect(idsOf((await ask('GET', '/keys')).json.keys)).toEqual(Object.values(a.keyIds).toSorted());
+    expect((await ask('GET', `/projects?organizationId=${b.organizationId}`)).json.projects).toEqual([]);
+    expect((await ask('GET', `/keys?projectId=${b.projectId}`)).json.keys).toEqual([]);
+    for (const path of [
+      `/keys/${b.keyIds.user}`,
+      `/projects/${b.projectId}`,
+      `/organizations/${b.organizationId}`,
+    ])
+      expect((await ask('GET', path)).status).toBe(404);
+    for (const path of ['/upstreams', '/decisions', '/models', '/canaries'])
+      expect((await ask('GET', path)).status).toBe(403);
+  });
+
+  it('sees what its organization used, whatever it asks for', async () => {
+    const { a, b, url } = tenants;
+    for (const { secrets, model } of [a, b]) expect((await chat(url, secrets.user, model)).status).toBe(200);
+    const used = async (query: string, secret?: string) => {
+      const { json } = await ask('GET', `/usage?group_by=organization&${query}`, undefined, secret);
+      return json.usage.map(({ organization }: { organization: string }) => organization);
+    };
+    await expect.poll(() => used('', a.secrets.viewer), { timeout: 5_000 }).toHaveLength(2);
+    expect(await used('')).toEqual([a.organizationId]);
+    expect(await used(`project=${b.projectId}`)).toEqual([]);
+    expect(await used(`organization=${b.organizationId}`)).toEqual([]);
+    expect(await used(`organization=${a.organizationId},${b.organizationId}`)).toEqual([a.organizationId]);
+  });
+
+  it('makes, changes and ends projects and keys of it', async () => {
+    const { a } = tenants;
+    const made = await ask('POST', '/projects', { name: 'web', organizationId: a.organizationId });
+    expect(made.status).toBe(201);
+    const key = await ask('POST', '/keys', {
+      name: 'k',
+      projectId: made.json.id,
+      role: 'organization-viewer',
+    });
+    expect(key.status).toBe(201);
+    expect((await ask('GET', '/keys', undefined, key.json.secret)).json.keys.length).toBeGreaterThan(1);
+    expect((await ask('POST', '/keys', { name: 'x', projectId: made.json.id }, key.json.secret)).status).toBe(
+      403,
+    );
+    const changed = await ask('PATCH', `/keys/${key.json.id}`, { role: 'user', limits: { concurrency: 1 } });
+    expect(changed.json).toMatchObject({ role: 'user', limits: { concurrency: 1 } });
+    expect((await ask('POST', `/keys/${key.json.id}/rotate`, {})).status).toBe(200);
+    expect((await ask('POST', `/keys/${key.json.id}/revoke`)).json.revokedAtMs).toEqual(expect.any(Number));
+    expect((await ask('PATCH', `/projects/${made.json.id}`, { limits: { concurrency: 3 } })).status).toBe(
+      200,
+    );
+    expect((await ask('DELETE', `/projects/${made.json.id}`)).json.archivedAtMs).toEqual(expect.any(Number));
+  });
+
+  it('cannot be told a strange project from none', async () => {
+    const { b } = tenants;
+    const foreign = await ask('POST', '/keys', { name: 'x', projectId: b.projectId });
+    const unknown = await ask('POST', '/keys', { name: 'x', projectId: 'proj_nobody' });
+    expect([foreign.status, foreign.json]).toEqual([400, unknown.json]);
+    const project = await ask('POST', '/projects', { name: 'x', organizationId: b.organizationId });
+    expect([project.status, project.json.error.param]).toEqual([400, 'organizationId']);
+  });
+
+  it('becomes no operator by way of keys', async () => {
+    const { a } = tenants;
+    for (const role of ['viewer', 'admin']) {
+      expect((await ask('POST', '/keys', { name: 'x', projectId: a.projectId, role })).status).toBe(403);
+      expect((await ask('PATCH', `/keys/${a.keyIds['organization-admin']}`, { role })).status).toBe(403);
+    }
+    for (const id of [a.keyIds.viewer, a.keyIds.admin]) {
+      expect((await ask('POST', `/keys/${id}/rotate`, {})).status).toBe(403);
+      expect((await ask('POST', `/keys/${id}/revoke`)).status).toBe(403);
+      expect((await ask('PATCH', `/keys/${id}`, { role: 'user' })).status).toBe(403);
+    }
+    expect((await ask('GET', '/keys', undefined, a.secrets.admin)).status).toBe(200);
+  });
+
+  it('gives its projects no larger share of what all use together, and its organization no other limits', async () => {
+    const { a } = tenants;
+    for (const share of [{ weight: 100 }, { priority: -1 }]) {
+      expect((await ask('PATCH', `/projects/${a.projectId}`, share)).status).toBe(403);
+      const project = { name: 'x', organizationId: a.organizationId, ...share };
+      expect((await ask('POST', '/projects', project)).status).toBe(403);
+    }
+    expect((await ask('PATCH', `/organizations/${a.organizationId}`, { limits: {} })).status).toBe(403);
+    expect((await ask('DELETE', `/organizations/${a.organizationId}`)).status).toBe(403);
+  });
+});
