@@ -7,28 +7,48 @@ export interface CachedKey extends KnownKey {
   readonly askedAtMs: number;
 }
 
-/** Bounded: whoever was asked about first goes first. By the whole hash: a part of one would be another key's, too. */
+interface Kept {
+  readonly key: CachedKey;
+  /** Asked for since it was last passed by. */
+  used: boolean;
+}
+
+/**
+ * Bounded: whoever was asked about first goes first, unless it was used since (second chance), so that keys that are in use stay, however many
+ * others come along once. By the whole hash: a part of one would be another key's, too.
+ */
 export class KeyCache {
   readonly #capacity: number;
-  readonly #known = new Map<string, CachedKey>();
+  readonly #known = new Map<string, Kept>();
 
   constructor(capacity: number) {
     this.#capacity = capacity;
   }
 
   get(hash: string): CachedKey | undefined {
-    return this.#known.get(hash);
+    const kept = this.#known.get(hash);
+    if (kept === undefined) return undefined;
+    kept.used = true;
+    return kept.key;
   }
 
   set(hash: string, key: CachedKey): void {
+    const used = this.#known.get(hash)?.used ?? false;
     this.#known.delete(hash);
-    this.#known.set(hash, key);
-    if (this.#known.size <= this.#capacity) return;
-    const [oldest] = this.#known.keys();
-    this.#known.delete(oldest!);
+    if (this.#known.size >= this.#capacity) this.#dropOne();
+    this.#known.set(hash, { key, used });
   }
 
   delete(hash: string): void {
     this.#known.delete(hash);
+  }
+
+  #dropOne(): void {
+    for (const [hash, kept] of this.#known) {
+      this.#known.delete(hash);
+      if (!kept.used) return;
+      kept.used = false;
+      this.#known.set(hash, kept);
+    }
   }
 }
