@@ -8,7 +8,7 @@ import { type UpstreamReport, upstreamReport, type WorkerReport } from './api/ad
 import type { Readiness } from './api/operations.ts';
 import { createApp } from './app.ts';
 import type { BackendHealth } from './core/backend.ts';
-import type { Emit, GatewayEvent } from './core/event.ts';
+import type { CanaryRolledBack, Emit, GatewayEvent } from './core/event.ts';
 import { DecisionFile } from './decisions/decision-file.ts';
 import { RecentDecisions } from './decisions/recent-decisions.ts';
 import { Drain } from './drain.ts';
@@ -41,6 +41,8 @@ export interface StartOptions {
   readonly onDrained?: (name: string, drained: boolean) => void;
   /** An operator has put a deployment on trial again. */
   readonly onCanaryResumed?: (deployment: string) => void;
+  /** A deployment on trial does worse than the others. */
+  readonly onCanaryRolledBack?: (found: CanaryRolledBack) => void;
 }
 
 export interface RunningGateway {
@@ -126,6 +128,9 @@ async function startWith(
   );
   const decisionFile = config.decisions.log ? openDecisionFile(config, logger) : undefined;
   if (decisionFile) sinks.push(decisionFile.observe);
+  sinks.push((event) => {
+    if (event.type === 'canary-rolled-back') options.onCanaryRolledBack?.(event);
+  });
   await fleet.apply(config, options.modelPaths ?? new Map());
   for (const { name, drained } of options.drains ?? []) fleet.setDrained(name, drained);
 

@@ -2,6 +2,7 @@ import type { Worker } from 'node:cluster';
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { Config } from '../../config/schema.ts';
 import type { UpstreamReport, WorkerReport } from '../api/admin/upstream-report.ts';
+import type { CanaryRolledBack } from '../core/event.ts';
 import { withFixed } from '../reload.ts';
 import { MetricsAggregate } from '../telemetry/aggregate.ts';
 import { createLogger } from '../telemetry/log.ts';
@@ -30,6 +31,7 @@ export async function serveAsPrimary({ config, file, readConfig }: PrimaryOption
   const logger = createLogger(config.log.level);
   const aggregate = new MetricsAggregate();
   const drains = new Map<string, DrainOrder>();
+  const rollBacks = new Map<string, CanaryRolledBack>();
   const measuring = new Gather<void>();
   const looking = new Gather<UpstreamReport | undefined>();
   const failed = Promise.withResolvers<never>();
@@ -39,7 +41,12 @@ export async function serveAsPrimary({ config, file, readConfig }: PrimaryOption
 
   const workers = new Workers({
     count: config.listen.workers,
-    startMessage: () => ({ type: 'start', config: current, drains: [...drains.values()] }),
+    startMessage: () => ({
+      type: 'start',
+      config: current,
+      drains: [...drains.values()],
+      rollBacks: [...rollBacks.values()],
+    }),
     onMessage: (worker, message) => receive(worker, message),
     onLost(worker, how, restartMs) {
       logger.error({ worker: worker.id, how, restartMs }, 'worker lost');
@@ -68,7 +75,13 @@ export async function serveAsPrimary({ config, file, readConfig }: PrimaryOption
         drains.set(message.order.name, message.order);
         workers.broadcast(message, worker);
         break;
+      case 'roll-back-canary':
+        rollBacks.set(`${message.found.model}\n${message.found.deployment}`, message.found);
+        workers.broadcast(message, worker);
+        break;
       case 'resume-canary':
+        for (const [key, { deployment }] of rollBacks)
+          if (deployment === message.deployment) rollBacks.delete(key);
         workers.broadcast(message, worker);
         break;
       case 'measured':

@@ -1,5 +1,6 @@
 import type { Config } from '../../config/schema.ts';
 import type { UpstreamReport, WorkerReport } from '../api/admin/upstream-report.ts';
+import type { CanaryRolledBack } from '../core/event.ts';
 import type { MetricsSnapshot } from '../telemetry/aggregate.ts';
 import type { Scrape } from '../telemetry/metrics.ts';
 
@@ -10,10 +11,16 @@ export interface DrainOrder {
 }
 
 export type ToWorker =
-  | { readonly type: 'start'; readonly config: Config; readonly drains: readonly DrainOrder[] }
+  | {
+      readonly type: 'start';
+      readonly config: Config;
+      readonly drains: readonly DrainOrder[];
+      readonly rollBacks: readonly CanaryRolledBack[];
+    }
   | { readonly type: 'reload'; readonly config: Config }
   | { readonly type: 'reload-refused'; readonly detail: string }
   | { readonly type: 'drain-upstream'; readonly order: DrainOrder }
+  | { readonly type: 'roll-back-canary'; readonly found: CanaryRolledBack }
   | { readonly type: 'resume-canary'; readonly deployment: string }
   | { readonly type: 'measure'; readonly id: number }
   | { readonly type: 'scraped'; readonly id: number; readonly scrape: Scrape }
@@ -26,6 +33,7 @@ export type FromWorker =
   | { readonly type: 'listening'; readonly url: string }
   | { readonly type: 'failed'; readonly detail: string }
   | { readonly type: 'drain-upstream'; readonly order: DrainOrder }
+  | { readonly type: 'roll-back-canary'; readonly found: CanaryRolledBack }
   | { readonly type: 'resume-canary'; readonly deployment: string }
   | { readonly type: 'measured'; readonly id: number; readonly snapshot: MetricsSnapshot }
   | { readonly type: 'scrape'; readonly id: number }

@@ -30,7 +30,7 @@ export async function serveAsWorker(): Promise<void> {
   };
   let started: Promise<RunningGateway | undefined> = Promise.resolve(undefined);
 
-  const start = async ({ config, drains }: ToWorker & { type: 'start' }) => {
+  const start = async ({ config, drains, rollBacks }: ToWorker & { type: 'start' }) => {
     const worker = cluster.worker?.id;
     try {
       const running = await startGateway(config, {
@@ -40,7 +40,9 @@ export async function serveAsWorker(): Promise<void> {
         drains,
         onDrained: (name, drained) => send({ type: 'drain-upstream', order: { name, drained } }),
         onCanaryResumed: (deployment) => send({ type: 'resume-canary', deployment }),
+        onCanaryRolledBack: (found) => send({ type: 'roll-back-canary', found }),
       });
+      for (const found of rollBacks) running.gateway.rollBackCanary(found);
       send({ type: 'listening', url: running.url });
       return running;
     } catch (error) {
@@ -65,6 +67,9 @@ export async function serveAsWorker(): Promise<void> {
         break;
       case 'drain-upstream':
         running?.setDrained(message.order.name, message.order.drained);
+        break;
+      case 'roll-back-canary':
+        running?.gateway.rollBackCanary(message.found);
         break;
       case 'resume-canary':
         running?.gateway.resumeCanary(message.deployment);

@@ -1,5 +1,6 @@
 import type { Caller } from './caller.ts';
 import type { Decision } from './decision.ts';
+import type { Canary } from './deployment.ts';
 import type { ErrorCode } from './error.ts';
 import type { Usage } from './usage.ts';
 
@@ -182,6 +183,8 @@ export interface CanaryRolledBack {
   readonly type: 'canary-rolled-back';
   readonly model: string;
   readonly deployment: string;
+  /** What it was tried with. */
+  readonly canary: Canary;
   readonly reason: 'errors' | 'latency';
   readonly detail: string;
 }

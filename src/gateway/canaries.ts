@@ -1,7 +1,7 @@
 import { hashText } from '../../routers/prompt-hash.ts';
 import type { Decision } from '../core/decision.ts';
 import type { Canary, Deployment } from '../core/deployment.ts';
-import type { Emit } from '../core/event.ts';
+import type { CanaryRolledBack, Emit } from '../core/event.ts';
 import type { CanaryReport } from '../core/report.ts';
 import { CanaryWatch, type Regression, type Side } from './canary-watch.ts';
 
@@ -34,6 +34,8 @@ export class Canaries {
   readonly #emit: Emit;
   /** By the canary's id. Those that are gone for a while are remembered. */
   readonly #known = new Map<string, Watched>();
+  /** What other processes of this gateway have found, for when this one learns of the trial. */
+  readonly #foundElsewhere = new Map<string, Pick<CanaryRolledBack, 'canary' | 'reason' | 'detail'>>();
   #deployments: readonly Deployment[] = [];
   #present: readonly Watched[] = [];
 
@@ -49,8 +51,10 @@ export class Canaries {
     const present = new Map(deployments.flatMap(({ canary }) => (canary ? [[canary.id, canary]] : [])));
     this.#present = [...present.values()].map((canary) => {
       const known = this.#known.get(canary.id);
-      if (known && JSON.stringify(known.canary) === JSON.stringify(canary)) return known;
-      const fresh = { canary, watch: new CanaryWatch(canary), rolledBack: undefined };
+      if (known && isSame(known.canary, canary)) return known;
+      const found = this.#foundElsewhere.get(canary.id);
+      const rolledBack = found && isSame(found.canary, canary) ? found : undefined;
+      const fresh = { canary, watch: new CanaryWatch(canary), rolledBack };
       this.#known.set(canary.id, fresh);
       return fresh;
     });
@@ -108,8 +112,16 @@ export class Canaries {
     this.#tell(canary, (watch, side) => watch.began(side, stream, promptBytes, ms, nowMs));
   }
 
+  /** Another process of this gateway has rolled a canary back, and told of it. */
+  rolledBackElsewhere(found: Pick<CanaryRolledBack, 'canary' | 'reason' | 'detail'>): void {
+    this.#foundElsewhere.set(found.canary.id, found);
+    const known = this.#known.get(found.canary.id);
+    if (known && isSame(known.canary, found.canary)) known.rolledBack ??= found;
+  }
+
   /** @returns Whether there is such a canary. What was seen of it before is forgotten. */
   resume(id: string): boolean {
+    this.#foundElsewhere.delete(id);
     const watched = this.#known.get(id);
     if (watched === undefined) return false;
     watched.watch = new CanaryWatch(watched.canary);
@@ -155,8 +167,14 @@ export class Canaries {
     const found = watched.watch.verdict();
     if (found === undefined) return;
     watched.rolledBack = found;
-    this.#emit({ type: 'canary-rolled-back', model: this.#model, deployment: watched.canary.id, ...found });
+    const { canary } = watched;
+    this.#emit({ type: 'canary-rolled-back', model: this.#model, deployment: canary.id, canary, ...found });
   }
+}
+
+/** Tried in the same way. */
+function isSame(a: Canary, b: Canary): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function isUp({ deployment, lane }: Place): boolean {

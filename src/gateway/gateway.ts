@@ -7,7 +7,7 @@ import type { RequestDemands, RouteDemands } from '../core/demands.ts';
 import type { PublicModel } from '../core/deployment.ts';
 import type { EncodeRequest } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
-import type { Emit } from '../core/event.ts';
+import type { CanaryRolledBack, Emit } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
 import type { GatewayReport } from '../core/report.ts';
 import type { GenerateRequest } from '../core/request.ts';
@@ -144,6 +144,11 @@ export class Gateway {
   /** Puts a deployment that was rolled back on trial again. @returns Whether there is one of that id on trial. */
   resumeCanary(id: string): boolean {
     return this.#placement.resumeCanary(id);
+  }
+
+  /** Takes over what another process of this gateway has found of a deployment on trial. */
+  rollBackCanary(found: CanaryRolledBack): void {
+    this.#placement.rollBackCanary(found);
   }
 
   /** Those that the caller may use. */

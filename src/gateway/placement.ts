@@ -6,7 +6,7 @@ import { predicted } from '../../routers/predicted.ts';
 import type { Choice } from '../core/decision.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
-import type { Emit } from '../core/event.ts';
+import type { CanaryRolledBack, Emit } from '../core/event.ts';
 import type { GatewayReport } from '../core/report.ts';
 import { Canaries } from './canaries.ts';
 import type { Asker } from './fair-queue.ts';
@@ -162,6 +162,11 @@ export class Placement {
   resumeCanary(id: string): boolean {
     const resumed = [...this.#models.values()].map(({ canaries }) => canaries.resume(id));
     return resumed.includes(true);
+  }
+
+  /** Another process of this gateway has found one to do worse than the others. */
+  rollBackCanary({ model, ...found }: CanaryRolledBack): void {
+    this.model(model).canaries.rolledBackElsewhere(found);
   }
 
   /** One of the deployments takes requests as far as is known. */
