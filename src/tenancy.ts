@@ -48,7 +48,7 @@ export interface TenancyOptions {
 const TOTALS_MS = 5_000;
 /** One that spends alone counts along, and looks for what it could not know. */
 const OWN_TOTALS_MS = 300_000;
-/** A journal that a killed process left is brought in first, so that nobody spends twice; but nobody waits for it for ever. */
+/** Nobody waits longer for what was spent before: whoever has a budget is not served until it is known. */
 const START_MS = 3_000;
 
 /** Without keys nobody's usage is recorded. */
@@ -94,6 +94,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
       else logger.error({ problem }, 'the ledger does not reach its database: its journal grows');
     },
   });
+  let takenOver = ledger.flush();
   const reader = new LedgerReader(location);
   const gateways = config.listen.workers * config.limits.replicas;
   const admission = createAdmission({
@@ -117,7 +118,16 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
     },
   });
   const spent = new SpentWatch({
-    read: async (atMs) => (door.noKeys ? NOTHING_SPENT : reader.spentTotals(atMs)),
+    async read(atMs) {
+      if (door.noKeys) return NOTHING_SPENT;
+      // What a killed process had written down is spent, too.
+      const problem = await takenOver;
+      if (problem !== undefined) {
+        takenOver = ledger.flush();
+        throw new Error(problem);
+      }
+      return await reader.spentTotals(atMs);
+    },
     nowMs: () => admission.nowMs(),
     onSpent(totals, atMs) {
       admission.refreshSpent(totals, atMs);
@@ -129,7 +139,6 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
     },
     everyMs: gateways > 1 || config.redis !== null ? TOTALS_MS : OWN_TOTALS_MS,
   });
-  await Promise.race([ledger.flush(), delay(START_MS)]);
   await Promise.race([Promise.all([spent.look(), admission.ready]), delay(START_MS)]);
   return {
     door,

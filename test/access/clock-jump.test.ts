@@ -7,12 +7,7 @@ import { type Database, openDatabase } from '../../src/store/database.ts';
 import { Organizations } from '../../src/store/organizations.ts';
 import { Projects } from '../../src/store/projects.ts';
 import { type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
-import {
-  chatBody,
-  eventually,
-  type GatewayProcess,
-  startGatewayProcess,
-} from '../support/gateway-process.ts';
+import { eventually, type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
 import { bearer, chat, gatewayConfig, makeKey, send } from './tenants.ts';
 
 const HOUR_MS = 3_600_000;
@@ -89,11 +84,7 @@ describe('a gateway whose clock jumps by an hour', () => {
   }
 
   const statusOf = async (secret: string) => {
-    const reply = await send(gateway.url, '/v1/chat/completions', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...bearer(secret) },
-      body: chatBody(MODEL, { max_tokens: 10 }),
-    });
+    const reply = await chat(gateway.url, secret, MODEL, { max_tokens: 10 });
     return [reply.status, /"code":"(\w+)"/.exec(reply.body)?.[1]] as const;
   };
 

@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
 import { eventually, type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
 import { noPostgres, type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { bearer, chat, gatewayConfig, makeTenant, send, type Tenant } from './tenants.ts';
+import { bearer, chat, gatewayConfig, makeKey, makeTenant, send, type Tenant } from './tenants.ts';
 
 describe.skipIf(noPostgres())('a database that goes away', () => {
   let server: PostgresServer;
@@ -55,4 +56,62 @@ describe.skipIf(noPostgres())('a database that goes away', () => {
       return (await chat(url, secrets.viewer, model)).status === 200;
     });
   });
+});
+
+describe.skipIf(noPostgres())('a database that cannot say in time what was spent', () => {
+  let server: PostgresServer;
+  let url: string;
+  let fake: FakeUpstream;
+  let gateway: GatewayProcess | undefined;
+  const secrets = { spent: '', saver: '', free: '' };
+  const dataDir = mkdtempSync(join(tmpdir(), 'qianmen-access-'));
+
+  beforeAll(async () => {
+    server = await startPostgres();
+    url = await server.createDatabase();
+    fake = await startFakeUpstream();
+    const database = await openDatabase({ kind: 'postgres', url });
+    const { projectId } = await makeTenant(database, 'alpha');
+    const make = async (name: string, limits: object) =>
+      (await makeKey(database, { name, projectId, limits })).secret;
+    secrets.spent = await make('spent', { nanoUsdPerMonth: 60_000 });
+    secrets.saver = await make('saver', { nanoUsdPerDay: 1e9 });
+    secrets.free = await make('free', {});
+    await database.close();
+  });
+
+  afterAll(async () => {
+    await gateway?.kill();
+    await fake?.close();
+    await server?.remove();
+    rmSync(dataDir, { recursive: true });
+  });
+
+  const ask = async (secret: string) => {
+    const reply = await chat(gateway!.url, secret, 'model-of-alpha', { max_tokens: 8 });
+    return { status: reply.status, code: /"code":"(\w+)"/.exec(reply.body)?.[1], headers: reply.headers };
+  };
+
+  it('leaves those without a budget served, and gives nothing of a budget away until it can', async () => {
+    const config = gatewayConfig(fake, { dataDir, database: url });
+    gateway = await startGatewayProcess(config);
+    await eventually('its budget is used up', async () => (await ask(secrets.spent)).status === 429);
+    await gateway.kill();
+
+    const client = new Client(url);
+    await client.connect();
+    await client.query('begin');
+    await client.query('lock table ledger in access exclusive mode');
+    gateway = await startGatewayProcess(config);
+    expect((await ask(secrets.free)).status).toBe(200);
+    for (const secret of [secrets.spent, secrets.saver]) {
+      const refused = await ask(secret);
+      expect(refused).toMatchObject({ status: 503, code: 'keys_unavailable' });
+      expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
+    }
+    await client.query('rollback');
+    await client.end();
+    await eventually('budgets are known', async () => (await ask(secrets.saver)).status === 200, 30_000);
+    expect(await ask(secrets.spent)).toMatchObject({ status: 429, code: 'insufficient_quota' });
+  }, 60_000);
 });

@@ -138,10 +138,15 @@ export function bearer(secret: string): Record<string, string> {
 }
 
 /** Asks for a chat reply with that key. */
-export function chat(url: string, secret: string | undefined, model: string): Promise<RawReply> {
+export function chat(
+  url: string,
+  secret: string | undefined,
+  model: string,
+  extra: object = {},
+): Promise<RawReply> {
   return send(url, '/v1/chat/completions', {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...(secret === undefined ? {} : bearer(secret)) },
-    body: JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello there.' }] }),
+    body: JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello there.' }], ...extra }),
   });
 }
