@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
@@ -18,7 +17,11 @@ import { usageRoutes } from './api/admin/usage-routes.ts';
 import { encoderRoutes } from './api/encoder-routes.ts';
 import type { AppEnv } from './api/http/app-env.ts';
 import { allowsOrigin, Call, type CallOptions } from './api/http/call.ts';
-import { answer, type CallRoutes, tellRefused } from './api/http/call-routes.ts';
+import { answer, type CallHandler, type CallRoutes, tellRefused } from './api/http/call-routes.ts';
+import type { ClientReply } from './api/http/client-reply.ts';
+import type { Incoming } from './api/http/incoming.ts';
+import { NodeIncoming } from './api/http/node-incoming.ts';
+import { NodeReply } from './api/http/node-reply.ts';
 import { errorBody, errorHeaders } from './api/openai/error-body.ts';
 import { organizationUsageRoutes } from './api/openai/organization-routes.ts';
 import { generationRoutes, modelRoutes, type OpenAiOptions } from './api/openai/routes.ts';
@@ -26,9 +29,12 @@ import { type OperationsOptions, operationsRoutes } from './api/operations.ts';
 import type { UsageReader } from './api/usage-reader.ts';
 import { AppError } from './core/error.ts';
 import type { Emit } from './core/event.ts';
+import type { Answers } from './front/http-server.ts';
 
 export interface AppOptions extends CallOptions, OpenAiOptions, OperationsOptions {
   readonly decisions?: DecisionAdmin;
+  /** A client that takes nothing of what is ready for it for so long is cut off. */
+  readonly stallTimeoutMs: number;
   readonly emit: Emit;
   readonly admin: UpstreamAdmin & CanaryAdmin;
   readonly modelAdmin: ModelAdmin;
@@ -39,22 +45,31 @@ export interface AppOptions extends CallOptions, OpenAiOptions, OperationsOption
 /** Of the router, before any route. */
 const MIDDLEWARES = 2;
 
-/** Serves one HTTP request. */
-export type App = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
-
 /** The whole HTTP surface. POST routes of the API are answered directly, everything else by way of the router. */
-export function createApp(options: AppOptions): App {
+export function createApp(options: AppOptions): Answers {
   const routes: CallRoutes = { ...generationRoutes(options), ...encoderRoutes(options) };
   const direct = new Map(Object.entries(routes));
   const router = createRouter(options, routes);
   const routed = getRequestListener((request, env) => router.fetch(request, env), {
     overrideGlobalObjects: false,
   });
-  return (incoming, outgoing) => {
-    const { method, url = '' } = incoming;
-    const handler = method === 'POST' ? direct.get(url) : undefined;
-    if (handler === undefined) void routed(incoming, outgoing);
-    else void answer(new Call(incoming, outgoing, options), url, handler, options.emit);
+  const serveDirectly = (path: string, handler: CallHandler, incoming: Incoming, client: ClientReply) =>
+    void answer(new Call(incoming, client, options), path, handler, options.emit);
+  return {
+    takes: (path) => direct.has(path),
+    answer: (path, incoming, client) => serveDirectly(path, direct.get(path)!, incoming, client),
+    serve(incoming, outgoing) {
+      const { method, url = '' } = incoming;
+      const handler = method === 'POST' ? direct.get(url) : undefined;
+      if (handler === undefined) void routed(incoming, outgoing);
+      else
+        serveDirectly(
+          url,
+          handler,
+          new NodeIncoming(incoming),
+          new NodeReply(outgoing, options.stallTimeoutMs),
+        );
+    },
   };
 }
 
@@ -63,7 +78,12 @@ export function createRouter(options: AppOptions, routes: CallRoutes): Hono<AppE
   const app = new Hono<AppEnv>();
 
   app.use(async function identify(c, next) {
-    const call = new Call(c.env.incoming, c.env.outgoing, options);
+    const { incoming, outgoing } = c.env;
+    const call = new Call(
+      new NodeIncoming(incoming),
+      new NodeReply(outgoing, options.stallTimeoutMs),
+      options,
+    );
     c.set('call', call);
     c.header('x-request-id', call.requestId);
     for (const [name, value] of Object.entries(call.replyHeaders)) c.header(name, value);

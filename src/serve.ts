@@ -11,11 +11,11 @@ import type { BackendHealth } from './core/backend.ts';
 import type { CanaryRolledBack, Emit, GatewayEvent } from './core/event.ts';
 import { DecisionFile } from './decisions/decision-file.ts';
 import { RecentDecisions } from './decisions/recent-decisions.ts';
-import { Drain } from './drain.ts';
 import { Fleet, type ModelPaths } from './fleet.ts';
 import { forgetRestarted } from './forget-restarted.ts';
+import { Drain } from './front/drain.ts';
+import { createHttpServer, limitTimes, listen } from './front/http-server.ts';
 import { Gateway } from './gateway/gateway.ts';
-import { createHttpServer, limitTimes, listen } from './http-server.ts';
 import { type FetchModel, FleetModelAdmin } from './local/model-admin.ts';
 import { patternDetector } from './privacy/detector.ts';
 import { type LoadedConfig, Reloader } from './reload.ts';
@@ -192,11 +192,15 @@ async function startWith(
       metrics: options.scrape ?? metrics.scrape,
     });
   let app = appFor(config);
-  const server = createHttpServer(
-    (incoming, outgoing) => app(incoming, outgoing),
+  const { server, plain } = createHttpServer(
+    {
+      takes: (path) => app.takes(path),
+      answer: (path, incoming, client) => app.answer(path, incoming, client),
+      serve: (incoming, outgoing) => app.serve(incoming, outgoing),
+    },
     () => reloader.current,
   );
-  const drain = new Drain(server);
+  const drain = new Drain(server, plain);
   try {
     await listen(server, config);
   } catch (error) {

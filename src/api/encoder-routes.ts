@@ -12,7 +12,7 @@ import { parseClassifyRequest } from './classify/classify-request.ts';
 import { classifyBody } from './classify/classify-response.ts';
 import type { Call } from './http/call.ts';
 import type { CallHandler, CallRoutes } from './http/call-routes.ts';
-import { parseJson } from './http/read-body.ts';
+import { parseJson } from './http/parse-json.ts';
 import { requestTerms } from './http/request-terms.ts';
 import { parseEmbeddingsRequest } from './openai/embeddings-request.ts';
 import { embeddingsBody } from './openai/embeddings-response.ts';

@@ -3,7 +3,7 @@ import { type EngineConfig, engine } from '../../../config/engine.ts';
 import type { BackendHealth } from '../../core/backend.ts';
 import { AppError } from '../../core/error.ts';
 import type { AppEnv } from '../http/app-env.ts';
-import { parseJson } from '../http/read-body.ts';
+import { parseJson } from '../http/parse-json.ts';
 import { fromIssues, invalidValue } from '../openai/invalid-request.ts';
 
 /** What operators see of a local model. Null: nobody knows yet, or it has none. */

@@ -1,22 +1,19 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Relay } from '../../core/backend.ts';
 import type { Caller } from '../../core/caller.ts';
 import type { Decision } from '../../core/decision.ts';
 import { AppError, type RateStatus } from '../../core/error.ts';
 import { isAdminPath } from '../admin/admin-path.ts';
 import { errorBody, errorHeaders } from '../openai/error-body.ts';
-import { ClientReply } from './client-reply.ts';
+import type { ClientReply } from './client-reply.ts';
 import { type Door, secretOf } from './door.ts';
+import type { Incoming } from './incoming.ts';
 import { pushRateHeaders } from './rate-headers.ts';
-import { readBody } from './read-body.ts';
 import { requestId } from './request-id.ts';
 import { routeHeader } from './route-header.ts';
 
 /** What calls know of the configuration. */
 export interface CallOptions {
   readonly corsOrigins: readonly string[];
-  /** A client that takes nothing of what is ready for it for so long is cut off. */
-  readonly stallTimeoutMs: number;
   /** Where this gateway stands, if the configuration says. */
   readonly region?: string | undefined;
   /** Replies tell which deployment made them. */
@@ -36,7 +33,7 @@ const EXPOSED_HEADERS = [
 /** A client that still sends what was refused may go on for so long: to cut it off at once could cost it the answer. */
 const LINGER_MS = 1_000;
 
-/** One HTTP request and the way back. */
+/** One HTTP request and the way back, whoever reads the one and writes the other. */
 export class Call {
   readonly requestId: string;
   readonly options: CallOptions;
@@ -48,16 +45,16 @@ export class Call {
   /** Once the request is admitted: what its limits leave. */
   rate: RateStatus | undefined;
   readonly #receivedAtMs = performance.now();
-  readonly #incoming: IncomingMessage;
+  readonly #incoming: Incoming;
 
-  constructor(incoming: IncomingMessage, outgoing: ServerResponse, options: CallOptions) {
+  constructor(incoming: Incoming, client: ClientReply, options: CallOptions) {
     this.#incoming = incoming;
     this.options = options;
     this.requestId = requestId(this.header('x-request-id'));
-    this.client = new ClientReply(outgoing, options.stallTimeoutMs);
+    this.client = client;
     if (options.draining()) this.replyHeaders.connection = 'close';
     const origin = this.header('origin');
-    if (origin !== undefined && allowsOrigin(options.corsOrigins, origin) && !isAdminPath(incoming.url ?? ''))
+    if (origin !== undefined && allowsOrigin(options.corsOrigins, origin) && !isAdminPath(incoming.url))
       Object.assign(this.replyHeaders, {
         'access-control-allow-origin': origin,
         'access-control-expose-headers': EXPOSED_HEADERS,
@@ -67,7 +64,7 @@ export class Call {
 
   /** @param name In lower case. */
   header(name: string): string | undefined {
-    return this.#incoming.headers[name] as string | undefined;
+    return this.#incoming.header(name);
   }
 
   /**
@@ -86,7 +83,7 @@ export class Call {
   }
 
   /** @throws AppError `unsupported_media_type`, `body_too_large`, `client_closed` */
-  readJson(maxBytes: number): Promise<Buffer> {
+  readJson(maxBytes: number): Buffer | Promise<Buffer> {
     const contentType = this.header('content-type') ?? '';
     if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType)) {
       throw new AppError('unsupported_media_type', {
@@ -99,7 +96,7 @@ export class Call {
         message: `The content-encoding ${encoding.slice(0, 50)} is not supported: send the body uncompressed.`,
       });
     }
-    return readBody(this.#incoming, maxBytes);
+    return this.#incoming.body(maxBytes);
   }
 
   /**
@@ -177,7 +174,7 @@ export class Call {
       this.client.end();
     };
     const timer = setTimeout(end, LINGER_MS);
-    this.#incoming.once('close', end).resume();
+    this.#incoming.discard(end);
   }
 }
 

@@ -2,7 +2,7 @@ import type { Context } from 'hono';
 import type { z } from 'zod';
 import { fromIssues, invalidValue, printable } from '../openai/invalid-request.ts';
 import type { AppEnv } from './app-env.ts';
-import { parseJson } from './read-body.ts';
+import { parseJson } from './parse-json.ts';
 
 const MOST_BODY_BYTES = 64 * 1024;
 

@@ -1,149 +1,19 @@
-import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import type { RelaySink } from '../../core/backend.ts';
-import { type Writer, writeSoon } from '../../core/write-batch.ts';
+
+/** The way back to one client. What is written in one turn of the event loop goes out at its end. */
+export interface ClientReply extends RelaySink {
+  /** Aborted when the client goes away before the reply has ended. Whoever listens stops listening when the request is over. */
+  readonly signal: AbortSignal;
+  /** Status and headers are on their way. */
+  readonly started: boolean;
+  /** @param headers Names and values in turns. Without a `content-length` the body goes in chunks. */
+  start(status: number, headers: string[]): void;
+  write(chunk: Uint8Array | string): boolean;
+  /** May be called more than once; only the first time counts. */
+  end(chunk?: Uint8Array | string): void;
+  /** Breaks the connection off, so that a client cannot take a torn reply for a whole one. */
+  destroy(): void;
+}
 
 /** Less than this is in the hands of the operating system soon, whatever the client does. */
-const LARGE_REST_BYTES = 64 * 1024;
-
-/** What is larger is not copied in order to be framed. */
-const COPIED_BYTES = 4 * 1024;
-
-const CR = 0x0d;
-const LF = 0x0a;
-const LAST_CHUNK = '0\r\n\r\n';
-
-/**
- * The way back to one client, written to directly: web streams would cost about half of the throughput. Where the body goes in
- * chunks, each is framed here and written in one piece; Node would write four.
- */
-export class ClientReply implements RelaySink, Writer {
-  readonly #outgoing: ServerResponse;
-  readonly #stallMs: number;
-  readonly #gone = new AbortController();
-  #isChunked = false;
-  #ending: { readonly chunk: Uint8Array | string | undefined } | undefined;
-  /** Its bytes are held until the end of this turn of the event loop. */
-  #corked: Socket | undefined;
-
-  /** @param stallMs A client that takes nothing of what is ready for it for so long is cut off. */
-  constructor(outgoing: ServerResponse, stallMs: number) {
-    this.#outgoing = outgoing;
-    this.#stallMs = stallMs;
-    outgoing.once('close', () => {
-      if (!outgoing.writableFinished) this.#gone.abort();
-    });
-    // A write after the client left fails with an error event; `close` follows and says all that matters.
-    outgoing.on('error', ignore);
-  }
-
-  /** Aborted when the client goes away before the reply has ended. */
-  get signal(): AbortSignal {
-    return this.#gone.signal;
-  }
-
-  /** Status and headers are on their way. */
-  get started(): boolean {
-    return this.#outgoing.headersSent;
-  }
-
-  /** @param headers Names and values in turns. */
-  start(status: number, headers: string[]): void {
-    const outgoing = this.#outgoing;
-    outgoing.writeHead(status, headers);
-    this.#isChunked = outgoing.chunkedEncoding;
-    outgoing.chunkedEncoding = false;
-  }
-
-  write(chunk: Uint8Array | string): boolean {
-    // An empty chunk would be the last one.
-    if (chunk.length === 0) return true;
-    this.#hold();
-    return this.#isChunked ? this.#writeChunk(chunk) : this.#outgoing.write(chunk);
-  }
-
-  drained(): Promise<void> {
-    const outgoing = this.#outgoing;
-    if (!outgoing.writableNeedDrain || outgoing.destroyed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const stalled = this.#cutOffLater();
-      const done = () => {
-        clearTimeout(stalled);
-        outgoing.off('drain', done);
-        outgoing.off('close', done);
-        resolve();
-      };
-      outgoing.on('drain', done);
-      outgoing.on('close', done);
-    });
-  }
-
-  end(chunk?: Uint8Array | string): void {
-    if (this.#ending !== undefined) return;
-    this.#ending = { chunk };
-    if (this.#corked === undefined) writeSoon(this);
-  }
-
-  writeNow(): void {
-    const corked = this.#corked;
-    this.#corked = undefined;
-    // To end uncorks, too.
-    if (this.#ending !== undefined) this.#endNow(this.#ending.chunk);
-    else corked?.uncork();
-  }
-
-  #hold(): void {
-    const { socket } = this.#outgoing;
-    if (this.#corked !== undefined || socket === null) return;
-    this.#corked = socket;
-    socket.cork();
-    writeSoon(this);
-  }
-
-  #endNow(chunk: Uint8Array | string | undefined): void {
-    const outgoing = this.#outgoing;
-    if (!this.#isChunked) outgoing.end(chunk);
-    else {
-      if (chunk !== undefined && chunk.length > 0) this.#writeChunk(chunk);
-      outgoing.end(LAST_CHUNK, 'latin1');
-    }
-    if (outgoing.writableLength < LARGE_REST_BYTES) return;
-    const stalled = this.#cutOffLater();
-    outgoing.once('close', () => clearTimeout(stalled));
-  }
-
-  #writeChunk(chunk: Uint8Array | string): boolean {
-    const outgoing = this.#outgoing;
-    if (typeof chunk === 'string' || chunk.length <= COPIED_BYTES) return outgoing.write(framed(chunk));
-    outgoing.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-    outgoing.write(chunk);
-    return outgoing.write('\r\n', 'latin1');
-  }
-
-  /** Breaks the connection off, so that a client cannot take a torn reply for a whole one. */
-  destroy(): void {
-    this.#outgoing.destroy();
-  }
-
-  #cutOffLater(): NodeJS.Timeout {
-    return setTimeout(() => this.#outgoing.destroy(), this.#stallMs).unref();
-  }
-}
-
-/** `5\r\nhello\r\n` */
-function framed(chunk: Uint8Array | string): Buffer {
-  const sizeBytes = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
-  const size = sizeBytes.toString(16);
-  const frame = Buffer.allocUnsafe(size.length + sizeBytes + 4);
-  let at = frame.write(size, 'latin1');
-  frame[at++] = CR;
-  frame[at++] = LF;
-  if (typeof chunk === 'string') frame.write(chunk, at);
-  else frame.set(chunk, at);
-  at += sizeBytes;
-  frame[at++] = CR;
-  frame[at] = LF;
-  return frame;
-}
-
-function ignore(): void {}
+export const LARGE_REST_BYTES = 64 * 1024;

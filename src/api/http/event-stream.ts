@@ -15,6 +15,7 @@ export class EventStream implements RelaySink {
   readonly #call: Call;
   readonly #reply: ClientReply;
   readonly #timer: NodeJS.Timeout;
+  readonly #stop: () => void;
   #silent = false;
   #betweenEvents = true;
 
@@ -25,7 +26,9 @@ export class EventStream implements RelaySink {
     // Two ticks per period and a flag: no clock is read and no timer set per chunk.
     this.#timer = setInterval(() => this.#tick(), Math.max(1, heartbeatMs / 2));
     this.#timer.unref();
-    this.#reply.signal.addEventListener('abort', () => clearInterval(this.#timer), { once: true });
+    const stop = () => clearInterval(this.#timer);
+    this.#stop = stop;
+    this.#reply.signal.addEventListener('abort', stop, { once: true });
   }
 
   write(chunk: Uint8Array | string): boolean {
@@ -45,7 +48,7 @@ export class EventStream implements RelaySink {
   }
 
   end(lastEvents = ''): void {
-    clearInterval(this.#timer);
+    this.#leave();
     if (!this.#reply.started) this.#start();
     this.#reply.end(lastEvents === '' ? undefined : lastEvents);
   }
@@ -55,9 +58,14 @@ export class EventStream implements RelaySink {
    * not becomes an ordinary error reply.
    */
   fail(error: AppError): void {
-    clearInterval(this.#timer);
+    this.#leave();
     if (!this.#reply.started) this.#call.sendError(error);
     else this.end(this.#betweenEvents ? errorEvent(error) : `\n\n${errorEvent(error)}`);
+  }
+
+  #leave(): void {
+    this.#stop();
+    this.#reply.signal.removeEventListener('abort', this.#stop);
   }
 
   #start(): void {

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { type Member, skimObject, skipSpace } from '../../core/skim.ts';
-import { parseJson } from '../http/read-body.ts';
+import { parseJson } from '../http/parse-json.ts';
 
 /** Shorter bodies are parsed in a few microseconds, and what is wrong with them is told best by us. */
 const UNREAD_FROM_BYTES = 16 * 1024;

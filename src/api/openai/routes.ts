@@ -51,7 +51,8 @@ export function modelRoutes(app: Hono<AppEnv>, { gateway }: OpenAiOptions): void
 }
 
 async function generate(call: Call, endpoint: Endpoint, path: string, options: OpenAiOptions): Promise<void> {
-  const body = await call.readJson(options.maxBodyBytes);
+  const read = call.readJson(options.maxBodyBytes);
+  const body = read instanceof Promise ? await read : read;
   const wire: WireRequest = { dialect: 'openai', path, body };
   const { fields, unread } = parseFields(body, (model) => options.gateway.readsPrompts(model));
   const parsed = endpoint.parse(fields, wire, call.requestId, options.limits);

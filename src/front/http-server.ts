@@ -6,17 +6,27 @@ import {
   STATUS_CODES,
 } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Config } from '../config/schema.ts';
-import { errorBody } from './api/openai/error-body.ts';
-import { AppError } from './core/error.ts';
+import type { Config } from '../../config/schema.ts';
+import { errorBody } from '../api/openai/error-body.ts';
+import { AppError } from '../core/error.ts';
+import { type PlainAnswers, PlainConnections } from './plain-connections.ts';
+import { isHost } from './plain-head.ts';
+
+/** Answers requests, however they are read. */
+export interface Answers extends PlainAnswers {
+  serve(incoming: IncomingMessage, outgoing: ServerResponse): void;
+}
+
+export interface HttpServer {
+  readonly server: Server;
+  /** Connections that are not, or not yet, read by Node. */
+  readonly plain: PlainConnections;
+}
 
 /** The HTTP/1.1 server with its time limits; what is not HTTP gets an error in OpenAI's shape all the same. */
-export function createHttpServer(
-  handle: (incoming: IncomingMessage, outgoing: ServerResponse) => void,
-  config: () => Config,
-): Server {
+export function createHttpServer(answers: Answers, config: () => Config): HttpServer {
   const serve = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-    if (hasOneHost(incoming)) handle(incoming, outgoing);
+    if (hasOneHost(incoming)) answers.serve(incoming, outgoing);
     else refuseHost(outgoing);
   };
   const server = createServer(
@@ -41,14 +51,22 @@ export function createHttpServer(
       socket.destroy();
       return;
     }
-    const failure = protocolFailure(error.code);
-    const body = JSON.stringify(errorBody(failure));
-    socket.end(
-      `HTTP/1.1 ${failure.status} ${STATUS_CODES[failure.status]}\r\ncontent-type: application/json\r\n` +
-        `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    );
+    refuse(socket, protocolFailure(error.code));
   });
-  return server;
+  const late = (socket: Socket) => {
+    if (socket.bytesWritten > 0) socket.destroy();
+    else refuse(socket, new AppError('request_timeout'));
+  };
+  return { server, plain: new PlainConnections(server, answers, config, late) };
+}
+
+/** Where there is no request to reply to. */
+function refuse(socket: Socket, failure: AppError): void {
+  const body = JSON.stringify(errorBody(failure));
+  socket.end(
+    `HTTP/1.1 ${failure.status} ${STATUS_CODES[failure.status]}\r\ncontent-type: application/json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
 }
 
 function protocolFailure(code: string | undefined): AppError {
@@ -67,7 +85,7 @@ function hasOneHost(incoming: IncomingMessage): boolean {
     headers.host = 'localhost';
     return true;
   }
-  return hosts === 1 && /^(?:[\w.~%-]+|\[[0-9a-f:.%]+\])(?::\d{1,5})?$/i.test(headers.host ?? '');
+  return hosts === 1 && isHost(headers.host);
 }
 
 function refuseHost(outgoing: ServerResponse): void {

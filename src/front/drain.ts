@@ -1,5 +1,6 @@
 import type { Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
+import type { PlainConnections } from './plain-connections.ts';
 
 /** A client that has just sent a request on a connection of its pool is still answered. */
 const IDLE_MS = 500;
@@ -23,10 +24,12 @@ interface Seen {
  */
 export class Drain {
   readonly #server: Server;
+  readonly #plain: PlainConnections;
   readonly #sockets = new Map<HttpSocket, Seen>();
 
-  constructor(server: Server) {
+  constructor(server: Server, plain: PlainConnections) {
     this.#server = server;
+    this.#plain = plain;
     server.on('connection', (socket) => {
       this.#sockets.set(socket, { bytesRead: 0, idleSinceMs: 0 });
       socket.once('close', () => this.#sockets.delete(socket));
@@ -38,6 +41,7 @@ export class Drain {
     const closed = new Promise<true>((resolve) => {
       NetServer.prototype.close.call(this.#server, () => resolve(true));
     });
+    this.#plain.closing = true;
     const untilMs = performance.now() + timeoutMs;
     for (const [socket, seen] of this.#sockets) {
       seen.idleSinceMs = performance.now();
@@ -55,13 +59,14 @@ export class Drain {
   /** Ends all of them at once. */
   async end(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeAllConnections();
+    for (const socket of this.#sockets.keys()) socket.destroy();
     await closed;
   }
 
   #endIdle(nowMs: number): void {
     for (const [socket, seen] of this.#sockets) {
-      const idle = !socket._httpMessage && socket.bytesRead === seen.bytesRead;
+      const busy = this.#plain.isBusy(socket) ?? Boolean(socket._httpMessage);
+      const idle = !busy && socket.bytesRead === seen.bytesRead;
       if (!idle) {
         seen.bytesRead = socket.bytesRead;
         seen.idleSinceMs = nowMs;

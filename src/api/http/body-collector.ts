@@ -1,0 +1,45 @@
+import { AppError } from '../../core/error.ts';
+
+/** Of a body whose length is declared so much is put together as it comes; what is longer, in the end. */
+const COLLECTED_BYTES = 1024 * 1024;
+
+/** Puts the pieces of a body together. Those of one that is there at once are not copied. */
+export class BodyCollector {
+  readonly #declaredBytes: number;
+  readonly #chunks: Buffer[] = [];
+  #collected: Buffer | undefined;
+  #bytes = 0;
+
+  /** @param declaredBytes What it says of its length; 0: nothing. */
+  constructor(declaredBytes: number) {
+    this.#declaredBytes = declaredBytes;
+  }
+
+  /** So far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(chunk: Buffer): void {
+    const at = this.#bytes;
+    const declared = this.#declaredBytes;
+    this.#bytes += chunk.length;
+    if (this.#collected !== undefined && this.#bytes <= declared) chunk.copy(this.#collected, at);
+    else if (at > 0 || chunk.length >= declared || declared > COLLECTED_BYTES) this.#chunks.push(chunk);
+    else {
+      this.#collected = Buffer.allocUnsafeSlow(declared);
+      chunk.copy(this.#collected);
+    }
+  }
+
+  whole(): Buffer {
+    if (this.#collected !== undefined) return this.#collected;
+    return this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#bytes);
+  }
+}
+
+export function bodyTooLarge(maxBytes: number): AppError {
+  return new AppError('body_too_large', {
+    message: `The request body is larger than the limit of ${maxBytes} bytes.`,
+  });
+}

@@ -1,0 +1,142 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { type Writer, writeSoon } from '../../core/write-batch.ts';
+import { type ClientReply, LARGE_REST_BYTES } from './client-reply.ts';
+
+/** What is larger is not copied in order to be framed. */
+const COPIED_BYTES = 4 * 1024;
+
+const CR = 0x0d;
+const LF = 0x0a;
+const LAST_CHUNK = '0\r\n\r\n';
+
+/**
+ * By way of Node's response, written to directly: web streams would cost about half of the throughput. Where the body goes in
+ * chunks, each is framed here and written in one piece; Node would write four.
+ */
+export class NodeReply implements ClientReply, Writer {
+  readonly #outgoing: ServerResponse;
+  readonly #stallMs: number;
+  readonly #gone = new AbortController();
+  #isChunked = false;
+  #ending: { readonly chunk: Uint8Array | string | undefined } | undefined;
+  /** Its bytes are held until the end of this turn of the event loop. */
+  #corked: Socket | undefined;
+
+  /** @param stallMs A client that takes nothing of what is ready for it for so long is cut off. */
+  constructor(outgoing: ServerResponse, stallMs: number) {
+    this.#outgoing = outgoing;
+    this.#stallMs = stallMs;
+    outgoing.once('close', () => {
+      if (!outgoing.writableFinished) this.#gone.abort();
+    });
+    // A write after the client left fails with an error event; `close` follows and says all that matters.
+    outgoing.on('error', ignore);
+  }
+
+  get signal(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  get started(): boolean {
+    return this.#outgoing.headersSent;
+  }
+
+  start(status: number, headers: string[]): void {
+    const outgoing = this.#outgoing;
+    outgoing.writeHead(status, headers);
+    this.#isChunked = outgoing.chunkedEncoding;
+    outgoing.chunkedEncoding = false;
+  }
+
+  write(chunk: Uint8Array | string): boolean {
+    // An empty chunk would be the last one.
+    if (chunk.length === 0) return true;
+    this.#hold();
+    return this.#isChunked ? this.#writeChunk(chunk) : this.#outgoing.write(chunk);
+  }
+
+  drained(): Promise<void> {
+    const outgoing = this.#outgoing;
+    if (!outgoing.writableNeedDrain || outgoing.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const stalled = this.#cutOffLater();
+      const done = () => {
+        clearTimeout(stalled);
+        outgoing.off('drain', done);
+        outgoing.off('close', done);
+        resolve();
+      };
+      outgoing.on('drain', done);
+      outgoing.on('close', done);
+    });
+  }
+
+  end(chunk?: Uint8Array | string): void {
+    if (this.#ending !== undefined) return;
+    this.#ending = { chunk };
+    if (this.#corked === undefined) writeSoon(this);
+  }
+
+  writeNow(): void {
+    const corked = this.#corked;
+    this.#corked = undefined;
+    // To end uncorks, too.
+    if (this.#ending !== undefined) this.#endNow(this.#ending.chunk);
+    else corked?.uncork();
+  }
+
+  #hold(): void {
+    const { socket } = this.#outgoing;
+    if (this.#corked !== undefined || socket === null) return;
+    this.#corked = socket;
+    socket.cork();
+    writeSoon(this);
+  }
+
+  #endNow(chunk: Uint8Array | string | undefined): void {
+    const outgoing = this.#outgoing;
+    if (!this.#isChunked) outgoing.end(chunk);
+    else {
+      if (chunk !== undefined && chunk.length > 0) this.#writeChunk(chunk);
+      outgoing.end(LAST_CHUNK, 'latin1');
+    }
+    if (outgoing.writableLength < LARGE_REST_BYTES) return;
+    const stalled = this.#cutOffLater();
+    outgoing.once('close', () => clearTimeout(stalled));
+  }
+
+  #writeChunk(chunk: Uint8Array | string): boolean {
+    const outgoing = this.#outgoing;
+    if (typeof chunk === 'string' || chunk.length <= COPIED_BYTES) return outgoing.write(framed(chunk));
+    outgoing.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+    outgoing.write(chunk);
+    return outgoing.write('\r\n', 'latin1');
+  }
+
+  destroy(): void {
+    this.#outgoing.destroy();
+  }
+
+  #cutOffLater(): NodeJS.Timeout {
+    return setTimeout(() => this.#outgoing.destroy(), this.#stallMs).unref();
+  }
+}
+
+/** `5\r\nhello\r\n` */
+function framed(chunk: Uint8Array | string): Buffer {
+  const sizeBytes = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
+  const size = sizeBytes.toString(16);
+  const frame = Buffer.allocUnsafe(size.length + sizeBytes + 4);
+  let at = frame.write(size, 'latin1');
+  frame[at++] = CR;
+  frame[at++] = LF;
+  if (typeof chunk === 'string') frame.write(chunk, at);
+  else frame.set(chunk, at);
+  at += sizeBytes;
+  frame[at++] = CR;
+  frame[at] = LF;
+  return frame;
+}
+
+function ignore(): void {}

@@ -1,0 +1,171 @@
+import type { Socket } from 'node:net';
+import type { ClientReply } from '../api/http/client-reply.ts';
+import type { Incoming } from '../api/http/incoming.ts';
+import { type PlainHead, plainHead } from './plain-head.ts';
+import { PlainIncoming } from './plain-incoming.ts';
+import { PlainReply, type ReplyHost } from './plain-reply.ts';
+
+/** Who owns plain connections. */
+export interface PlainHost {
+  readonly keepAliveMs: number;
+  /** A request has to be there within this. */
+  readonly requestMs: number;
+  readonly stallMs: number;
+  /** Connections take no other request after the one that they have. */
+  readonly closing: boolean;
+  /** Whether it answers plain requests with this head. */
+  takes(head: PlainHead): boolean;
+  answer(path: string, incoming: Incoming, client: ClientReply): void;
+  /** Node is to read on, from these bytes; the connection has let go of its socket. */
+  handOver(socket: Socket, bytes: Buffer): void;
+  /** Too little of a request came in too long a time. */
+  late(socket: Socket): void;
+}
+
+const MAX_HEAD_BYTES = 16 * 1024;
+/** Of requests that a client sends before it has the answer to the last. */
+const MAX_EARLY_BYTES = 64 * 1024;
+const HEAD_END = Buffer.from('\r\n\r\n');
+
+/**
+ * One client's connection for as long as all that comes over it is plain: heads that come in one piece and can be read in one way
+ * only. With the first that is not, the connection becomes Node's.
+ *
+ *   idle ─┬─▶ answering, while the rest of the body may still come ─▶ idle
+ *         └─▶ handed over
+ */
+export class PlainConnection implements ReplyHost {
+  readonly socket: Socket;
+  readonly #host: PlainHost;
+  readonly #gone = new AbortController();
+  readonly #listeners: Readonly<Record<string, (bytes: Buffer) => void>>;
+  /** Since when it has been idle, or a request has been coming. */
+  #sinceMs: number;
+  #served = 0;
+  /** The last reply was sent. */
+  #isOver = false;
+  #incoming: PlainIncoming | undefined;
+  #reply: PlainReply | undefined;
+  #early: Buffer[] = [];
+  #earlyBytes = 0;
+
+  constructor(socket: Socket, host: PlainHost) {
+    this.socket = socket;
+    this.#host = host;
+    this.#sinceMs = performance.now();
+    this.#listeners = {
+      data: (bytes) => this.#read(bytes),
+      drain: () => this.#reply?.drainedNow(),
+      // Who has closed one side is taken to be gone, as Node's server does.
+      end: () => socket.destroy(),
+      // `close` follows and says all that matters.
+      error() {},
+      close: () => this.#closed(),
+    };
+    for (const event in this.#listeners) socket.on(event, this.#listeners[event]!);
+  }
+
+  get signal(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  get stallMs(): number {
+    return this.#host.stallMs;
+  }
+
+  get keepAliveMs(): number {
+    return this.#host.keepAliveMs;
+  }
+
+  get closing(): boolean {
+    return this.#host.closing;
+  }
+
+  /** A request is under way, or its reply. */
+  get busy(): boolean {
+    return this.#incoming !== undefined || this.socket.writableLength > 0;
+  }
+
+  /** Ends what takes too long. */
+  check(nowMs: number): void {
+    const forMs = nowMs - this.#sinceMs;
+    const { requestMs, keepAliveMs } = this.#host;
+    const waits = this.#incoming === undefined ? this.#served === 0 : !this.#incoming.whole;
+    if (waits && forMs >= requestMs) this.#host.late(this.socket);
+    if (!waits && !this.busy && forMs >= keepAliveMs) this.socket.destroySoon();
+  }
+
+  replied(keepAlive: boolean): void {
+    this.#reply = undefined;
+    this.#served += 1;
+    if (keepAlive) {
+      if (this.#incoming?.pending === true) this.#incoming.drop();
+      this.#next();
+      return;
+    }
+    this.#isOver = true;
+    this.socket.destroySoon();
+  }
+
+  #read(bytes: Buffer): void {
+    if (this.#isOver) return;
+    if (this.#incoming === undefined) {
+      this.#begin(bytes);
+      return;
+    }
+    const taken = this.#incoming.push(bytes);
+    if (taken < bytes.length) this.#keepEarly(bytes.subarray(taken));
+    this.#next();
+  }
+
+  #begin(bytes: Buffer): void {
+    const end = bytes.indexOf(HEAD_END);
+    const head = end < 0 || end > MAX_HEAD_BYTES ? undefined : plainHead(bytes.toString('latin1', 0, end));
+    if (head === undefined || !this.#host.takes(head)) {
+      for (const event in this.#listeners) this.socket.off(event, this.#listeners[event]!);
+      this.#host.handOver(this.socket, bytes);
+      return;
+    }
+    const incoming = new PlainIncoming(head, this.#resume);
+    const reply = new PlainReply(this, head.keepAlive);
+    this.#incoming = incoming;
+    this.#reply = reply;
+    this.#sinceMs = performance.now();
+    const start = end + HEAD_END.length;
+    if (start < bytes.length || incoming.whole) {
+      const past = start + incoming.push(bytes.subarray(start));
+      if (past < bytes.length) this.#keepEarly(bytes.subarray(past));
+    }
+    this.#host.answer(head.path, incoming, reply);
+    if (incoming.pending) this.socket.pause();
+  }
+
+  /** The next request, once this one has come and is answered. */
+  #next(): void {
+    if (this.#reply !== undefined || this.#incoming?.whole !== true) return;
+    this.#incoming = undefined;
+    this.#sinceMs = performance.now();
+    const early = this.#early;
+    if (early.length === 0 || this.socket.destroyed) return;
+    this.#early = [];
+    this.#earlyBytes = 0;
+    this.#resume();
+    this.#begin(early.length === 1 ? early[0]! : Buffer.concat(early));
+  }
+
+  #keepEarly(bytes: Buffer): void {
+    this.#early.push(bytes);
+    this.#earlyBytes += bytes.length;
+    if (this.#earlyBytes > MAX_EARLY_BYTES) this.socket.pause();
+  }
+
+  #closed(): void {
+    this.#reply?.drainedNow();
+    this.#incoming?.leave();
+    this.#gone.abort();
+  }
+
+  readonly #resume = (): void => {
+    if (this.socket.isPaused()) this.socket.resume();
+  };
+}

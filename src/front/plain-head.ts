@@ -1,0 +1,61 @@
+/** The head of a request that can be read in one way only. */
+export interface PlainHead {
+  readonly path: string;
+  /** By their names in lower case, each once. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** Of the body that follows. */
+  readonly bodyBytes: number;
+  /** Another request may follow on the connection. */
+  readonly keepAlive: boolean;
+}
+
+const METHOD = 'POST ';
+const VERSION = ' HTTP/1.1';
+const NAME = /^[\w!#$%&'*+\-.^`|~]+$/;
+/** Visible characters, spaces and tabs, and bytes above ASCII. */
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const LENGTH = /^\d{1,15}$/;
+const HOST = /^(?:[\w.~%-]+|\[[0-9a-f:.%]+\])(?::\d{1,5})?$/i;
+
+/**
+ * Reads a head if it is the usual one: POST, HTTP/1.1, one valid host, a length, every header once, and nothing that changes how
+ * the connection goes on. All else is no error: somebody who knows all of HTTP has to say what it is.
+ *
+ * @param text Request line and headers, without the empty line.
+ */
+export function plainHead(text: string): PlainHead | undefined {
+  let end = text.indexOf('\r\n');
+  if (!text.startsWith(METHOD) || end < 0 || !text.startsWith(VERSION, end - VERSION.length))
+    return undefined;
+  const path = text.slice(METHOD.length, end - VERSION.length);
+  const headers = new Map<string, string>();
+  while (end < text.length) {
+    const start = end + 2;
+    end = text.indexOf('\r\n', start);
+    if (end < 0) end = text.length;
+    const colon = text.indexOf(':', start);
+    if (colon < 0 || colon > end) return undefined;
+    const name = text.slice(start, colon).toLowerCase();
+    const value = text.slice(colon + 1, end);
+    if (!NAME.test(name) || !VALUE.test(value) || headers.has(name)) return undefined;
+    headers.set(name, value.trim());
+  }
+  const length = headers.get('content-length');
+  const connection = headers.get('connection')?.toLowerCase() ?? 'keep-alive';
+  const plain =
+    length !== undefined &&
+    LENGTH.test(length) &&
+    isHost(headers.get('host')) &&
+    (connection === 'keep-alive' || connection === 'close') &&
+    !headers.has('transfer-encoding') &&
+    !headers.has('expect') &&
+    !headers.has('upgrade');
+  return plain
+    ? { path, headers, bodyBytes: Number(length), keepAlive: connection === 'keep-alive' }
+    : undefined;
+}
+
+/** Whether the value of a `Host` header can be one. */
+export function isHost(value: string | undefined): boolean {
+  return value !== undefined && HOST.test(value);
+}

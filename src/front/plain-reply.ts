@@ -1,0 +1,186 @@
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { type ClientReply, LARGE_REST_BYTES } from '../api/http/client-reply.ts';
+import { type Writer, writeSoon } from '../core/write-batch.ts';
+import { httpDate } from './http-date.ts';
+
+/** What a reply needs of the connection that it goes over. */
+export interface ReplyHost {
+  readonly socket: Socket;
+  /** Aborted when the connection ends. */
+  readonly signal: AbortSignal;
+  /** A client that takes nothing of what is ready for it for so long is cut off. */
+  readonly stallMs: number;
+  /** For how long the connection may be idle after it. */
+  readonly keepAliveMs: number;
+  /** It takes no other request after this one. */
+  readonly closing: boolean;
+  /** All of the reply was handed to the socket. @param keepAlive Another request may follow. */
+  replied(keepAlive: boolean): void;
+}
+
+/** What is smaller goes out in one piece. */
+const COPIED_BYTES = 16 * 1024;
+/** Node looks for the same in what it sends. */
+const INVALID_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
+const LAST_CHUNK = '0\r\n\r\n';
+
+/**
+ * The reply to one plain request, written straight to the socket: whatever is written in one turn of the event loop makes one chunk
+ * and, head included, one write.
+ */
+export class PlainReply implements ClientReply, Writer {
+  readonly #host: ReplyHost;
+  #keepAlive: boolean;
+  /** Not sent yet. */
+  #head = '';
+  #started = false;
+  #isChunked = false;
+  #pending: (Uint8Array | string)[] = [];
+  #pendingBytes = 0;
+  #isScheduled = false;
+  #isEnding = false;
+  #onDrained: (() => void) | undefined;
+
+  /** @param keepAlive The client allows another request after this one. */
+  constructor(host: ReplyHost, keepAlive: boolean) {
+    this.#host = host;
+    this.#keepAlive = keepAlive;
+  }
+
+  get signal(): AbortSignal {
+    return this.#host.signal;
+  }
+
+  get started(): boolean {
+    return this.#started;
+  }
+
+  start(status: number, headers: string[]): void {
+    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;
+    this.#isChunked = true;
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = headers[i]!;
+      const value = headers[i + 1]!;
+      if (INVALID_VALUE.test(value)) throw new Error(`a value of ${name} cannot stand in a header`);
+      if (name === 'connection') this.#keepAlive = false;
+      else head += `${name}: ${value}\r\n`;
+      if (name === 'content-length') this.#isChunked = false;
+    }
+    if (this.#host.closing) this.#keepAlive = false;
+    if (this.#isChunked) head += 'transfer-encoding: chunked\r\n';
+    const stay = this.#keepAlive
+      ? `connection: keep-alive\r\nkeep-alive: timeout=${Math.floor(this.#host.keepAliveMs / 1_000)}\r\n`
+      : 'connection: close\r\n';
+    this.#head = `${head}date: ${httpDate()}\r\n${stay}\r\n`;
+    this.#started = true;
+  }
+
+  write(chunk: Uint8Array | string): boolean {
+    if (this.#isEnding || chunk.length === 0) return true;
+    this.#hold(chunk);
+    this.#schedule();
+    return !this.#isFull;
+  }
+
+  drained(): Promise<void> {
+    if (!this.#isFull || this.#host.socket.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const stalled = this.#cutOffLater();
+      this.#onDrained = () => {
+        this.#onDrained = undefined;
+        clearTimeout(stalled);
+        resolve();
+      };
+    });
+  }
+
+  end(chunk?: Uint8Array | string): void {
+    if (this.#isEnding) return;
+    if (chunk !== undefined && chunk.length > 0) this.#hold(chunk);
+    this.#isEnding = true;
+    this.#schedule();
+  }
+
+  destroy(): void {
+    this.#host.socket.destroy();
+  }
+
+  /** The socket has taken everything, or is gone. */
+  drainedNow(): void {
+    this.#onDrained?.();
+  }
+
+  writeNow(): void {
+    this.#isScheduled = false;
+    const { socket } = this.#host;
+    if (socket.destroyed) return;
+    this.#send(socket);
+    if (!socket.writableNeedDrain) this.#onDrained?.();
+    if (!this.#isEnding) return;
+    if (socket.writableLength >= LARGE_REST_BYTES) {
+      const stalled = this.#cutOffLater();
+      socket.once('drain', () => clearTimeout(stalled));
+    }
+    this.#host.replied(this.#keepAlive);
+  }
+
+  get #isFull(): boolean {
+    const { socket } = this.#host;
+    return socket.writableLength + this.#pendingBytes >= socket.writableHighWaterMark;
+  }
+
+  #hold(chunk: Uint8Array | string): void {
+    this.#pending.push(chunk);
+    this.#pendingBytes += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    writeSoon(this);
+  }
+
+  /** Head, the chunk's size, its bytes, and what ends it: each only as far as there is any. */
+  #send(socket: Socket): void {
+    const pending = this.#pending;
+    const bytes = this.#pendingBytes;
+    let before = this.#head;
+    let after = '';
+    if (this.#isChunked) {
+      if (bytes > 0) {
+        before += `${bytes.toString(16)}\r\n`;
+        after = '\r\n';
+      }
+      if (this.#isEnding) after += LAST_CHUNK;
+    }
+    this.#head = '';
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    const total = before.length + bytes + after.length;
+    if (total === 0) return;
+    if (total <= COPIED_BYTES) {
+      const message = Buffer.allocUnsafe(total);
+      let at = message.write(before, 'latin1');
+      for (const chunk of pending) {
+        if (typeof chunk === 'string') at += message.write(chunk, at);
+        else {
+          message.set(chunk, at);
+          at += chunk.length;
+        }
+      }
+      message.write(after, at, 'latin1');
+      socket.write(message);
+      return;
+    }
+    socket.cork();
+    if (before !== '') socket.write(before, 'latin1');
+    for (const chunk of pending) socket.write(chunk);
+    if (after !== '') socket.write(after, 'latin1');
+    socket.uncork();
+  }
+
+  #cutOffLater(): NodeJS.Timeout {
+    return setTimeout(() => this.destroy(), this.#host.stallMs).unref();
+  }
+}
