@@ -88,11 +88,13 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
   const ledger = new Ledger({
     location,
     dir: join(config.dataDir, 'ledger'),
-    maxBytes: config.budgets.journalBytes,
+    maxBytes: config.budgets.journalBytes / config.listen.workers,
     onProblem(problem) {
       if (problem === undefined) logger.info('the ledger reaches its database again');
       else logger.error({ problem }, 'the ledger does not reach its database: its journal grows');
     },
+    onLosses: (losses) =>
+      logger.error(losses, 'usage is in no sum: the database refuses rows, or a journal is damaged'),
   });
   let takenOver = ledger.flush();
   const reader = new LedgerReader(location);
@@ -110,11 +112,11 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
     database: () => database.get(),
     totals: async (nowMs) => spent.latestOf(nowMs) ?? NOTHING_SPENT,
     shares: config.budgets.alarmAt,
-    onAlarm(alarm) {
+    async onAlarm(alarm) {
       const { subject, subjectId, period, share, budgetNanoUsd, spentNanoUsd } = alarm;
       const raised = { subject, subjectId, period, share, budgetNanoUsd, spentNanoUsd };
       emit({ type: 'budget-alarm-raised', ...raised });
-      void webhook?.send(alarm);
+      return webhook === undefined || (await webhook.send(alarm));
     },
   });
   const spent = new SpentWatch({
@@ -150,6 +152,8 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
     accounts: () => ({
       ledgerBacklogBytes: ledger.backlogBytes,
       ledgerUp: ledger.problem === undefined,
+      ledgerBrokenWrites: ledger.losses.broken,
+      ledgerRefusedRows: ledger.losses.refused,
       sharedLimitsUp: admission.problem() === undefined,
     }),
     problems: () => problemsOf(door, ledger, admission),
@@ -171,8 +175,11 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
 function problemsOf(door: Authenticator, ledger: Ledger, admission: RunningAdmission): readonly string[] {
   const keys = door.problem === undefined ? undefined : 'API keys cannot be checked';
   const rows = ledger.problem === undefined ? undefined : 'the ledger does not reach its database';
+  const { broken, refusedPath } = ledger.losses;
+  const losses =
+    broken === 0 && refusedPath === undefined ? undefined : 'there is usage that is in no sum, see the log';
   const limits = admission.problem() === undefined ? undefined : 'limits are not counted together';
-  return [keys, rows, limits].filter((problem) => problem !== undefined);
+  return [keys, rows, losses, limits].filter((problem) => problem !== undefined);
 }
 
 function webhookOf(

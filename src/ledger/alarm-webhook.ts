@@ -4,7 +4,7 @@ import type { BudgetAlarm } from './budget-alarms.ts';
 export interface AlarmWebhookOptions {
   readonly url: string;
   readonly secret: string;
-  /** An alarm could not be brought; told once for each, when nobody tries any more. */
+  /** An alarm could not be brought, and nobody here tries any more. */
   readonly onGivenUp: (alarm: BudgetAlarm, reason: string) => void;
   readonly timeoutMs?: number;
   /** Doubles after every try. */
@@ -44,11 +44,14 @@ export class AlarmWebhook {
     this.#options = { timeoutMs: 5_000, retryMs: 1_000, maxTries: 12, wall: Date.now, ...options };
   }
 
-  /** Resolves when it has been brought, or given up. Never rejected. */
-  async send(alarm: BudgetAlarm): Promise<void> {
+  /** Resolves to whether it has been brought, or never will be; false: somebody should try again later. Never rejected. */
+  async send(alarm: BudgetAlarm): Promise<boolean> {
     const { onGivenUp, retryMs, maxTries } = this.#options;
     const { signal } = this.#closing;
-    if (this.#waiting >= MAX_WAITING) return onGivenUp(alarm, 'too many wait already');
+    if (this.#waiting >= MAX_WAITING) {
+      onGivenUp(alarm, 'too many wait already');
+      return false;
+    }
     this.#waiting += 1;
     let failure: Failure | undefined = ENDED;
     for (let tries = 0; tries < maxTries && failure?.final === false; tries++) {
@@ -57,6 +60,7 @@ export class AlarmWebhook {
     }
     this.#waiting -= 1;
     if (failure !== undefined) onGivenUp(alarm, failure.reason);
+    return failure === undefined || !signal.aborted;
   }
 
   /** What has not been brought by now is given up. */

@@ -1,6 +1,8 @@
 import type { Limits } from '../core/caller.ts';
 import type { GatewayEvent } from '../core/event.ts';
 import type { Database } from '../store/database.ts';
+import { holdAlarm, keepAlarm, markTold, takeUntold } from './alarm-store.ts';
+import { periodsOf } from './spending.ts';
 import type { SpentAmounts, SpentTotals } from './spent.ts';
 
 export type BudgetSubject = 'key' | 'project' | 'organization';
@@ -29,9 +31,12 @@ export interface BudgetAlarmsOptions {
   readonly totals: (nowMs: number) => Promise<SpentTotals>;
   /** Shares of a budget, 0 to 1. */
   readonly shares: readonly number[];
-  /** Once for each subject, period and share, whichever of the gateways on one database notices it. */
-  readonly onAlarm: (alarm: BudgetAlarm) => void;
-  /** How often alarms that could not be kept are tried again, and what others have spent is read. */
+  /**
+   * Tells everybody. Once for each subject, period and share, whichever of the gateways on one database notices it; and again, by another, if this
+   * one ends before it resolves. Resolves to whether all have been told, or nobody should try any more. Never rejected.
+   */
+  readonly onAlarm: (alarm: BudgetAlarm) => Promise<boolean>;
+  /** How often alarms that could not be kept are tried again, those that nobody tells are looked for, and what others have spent is read. */
   readonly everyMs?: number;
   /** Unix milliseconds. */
   readonly wall?: () => number;
@@ -44,14 +49,17 @@ interface Tally {
 
 const SUBJECTS: readonly BudgetSubject[] = ['key', 'project', 'organization'];
 const EVERY_MS = 60_000;
+/** Who has not said for so many looks that an alarm is still being told has died. */
+const HELD_LOOKS = 3;
 
 /**
  * Notices when a day's or a month's budget of a key, project or organization reaches a share. What this process settles counts at once, what
- * others do when the ledger is next read. A row in the database is what makes an alarm go off once only.
+ * others do when the ledger is next read. A row in the database is what makes an alarm go off once only, and what remembers that it has to be told.
  */
 export class BudgetAlarms {
   readonly #options: BudgetAlarmsOptions;
   readonly #wall: () => number;
+  readonly #everyMs: number;
   readonly #timer: NodeJS.Timeout;
   readonly #tallies: Readonly<Record<BudgetSubject, Map<string, Tally>>> = {
     key: new Map(),
@@ -60,17 +68,22 @@ export class BudgetAlarms {
   };
   /** Of the current periods: gone off, here or elsewhere. */
   readonly #done = new Set<string>();
+  /** Not in the database yet. */
   readonly #waiting = new Map<string, BudgetAlarm>();
+  /** Ours to tell, until it is done. */
+  readonly #telling = new Map<string, { readonly alarm: BudgetAlarm; readonly done: Promise<void> }>();
   #dayName = '';
   #monthName = '';
   #dayEndsMs = 0;
   #keeping: Promise<void> | undefined;
+  #isKeeping = false;
   #closed = false;
 
   constructor(options: BudgetAlarmsOptions) {
     this.#options = options;
     this.#wall = options.wall ?? Date.now;
-    this.#timer = setInterval(() => void this.refresh(), options.everyMs ?? EVERY_MS).unref();
+    this.#everyMs = options.everyMs ?? EVERY_MS;
+    this.#timer = setInterval(() => void this.refresh(), this.#everyMs).unref();
   }
 
   /** To be told everything. */
@@ -88,7 +101,8 @@ export class BudgetAlarms {
 
   /** Reads what the ledger has, which is more than is known here where others spend too. Call it once at the start. */
   async refresh(): Promise<void> {
-    if (this.#waiting.size > 0) this.#keep();
+    this.#keep();
+    void this.#takeOver();
     const askedMs = this.#wall();
     this.#follow(askedMs);
     const day = this.#dayName;
@@ -105,6 +119,7 @@ export class BudgetAlarms {
     this.#closed = true;
     clearInterval(this.#timer);
     await this.#keeping;
+    await Promise.all([...this.#telling.values()].map(({ done }) => done));
   }
 
   #raise(totals: SpentTotals): void {
@@ -137,31 +152,66 @@ export class BudgetAlarms {
     for (const share of this.#options.shares) {
       if (spentNanoUsd < share * budgetNanoUsd) continue;
       const periodName = period === 'day' ? this.#dayName : this.#monthName;
-      const name = `${subject} ${subjectId} ${periodName} ${share}`;
-      if (this.#done.has(name) || this.#waiting.has(name)) continue;
       const alarm = { subject, subjectId, period, periodName, share, budgetNanoUsd, spentNanoUsd, atMs };
+      const name = nameOf(alarm);
+      if (this.#done.has(name) || this.#waiting.has(name)) continue;
       this.#waiting.set(name, alarm);
     }
   }
 
   #keep(): void {
-    if (this.#closed) return;
-    this.#keeping ??= this.#keepAll().finally(() => {
-      this.#keeping = undefined;
-    });
+    if (this.#closed || this.#isKeeping) return;
+    this.#isKeeping = true;
+    this.#keeping = this.#keepAll();
   }
 
   async #keepAll(): Promise<void> {
-    for (const [name, alarm] of this.#waiting)
-      try {
-        const first = await keepOnce(this.#options.database(), alarm);
+    try {
+      for (const [name, alarm] of this.#waiting) {
+        const first = await keepAlarm(this.#options.database(), alarm, this.#heldUntilMs);
         this.#waiting.delete(name);
         this.#done.add(name);
-        if (first) this.#options.onAlarm(alarm);
-      } catch {
-        // It waits for the next time.
-        return;
+        if (first) this.#tell(alarm);
       }
+    } catch {
+      // They wait for the next time.
+    } finally {
+      this.#isKeeping = false;
+    }
+  }
+
+  /** What we tell stays ours; what others have not told to its end is ours from now on. */
+  async #takeOver(): Promise<void> {
+    if (this.#closed) return;
+    try {
+      const database = this.#options.database();
+      for (const { alarm } of this.#telling.values()) await holdAlarm(database, alarm, this.#heldUntilMs);
+      for (const alarm of await takeUntold(database, this.#wall(), this.#heldUntilMs)) this.#tell(alarm);
+    } catch {
+      // The next time.
+    }
+  }
+
+  get #heldUntilMs(): number {
+    return this.#wall() + HELD_LOOKS * this.#everyMs;
+  }
+
+  #tell(alarm: BudgetAlarm): void {
+    const name = nameOf(alarm);
+    if (this.#telling.has(name)) return;
+    const done = this.#tellAll(alarm).finally(() => this.#telling.delete(name));
+    this.#telling.set(name, { alarm, done });
+  }
+
+  async #tellAll(alarm: BudgetAlarm): Promise<void> {
+    const isDone = await this.#options.onAlarm(alarm);
+    try {
+      const database = this.#options.database();
+      if (isDone) await markTold(database, alarm, this.#wall());
+      else await holdAlarm(database, alarm, 0);
+    } catch {
+      // Whoever comes next tells it again.
+    }
   }
 
   #tally(subject: BudgetSubject, id: string): Tally {
@@ -175,32 +225,18 @@ export class BudgetAlarms {
   /** A clock that is set back does not bring a day back. */
   #follow(nowMs: number): void {
     if (nowMs < this.#dayEndsMs) return;
-    const name = new Date(nowMs).toISOString();
-    const monthName = name.slice(0, 7);
-    const sameMonth = monthName === this.#monthName;
+    const { day, month } = periodsOf(nowMs);
+    const sameMonth = month === this.#monthName;
     for (const subject of SUBJECTS)
       if (sameMonth) for (const tally of this.#tallies[subject].values()) tally.day = 0;
       else this.#tallies[subject].clear();
     this.#done.clear();
-    this.#dayName = name.slice(0, 10);
-    this.#monthName = monthName;
+    this.#dayName = day;
+    this.#monthName = month;
     this.#dayEndsMs = Date.parse(`${this.#dayName}T00:00:00Z`) + 86_400_000;
   }
 }
 
-/** @returns Whether nobody has kept it before */
-async function keepOnce({ kysely }: Database, alarm: BudgetAlarm): Promise<boolean> {
-  const row = {
-    subject_kind: alarm.subject,
-    subject_id: alarm.subjectId,
-    period: alarm.periodName,
-    share: alarm.share,
-    at_ms: alarm.atMs,
-  };
-  const { numInsertedOrUpdatedRows } = await kysely
-    .insertInto('budget_alarm')
-    .values(row)
-    .onConflict((conflict) => conflict.doNothing())
-    .executeTakeFirstOrThrow();
-  return numInsertedOrUpdatedRows === 1n;
+function nameOf({ subject, subjectId, periodName, share }: BudgetAlarm): string {
+  return `${subject} ${subjectId} ${periodName} ${share}`;
 }

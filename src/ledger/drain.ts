@@ -1,12 +1,14 @@
-import { closeSync, fdatasyncSync, openSync, readSync, rmSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { type Claim, claimDead } from './owner.ts';
-import { decodeRecords, type JournalRecord } from './record.ts';
+import { decodeBlocks, type JournalRecord, MAX_BLOCK_BYTES } from './record.ts';
+import { setAside } from './refused.ts';
+import type { RefusedRow } from './row.ts';
 import { segmentsOf } from './segment.ts';
 
 export interface DrainOptions {
   readonly dir: string;
-  /** Adds rows that may be there already. */
-  readonly insert: (rows: readonly JournalRecord['rows'][]) => Promise<void>;
+  /** Adds rows that may be there already. Resolves to those that never will be taken. */
+  readonly insert: (rows: readonly JournalRecord['rows'][]) => Promise<readonly RefusedRow[]>;
   /** Of the journal that is followed while it is written. */
   readonly own: string;
 }
@@ -18,7 +20,7 @@ interface Progress {
   readonly open: Map<string, { readonly rows: JournalRecord['rows']; readonly path: string }>;
 }
 
-const READ_BYTES = 1024 * 1024;
+const READ_BYTES = 2 * MAX_BLOCK_BYTES;
 
 /**
  * Brings what journals hold into the database:
@@ -36,8 +38,10 @@ export class Drain {
   readonly #dead = new Map<Claim, Progress>();
   /** Own, and not known to survive a power failure: the file that has grown last. */
   #unsafePath: string | undefined;
-  /** Lines that a disk has broken. */
+  /** What a disk has broken: writes of which nobody can tell what they held. */
   broken = 0;
+  /** Rows that the database will not take. */
+  refused = 0;
 
   constructor(options: DrainOptions) {
     this.#options = options;
@@ -48,15 +52,39 @@ export class Drain {
     return this.#drain(this.#options.own, this.#own, !finished);
   }
 
-  /** What others have left behind. Rejected: the same. */
+  /** Journals that nobody has are ours from now on. @throws Error if there is one that cannot be had; those that can are */
+  claimDead(): void {
+    const { claims, problem } = claimDead(this.#options.dir);
+    for (const claim of claims) this.#dead.set(claim, newProgress());
+    if (problem !== undefined) throw problem;
+  }
+
+  /** What others have left behind. Rejected: the same as `runOwn`, of one of them at least. */
   async runDead(): Promise<void> {
-    const { dir } = this.#options;
-    for (const claim of claimDead(dir)) this.#dead.set(claim, newProgress());
-    for (const [claim, progress] of this.#dead) {
-      await this.#drain(claim.name, progress, false);
-      claim.release(true);
-      this.#dead.delete(claim);
-    }
+    const failures: unknown[] = [];
+    for (const [claim, progress] of this.#dead)
+      try {
+        await this.#drain(claim.name, progress, false);
+        claim.release(true);
+        this.#dead.delete(claim);
+      } catch (error) {
+        failures.push(error);
+      }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** What is in our journals and not in the database. @throws Error of the system */
+  backlogBytes(): number {
+    const { dir, own } = this.#options;
+    const journals = [
+      [own, this.#own] as const,
+      ...[...this.#dead].map(([{ name }, it]) => [name, it] as const),
+    ];
+    let sum = 0;
+    for (const [name, { offsets }] of journals)
+      for (const { path } of segmentsOf(dir, name))
+        sum += (statSync(path, { throwIfNoEntry: false })?.size ?? 0) - (offsets.get(path) ?? 0);
+    return sum;
   }
 
   /** What was read so far survives a power failure, too. @throws Error of the system */
@@ -78,12 +106,12 @@ export class Drain {
   }
 
   async #drain(name: string, progress: Progress, grows: boolean): Promise<void> {
-    const { dir, insert } = this.#options;
+    const { dir } = this.#options;
     const segments = segmentsOf(dir, name);
     const latest = segments.at(-1)?.path;
     for (const { path } of segments) await this.#read(path, progress, grows && path === latest);
     if (!grows) {
-      await insert([...progress.open.values()].map(({ rows }) => rows));
+      await this.#insert([...progress.open.values()].map(({ rows }) => rows));
       progress.open.clear();
     }
     const needed = new Set([...progress.open.values()].map(({ path }) => path));
@@ -100,23 +128,27 @@ export class Drain {
       const bytes = this.#readFrom(path, offset);
       if (bytes.length === 0) return;
       if (grows) this.#unsafePath = path;
-      const { records, sizeBytes, broken } = decodeRecords(bytes);
+      const isEnd = !grows && bytes.length < READ_BYTES;
+      const { records, sizeBytes, broken } = decodeBlocks(bytes, isEnd);
       const ended: string[] = [];
       for (const { type, settlementId, rows } of records)
         if (type === 'settled') ended.push(rows);
         else open.set(settlementId, { rows, path });
-      await this.#options.insert(ended);
-      for (const { type, settlementId } of records) if (type === 'settled') open.delete(settlementId);
-      if (sizeBytes > 0) {
-        offsets.set(path, offset + sizeBytes);
-        this.broken += broken;
-        continue;
-      }
-      // No line ends here: its end is still to be written, or there is none.
-      if (grows && bytes.length < READ_BYTES) return;
-      offsets.set(path, offset + bytes.length);
-      this.broken += 1;
+      await this.#insert(ended);
+      if (open.size > 0)
+        for (const { type, settlementId } of records) if (type === 'settled') open.delete(settlementId);
+      this.broken += broken;
+      // The end of a block is still to be written.
+      if (sizeBytes === 0) return;
+      offsets.set(path, offset + sizeBytes);
     }
+  }
+
+  async #insert(rows: readonly JournalRecord['rows'][]): Promise<void> {
+    const { dir, insert } = this.#options;
+    const refused = await insert(rows);
+    setAside(dir, refused);
+    this.refused += refused.length;
   }
 
   #readFrom(path: string, offset: number): Buffer {

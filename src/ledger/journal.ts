@@ -1,10 +1,14 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
-import { encodeRecord, type JournalRecord } from './record.ts';
-import type { LedgerRow } from './row.ts';
+import { encodeBlock } from './record.ts';
 import { segmentPath } from './segment.ts';
 
 const RETRY_MS = 500;
 const SEGMENT_BYTES = 4 * 1024 * 1024;
+/** Of what is written at once, so that a reader need not hold more. One record is much smaller. */
+const BLOCK_CHARACTERS = 64 * 1024;
+const MAX_RECORD_CHARACTERS = 64 * 1024;
+/** No character has more, and a header has few. */
+const BUFFER_BYTES = 3 * (BLOCK_CHARACTERS + MAX_RECORD_CHARACTERS) + 1024;
 
 export interface JournalOptions {
   readonly dir: string;
@@ -16,12 +20,15 @@ export interface JournalOptions {
 }
 
 /**
- * The end of a journal that this process writes: a line for each record, in files of bounded size, one write for each turn of the event loop.
+ * The end of a journal that this process writes: in files of bounded size, and with one write for each turn of the event loop.
  * What is written stays when the process is killed. Others read it (`drain.ts`); a file that the next one has followed is not written any more.
  */
 export class Journal {
   readonly #options: Required<JournalOptions>;
-  #lines: string[] = [];
+  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
+  /** Records that wait, the last of them in `#last`. */
+  readonly #full: string[] = [];
+  #last = '';
   #isDue = false;
   #retry: NodeJS.Timeout | undefined;
   #fd: number | undefined;
@@ -37,8 +44,14 @@ export class Journal {
     return this.#retry !== undefined;
   }
 
-  add(type: JournalRecord['type'], settlementId: string, rows: readonly LedgerRow[]): void {
-    this.#lines.push(encodeRecord(type, settlementId, rows));
+  /** @param record As `encodeRecord` has made it. @throws RangeError if it is absurdly long */
+  add(record: string): void {
+    if (record.length > MAX_RECORD_CHARACTERS) throw new RangeError('a record of the ledger is too long');
+    this.#last += record;
+    if (this.#last.length > BLOCK_CHARACTERS) {
+      this.#full.push(this.#last);
+      this.#last = '';
+    }
     if (this.#isDue || this.#retry !== undefined) return;
     this.#isDue = true;
     setImmediate(this.write);
@@ -47,21 +60,23 @@ export class Journal {
   /** Now. */
   readonly write = (): void => {
     this.#isDue = false;
-    if (this.#lines.length === 0) return;
+    if (this.#last === '' && this.#full.length === 0) return;
     try {
-      this.#fd ??= this.#open();
-      this.#append(this.#lines.join(''));
+      while (this.#full.length > 0) {
+        this.#append(this.#full[0]!);
+        this.#full.shift();
+      }
+      if (this.#last !== '') this.#append(this.#last);
+      this.#last = '';
     } catch (error) {
       this.#failed(error as Error);
       return;
     }
-    this.#lines = [];
     if (this.isFailing) {
       clearInterval(this.#retry);
       this.#retry = undefined;
       this.#options.onProblem(undefined);
     }
-    if (this.#sizeBytes >= this.#options.segmentBytes) this.#end();
   };
 
   close(): void {
@@ -70,14 +85,13 @@ export class Journal {
     this.#end();
   }
 
-  #append(text: string): void {
-    const sizeBytes = Buffer.byteLength(text);
-    let written = writeSync(this.#fd!, text);
-    if (written < sizeBytes) {
-      const bytes = Buffer.from(text);
-      while (written < sizeBytes) written += writeSync(this.#fd!, bytes, written);
-    }
+  #append(records: string): void {
+    this.#fd ??= this.#open();
+    const sizeBytes = encodeBlock(records, this.#buffer);
+    for (let written = 0; written < sizeBytes; )
+      written += writeSync(this.#fd, this.#buffer, written, sizeBytes - written);
     this.#sizeBytes += sizeBytes;
+    if (this.#sizeBytes >= this.#options.segmentBytes) this.#end();
   }
 
   #failed(error: Error): void {
@@ -92,7 +106,7 @@ export class Journal {
     try {
       if (this.#fd !== undefined) ftruncateSync(this.#fd, this.#sizeBytes);
     } catch {
-      // Readers leave out a broken line; twice the same is once to them.
+      // Readers leave out a broken block; twice the same is once to them.
       this.#end();
     }
   }

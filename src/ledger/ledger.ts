@@ -3,17 +3,20 @@ import type { GatewayEvent, RequestAdmitted, RequestSettled } from '../core/even
 import type { DatabaseLocation } from '../store/location.ts';
 import { Journal } from './journal.ts';
 import { type Claim, claimNew } from './owner.ts';
+import { encodeRecord } from './record.ts';
 import { rowsSoFar, type SettledWithCaller, settledRows } from './row.ts';
-import type { FromWriter, ToWriter, WriterStart } from './writer-messages.ts';
+import type { FromWriter, LedgerLosses, ToWriter, WriterStart } from './writer-messages.ts';
 
 export interface LedgerOptions {
   readonly location: DatabaseLocation;
   /** Of the journals. */
   readonly dir: string;
-  /** Most that journals may take on disk. */
+  /** Most that may be in journals and not in the database. */
   readonly maxBytes: number;
   /** Told once when rows cannot reach the database or the disk, and once when they can again (undefined). */
   readonly onProblem?: (problem: string | undefined) => void;
+  /** Told whenever it has become more. */
+  readonly onLosses?: (losses: LedgerLosses) => void;
   /** Unix milliseconds. */
   readonly wall?: () => number;
 }
@@ -21,15 +24,17 @@ export interface LedgerOptions {
 interface OpenRequest {
   /** Undefined: it has ended. */
   event: RequestAdmitted | undefined;
-  /** When it is to be written down as it is then, by `performance.now()`. */
-  dueAtMs: number;
+  /** The look with which it is to be written down as it is then. */
+  dueAtLook: number;
 }
 
-/** A running request is written down as it would have to be settled then: for the first time after so long, since most have ended by then … */
-const FIRST_NOTE_MS = 100;
-/** … and then as often. */
-const NOTE_MS = 500;
 const LOOK_MS = 50;
+/** A running request is written down as it would have to be settled then: for the first time after so many looks, since most have ended by then … */
+const FIRST_NOTE_LOOKS = 2;
+/** … and then as often; less so where many run, since it costs as much as to settle one. */
+const NOTE_LOOKS = 4;
+const NOTE_LOOKS_OF_MANY = 10;
+const MANY = 256;
 const FINISH_MS = 10_000;
 const RESTART_MS = 1_000;
 
@@ -62,6 +67,8 @@ export class Ledger {
   #journalProblem: string | undefined;
   #databaseProblem: string | undefined;
   #backlogBytes = 0;
+  #losses: LedgerLosses = { broken: 0, refused: 0, refusedPath: undefined };
+  #looks = 0;
   #isEmpty = false;
   #closing = false;
 
@@ -87,8 +94,13 @@ export class Ledger {
     return this.#problem;
   }
 
+  /** Of this process, and of those whose journals it has taken over. */
   get backlogBytes(): number {
     return this.#backlogBytes;
+  }
+
+  get losses(): LedgerLosses {
+    return this.#losses;
   }
 
   /** There is no room to record another request. */
@@ -99,12 +111,11 @@ export class Ledger {
   /** To be told everything. */
   readonly observe = (event: GatewayEvent): void => {
     if (event.type === 'request-admitted') {
-      const { settlementId } = event;
-      this.#open.set(settlementId, { event, dueAtMs: performance.now() + FIRST_NOTE_MS });
+      this.#open.set(event.settlementId, { event, dueAtLook: this.#looks + FIRST_NOTE_LOOKS });
     } else if (event.type === 'request-settled') {
       // A request that was refused has not begun, and uses nothing.
       if (!hasCaller(event) || !this.#forget(event.settlementId)) return;
-      this.#journal.add('settled', event.settlementId, settledRows(event, this.#wall()));
+      this.#journal.add(encodeRecord('settled', event.settlementId, settledRows(event, this.#wall())));
     }
   };
 
@@ -166,11 +177,12 @@ export class Ledger {
   #noteProgress(): void {
     // What waits for a disk is kept small: it says less about the same requests, and none is admitted.
     if (this.#journal.isFailing) return;
-    const nowMs = performance.now();
+    this.#looks += 1;
+    const pause = this.#open.size > MANY ? NOTE_LOOKS_OF_MANY : NOTE_LOOKS;
     for (const [settlementId, request] of this.#open) {
-      if (request.event === undefined || request.dueAtMs > nowMs) continue;
-      request.dueAtMs = nowMs + NOTE_MS;
-      this.#journal.add('open', settlementId, rowsSoFar(request.event, this.#wall()));
+      if (request.event === undefined || request.dueAtLook > this.#looks) continue;
+      request.dueAtLook = this.#looks + pause;
+      this.#journal.add(encodeRecord('open', settlementId, rowsSoFar(request.event, this.#wall())));
     }
   }
 
@@ -188,11 +200,20 @@ export class Ledger {
         this.#backlogBytes = message.backlogBytes;
         this.#databaseProblem = message.problem;
         this.#tell();
+        this.#tellLosses(message.losses);
         return;
       case 'finished':
         this.#isEmpty = message.empty;
         this.#finished.resolve();
     }
+  }
+
+  #tellLosses(losses: LedgerLosses): void {
+    const before = this.#losses;
+    this.#losses = losses;
+    const isFound = losses.refusedPath !== undefined && before.refusedPath === undefined;
+    if (losses.broken > before.broken || losses.refused > before.refused || isFound)
+      this.#options.onLosses?.(losses);
   }
 
   #tell(): void {

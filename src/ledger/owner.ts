@@ -14,49 +14,93 @@ export interface Claim {
   release(gone: boolean): void;
 }
 
-/** A new journal in a folder, which is made where there is none. */
+const MAX_TRIES = 20;
+
+/** A new journal in a folder, which is made where there is none. @throws Error that says what the folder must be like */
 export function claimNew(dir: string): Claim {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const claim = claimNamed(dir, `${process.pid}-${randomBytes(6).toString('hex')}`);
-    // Who looks for dead ones may have come between.
-    if (claim !== undefined) return claim;
-  }
+  let cause: unknown;
+  for (let tries = 0; tries < MAX_TRIES; tries++)
+    try {
+      return claimNamed(dir, `${process.pid}-${randomBytes(6).toString('hex')}`);
+    } catch (error) {
+      // Who looks for dead ones may have come between.
+      if (!isHeld(error) && !isUnusable(error)) throw error;
+      cause = error;
+    }
   throw new Error(
     `No file in ${dir} can be locked: the ledger needs a folder on a file system with locks, and the right to write there.`,
+    { cause },
   );
 }
 
-const MAX_TRIES = 20;
-
-/** The journals that somebody has left behind; they are ours now. */
-export function claimDead(dir: string): readonly Claim[] {
-  const names = new Set(readdirSync(dir).flatMap((file) => OWNED.exec(file)?.groups?.name ?? []));
-  return [...names].flatMap((name) => claimNamed(dir, name) ?? []);
+export interface DeadJournals {
+  /** They are ours now. */
+  readonly claims: readonly Claim[];
+  /** There is one of which nobody can tell whether its process lives. */
+  readonly problem: Error | undefined;
 }
 
-/** Locked; or removed by whoever has just brought it in. */
-const IN_USE = /^SQLITE_(BUSY|CANTOPEN|IOERR|READONLY_DBMOVED)/;
+/** The journals that somebody has left behind. */
+export function claimDead(dir: string): DeadJournals {
+  const claims: Claim[] = [];
+  let problem: Error | undefined;
+  for (const name of ownedNames(dir))
+    try {
+      claims.push(claimNamed(dir, name));
+    } catch (error) {
+      // Somebody has it; or has just brought it in and removed it.
+      if (isHeld(error) || (isUnusable(error) && !ownedNames(dir).has(name))) continue;
+      problem = new Error(`the journal ${join(dir, name)} cannot be taken over: ${(error as Error).message}`);
+    }
+  return { claims, problem };
+}
+
+/** Whether there is a process whose journal is here. */
+export function isAnyHeld(dir: string): boolean {
+  for (const name of ownedNames(dir))
+    try {
+      claimNamed(dir, name).release(false);
+    } catch (error) {
+      if (isHeld(error)) return true;
+    }
+  return false;
+}
 
 const OWNED = /^(?<name>\d+-[0-9a-f]+)(?:-\d+\.journal|\.lock)$/;
 
-function claimNamed(dir: string, name: string): Claim | undefined {
+function ownedNames(dir: string): ReadonlySet<string> {
+  return new Set(readdirSync(dir).flatMap((file) => OWNED.exec(file)?.groups?.name ?? []));
+}
+
+/** @throws Error of SQLite */
+function claimNamed(dir: string, name: string): Claim {
   const path = join(dir, `${name}.lock`);
-  let lock: Sqlite.Database | undefined;
+  const lock = new Sqlite(path, { timeout: 0 });
   try {
-    lock = new Sqlite(path, { timeout: 0 });
     lock.exec('begin exclusive');
   } catch (error) {
-    lock?.close();
-    if (IN_USE.test(String((error as { readonly code?: unknown }).code))) return undefined;
+    lock.close();
     throw error;
   }
-  const held = lock;
   return {
     name,
     release(gone) {
       if (gone) rmSync(path, { force: true });
-      held.close();
+      lock.close();
     },
   };
+}
+
+function isHeld(error: unknown): boolean {
+  return codeOf(error).startsWith('SQLITE_BUSY');
+}
+
+/** Not there, any more or at all; or not to be written. */
+function isUnusable(error: unknown): boolean {
+  return /^SQLITE_(CANTOPEN|IOERR|READONLY)/.test(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { readonly code?: unknown }).code);
 }

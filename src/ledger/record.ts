@@ -1,5 +1,4 @@
 import { crc32 } from 'node:zlib';
-import type { LedgerRow } from './row.ts';
 
 /**
  * What a journal holds, a line each. A request has been heard of: what it would cost if nothing more came. It has ended: what it did cost; no
@@ -8,58 +7,100 @@ import type { LedgerRow } from './row.ts';
 export interface JournalRecord {
   readonly type: 'open' | 'settled';
   readonly settlementId: string;
-  /** Between the brackets of an array of `LedgerRow`. */
+  /** `LedgerRow`s as JSON, with commas between them. */
   readonly rows: string;
 }
 
-const CHECKSUM_CHARS = 8;
-const NEWLINE = 0x0a;
 const OPEN = '0';
 const SETTLED = '1';
+const NEWLINE = 0x0a;
 
-/** One line, `CHECKSUM TYPE ID ROWS`: what was written in part only is known by its checksum. */
-export function encodeRecord(
-  type: JournalRecord['type'],
-  settlementId: string,
-  rows: readonly LedgerRow[],
-): string {
-  const text = `${type === 'open' ? OPEN : SETTLED} ${settlementId} ${JSON.stringify(rows)}`;
-  return `${checksum(text)} ${text}\n`;
+/** A line: `TYPE ID ROWS`. */
+export function encodeRecord(type: JournalRecord['type'], settlementId: string, rows: string): string {
+  return `${type === 'open' ? OPEN : SETTLED} ${settlementId} ${rows}\n`;
+}
+
+function decodeRecord(line: string): JournalRecord {
+  const idEnd = line.indexOf(' ', 2);
+  return {
+    type: line[0] === OPEN ? 'open' : 'settled',
+    settlementId: line.slice(2, idEnd),
+    rows: line.slice(idEnd + 1),
+  };
+}
+
+/** No record looks like it: `CHECKSUM BYTES`, both in hexadecimal. */
+const HEADER = /^[0-9a-f]{8} [0-9a-f]{8}\n$/;
+const HEADER_BYTES = 18;
+/** Of one with its header. */
+export const MAX_BLOCK_BYTES = 512 * 1024;
+
+/**
+ * What is written at once: a header, and records behind it. What was written in part only, or has been damaged, is known by the checksum.
+ *
+ * @param buffer Large enough: three bytes for a character, and the header.
+ * @returns How many bytes of it are used
+ */
+export function encodeBlock(records: string, buffer: Buffer): number {
+  const endByte = HEADER_BYTES + buffer.write(records, HEADER_BYTES);
+  const checksum = crc32(buffer.subarray(HEADER_BYTES, endByte));
+  buffer.write(`${hex(checksum)} ${hex(endByte - HEADER_BYTES)}\n`, 'latin1');
+  return endByte;
 }
 
 export interface Decoded {
   readonly records: readonly JournalRecord[];
-  /** Whole lines, good or not. */
+  /** Of what has been read to its end, good or not. */
   readonly sizeBytes: number;
-  /** Lines that are not what was written: a disk or a power failure did that. */
+  /** Blocks that are not what was written: a disk or a power failure did that. */
   readonly broken: number;
 }
 
-/** The whole lines at the beginning of `bytes`. */
-export function decodeRecords(bytes: Buffer): Decoded {
-  const sizeBytes = bytes.lastIndexOf(NEWLINE) + 1;
+/** The whole blocks at the beginning of `bytes`. @param isEnd Nothing follows: what is not whole never will be. */
+export function decodeBlocks(bytes: Buffer, isEnd: boolean): Decoded {
   const records: JournalRecord[] = [];
   let broken = 0;
-  for (const line of bytes.toString('utf8', 0, sizeBytes).split('\n')) {
-    if (line === '') continue;
-    const record = decodeLine(line);
-    if (record === undefined) broken += 1;
-    else records.push(record);
+  let startByte = 0;
+  while (startByte < bytes.length) {
+    const header = headerAt(bytes, startByte);
+    const endByte = startByte + HEADER_BYTES + (header?.sizeBytes ?? 0);
+    const isCut = header === undefined ? bytes.length - startByte < HEADER_BYTES : endByte > bytes.length;
+    if (isCut && !isEnd) break;
+    const content = bytes.subarray(startByte + HEADER_BYTES, endByte);
+    if (header !== undefined && !isCut && crc32(content) === header.checksum) {
+      for (const line of content.toString('utf8', 0, content.length - 1).split('\n'))
+        records.push(decodeRecord(line));
+      startByte = endByte;
+    } else {
+      broken += 1;
+      startByte = nextHeader(bytes, startByte);
+    }
   }
-  return { records, sizeBytes, broken };
+  return { records, sizeBytes: startByte, broken };
 }
 
-function decodeLine(line: string): JournalRecord | undefined {
-  const text = line.slice(CHECKSUM_CHARS + 1);
-  if (line.slice(0, CHECKSUM_CHARS) !== checksum(text)) return undefined;
-  const idEnd = text.indexOf(' ', 2);
-  return {
-    type: text[0] === OPEN ? 'open' : 'settled',
-    settlementId: text.slice(2, idEnd),
-    rows: text.slice(idEnd + 2, -1),
-  };
+interface Header {
+  readonly checksum: number;
+  /** Of what follows it. */
+  readonly sizeBytes: number;
 }
 
-function checksum(text: string): string {
-  return crc32(text).toString(16).padStart(CHECKSUM_CHARS, '0');
+function headerAt(bytes: Buffer, startByte: number): Header | undefined {
+  const text = bytes.toString('latin1', startByte, startByte + HEADER_BYTES);
+  if (!HEADER.test(text)) return undefined;
+  const sizeBytes = Number.parseInt(text.slice(9, 17), 16);
+  if (sizeBytes === 0 || sizeBytes > MAX_BLOCK_BYTES - HEADER_BYTES) return undefined;
+  return { checksum: Number.parseInt(text.slice(0, 8), 16), sizeBytes };
+}
+
+/** Behind `startByte`; where there is none: the end. */
+function nextHeader(bytes: Buffer, startByte: number): number {
+  let newline = bytes.indexOf(NEWLINE, startByte);
+  while (newline >= 0 && headerAt(bytes, newline + 1) === undefined)
+    newline = bytes.indexOf(NEWLINE, newline + 1);
+  return newline < 0 ? bytes.length : newline + 1;
+}
+
+function hex(number: number): string {
+  return number.toString(16).padStart(8, '0');
 }

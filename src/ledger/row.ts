@@ -1,4 +1,3 @@
-import { isAbandonment } from '../core/abandonment.ts';
 import type { Caller } from '../core/caller.ts';
 import type { AttemptRecord, RequestAdmitted, RequestSettled } from '../core/event.ts';
 
@@ -31,6 +30,35 @@ export type LedgerRow = readonly [
   durationMs: number,
 ];
 
+/** Of the ledger's table, in the order of `LedgerRow`. */
+export const COLUMNS = [
+  ['id', 'text'],
+  ['at_ms', 'bigint'],
+  ['organization_id', 'text'],
+  ['project_id', 'text'],
+  ['key_id', 'text'],
+  ['request_id', 'text'],
+  ['endpoint', 'text'],
+  ['model', 'text'],
+  ['deployment', 'text'],
+  ['kind', 'text'],
+  ['outcome', 'text'],
+  ['measured', 'integer'],
+  ['prompt_tokens', 'bigint'],
+  ['cached_tokens', 'bigint'],
+  ['completion_tokens', 'bigint'],
+  ['reasoning_tokens', 'bigint'],
+  ['cost_nano_usd', 'bigint'],
+  ['waste_nano_usd', 'bigint'],
+  ['duration_ms', 'bigint'],
+] as const;
+
+/** A row that the database will not take, however often it is asked. */
+export interface RefusedRow {
+  readonly row: LedgerRow;
+  readonly reason: string;
+}
+
 /** Whose request it is, and what for. */
 interface Head {
   readonly settlementId: string;
@@ -42,64 +70,64 @@ interface Head {
 
 export type SettledWithCaller = RequestSettled & { readonly caller: Caller };
 
-/** One row for each attempt of a request that has ended. */
-export function settledRows(event: SettledWithCaller, atMs: number): LedgerRow[] {
+/** A `LedgerRow` for each attempt of a request that has ended, as JSON with commas between them. */
+export function settledRows(event: SettledWithCaller, atMs: number): string {
   const { attempts, outcome, usageMeasured } = event;
-  return attempts.map((attempt, i) => rowOf(event, attempt, i, answeredAs(outcome), usageMeasured, atMs));
+  return rowsOf(event, attempts, answeredAs(outcome), usageMeasured, atMs);
 }
 
 /** The same for one that has not: as it would have to be taken if nothing more were ever heard of it. */
-export function rowsSoFar(event: RequestAdmitted, atMs: number): LedgerRow[] {
+export function rowsSoFar(event: RequestAdmitted, atMs: number): string {
   const attempts = event.soFar();
-  if (attempts.length === 0) return [rowWithoutAttempt(event, atMs)];
-  return attempts.map((attempt, i) => rowOf(event, attempt, i, 'interrupted', false, atMs));
+  if (attempts.length === 0) return `${head(event, 0, atMs)},null,"first","interrupted",0,0,0,0,0,0,0,0]`;
+  return rowsOf(event, attempts, 'interrupted', false, atMs);
 }
 
-/** Nothing has been answered yet. */
-function rowWithoutAttempt(
-  { settlementId, requestId, caller, endpoint, model }: Head,
-  atMs: number,
-): LedgerRow {
-  const { organizationId, projectId, keyId } = caller;
-  const whose = [`${settlementId}.0`, atMs, organizationId, projectId, keyId, requestId] as const;
-  return [...whose, endpoint, model ?? '', null, 'first', 'interrupted', 0, 0, 0, 0, 0, 0, 0, 0];
-}
-
-function rowOf(
-  { settlementId, requestId, caller, endpoint, model }: Head,
-  { deployment, kind, code, lost, usage, costNanoUsd, wasteNanoUsd, durationMs }: AttemptRecord,
-  index: number,
+function rowsOf(
+  event: Head,
+  attempts: readonly AttemptRecord[],
   answered: AttemptOutcome,
   measured: boolean,
   atMs: number,
-): LedgerRow {
-  return [
-    `${settlementId}.${index}`,
-    atMs,
-    caller.organizationId,
-    caller.projectId,
-    caller.keyId,
-    requestId,
-    endpoint,
-    model ?? '',
-    deployment,
-    kind,
-    outcomeOf(code, lost, answered),
-    measured && !lost && code === undefined ? 1 : 0,
-    whole(usage.promptTokens),
-    whole(usage.cachedPromptTokens),
-    whole(usage.completionTokens),
-    whole(usage.reasoningTokens),
-    whole(costNanoUsd),
-    whole(wasteNanoUsd),
-    whole(Math.round(durationMs)),
-  ];
+): string {
+  let rows = '';
+  for (const [i, attempt] of attempts.entries()) {
+    const { deployment, kind, code, lost, usage, costNanoUsd, wasteNanoUsd, durationMs } = attempt;
+    const outcome = lost ? 'lost' : code === undefined ? answered : 'failed';
+    const { promptTokens, cachedPromptTokens, completionTokens, reasoningTokens } = usage;
+    // Written out: it happens for every request, and is faster than to have an array of it turned into JSON.
+    rows +=
+      `${i === 0 ? '' : ','}${head(event, i, atMs)},${quoted(deployment)},"${kind}","${outcome}",` +
+      `${measured && !lost && code === undefined ? 1 : 0},${whole(promptTokens)},${whole(cachedPromptTokens)},` +
+      `${whole(completionTokens)},${whole(reasoningTokens)},${whole(costNanoUsd)},${whole(wasteNanoUsd)},${whole(Math.round(durationMs))}]`;
+  }
+  return rows;
 }
 
-function outcomeOf(code: AttemptRecord['code'], lost: boolean, answered: AttemptOutcome): AttemptOutcome {
-  if (lost) return 'lost';
-  if (code === undefined) return answered;
-  return isAbandonment(code) ? 'aborted' : 'failed';
+/** Up to the model. */
+function head(
+  { settlementId, requestId, caller, endpoint, model }: Head,
+  index: number,
+  atMs: number,
+): string {
+  return `["${settlementId}.${index}",${atMs},${whose(caller)},${quoted(requestId)},${quoted(endpoint)},${quoted(model ?? '')}`;
+}
+
+/** Callers stay the same objects from request to request. */
+const texts = new WeakMap<Caller, string>();
+
+function whose(caller: Caller): string {
+  let text = texts.get(caller);
+  if (text === undefined) {
+    const { organizationId, projectId, keyId } = caller;
+    text = `${quoted(organizationId)},${quoted(projectId)},${quoted(keyId)}`;
+    texts.set(caller, text);
+  }
+  return text;
+}
+
+function quoted(text: string): string {
+  return /^[\w .:/-]*$/.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 function answeredAs(outcome: RequestSettled['outcome']): AttemptOutcome {

@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** One file of a journal. */
@@ -22,12 +22,4 @@ export function segmentsOf(dir: string, name: string): readonly Segment[] {
     return journal === name ? [{ path: join(dir, file), number: Number(number) }] : [];
   });
   return found.toSorted((a, b) => a.number - b.number);
-}
-
-/** Of all journals in a folder. */
-export function journalBytes(dir: string): number {
-  let sum = 0;
-  for (const file of readdirSync(dir))
-    if (NAME.test(file)) sum += statSync(join(dir, file), { throwIfNoEntry: false })?.size ?? 0;
-  return sum;
 }

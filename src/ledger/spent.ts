@@ -1,5 +1,5 @@
-import { sql } from 'kysely';
 import type { Database } from '../store/database.ts';
+import { periodsOf } from './spending.ts';
 
 export interface SpentAmounts {
   /** Whole nano-dollars. */
@@ -17,28 +17,20 @@ export interface SpentTotals {
 
 /** What the ledger has of the current day and month, in UTC. */
 export async function spentTotals({ kysely }: Database, nowMs: number): Promise<SpentTotals> {
-  const now = new Date(nowMs);
-  const monthMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth());
-  const dayMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate());
-  const rows = await kysely
-    .selectFrom('ledger')
-    .select(['key_id', 'project_id', 'organization_id', 'model'])
-    .select(({ fn }) => fn.sum<number>('cost_nano_usd').as('month'))
-    .select(sql<number>`sum(case when at_ms >= ${dayMs} then cost_nano_usd else 0 end)`.as('day'))
-    .where('at_ms', '>=', monthMs)
-    .where('cost_nano_usd', '>', 0)
-    .groupBy(['key_id', 'project_id', 'organization_id', 'model'])
-    .execute();
+  const { day, month } = periodsOf(nowMs);
+  const rows = await kysely.selectFrom('spent').selectAll().where('period', 'in', [day, month]).execute();
   const totals = { key: new Map(), project: new Map(), organization: new Map(), model: new Map() } as const;
-  const add = (map: Map<string, SpentAmounts>, id: string, { day, month }: SpentAmounts) => {
-    const known = map.get(id) ?? { day: 0, month: 0 };
-    map.set(id, { day: known.day + Number(day), month: known.month + Number(month) });
-  };
-  for (const row of rows) {
-    add(totals.key, row.key_id, row);
-    add(totals.project, row.project_id, row);
-    add(totals.organization, row.organization_id, row);
-    add(totals.model, row.model, row);
+  for (const { period, key_id, project_id, organization_id, model, nano_usd } of rows) {
+    const amounts = period === day ? { day: nano_usd, month: 0 } : { day: 0, month: nano_usd };
+    add(totals.key, key_id, amounts);
+    add(totals.project, project_id, amounts);
+    add(totals.organization, organization_id, amounts);
+    add(totals.model, model, amounts);
   }
   return totals;
+}
+
+function add(totals: Map<string, SpentAmounts>, id: string, { day, month }: SpentAmounts): void {
+  const known = totals.get(id);
+  totals.set(id, { day: (known?.day ?? 0) + day, month: (known?.month ?? 0) + month });
 }

@@ -2,14 +2,15 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { LateDatabase } from '../store/late-database.ts';
 import { Drain } from './drain.ts';
 import { insertRecords } from './insert.ts';
-import { journalBytes } from './segment.ts';
+import { refusedPath } from './refused.ts';
 import type { FromWriter, ToWriter, WriterStart } from './writer-messages.ts';
 
 /** Brings journals into the database, apart from the thread that serves. */
 
 /** A batch is large, and nobody waits for it. */
 const BATCH_TIMEOUT_MS = 30_000;
-const PASS_MS = 200;
+/** Rows are in a file meanwhile; many at a time cost less than few. */
+const PASS_MS = 400;
 const MAX_PAUSE_MS = 5_000;
 /** How often journals without a process are looked for. */
 const LOOK_MS = 5_000;
@@ -21,6 +22,7 @@ const database = new LateDatabase(location, BATCH_TIMEOUT_MS);
 const drain = new Drain({ dir, own: journal, insert: (rows) => insertRecords(database.get(), rows) });
 const tell = (message: FromWriter) => parentPort!.postMessage(message);
 let failures = 0;
+let backlogBytes = 0;
 let lookAtMs = 0;
 let syncAtMs = 0;
 let last: Promise<string | undefined> = Promise.resolve(undefined);
@@ -35,17 +37,25 @@ function pass(finished = false): Promise<string | undefined> {
 async function once(finished: boolean): Promise<string | undefined> {
   const problems = [await failureOf(() => drain.runOwn(finished))];
   const now = performance.now();
-  if (problems[0] === undefined && now >= lookAtMs) {
-    problems.push(await failureOf(() => drain.runDead()));
+  if (now >= lookAtMs) {
+    // Also where the database is away: what they hold counts as ours from now on.
+    problems.push(await failureOf(() => drain.claimDead()));
     lookAtMs = now + LOOK_MS;
   }
+  if (problems[0] === undefined) problems.push(await failureOf(() => drain.runDead()));
   failures = problems.every((problem) => problem === undefined) ? 0 : failures + 1;
   if (now >= syncAtMs) {
     problems.push(await failureOf(() => drain.sync()));
     syncAtMs = now + SYNC_MS;
   }
+  problems.push(
+    await failureOf(() => {
+      backlogBytes = drain.backlogBytes();
+    }),
+  );
   const problem = problems.find((problem) => problem !== undefined);
-  tell({ type: 'passed', problem, backlogBytes: journalBytes(dir), broken: drain.broken });
+  const { broken, refused } = drain;
+  tell({ type: 'passed', problem, backlogBytes, losses: { broken, refused, refusedPath: refusedPath(dir) } });
   return problem;
 }
 

@@ -1,4 +1,5 @@
-import { Kysely, PostgresDialect, SqliteDialect } from 'kysely';
+import type Sqlite from 'better-sqlite3';
+import { type Dialect, Kysely, PostgresDialect, SqliteDialect } from 'kysely';
 import type { DatabaseLocation } from './location.ts';
 import { migrate } from './migrate.ts';
 import { connectPostgres } from './postgres.ts';
@@ -10,6 +11,8 @@ import { openSqlite } from './sqlite.ts';
 export interface Database {
   readonly kind: DatabaseLocation['kind'];
   readonly kysely: Kysely<Schema>;
+  /** What `kysely` speaks to where it is a file: for whoever has so much to write that building queries costs more than they do. */
+  readonly sqlite: Sqlite.Database | undefined;
   /** What connecting, one statement, or the wait for another process' lock may take. */
   readonly timeoutMs: number;
   /** Calls after the first wait for it. */
@@ -47,15 +50,26 @@ export async function openDatabase(
 }
 
 async function connect(location: DatabaseLocation, timeoutMs: number): Promise<Database> {
-  const dialect =
-    location.kind === 'sqlite'
-      ? new SqliteDialect({ database: await openSqlite(location.path, timeoutMs) })
-      : new PostgresDialect({ pool: connectPostgres(location.url, timeoutMs) });
+  if (location.kind === 'postgres') {
+    const pool = connectPostgres(location.url, timeoutMs);
+    return opened('postgres', new PostgresDialect({ pool }), undefined, timeoutMs);
+  }
+  const sqlite = await openSqlite(location.path, timeoutMs);
+  return opened('sqlite', new SqliteDialect({ database: sqlite }), sqlite, timeoutMs);
+}
+
+function opened(
+  kind: Database['kind'],
+  dialect: Dialect,
+  sqlite: Sqlite.Database | undefined,
+  timeoutMs: number,
+): Database {
   const kysely = new Kysely<Schema>({ dialect });
   let closed: Promise<void> | undefined;
   return {
-    kind: location.kind,
+    kind,
     kysely,
+    sqlite,
     timeoutMs,
     close() {
       closed ??= kysely.destroy();

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { DatabaseLocation } from './location.ts';
 import { tenants } from './migrations/001-tenants.ts';
 import { ledger } from './migrations/002-ledger.ts';
+import { spent } from './migrations/003-spent.ts';
 
 /** One change of the tables. What has been released never changes again; a mistake in it is corrected by the next one. */
 export interface Migration {
@@ -11,4 +12,4 @@ export interface Migration {
 }
 
 /** In the order in which they are made. The number of a migration is its place, from 1. */
-export const MIGRATIONS: readonly Migration[] = [tenants, ledger];
+export const MIGRATIONS: readonly Migration[] = [tenants, ledger, spent];

@@ -7,6 +7,7 @@ export interface Schema {
   readonly api_key: ApiKeyTable;
   readonly api_key_secret: ApiKeySecretTable;
   readonly ledger: LedgerTable;
+  readonly spent: SpentTable;
   readonly budget_alarm: BudgetAlarmTable;
 }
 
@@ -93,6 +94,18 @@ export interface LedgerTable {
   duration_ms: number;
 }
 
+/** Sums of the ledger's costs, written together with its rows. */
+interface SpentTable {
+  /** In UTC: `2026-01-31` or `2026-01`. */
+  period: string;
+  organization_id: string;
+  project_id: string;
+  key_id: string;
+  model: string;
+  /** More than nothing. */
+  nano_usd: number;
+}
+
 /** An alarm that has gone off. */
 interface BudgetAlarmTable {
   subject_kind: string;
@@ -102,4 +115,10 @@ interface BudgetAlarmTable {
   /** Of the budget. */
   share: number;
   at_ms: number;
+  budget_nano_usd: number;
+  spent_nano_usd: number;
+  /** When everybody had been told, or nobody tried any more; null: not yet. */
+  told_at_ms: number | null;
+  /** Until then it is some gateway's affair to tell. */
+  held_until_ms: number;
 }

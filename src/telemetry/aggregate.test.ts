@@ -10,7 +10,13 @@ function processThatRefused(times: number, reloadOk = true) {
     inFlight: () => times,
     report: () => ({ backends: [], canaries: [], models: [] }),
     localMemory: () => ({ budgetBytes: 0, models: [] }),
-    accounts: () => ({ ledgerBacklogBytes: 0, ledgerUp: true, sharedLimitsUp: true }),
+    accounts: () => ({
+      ledgerBacklogBytes: 0,
+      ledgerUp: true,
+      ledgerBrokenWrites: 0,
+      ledgerRefusedRows: 0,
+      sharedLimitsUp: true,
+    }),
   });
   const refused: GatewayEvent = {
     type: 'request-refused',

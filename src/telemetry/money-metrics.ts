@@ -40,6 +40,10 @@ export interface Accounts {
   readonly ledgerBacklogBytes: number;
   /** Rows reach the database. */
   readonly ledgerUp: boolean;
+  /** Since the start: what a disk has broken before it was in the database. */
+  readonly ledgerBrokenWrites: number;
+  /** Since the start: what the database will not take. */
+  readonly ledgerRefusedRows: number;
   /** Limits are counted as configured. */
   readonly sharedLimitsUp: boolean;
 }
@@ -67,6 +71,17 @@ export function accountMetrics(
         this.set(read(accounts()) ? 1 : 0);
       },
     });
+  new Gauge({
+    name: 'qianmen_ledger_lost',
+    help: 'Since the start: writes to the journal that a disk has broken, and rows that the database refuses. They are in no sum.',
+    labelNames: ['why'],
+    registers,
+    collect() {
+      const { ledgerBrokenWrites, ledgerRefusedRows } = accounts();
+      this.set({ why: 'broken' }, ledgerBrokenWrites);
+      this.set({ why: 'refused' }, ledgerRefusedRows);
+    },
+  });
   up('qianmen_ledger_up', '1 while rows of the ledger reach the database.', ({ ledgerUp }) => ledgerUp);
   up(
     'qianmen_shared_limits_up',

@@ -38,7 +38,7 @@ describeDatabases('alarms of budgets', (newLocation) => {
       database: () => database,
       totals: async () => nothingSpent(),
       shares: [0.85, 0.95],
-      onAlarm: (alarm) => heard.push(alarm),
+      onAlarm: async (alarm) => heard.push(alarm) > 0,
       wall: () => nowMs,
       ...given,
     });
@@ -140,5 +140,53 @@ describeDatabases('alarms of budgets', (newLocation) => {
         return heard.length;
       })
       .toBe(1);
+  });
+
+  it('that a gateway did not tell to its end is told by the next one, once it is known to be dead', async () => {
+    const told: string[] = [];
+    const never = Promise.withResolvers<boolean>();
+    const dying = watch({ onAlarm: () => never.promise, everyMs: 60_000 });
+    dying.alarms.observe(spending(90, { key: { nanoUsdPerDay: 100 } }));
+    const next = watch({
+      onAlarm: async ({ subjectId, share, budgetNanoUsd, spentNanoUsd }) =>
+        told.push(`${subjectId} ${share} ${spentNanoUsd}/${budgetNanoUsd}`) > 0,
+    });
+    const kept = () => database.kysely.selectFrom('budget_alarm').selectAll().execute();
+    await expect.poll(kept).toHaveLength(1);
+    await next.alarms.refresh();
+    // It says that it is still at it.
+    nowMs += 150_000;
+    await dying.alarms.refresh();
+    await expect.poll(async () => (await kept())[0]?.held_until_ms).toBe(nowMs + 180_000);
+    nowMs += 150_000;
+    await next.alarms.refresh();
+    await next.alarms.close();
+    expect(told).toEqual([]);
+    nowMs += 150_000;
+    const after = watch({
+      onAlarm: async ({ subjectId, share, budgetNanoUsd, spentNanoUsd }) =>
+        told.push(`${subjectId} ${share} ${spentNanoUsd}/${budgetNanoUsd}`) > 0,
+    });
+    await after.alarms.refresh();
+    await expect.poll(() => told).toEqual(['key_1 0.85 90/100']);
+    await expect.poll(async () => (await kept())[0]?.told_at_ms).toBe(nowMs);
+    nowMs += 1_000_000;
+    await after.alarms.refresh();
+    await after.alarms.close();
+    expect(told).toHaveLength(1);
+    never.resolve(true);
+    await dying.alarms.close();
+  });
+
+  it('that could not be told before the end of its gateway is told by the next one at once', async () => {
+    const ending = watch({ onAlarm: async () => false });
+    ending.alarms.observe(spending(90, { key: { nanoUsdPerDay: 100 } }));
+    await expect
+      .poll(() => database.kysely.selectFrom('budget_alarm').select('held_until_ms').execute())
+      .toEqual([{ held_until_ms: 0 }]);
+    await ending.alarms.close();
+    const { alarms, names } = watch();
+    await alarms.refresh();
+    await expect.poll(names).toEqual(['key 2026-01-31 0.85']);
   });
 });

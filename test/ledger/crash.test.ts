@@ -4,7 +4,8 @@ import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Ledger } from '../../src/ledger/ledger.ts';
+import { Ledger, type LedgerOptions } from '../../src/ledger/ledger.ts';
+import type { LedgerLosses } from '../../src/ledger/writer-messages.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { databaseLocation } from '../../src/store/location.ts';
 import { admitted, attemptsOf, callerOf, settled } from './events.ts';
@@ -21,9 +22,9 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-function openLedger(wall?: () => number): Ledger {
+function openLedger(options: Partial<LedgerOptions> = {}): Ledger {
   const location = databaseLocation({ database: 'sqlite', dataDir: dir });
-  return new Ledger({ location, dir: join(dir, 'ledger'), maxBytes: 1e9, ...(wall ? { wall } : {}) });
+  return new Ledger({ location, dir: join(dir, 'ledger'), maxBytes: 1e9, ...options });
 }
 
 async function rows() {
@@ -135,22 +136,30 @@ it('has no row of a request that was refused, or that nobody needed a key for', 
   await ledger.close();
 });
 
-it('leaves out what a power failure has torn, and takes the rest', async () => {
+it('leaves out what a power failure has torn, says so, and takes the rest', async () => {
   const journal = join(dir, 'ledger');
   const first = openLedger();
   await first.flush();
   await first.close();
   const name = '1-00ff00ff00ff-1.journal';
-  const { encodeRecord } = await import('../../src/ledger/record.ts');
+  const { encodeBlock, encodeRecord } = await import('../../src/ledger/record.ts');
   const { settledRows } = await import('../../src/ledger/row.ts');
-  const line = (id: string) =>
-    encodeRecord('settled', id, settledRows({ ...settled(id, callerOf(1), 3), caller: callerOf(1) }, 1));
+  const block = (...ids: string[]) => {
+    const caller = callerOf(1);
+    const record = (id: string) =>
+      encodeRecord('settled', id, settledRows({ ...settled(id, caller, 3), caller }, 1));
+    const buffer = Buffer.alloc(10_000);
+    return buffer.toString('utf8', 0, encodeBlock(ids.map(record).join(''), buffer));
+  };
+  const torn = block('torn');
   appendFileSync(
     join(journal, name),
-    `${line('whole')}${line('bad').replace('bad', 'bat')}${line('torn').slice(0, 40)}`,
+    `${block('whole', 'another')}${block('bad').replace('bad', 'bat')}${block('behind')}${torn.slice(0, torn.length - 3)}`,
   );
-  const second = openLedger();
+  const told: LedgerLosses[] = [];
+  const second = openLedger({ onLosses: (losses) => told.push(losses) });
   expect(await second.flush()).toBeUndefined();
   await second.close();
-  expect((await rows()).map(({ id }) => id)).toEqual(['whole.0']);
+  expect((await rows()).map(({ id }) => id)).toEqual(['another.0', 'behind.0', 'whole.0']);
+  expect(told).toEqual([{ broken: 2, refused: 0, refusedPath: undefined }]);
 });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { UsageQuery } from '../../src/api/usage-reader.ts';
-import { insertRows } from '../../src/ledger/insert.ts';
+import { insertRecords } from '../../src/ledger/insert.ts';
 import { settledRows } from '../../src/ledger/row.ts';
 import { usage } from '../../src/ledger/usage.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
@@ -25,7 +25,7 @@ describeDatabases('usage', (newLocation) => {
       const event = { ...settled(`s-${i}`, caller, i), caller, model: i % 2 === 0 ? 'even' : 'odd' };
       return settledRows(event, START_MS + i * MINUTE_MS);
     });
-    await insertRows(database, rows.flat());
+    await insertRecords(database, rows);
   }
 
   const ask = (query: Partial<UsageQuery>) =>

@@ -124,7 +124,7 @@ describe('the command line', () => {
     [['key', 'create', '--rpm', '0'], 'limits.requestsPerMinute'],
     [['key', 'create', '--usd-per-day', '1e9'], 'must be a number such as 2.5'],
     [['key', 'create', '--expires-in', 'soon'], 'must be a time such as 90d'],
-    [['key', 'create', '--role', 'king'], '`role` must be one of user, viewer, admin'],
+    [['key', 'create', '--role', 'king'], '`role` must be one of user'],
     [['key', 'create', '--project', 'proj_0'], 'names no project'],
     [['key', 'rotate', 'key_0'], 'there is no key key_0'],
     [['key', 'list', '--project', 'nobody'], 'there is no project `nobody`'],

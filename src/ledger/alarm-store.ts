@@ -1,0 +1,80 @@
+import type { Database } from '../store/database.ts';
+import type { BudgetAlarm, BudgetSubject } from './budget-alarms.ts';
+
+/**
+ * Alarms in the database. Each is kept once, whoever notices it, and is then in the hands of one gateway, which says so again and again until it
+ * has told everybody. One that says nothing any more has died, and another one tells.
+ */
+
+/** @returns Whether nobody has kept it before: it is ours to tell */
+export async function keepAlarm(
+  { kysely }: Database,
+  alarm: BudgetAlarm,
+  heldUntilMs: number,
+): Promise<boolean> {
+  const row = {
+    subject_kind: alarm.subject,
+    subject_id: alarm.subjectId,
+    period: alarm.periodName,
+    share: alarm.share,
+    at_ms: alarm.atMs,
+    budget_nano_usd: alarm.budgetNanoUsd,
+    spent_nano_usd: alarm.spentNanoUsd,
+    held_until_ms: heldUntilMs,
+  };
+  const { numInsertedOrUpdatedRows } = await kysely
+    .insertInto('budget_alarm')
+    .values(row)
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirstOrThrow();
+  return numInsertedOrUpdatedRows === 1n;
+}
+
+/** Those that nobody has told, and nobody is about to: ours from now on. */
+export async function takeUntold(
+  { kysely }: Database,
+  nowMs: number,
+  heldUntilMs: number,
+): Promise<readonly BudgetAlarm[]> {
+  const rows = await kysely
+    .updateTable('budget_alarm')
+    .set({ held_until_ms: heldUntilMs })
+    .where('told_at_ms', 'is', null)
+    .where('held_until_ms', '<', nowMs)
+    .returningAll()
+    .execute();
+  return rows.map((row) => ({
+    subject: row.subject_kind as BudgetSubject,
+    subjectId: row.subject_id,
+    period: row.period.length === '2026-01'.length ? 'month' : 'day',
+    periodName: row.period,
+    share: row.share,
+    budgetNanoUsd: row.budget_nano_usd,
+    spentNanoUsd: row.spent_nano_usd,
+    atMs: row.at_ms,
+  }));
+}
+
+/** It is still being told; `heldUntilMs` 0: by nobody any more. */
+export async function holdAlarm(database: Database, alarm: BudgetAlarm, heldUntilMs: number): Promise<void> {
+  await set(database, alarm, { held_until_ms: heldUntilMs });
+}
+
+export async function markTold(database: Database, alarm: BudgetAlarm, toldAtMs: number): Promise<void> {
+  await set(database, alarm, { told_at_ms: toldAtMs });
+}
+
+async function set(
+  { kysely }: Database,
+  { subject, subjectId, periodName, share }: BudgetAlarm,
+  values: { readonly held_until_ms: number } | { readonly told_at_ms: number },
+): Promise<void> {
+  await kysely
+    .updateTable('budget_alarm')
+    .set(values)
+    .where('subject_kind', '=', subject)
+    .where('subject_id', '=', subjectId)
+    .where('period', '=', periodName)
+    .where('share', '=', share)
+    .execute();
+}

@@ -1,0 +1,45 @@
+import { type Kysely, sql } from 'kysely';
+import { retryWhileContended } from '../store/contention.ts';
+import type { Schema } from '../store/schema.ts';
+import { COLUMNS, type LedgerRow, type RefusedRow } from './row.ts';
+
+/** Of PostgreSQL: a value that no column takes, or that breaks a rule of the table. */
+const REFUSED = /^2[23]...$/;
+
+/** One statement: rows travel as JSON in one parameter. Where it is refused, halves are tried, until it is known whose fault it is. */
+export async function insertIntoPostgres(
+  kysely: Kysely<Schema>,
+  timeoutMs: number,
+  rows: readonly LedgerRow[],
+): Promise<readonly RefusedRow[]> {
+  try {
+    await retryWhileContended(() => insertAll(kysely, rows), timeoutMs);
+    return [];
+  } catch (error) {
+    const { code, message } = error as Error & { readonly code?: unknown };
+    if (!REFUSED.test(String(code))) throw error;
+    if (rows.length === 1) return [{ row: rows[0]!, reason: message }];
+    const half = Math.ceil(rows.length / 2);
+    const first = await insertIntoPostgres(kysely, timeoutMs, rows.slice(0, half));
+    return [...first, ...(await insertIntoPostgres(kysely, timeoutMs, rows.slice(half)))];
+  }
+}
+
+async function insertAll(kysely: Kysely<Schema>, rows: readonly LedgerRow[]): Promise<void> {
+  const names = sql.join(COLUMNS.map(([name]) => sql.ref(name)));
+  const values = sql.join(COLUMNS.map(([, type], i) => sql`(value ->> ${sql.lit(i)})::${sql.raw(type)}`));
+  // In order, so that two that add to the same rows do not wait for each other.
+  await sql`
+    with added as (
+      insert into ledger (${names}) select ${values} from json_array_elements(${JSON.stringify(rows)}::json)
+      on conflict (id) do nothing
+      returning to_timestamp(at_ms / 1000) at time zone 'UTC' as at, organization_id, project_id, key_id, model, cost_nano_usd
+    )
+    insert into spent (period, organization_id, project_id, key_id, model, nano_usd)
+    select period, organization_id, project_id, key_id, model, sum(cost_nano_usd)
+    from added, lateral (values (to_char(at, 'YYYY-MM-DD')), (to_char(at, 'YYYY-MM'))) as periods (period)
+    where cost_nano_usd > 0
+    group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
+    on conflict (period, organization_id, project_id, key_id, model)
+    do update set nano_usd = spent.nano_usd + excluded.nano_usd`.execute(kysely);
+}

@@ -1,0 +1,64 @@
+import type { LedgerRow } from './row.ts';
+
+/** Days and months are those of UTC, by their names: `2026-01-31` and `2026-01`. */
+export interface Periods {
+  readonly day: string;
+  readonly month: string;
+}
+
+export function periodsOf(atMs: number): Periods {
+  const day = new Date(atMs).toISOString().slice(0, 10);
+  return { day, month: day.slice(0, 7) };
+}
+
+/** What some rows add to a row of `spent`. */
+export interface SpentSum {
+  readonly day: string;
+  readonly organizationId: string;
+  readonly projectId: string;
+  readonly keyId: string;
+  readonly model: string;
+  nanoUsd: number;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Adds rows up by day, key and model. */
+export class Spending {
+  readonly #sums = new Map<string, SpentSum>();
+  /** Most rows are of the same as the one before. */
+  #last: SpentSum | undefined;
+  #day = '';
+  #dayNumber = Number.NaN;
+
+  add(row: LedgerRow): void {
+    const costNanoUsd = row[16];
+    if (costNanoUsd === 0) return;
+    const dayNumber = Math.floor(row[1] / DAY_MS);
+    if (dayNumber !== this.#dayNumber) {
+      this.#dayNumber = dayNumber;
+      this.#day = periodsOf(row[1]).day;
+    }
+    this.#last = this.#sumOf(row);
+    this.#last.nanoUsd += costNanoUsd;
+  }
+
+  /** Always in the same order, so that who adds them to locked rows never waits for somebody who waits for them. */
+  get sums(): readonly SpentSum[] {
+    return [...this.#sums].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, sum]) => sum);
+  }
+
+  #sumOf([, , organizationId, projectId, keyId, , , model]: LedgerRow): SpentSum {
+    const day = this.#day;
+    const last = this.#last;
+    if (last?.keyId === keyId && last.model === model && last.projectId === projectId && last.day === day)
+      return last;
+    const name = `${day} ${organizationId} ${projectId} ${keyId} ${model}`;
+    let sum = this.#sums.get(name);
+    if (sum === undefined) {
+      sum = { day, organizationId, projectId, keyId, model, nanoUsd: 0 };
+      this.#sums.set(name, sum);
+    }
+    return sum;
+  }
+}
