@@ -1,4 +1,4 @@
-import { createClient } from '@redis/client';
+import { ClientOfflineError, createClient } from '@redis/client';
 import { Patience } from './patience.ts';
 import { SCRIPTS, type Script } from './redis-scripts.ts';
 
@@ -52,13 +52,16 @@ export class RedisLink {
   #problem: string | undefined;
   #watch: Promise<void> = Promise.resolve();
   #lastFailure: unknown = new Error('it does not answer');
+  /** Why there was no connection, the last time that one could not be made or broke. */
+  #disconnected: unknown;
 
   constructor(options: RedisLinkOptions) {
     this.#options = options;
     this.#client = newClient(options);
     this.#patience = new Patience(options.times.timeoutMs);
-    // Operations tell by themselves what went wrong.
-    this.#client.on('error', () => {});
+    this.#client.on('error', (error) => {
+      this.#disconnected = error;
+    });
   }
 
   get up(): boolean {
@@ -75,7 +78,7 @@ export class RedisLink {
     this.#client.connect().catch(() => {});
     this.#watch = this.#untilBack();
     await Promise.race([this.#watch, pause(START_TIMEOUTS * timeoutMs)]);
-    if (!this.#up) this.#say(`Redis cannot be used: ${reasonOf(this.#lastFailure)}`);
+    if (!this.#up) this.#say(`Redis cannot be used: ${this.#reasonOf(this.#lastFailure)}`);
   }
 
   /** @throws Error where Redis refuses, or does not answer in time; whether it has done it is then not known. */
@@ -116,7 +119,7 @@ export class RedisLink {
 
   #down(cause: unknown): void {
     this.#up = false;
-    this.#say(`Redis cannot be used: ${reasonOf(cause)}`);
+    this.#say(`Redis cannot be used: ${this.#reasonOf(cause)}`);
     this.#endTurns();
     this.#watch = this.#untilBack();
   }
@@ -136,6 +139,12 @@ export class RedisLink {
     if (this.#closed || problem === this.#problem) return;
     this.#problem = problem;
     this.#options.onProblem(problem);
+  }
+
+  /** An operation without a connection only says that there is none. */
+  #reasonOf(cause: unknown): string {
+    const reason = cause instanceof ClientOfflineError ? (this.#disconnected ?? cause) : cause;
+    return reason instanceof Error ? reason.message : String(reason);
   }
 
   async #untilBack(): Promise<void> {
@@ -184,10 +193,6 @@ function newClient({ url, times }: RedisLinkOptions) {
       reconnectStrategy: (retries) => Math.min(50 * 2 ** Math.min(retries, 10), MAX_RECONNECT_MS),
     },
   });
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function pause(ms: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,14 +36,29 @@ function program(): string | undefined {
   return folders.map((folder) => join(folder, 'redis-server')).find((file) => existsSync(file));
 }
 
-export async function startRedis(): Promise<RedisServer> {
+/** @param tls Files of a certificate and its key: it is spoken to in TLS only. */
+export async function startRedis(tls?: {
+  readonly cert: string;
+  readonly key: string;
+}): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'qianmen-redis-'));
   const port = await freePort();
-  const url = `redis://127.0.0.1:${port}`;
-  const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--dir', folder];
+  const url = `${tls === undefined ? 'redis' : 'rediss'}://127.0.0.1:${port}`;
+  const args = ['--bind', '127.0.0.1', '--save', '', '--dir', folder];
+  if (tls === undefined) args.push('--port', `${port}`);
+  else {
+    args.push('--port', '0', '--tls-port', `${port}`, '--tls-auth-clients', 'no');
+    args.push('--tls-cert-file', tls.cert, '--tls-key-file', tls.key, '--tls-ca-cert-file', tls.cert);
+  }
+  const client = () =>
+    createClient({
+      url,
+      RESP: 2,
+      socket: { reconnectStrategy: false, ...(tls && { tls: true, ca: readFileSync(tls.cert) }) },
+    }).on('error', () => {});
   const begin = async () => {
     const child = spawn(program()!, args, { stdio: 'ignore' });
-    while (!(await answers(url))) {
+    while (!(await answers(client()))) {
       if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
       await sleep(10);
     }
@@ -63,13 +78,12 @@ export async function startRedis(): Promise<RedisServer> {
       return child;
     },
     async ask(...command) {
-      const client = createClient({ url, RESP: 2, socket: { reconnectStrategy: false } });
-      client.on('error', () => {});
-      await client.connect();
+      const asking = client();
+      await asking.connect();
       try {
-        return await client.sendCommand(command);
+        return await asking.sendCommand(command);
       } finally {
-        client.destroy();
+        asking.destroy();
       }
     },
     async start() {
@@ -82,9 +96,13 @@ export async function startRedis(): Promise<RedisServer> {
   };
 }
 
-async function answers(url: string): Promise<boolean> {
-  const client = createClient({ url, socket: { reconnectStrategy: false } });
-  client.on('error', () => {});
+interface Client {
+  connect(): Promise<unknown>;
+  sendCommand(command: readonly string[]): Promise<unknown>;
+  destroy(): void;
+}
+
+async function answers(client: Client): Promise<boolean> {
   try {
     await client.connect();
     await client.sendCommand(['PING']);
