@@ -23,7 +23,8 @@ export function noPgBouncer(): string | undefined {
   return reason;
 }
 
-/** @param url Of the database behind it. @param mode When a connection to the server may go to another client. */
+/** In session mode every connection of a client needs one of the server; else a few do.
+ * @param url Of the database behind it. @param mode When a connection to the server may go to another client. */
 export async function startPgBouncer(url: string, mode: 'session' | 'transaction'): Promise<PgBouncer> {
   const { hostname, port: serverPort, pathname, username } = new URL(url);
   const folder = mkdtempSync(join(tmpdir(), 'qianmen-pgbouncer-'));
@@ -38,7 +39,11 @@ export async function startPgBouncer(url: string, mode: 'session' | 'transaction
     [
       ...['[databases]', `* = host=${hostname} port=${serverPort}`, '[pgbouncer]', 'listen_addr = 127.0.0.1'],
       ...[`listen_port = ${port}`, 'unix_socket_dir =', `pool_mode = ${mode}`, 'auth_type = trust'],
-      ...[`auth_file = ${users}`, 'default_pool_size = 4', 'max_client_conn = 200'],
+      ...[
+        `auth_file = ${users}`,
+        `default_pool_size = ${mode === 'session' ? 60 : 4}`,
+        'max_client_conn = 200',
+      ],
       'ignore_startup_parameters = statement_timeout, idle_in_transaction_session_timeout',
     ].join('\n'),
   );
