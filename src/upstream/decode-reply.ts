@@ -42,7 +42,7 @@ async function* streamParts(source: Source, choiceParts: ChoiceParts): AsyncGene
     for (const end of ends) {
       const data = eventData(block.subarray(start, end));
       start = end;
-      if (data === undefined || data === '' || data === '[DONE]') continue;
+      if (data === undefined || data === '' || data.trim() === '[DONE]') continue;
       const chunk = asWire(JSON.parse(data));
       usage = usageOf(chunk) ?? usage;
       for (const choice of choicesOf(chunk)) yield* choiceParts(choice);

@@ -7,8 +7,8 @@ const CR = 0x0d;
 const MAX_EVENT_BYTES = 1024 * 1024;
 
 /**
- * Finds where server-sent events end, in bytes that may be cut anywhere. Lines end in LF or CRLF (a lone CR, which
- * the specification also allows, is sent by nobody).
+ * Finds where server-sent events end, in bytes that may be cut anywhere. Lines end in LF or CRLF; a lone
+ * CR, which the specification also allows, has been replaced before (`StreamBeginning`).
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  */
 export class EventSplitter {

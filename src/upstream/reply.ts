@@ -59,10 +59,14 @@ export abstract class Reply implements Relay, Reader {
       readRefusal(exchange, head, this.host.secrets, (error) => this.onFailure(error));
       return;
     }
-    this.contentType = headers.get('content-type') ?? '';
-    if (!this.contentType.startsWith(this.#wantedType)) {
+    // Where it is not said, what comes will show.
+    this.contentType = headers.get('content-type') ?? this.#wantedType;
+    const encoding = headers.get('content-encoding')?.toLowerCase() ?? 'identity';
+    if (!this.contentType.toLowerCase().startsWith(this.#wantedType)) {
       const type = JSON.stringify(this.contentType);
       exchange.fail(unexpectedReply(`HTTP ${status} with content type ${type}`));
+    } else if (encoding !== 'identity') {
+      exchange.fail(unexpectedReply(`content encoding ${JSON.stringify(encoding)}, which nobody asked for`));
     }
   }
 

@@ -3,6 +3,7 @@ import { newObservation, type Observation } from '../core/observation.ts';
 import { EventSplitter, eventData } from './event-splitter.ts';
 import { unexpectedReply } from './map-error.ts';
 import { PlainEvents } from './plain-events.ts';
+import { StreamBeginning } from './stream-beginning.ts';
 import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, usageOf, type Wire } from './wire-chunk.ts';
 
 /**
@@ -19,6 +20,7 @@ export class StreamTap {
   /** `[DONE]` was seen. */
   done = false;
   readonly #hideUsage: boolean;
+  readonly #beginning = new StreamBeginning();
   readonly #splitter = new EventSplitter();
   readonly #ends: number[] = [];
   readonly #plain = new PlainEvents();
@@ -27,9 +29,11 @@ export class StreamTap {
     this.#hideUsage = options.hideUsage;
   }
 
-  /** @param readAtMs When the bytes came in, on the clock of `Observation`. */
-  push(bytes: Buffer, readAtMs: number): Buffer | undefined {
+  /** @param readAtMs When they came in, on the clock of `Observation`. */
+  push(read: Buffer, readAtMs: number): Buffer | undefined {
     if (this.done || this.failure !== undefined) return undefined;
+    const bytes = this.#beginning.usual(read);
+    if (bytes.length === 0) return undefined;
     const seenBefore = this.observation.contentEvents;
     const plainEnd = this.#splitter.heldBytes === 0 ? this.#skipPlain(bytes) : 0;
     const kept = plainEnd === bytes.length ? bytes : this.#pushRest(bytes, plainEnd);
@@ -90,7 +94,7 @@ export class StreamTap {
   #inspect(event: Buffer): boolean {
     const data = eventData(event);
     if (data === undefined || data === '') return true;
-    if (data === '[DONE]') {
+    if (data.trim() === '[DONE]') {
       this.done = this.end() === undefined;
       return this.done;
     }

@@ -84,6 +84,7 @@ class Upstream implements UpstreamBackend {
       host: url.host,
       connection: 'keep-alive',
       'content-type': 'application/json',
+      'accept-encoding': 'identity',
       'user-agent': 'qianmen',
       ...authorization,
     });

@@ -33,6 +33,8 @@ export function finishReasonOf(choice: Wire): FinishReason | undefined {
   switch (choice.finish_reason) {
     case null:
     case undefined:
+    // Some say so of every chunk.
+    case '':
       return undefined;
     case 'length':
       return 'length';

@@ -24,6 +24,7 @@ describe('what is sent', () => {
     const { host: _host, ...headers } = seen?.headers ?? {};
     expect(headers).toEqual({
       connection: 'keep-alive',
+      'accept-encoding': 'identity',
       'content-type': 'application/json',
       'user-agent': 'qianmen',
       authorization: 'Bearer sk-ours',

@@ -1,0 +1,50 @@
+const LF = 0x0a;
+const CR = 0x0d;
+const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Makes what few servers do at the beginning of an event stream into what all do: a byte order mark is left out, and lines
+ * that end in CR alone are made to end in LF. The first line tells; from then on nothing is looked at unless it ended in CR.
+ * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+ */
+export class StreamBeginning {
+  /** Undefined until the first line has ended. */
+  #ends: 'lf' | 'cr' | undefined;
+  #begun = false;
+  /** What could still be a mark, or the first half of CR LF. */
+  #held: Buffer = NOTHING;
+
+  /** @returns The bytes themselves, nearly always. Empty: not to be told yet. */
+  usual(bytes: Buffer): Buffer {
+    if (this.#ends === 'lf') return bytes;
+    return this.#ends === 'cr' ? withLineFeeds(bytes) : this.#look(bytes);
+  }
+
+  #look(bytes: Buffer): Buffer {
+    let all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#held = NOTHING;
+    if (!this.#begun) {
+      if (all.length < BOM.length && BOM.subarray(0, all.length).equals(all)) return this.#hold(all);
+      if (all.subarray(0, BOM.length).equals(BOM)) all = all.subarray(BOM.length);
+      this.#begun = true;
+    }
+    const end = all.findIndex((byte) => byte === LF || byte === CR);
+    if (end < 0) return all;
+    if (all[end] === CR && end === all.length - 1) return this.#hold(all);
+    this.#ends = all[end] === CR && all[end + 1] !== LF ? 'cr' : 'lf';
+    return this.usual(all);
+  }
+
+  #hold(bytes: Buffer): Buffer {
+    this.#held = bytes;
+    return NOTHING;
+  }
+}
+
+/** In JSON they would be escaped: what is replaced are ends of lines. */
+function withLineFeeds(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  for (let at = copy.indexOf(CR); at >= 0; at = copy.indexOf(CR, at + 1)) copy[at] = LF;
+  return copy;
+}
