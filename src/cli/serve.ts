@@ -7,6 +7,7 @@ import { configFile, modelFetcher, readConfig, type ServeFlags } from './read-co
 import { onReloadRequests } from './reload-requests.ts';
 import type { Environment } from './run.ts';
 import { onStopSignals } from './stop-signal.ts';
+import { tuneHeap } from './tune-heap.ts';
 import { serveAsWorker } from './worker.ts';
 
 /**
@@ -14,6 +15,7 @@ import { serveAsWorker } from './worker.ts';
  * the file changes.
  */
 export async function serve(flags: ServeFlags, env: Environment): Promise<void> {
+  tuneHeap();
   if (cluster.isWorker) return await serveAsWorker();
   const file = configFile(flags);
   // A file that was there at the start is not replaced by the default when it is gone.
