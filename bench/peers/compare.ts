@@ -1,7 +1,7 @@
 /**
  * Checkouts of this project and the bare Node gateway in turns, in short rounds: what a change is worth, within a minute.
  *
- *   node bench/peers/compare.ts [--scenario small,burst] [--rounds 4] [--seconds 1.5] [--flags=--cpu-prof] [CHECKOUT…]
+ *   node bench/peers/compare.ts [--scenario small,burst] [--rounds 4] [--seconds 1.5] [--door open|keyed|both] [--flags=--cpu-prof] [CHECKOUT…]
  *
  * Runs from source. Figures are medians; in brackets what they are to the bare gateway's of the same round.
  */
@@ -49,6 +49,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '4' },
     seconds: { type: 'string', default: '1.5' },
     warmup: { type: 'string', default: '0.5' },
+    door: { type: 'string', default: 'open' },
     flags: { type: 'string', default: '' },
     'no-bare': { type: 'boolean', default: false },
   },
@@ -65,11 +66,18 @@ async function main(): Promise<void> {
   const bench = await startUpstream(await buildGoPrograms(), LOAD_CORE);
   const checkouts = positionals.length > 0 ? positionals : [root];
   const flags = values.flags.split(' ').filter((flag) => flag !== '');
-  const peers = checkouts.map((folder) => ({
-    ...qianmenFrom([...flags, join(resolve(folder), 'src/main.ts')]),
-    name: folder,
-  }));
-  if (!values['no-bare']) peers.unshift(nodeBare as (typeof peers)[number]);
+  const doors = { open: [false], keyed: [true], both: [false, true] }[values.door];
+  if (doors === undefined) throw new Error('--door takes open, keyed or both');
+  const peers = checkouts.flatMap((folder) =>
+    doors.map((keyed) =>
+      qianmenFrom(
+        `${folder}${keyed ? ' (keyed)' : ''}`,
+        [...flags, join(resolve(folder), 'src/main.ts')],
+        keyed,
+      ),
+    ),
+  );
+  if (!values['no-bare']) peers.unshift(nodeBare);
   const entrants: { name: string; target: Target; peer: Peer }[] = [];
   for (const [i, peer] of peers.entries()) {
     const folder = join(cacheFolder, 'run', `compare-${i}`);

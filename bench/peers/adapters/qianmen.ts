@@ -7,25 +7,33 @@ import { runToEnd } from '../processes.ts';
 
 const main = join(root, 'dist/src/main.js');
 
-export const qianmen: Peer = {
-  ...qianmenFrom(['--max-semi-space-size=8', main]),
-  async install() {
-    await runToEnd(
-      [process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'],
-      {
-        timeoutMs: 120_000,
-        cwd: root,
-      },
-    );
-    if (!existsSync(main)) throw new Error('the build left no dist/src/main.js');
-  },
-};
+const flags = ['--max-semi-space-size=8'];
 
-/** @param program What Node runs: its flags and the entry. */
-export function qianmenFrom(program: readonly string[]): Peer {
+/** As a team would run it. */
+export const qianmen = built('qianmen', [...flags, main], true);
+/** Where nobody needs a key: one who trusts everybody that reaches it. */
+export const qianmenOpen = built('qianmen-open', [...flags, main], false);
+
+function built(name: string, program: readonly string[], keyed: boolean): Peer {
   return {
-    name: 'qianmen',
-    setup: 'as built, one upstream, model renamed, usage and metrics on, log level warn',
+    ...qianmenFrom(name, program, keyed),
+    async install() {
+      const build = [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'];
+      await runToEnd([process.execPath, ...build], { timeoutMs: 120_000, cwd: root });
+      if (!existsSync(main)) throw new Error('the build left no dist/src/main.js');
+    },
+  };
+}
+
+/**
+ * @param program What Node runs: its flags and the entry.
+ * @param keyed Every request has a key, is counted against limits, is priced and goes to the ledger.
+ */
+export function qianmenFrom(name: string, program: readonly string[], keyed: boolean): Peer {
+  const accounts = keyed ? 'an API key with limits, prices, a ledger in SQLite' : 'no keys';
+  return {
+    name,
+    setup: `as built, one upstream, model renamed, usage and metrics on, ${accounts}, log level warn`,
     openRatePerSecond: 200,
     pacedStreams: 200,
     async install() {},
@@ -37,20 +45,43 @@ export function qianmenFrom(program: readonly string[]): Peer {
     async start(options) {
       // JSON is YAML.
       const config = join(options.folder, 'qianmen.yaml');
+      const price = { inputUsdPerMTok: 0.1, outputUsdPerMTok: 0.4 };
+      const deployment = { upstream: 'fake', model: UPSTREAM_MODEL, ...(keyed ? { price } : {}) };
       writeFileSync(
         config,
         JSON.stringify({
           listen: { port: options.port },
           upstreams: [{ name: 'fake', url: `${options.upstreamUrl}/v1` }],
-          models: [{ name: 'bench', deployments: [{ upstream: 'fake', model: UPSTREAM_MODEL }] }],
+          models: [{ name: 'bench', deployments: [deployment] }],
           log: { level: 'warn' },
         }),
       );
+      const run = [process.execPath, ...program];
       return launch(options, {
-        command: [process.execPath, ...program, 'serve', '--config', config],
-        readyPath: '/v1/models',
+        command: [...run, 'serve', '--config', config],
+        readyPath: '/readyz',
         model: 'bench',
+        headers: keyed ? [`authorization: Bearer ${await newKey(run, config, options.folder)}`] : [],
       });
     },
   };
+}
+
+/** One with every kind of limit, none of which is reached. */
+async function newKey(run: readonly string[], config: string, cwd: string): Promise<string> {
+  const limits = { rpm: 1e9, tpm: 1e12, concurrency: 1e5, 'usd-per-day': 1e6 };
+  const given = Object.entries(limits).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const command = [
+    ...run,
+    'key',
+    'create',
+    '--name',
+    `bench-${Date.now()}`,
+    '--json',
+    ...given,
+    '--config',
+    config,
+  ];
+  const { secret } = JSON.parse(await runToEnd(command, { timeoutMs: 20_000, cwd })) as { secret: string };
+  return secret;
 }
