@@ -20,7 +20,7 @@ interface Progress {
   readonly open: Map<string, { readonly rows: JournalRecord['rows']; readonly path: string }>;
 }
 
-const READ_BYTES = 2 * MAX_BLOCK_BYTES;
+const READ_BYTES = 4 * MAX_BLOCK_BYTES;
 
 /**
  * Brings what journals hold into the database:

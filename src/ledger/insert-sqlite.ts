@@ -14,7 +14,7 @@ export function insertIntoSqlite(sqlite: Sqlite.Database, rows: readonly LedgerR
   try {
     for (const row of rows)
       try {
-        if (insert.run(row).changes === 1) spending.add(row);
+        if (insert.run(...row).changes === 1) spending.add(row);
       } catch (error) {
         if (!isRefusal(error)) throw error;
         refused.push({ row, reason: error.message });

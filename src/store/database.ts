@@ -1,7 +1,7 @@
 import type Sqlite from 'better-sqlite3';
 import { type Dialect, Kysely, PostgresDialect, SqliteDialect } from 'kysely';
 import type { DatabaseLocation } from './location.ts';
-import { migrate } from './migrate.ts';
+import { isMigrated, migrate } from './migrate.ts';
 import { connectPostgres } from './postgres.ts';
 import { explain } from './problem.ts';
 import type { Schema } from './schema.ts';
@@ -38,7 +38,7 @@ export async function openDatabase(
   try {
     const database = await connect(location, timeoutMs);
     try {
-      if (wanted) await migrate(database);
+      if (wanted && !(await isMigrated(database))) await migratePatiently(location);
     } catch (error) {
       await database.close();
       throw error;
@@ -46,6 +46,18 @@ export async function openDatabase(
     return database;
   } catch (error) {
     throw explain(error, location);
+  }
+}
+
+/** A large table takes its time, and so does the wait for another process that is at it. */
+const MIGRATION_TIMEOUT_MS = 3_600_000;
+
+async function migratePatiently(location: DatabaseLocation): Promise<void> {
+  const database = await connect(location, MIGRATION_TIMEOUT_MS);
+  try {
+    await migrate(database);
+  } finally {
+    await database.close();
   }
 }
 

@@ -1,8 +1,13 @@
 import { existsSync, statSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
+import { sql } from 'kysely';
 import { openDatabase } from './database.ts';
 import { type DatabaseLocation, locationText } from './location.ts';
 import { explain } from './problem.ts';
+import { differenceText, type SpentDifference, spentDifferences } from './spent-check.ts';
+
+/** All rows of the ledger are added up. */
+const SUM_TIMEOUT_MS = 600_000;
 
 /** What a look at a database has found. */
 export interface Inspection {
@@ -28,7 +33,7 @@ function inspectSqlite(path: string): Inspection {
   return { problems, summary: `${path}, ${(statSync(path).size / 1e6).toFixed(1)} MB` };
 }
 
-/** The first of what is wrong in a file of SQLite: pages that are broken, rows that point to nothing. */
+/** The first of what is wrong in a file of SQLite: pages that are broken, rows that point to nothing, sums that are none. */
 export function damageOf(path: string): readonly string[] {
   const sqlite = new Sqlite(path, { fileMustExist: true });
   try {
@@ -37,23 +42,38 @@ export function damageOf(path: string): readonly string[] {
       readonly table: string;
       readonly parent: string;
     }[];
+    if (broken.length > 1 || broken[0]?.integrity_check !== 'ok')
+      return broken.map(({ integrity_check }) => integrity_check);
     return [
-      ...broken.map(({ integrity_check }) => integrity_check).filter((text) => text !== 'ok'),
       ...dangling
         .slice(0, 10)
         .map(({ table, parent }) => `a row of ${table} points to a ${parent} that is not there`),
+      ...differencesIn(sqlite),
     ];
   } finally {
     sqlite.close();
   }
 }
 
+/** A file that older code has left has no sums yet. */
+function differencesIn(sqlite: Sqlite.Database): readonly string[] {
+  if (sqlite.prepare(`select 1 from sqlite_schema where name = 'spent'`).get() === undefined) return [];
+  return sqlite.prepare<[], SpentDifference>(spentDifferences('sqlite')).all().map(differenceText);
+}
+
 /** Its pages are the server's affair. */
 async function inspectPostgres(location: DatabaseLocation): Promise<Inspection> {
-  const database = await openDatabase(location, { migrate: false });
+  const database = await openDatabase(location, { migrate: false, timeoutMs: SUM_TIMEOUT_MS });
   try {
     const tables = await database.kysely.introspection.getTables();
-    return { problems: [], summary: `${locationText(location)}, ${tables.length} tables` };
+    const hasSums = tables.some(({ name }) => name === 'spent');
+    const { rows } = hasSums
+      ? await sql.raw<SpentDifference>(spentDifferences('postgres')).execute(database.kysely)
+      : { rows: [] };
+    return {
+      problems: rows.map(differenceText),
+      summary: `${locationText(location)}, ${tables.length} tables`,
+    };
   } finally {
     await database.close();
   }

@@ -7,6 +7,13 @@ import { inTransaction } from './transaction.ts';
 /** Any number that nothing else on the server uses: only migrations wait for it. */
 const ADVISORY_LOCK = 7_146_626;
 
+/** Whether the database has seen all changes. @throws Error if it has seen some that this code does not know */
+export async function isMigrated(database: Database, migrations = MIGRATIONS): Promise<boolean> {
+  return (
+    (await hasSeenAny(database)) && (await seen(database.kysely, migrations.length)) === migrations.length
+  );
+}
+
 /**
  * Makes the changes that the database has not seen, in order and all in one transaction: who comes second waits, and finds nothing
  * to do.
@@ -18,8 +25,7 @@ export async function migrate(
   migrations = MIGRATIONS,
   now: () => number = Date.now,
 ): Promise<void> {
-  if ((await hasSeenAny(database)) && (await seen(database.kysely, migrations.length)) === migrations.length)
-    return;
+  if (await isMigrated(database, migrations)) return;
   await inTransaction(database, async (transaction) => {
     if (database.kind === 'postgres')
       await sql`select pg_advisory_xact_lock(${ADVISORY_LOCK})`.execute(transaction);

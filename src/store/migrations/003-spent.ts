@@ -6,7 +6,7 @@ export const spent: Migration = {
   name: 'spent',
   async up(kysely, kind) {
     const { schema } = kysely;
-    await schema
+    const table = schema
       .createTable('spent')
       .addColumn('period', 'text', (column) => column.notNull())
       .addColumn('organization_id', 'text', (column) => column.notNull())
@@ -14,8 +14,8 @@ export const spent: Migration = {
       .addColumn('key_id', 'text', (column) => column.notNull())
       .addColumn('model', 'text', (column) => column.notNull())
       .addColumn('nano_usd', 'bigint', (column) => column.notNull())
-      .addPrimaryKeyConstraint('spent_key', ['period', 'organization_id', 'project_id', 'key_id', 'model'])
-      .execute();
+      .addPrimaryKeyConstraint('spent_key', ['period', 'organization_id', 'project_id', 'key_id', 'model']);
+    await (kind === 'sqlite' ? table.modifyEnd(sql`without rowid`) : table).execute();
     const day =
       kind === 'sqlite'
         ? sql`strftime('%Y-%m-%d', at_ms / 1000, 'unixepoch')`

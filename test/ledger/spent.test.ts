@@ -1,0 +1,141 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { beforeEach, expect, it, onTestFinished } from 'vitest';
+import { Drain } from '../../src/ledger/drain.ts';
+import { insertRecords } from '../../src/ledger/insert.ts';
+import { Journal } from '../../src/ledger/journal.ts';
+import { encodeRecord } from '../../src/ledger/record.ts';
+import { settledRows } from '../../src/ledger/row.ts';
+import { spentTotals } from '../../src/ledger/spent.ts';
+import { type Database, openDatabase } from '../../src/store/database.ts';
+import { inspectDatabase } from '../../src/store/inspect.ts';
+import type { DatabaseLocation } from '../../src/store/location.ts';
+import { migrate } from '../../src/store/migrate.ts';
+import { MIGRATIONS } from '../../src/store/migrations.ts';
+import { describeDatabases } from '../store/databases.ts';
+import { callerOf, settled } from './events.ts';
+
+const NOON_MS = Date.UTC(2026, 1, 1, 12);
+const DAY_MS = 86_400_000;
+/** Of `settled(…, 0)`. */
+const COST = 100_000;
+
+function record(id: string, key = 1, atMs = NOON_MS): string {
+  const caller = callerOf(key);
+  return settledRows({ ...settled(id, caller, 0), caller }, atMs);
+}
+
+describeDatabases('what was spent', (newLocation) => {
+  let location: DatabaseLocation;
+  let database: Database;
+  beforeEach(async () => {
+    location = await newLocation();
+    database = await openDatabase(location);
+    return () => database.close();
+  });
+
+  const problems = async () => (await inspectDatabase(location)).problems;
+  const ids = async () =>
+    (await database.kysely.selectFrom('ledger').select('id').orderBy('id').execute()).map(({ id }) => id);
+
+  it('is the sum of the rows, however often each is brought, by day and by month', async () => {
+    const yesterday = record('yesterday', 1, NOON_MS - DAY_MS);
+    const all = [
+      record('a'),
+      record('b', 2),
+      `${record('c')},${record('d', 4)}`,
+      yesterday,
+      record('last', 1, NOON_MS + DAY_MS / 2 - 1),
+      record('next', 1, NOON_MS + DAY_MS / 2),
+    ];
+    expect(await insertRecords(database, [...all.slice(0, 3), record('a')])).toEqual([]);
+    for (const some of [all.slice(2), all, ['', ...all.slice(0, 2)], []])
+      expect(await insertRecords(database, some)).toEqual([]);
+    const totals = await spentTotals(database, NOON_MS);
+    expect(Object.fromEntries(totals.key)).toEqual({
+      key_1: { day: 3 * COST, month: 4 * COST },
+      key_2: { day: COST, month: COST },
+      key_4: { day: COST, month: COST },
+    });
+    expect(totals.project.get('proj_1')).toEqual({ day: 4 * COST, month: 5 * COST });
+    expect(totals.organization.get('org_1')).toEqual({ day: 5 * COST, month: 6 * COST });
+    expect(totals.model.get('m')).toEqual({ day: 5 * COST, month: 6 * COST });
+    expect((await spentTotals(database, NOON_MS - DAY_MS)).key.get('key_1')).toEqual({
+      day: COST,
+      month: COST,
+    });
+    expect(await problems()).toEqual([]);
+  });
+
+  it('stays the sum where several bring the same rows at once', async () => {
+    const records = Array.from({ length: 300 }, (_, i) => record(`r${i}`, i % 7));
+    const others = await Promise.all([0, 1, 2].map(() => openDatabase(location)));
+    for (const other of others) onTestFinished(() => other.close());
+    await Promise.all(
+      [database, ...others].flatMap((one, i) => [
+        insertRecords(one, records.slice(40 * i)),
+        insertRecords(one, records.toReversed()),
+      ]),
+    );
+    expect((await spentTotals(database, NOON_MS)).organization.get('org_1')?.day).toBe(300 * COST);
+    expect(await problems()).toEqual([]);
+  });
+
+  it('that is not the sum of the ledger does not pass the check', async () => {
+    await insertRecords(database, [record('a'), record('b', 2)]);
+    await sql`update spent set nano_usd = nano_usd + 1 where key_id = 'key_2' and period = '2026-02'`.execute(
+      database.kysely,
+    );
+    await sql`delete from spent where key_id = 'key_1' and period = '2026-02-01'`.execute(database.kysely);
+    expect((await problems()).toSorted()).toEqual([
+      expect.stringContaining(
+        'key_1 has spent on m in 2026-02-01 is not the sum of the ledger: it differs by 100000 ',
+      ),
+      expect.stringContaining(
+        'key_2 has spent on m in 2026-02 is not the sum of the ledger: it differs by -1 ',
+      ),
+    ]);
+  });
+
+  it('before there were sums is added up when the database is brought up to date', async () => {
+    const before = await openDatabase(await newLocation(), { migrate: false });
+    onTestFinished(() => before.close());
+    await migrate(before, MIGRATIONS.slice(0, 2));
+    for (const [i, atMs] of [NOON_MS, NOON_MS + 1, NOON_MS - DAY_MS].entries())
+      await sql`insert into ledger values (${`s${i}.0`}, ${atMs}, 'org_1', 'proj_1', 'key_1', 'req', 'chat', 'm', null, 'first', 'delivered',
+        1, 1, 0, 1, 0, ${COST}, 0, 1)`.execute(before.kysely);
+    await sql`insert into budget_alarm values ('key', 'key_1', '2026-02', 0.85, 1)`.execute(before.kysely);
+    await migrate(before);
+    expect((await spentTotals(before, NOON_MS)).key.get('key_1')).toEqual({
+      day: 2 * COST,
+      month: 2 * COST,
+    });
+    expect(await before.kysely.selectFrom('budget_alarm').select('told_at_ms').execute()).toEqual([
+      { told_at_ms: 1 },
+    ]);
+  });
+
+  it('has nothing of rows that the database refuses: they are set aside, and all others come in', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'qianmen-refused-'));
+    onTestFinished(() => rmSync(dir, { recursive: true }));
+    const journal = new Journal({ dir, name: '1-aa', onProblem: () => {} });
+    for (let i = 0; i < 50; i++) {
+      const rows = record(`r${String(i).padStart(2, '0')}`, i % 5);
+      const bad = i === 7 ? rows.replace('"m"', 'null') : i === 30 ? rows.replace(',100,', ',-100,') : rows;
+      journal.add(encodeRecord('settled', `r${i}`, bad));
+    }
+    journal.close();
+    const drain = new Drain({ dir, own: '1-aa', insert: (rows) => insertRecords(database, rows) });
+    await drain.runOwn(true);
+    expect(await ids()).toHaveLength(48);
+    expect((await spentTotals(database, NOON_MS)).organization.get('org_1')?.day).toBe(48 * COST);
+    expect(await problems()).toEqual([]);
+    expect(readdirSync(dir)).toEqual(['refused-rows.jsonl']);
+    const lines = readFileSync(join(dir, 'refused-rows.jsonl'), 'utf8').trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line).row[0])).toEqual(['r07.0', 'r30.0']);
+    expect(lines[0]).toMatch(/"reason":".*(NOT NULL|not-null)/);
+    expect([drain.refused, drain.backlogBytes()]).toEqual([2, 0]);
+  });
+});
