@@ -1,13 +1,11 @@
-import type { Server, ServerResponse } from 'node:http';
-import { Server as NetServer, type Socket } from 'node:net';
+import type { Server } from 'node:http';
+import { Server as NetServer } from 'node:net';
+import type { HttpSocket } from './http-socket.ts';
 import type { PlainConnections } from './plain-connections.ts';
 
 /** A client that has just sent a request on a connection of its pool is still answered. */
 const IDLE_MS = 500;
 const POLL_MS = 25;
-
-/** What Node's own `closeIdleConnections` goes by, too: the reply that the connection waits for, until all of it was sent. */
-type HttpSocket = Socket & { readonly _httpMessage?: ServerResponse | null };
 
 interface Seen {
   bytesRead: number;

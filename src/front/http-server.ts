@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import type { Config } from '../../config/schema.ts';
 import { errorBody } from '../api/openai/error-body.ts';
 import { AppError } from '../core/error.ts';
+import type { HttpSocket } from './http-socket.ts';
 import { type PlainAnswers, PlainConnections } from './plain-connections.ts';
 import { isHost } from './plain-head.ts';
 
@@ -46,17 +47,13 @@ export function createHttpServer(answers: Answers, config: () => Config): HttpSe
     if (!tooLarge && hasOneHost(incoming)) outgoing.writeContinue();
     serve(incoming, outgoing);
   });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (!socket.writable || socket.bytesWritten > 0) {
-      socket.destroy();
-      return;
-    }
-    refuse(socket, protocolFailure(error.code));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: HttpSocket) => {
+    const reply = socket._httpMessage;
+    // Where another request waits for its reply this one would be taken for it.
+    if (!socket.writable || reply?.headersSent || reply?.req.complete) socket.destroy();
+    else refuse(socket, protocolFailure(error.code));
   });
-  const late = (socket: Socket) => {
-    if (socket.bytesWritten > 0) socket.destroy();
-    else refuse(socket, new AppError('request_timeout'));
-  };
+  const late = (socket: Socket) => refuse(socket, new AppError('request_timeout'));
   return { server, plain: new PlainConnections(server, answers, config, late) };
 }
 

@@ -18,32 +18,44 @@ export interface PlainHost {
   answer(path: string, incoming: Incoming, client: ClientReply): void;
   /** Node is to read on, from these bytes; the connection has let go of its socket. */
   handOver(socket: Socket, bytes: Buffer): void;
-  /** Too little of a request came in too long a time. */
+  /** Tells the client that its request has not come in time, and ends the connection. */
   late(socket: Socket): void;
 }
+
+/** Node's handle of a connection: what was given to the system, and how much of that the system has not taken yet. */
+type WatchedSocket = Socket & {
+  readonly _handle?: { readonly bytesWritten: number; readonly writeQueueSize: number } | null;
+};
 
 const MAX_HEAD_BYTES = 16 * 1024;
 /** Of requests that a client sends before it has the answer to the last. */
 const MAX_EARLY_BYTES = 64 * 1024;
+/** Whoever is just about to use an idle connection may do so past the time that it was told. */
+const GRACE_MS = 1_000;
+/** To close while something comes in resets the connection, and may cost the client the reply. */
+const LINGER_MS = 1_000;
 const HEAD_END = Buffer.from('\r\n\r\n');
 
 /**
  * One client's connection for as long as all that comes over it is plain: heads that come in one piece and can be read in one way
  * only. With the first that is not, the connection becomes Node's.
  *
- *   idle ─┬─▶ answering, while the rest of the body may still come ─▶ idle
- *         └─▶ handed over
+ *   idle ─┬─▶ answering, while the rest of the body may still come ─┬─▶ idle
+ *         └─▶ handed over                                           └─▶ over
  */
 export class PlainConnection implements ReplyHost {
-  readonly socket: Socket;
+  readonly socket: WatchedSocket;
   readonly #host: PlainHost;
   readonly #gone = new AbortController();
   readonly #listeners: Readonly<Record<string, (bytes: Buffer) => void>>;
-  /** Since when it has been idle, or a request has been coming. */
+  /** Since when it has been idle, or over, or a request has been coming. */
   #sinceMs: number;
   #served = 0;
-  /** The last reply was sent. */
+  /** There will be no other reply; what still comes is of no interest. */
   #isOver = false;
+  /** What the system had taken of what was written, and since when it is no more than that. */
+  #sentBytes = 0;
+  #sentMs = 0;
   #incoming: PlainIncoming | undefined;
   #reply: PlainReply | undefined;
   #early: Buffer[] = [];
@@ -56,8 +68,8 @@ export class PlainConnection implements ReplyHost {
     this.#listeners = {
       data: (bytes) => this.#read(bytes),
       drain: () => this.#reply?.drainedNow(),
-      // Who has closed one side is taken to be gone, as Node's server does.
-      end: () => socket.destroy(),
+      // Who has closed one side is taken to be gone, as Node's server does, but for the rest of a reply.
+      end: () => (this.#reply === undefined || this.#isOver ? socket.destroySoon() : socket.destroy()),
       // `close` follows and says all that matters.
       error() {},
       close: () => this.#closed(),
@@ -67,10 +79,6 @@ export class PlainConnection implements ReplyHost {
 
   get signal(): AbortSignal {
     return this.#gone.signal;
-  }
-
-  get stallMs(): number {
-    return this.#host.stallMs;
   }
 
   get keepAliveMs(): number {
@@ -86,25 +94,60 @@ export class PlainConnection implements ReplyHost {
     return this.#incoming !== undefined || this.socket.writableLength > 0;
   }
 
-  /** Ends what takes too long. */
+  /** Ends what takes too long. To be called every now and then. */
   check(nowMs: number): void {
+    const { socket } = this;
+    const host = this.#host;
+    const incoming = this.#incoming;
     const forMs = nowMs - this.#sinceMs;
-    const { requestMs, keepAliveMs } = this.#host;
-    const waits = this.#incoming === undefined ? this.#served === 0 : !this.#incoming.whole;
-    if (waits && forMs >= requestMs) this.#host.late(this.socket);
-    if (!waits && !this.busy && forMs >= keepAliveMs) this.socket.destroySoon();
+    if (socket.writableLength > 0) {
+      if (this.#isStalled(nowMs)) socket.destroy();
+      return;
+    }
+    this.#sentMs = nowMs;
+    if (this.#isOver) {
+      if (forMs >= LINGER_MS) socket.destroy();
+    } else if (incoming === undefined && this.#served > 0) {
+      if (forMs >= host.keepAliveMs + GRACE_MS) socket.destroySoon();
+    } else if (incoming?.whole !== true && forMs >= host.requestMs) this.#late(nowMs);
   }
 
   replied(keepAlive: boolean): void {
+    const incoming = this.#incoming!;
     this.#reply = undefined;
     this.#served += 1;
     if (keepAlive) {
-      if (this.#incoming?.pending === true) this.#incoming.drop();
+      if (incoming.pending) incoming.drop();
       this.#next();
       return;
     }
     this.#isOver = true;
-    this.socket.destroySoon();
+    this.#sinceMs = performance.now();
+    if (incoming.whole && this.#early.length === 0) this.socket.destroySoon();
+    else {
+      incoming.drop();
+      this.socket.end();
+    }
+  }
+
+  /** The system has taken nothing of what is written, which is more than it had room for, for too long. */
+  #isStalled(nowMs: number): boolean {
+    const { _handle: handle } = this.socket;
+    const sentBytes = handle ? handle.bytesWritten - handle.writeQueueSize : 0;
+    if (sentBytes !== this.#sentBytes) {
+      this.#sentBytes = sentBytes;
+      this.#sentMs = nowMs;
+    }
+    return nowMs - this.#sentMs >= this.#host.stallMs;
+  }
+
+  #late(nowMs: number): void {
+    this.#isOver = true;
+    this.#sinceMs = nowMs;
+    // Its reply is there before all of the request is.
+    if (this.#incoming !== undefined && (this.#reply === undefined || this.#reply.started))
+      this.socket.destroy();
+    else this.#host.late(this.socket);
   }
 
   #read(bytes: Buffer): void {

@@ -43,7 +43,7 @@ export class PlainConnections implements PlainHost {
       this.#open.set(socket, new PlainConnection(socket, this));
       socket.once('close', () => this.#open.delete(socket));
     });
-    const timer = setInterval(() => this.#check(), Math.min(CHECK_MS, this.requestMs)).unref();
+    const timer = setInterval(() => this.#check(), Math.min(CHECK_MS, this.requestMs, this.stallMs)).unref();
     server.once('close', () => clearInterval(timer));
   }
 

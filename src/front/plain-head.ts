@@ -10,6 +10,8 @@ export interface PlainHead {
 }
 
 const METHOD = 'POST ';
+const SPACE = 0x20;
+const TAB = 0x09;
 const VERSION = ' HTTP/1.1';
 const NAME = /^[\w!#$%&'*+\-.^`|~]+$/;
 /** Visible characters, spaces and tabs, and bytes above ASCII. */
@@ -36,9 +38,9 @@ export function plainHead(text: string): PlainHead | undefined {
     const colon = text.indexOf(':', start);
     if (colon < 0 || colon > end) return undefined;
     const name = text.slice(start, colon).toLowerCase();
-    const value = text.slice(colon + 1, end);
+    const value = trimmed(text, colon + 1, end);
     if (!NAME.test(name) || !VALUE.test(value) || headers.has(name)) return undefined;
-    headers.set(name, value.trim());
+    headers.set(name, value);
   }
   const length = headers.get('content-length');
   const connection = headers.get('connection')?.toLowerCase() ?? 'keep-alive';
@@ -49,10 +51,24 @@ export function plainHead(text: string): PlainHead | undefined {
     (connection === 'keep-alive' || connection === 'close') &&
     !headers.has('transfer-encoding') &&
     !headers.has('expect') &&
-    !headers.has('upgrade');
+    !headers.has('upgrade') &&
+    !headers.has('proxy-connection');
   return plain
     ? { path, headers, bodyBytes: Number(length), keepAlive: connection === 'keep-alive' }
     : undefined;
+}
+
+/** Without the spaces and tabs around it, and only those: `trim` takes a no-break space for one, too. */
+function trimmed(text: string, from: number, to: number): string {
+  let start = from;
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
 }
 
 /** Whether the value of a `Host` header can be one. */

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { type ClientReply, LARGE_REST_BYTES } from '../api/http/client-reply.ts';
+import type { ClientReply } from '../api/http/client-reply.ts';
 import { type Writer, writeSoon } from '../core/write-batch.ts';
 import { httpDate } from './http-date.ts';
 
@@ -9,8 +9,6 @@ export interface ReplyHost {
   readonly socket: Socket;
   /** Aborted when the connection ends. */
   readonly signal: AbortSignal;
-  /** A client that takes nothing of what is ready for it for so long is cut off. */
-  readonly stallMs: number;
   /** For how long the connection may be idle after it. */
   readonly keepAliveMs: number;
   /** It takes no other request after this one. */
@@ -57,7 +55,7 @@ export class PlainReply implements ClientReply, Writer {
   }
 
   start(status: number, headers: string[]): void {
-    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;
+    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
     this.#isChunked = true;
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i]!;
@@ -86,12 +84,7 @@ export class PlainReply implements ClientReply, Writer {
   drained(): Promise<void> {
     if (!this.#isFull || this.#host.socket.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
-      const stalled = this.#cutOffLater();
-      this.#onDrained = () => {
-        this.#onDrained = undefined;
-        clearTimeout(stalled);
-        resolve();
-      };
+      this.#onDrained = resolve;
     });
   }
 
@@ -109,20 +102,20 @@ export class PlainReply implements ClientReply, Writer {
   /** The socket has taken everything, or is gone. */
   drainedNow(): void {
     this.#onDrained?.();
+    this.#onDrained = undefined;
   }
 
   writeNow(): void {
     this.#isScheduled = false;
     const { socket } = this.#host;
-    if (socket.destroyed) return;
-    this.#send(socket);
-    if (!socket.writableNeedDrain) this.#onDrained?.();
-    if (!this.#isEnding) return;
-    if (socket.writableLength >= LARGE_REST_BYTES) {
-      const stalled = this.#cutOffLater();
-      socket.once('drain', () => clearTimeout(stalled));
+    if (!socket.writable) {
+      this.#pending = [];
+      this.#pendingBytes = 0;
+      return;
     }
-    this.#host.replied(this.#keepAlive);
+    this.#send(socket);
+    if (!socket.writableNeedDrain) this.drainedNow();
+    if (this.#isEnding) this.#host.replied(this.#keepAlive);
   }
 
   get #isFull(): boolean {
@@ -178,9 +171,5 @@ export class PlainReply implements ClientReply, Writer {
     for (const chunk of pending) socket.write(chunk);
     if (after !== '') socket.write(after, 'latin1');
     socket.uncork();
-  }
-
-  #cutOffLater(): NodeJS.Timeout {
-    return setTimeout(() => this.destroy(), this.#host.stallMs).unref();
   }
 }
