@@ -1,0 +1,354 @@
+import { describe, expect, it, vi } from 'vitest';
+import { RawConnection } from '../../test/conformance/raw-connection.ts';
+import { echo, post, serveFront } from '../../test/front/front-server.ts';
+import { eventually } from '../../test/support/gateway-process.ts';
+import type { ClientReply } from '../api/http/client-reply.ts';
+import type { Incoming } from '../api/http/incoming.ts';
+
+/** Looks like requests. */
+const BODY = 'POST /echo HTTP/1.1\r\nhost: b\r\ncontent-length: 3\r\n\r\n{}\r\n\r\n';
+
+const GET = 'GET /other HTTP/1.1\r\nhost: a\r\n\r\n';
+const CHUNKED = 'POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n';
+
+async function open(options: Parameters<typeof serveFront>[0] = {}) {
+  const front = await serveFront(options);
+  const connection = await RawConnection.open(front.url);
+  await eventually('it is accepted', () => front.sockets.length === 1);
+  const socket = front.sockets[0]!;
+  /** Resolves when the server has read it. */
+  const sendAlone = async (bytes: string) => {
+    const untilBytes = socket.bytesRead + Buffer.byteLength(bytes, 'latin1');
+    connection.send(Buffer.from(bytes, 'latin1'));
+    while (socket.bytesRead < untilBytes) await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { ...front, connection, socket, sendAlone };
+}
+
+describe('requests', () => {
+  it('are read alike wherever they are cut', async () => {
+    const text = post(BODY, ['content-type: text/plain']);
+    const { url, sockets, asked } = await serveFront({});
+    for (let cut = 1; cut < text.length; cut++) {
+      const connection = await RawConnection.open(url);
+      await eventually('it is accepted', () => sockets.length === cut);
+      connection.send(text.slice(0, cut));
+      while (sockets[cut - 1]!.bytesRead < cut) await new Promise((resolve) => setImmediate(resolve));
+      connection.send(text.slice(cut) + post('next'));
+      expect((await connection.reply()).body).toBe(BODY);
+      expect((await connection.reply()).body).toBe('next');
+      connection.close();
+    }
+    expect(asked).toHaveLength(2 * (text.length - 1));
+    // The head came whole.
+    expect(asked.some(({ plain }) => plain)).toBe(true);
+    expect(asked.some(({ plain }) => !plain)).toBe(true);
+  });
+
+  it('may come byte by byte', async () => {
+    const { connection, sendAlone } = await open();
+    for (const byte of post(BODY)) await sendAlone(byte);
+    expect((await connection.reply()).body).toBe(BODY);
+  });
+
+  it('may come byte by byte after the head', async () => {
+    const { connection, sendAlone, asked } = await open();
+    const text = post(BODY);
+    const start = text.indexOf('\r\n\r\n') + 4;
+    for (let i = 0; i < 3; i++) {
+      await sendAlone(text.slice(0, start));
+      for (const byte of text.slice(start)) await sendAlone(byte);
+      expect((await connection.reply()).body).toBe(BODY);
+    }
+    expect(asked.map(({ plain }) => plain)).toEqual([true, true, true]);
+  });
+
+  it.each([1, 2, 50])('that come %i at once are answered in order', async (count) => {
+    const { connection, asked } = await open();
+    const bodies = Array.from({ length: count }, (_, i) => `${i}:${BODY}`);
+    connection.send(bodies.map((body) => post(body)).join(''));
+    for (const body of bodies) expect((await connection.reply()).body).toBe(body);
+    expect(asked.every(({ plain }) => plain)).toBe(true);
+  });
+
+  it('of both kinds that come at once are answered in order', async () => {
+    const { connection, asked } = await open({
+      async answer(incoming: Incoming, client: ClientReply) {
+        const body = await incoming.body(1_000_000);
+        // Later ones would be quicker.
+        await new Promise((resolve) => setTimeout(resolve, body.length % 3));
+        echo(Buffer.from(`${incoming.url} ${body}`), client);
+      },
+    });
+    const sent = ['aa', 'b', GET, '', CHUNKED, 'ccccc', GET, 'd'];
+    connection.send(sent.map((one) => (one.includes('HTTP') ? one : post(one))).join(''));
+    const bodies: string[] = [];
+    for (const _ of sent) bodies.push((await connection.reply()).body);
+    expect(bodies).toEqual(
+      sent.map((one) => (one === GET ? '/other ' : one === CHUNKED ? '/echo abc' : `/echo ${one}`)),
+    );
+    expect(asked).toHaveLength(0);
+  });
+
+  it('that are many times what is read ahead are all answered', async () => {
+    const { connection } = await open();
+    const body = 'x'.repeat(10_000);
+    const text = post(body);
+    for (let i = 0; i < 100; i++) connection.send(text);
+    connection.send(GET + post('last'));
+    for (let i = 0; i < 100; i++) expect((await connection.reply()).body).toBe(body);
+    expect((await connection.reply()).status).toBe(200);
+    expect((await connection.reply()).body).toBe('last');
+  });
+
+  it('are read ahead no further than is reasonable', async () => {
+    const answered = Promise.withResolvers<void>();
+    const { connection, socket } = await open({
+      async answer(incoming: Incoming, client: ClientReply) {
+        const body = await incoming.body(1_000_000);
+        await answered.promise;
+        echo(body, client);
+      },
+    });
+    const text = post('x'.repeat(10_000));
+    const count = 2_000;
+    connection.send(text.repeat(count));
+    let last = -1;
+    await eventually('nothing more is read', async () => {
+      const before = last;
+      last = socket.bytesRead;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return last > 0 && last === before;
+    });
+    expect(last).toBeLessThan(512 * 1024);
+    answered.resolve();
+    for (let i = 0; i < count; i++) expect((await connection.reply()).status).toBe(200);
+  }, 30_000);
+
+  it('after one that says `close` are not answered', async () => {
+    const { connection, asked } = await open();
+    connection.send(post('a', ['connection: close']) + post('b'));
+    const reply = await connection.reply();
+    expect([reply.body, reply.headers.connection]).toEqual(['a', 'close']);
+    await eventually('it is closed', () => connection.socket.closed);
+    expect(asked).toHaveLength(1);
+    expect(connection.received).toBe('');
+  });
+});
+
+describe('a body that nobody reads', () => {
+  const refuse = (_: Incoming, client: ClientReply) => {
+    client.start(401, ['content-length', '2']);
+    client.end('no');
+  };
+
+  it('is not read before the reply, and then forgotten', async () => {
+    const { connection, socket, plain } = await open({
+      async answer(incoming: Incoming, client: ClientReply) {
+        if (incoming.header('x-key') !== undefined) return echo(await incoming.body(100), client);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        expect(socket.bytesRead).toBeLessThan(512 * 1024);
+        refuse(incoming, client);
+      },
+    });
+    connection.send(post('x'.repeat(5_000_000)) + post('b', ['x-key: 1']));
+    expect((await connection.reply()).body).toBe('no');
+    expect((await connection.reply()).body).toBe('b');
+    expect(plain?.isBusy(socket)).toBe(false);
+  });
+
+  it('costs a client that closes afterwards no reply', async () => {
+    const { connection } = await open({ answer: refuse });
+    connection.send(post('x'.repeat(5_000_000), ['connection: close']));
+    const reply = await connection.reply();
+    expect([reply.body, reply.headers.connection]).toEqual(['no', 'close']);
+    await eventually('it is closed', () => connection.socket.closed);
+  });
+});
+
+describe('time', () => {
+  const limits = { requestTimeoutMs: 200 };
+
+  it.each([
+    ['nothing', ''],
+    ['part of a head', 'POST /echo HTTP/1.1\r\nhost: a\r\n'],
+    ['part of a body', post('abc').slice(0, -1)],
+    ['part of a second head', post('first') + post('abc').slice(0, 30)],
+    ['part of a second body', post('first') + post('abc').slice(0, -1)],
+  ])('is up for a client that sends %s', async (_, bytes) => {
+    const { connection } = await open({ listen: limits });
+    connection.send(bytes);
+    if (bytes.includes('first')) expect((await connection.reply()).body).toBe('first');
+    const reply = await connection.reply();
+    expect([reply.status, reply.headers.connection]).toEqual([408, 'close']);
+    await eventually('it is closed', () => connection.socket.closed);
+  });
+
+  it('is up, without another reply, where the rest of a refused body does not come', async () => {
+    const { connection } = await open({
+      listen: limits,
+      answer(_, client) {
+        client.start(401, ['content-length', '2']);
+        client.end('no');
+      },
+    });
+    connection.send(post('abc').slice(0, -1));
+    expect((await connection.reply()).status).toBe(401);
+    await eventually('it is closed', () => connection.socket.closed);
+    expect(connection.received).toBe('');
+  });
+
+  it('that was up for a request is up for its body, too', async () => {
+    const { connection, asked } = await open({ listen: limits });
+    const text = post('abc');
+    connection.send(text.slice(0, -1));
+    await connection.reply();
+    connection.send(text.slice(-1));
+    await eventually('it is closed', () => connection.socket.closed);
+    expect(asked).toHaveLength(0);
+  });
+
+  it('does not run while a reply is made, or while a connection rests', async () => {
+    const { connection } = await open({
+      listen: limits,
+      async answer(incoming, client) {
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        echo(await incoming.body(10), client);
+      },
+    });
+    connection.send(post('a'));
+    expect((await connection.reply()).body).toBe('a');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    connection.send(post('b'));
+    expect((await connection.reply()).body).toBe('b');
+  });
+
+  it('is up for a connection that rests for too long', async () => {
+    const { connection, plain, socket } = await open({ listen: limits });
+    connection.send(post('a'));
+    await connection.reply();
+    const later = performance.now() + plain!.keepAliveMs;
+    vi.spyOn(performance, 'now').mockImplementation(() => later + 500);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(socket.destroyed).toBe(false);
+    vi.mocked(performance.now).mockImplementation(() => later + 2_000);
+    await vi.waitFor(() => expect(connection.socket.closed).toBe(true));
+    vi.restoreAllMocks();
+  });
+
+  it.each([1_000, 50_000_000])('is up for a client that takes nothing of the last %i bytes', async (size) => {
+    const { connection, socket } = await open({
+      listen: { requestTimeoutMs: 30_000, stallTimeoutMs: 300 },
+      async answer(incoming, client) {
+        await incoming.body(10);
+        // More than the system has room for, so that the last of it stays here.
+        client.start(200, []);
+        while (client.write(Buffer.alloc(16_384)) || socket.writableLength === 0)
+          await new Promise((resolve) => setImmediate(resolve));
+        client.end(Buffer.alloc(size));
+      },
+    });
+    connection.socket.pause();
+    connection.send(post('a'));
+    await eventually('it is cut off', () => socket.destroyed);
+  });
+
+  it('is not up for a client that takes a little now and then', async () => {
+    const size = 20_000_000;
+    const { url } = await serveFront({
+      listen: { stallTimeoutMs: 300 },
+      async answer(incoming, client) {
+        await incoming.body(10);
+        client.start(200, ['content-length', String(size)]);
+        client.end(Buffer.alloc(size));
+      },
+    });
+    const { socket } = await RawConnection.open(url);
+    socket.removeAllListeners('data');
+    let bytes = 0;
+    socket.on('data', (piece: Buffer) => {
+      bytes += piece.length;
+      socket.pause();
+      setTimeout(() => socket.resume(), 4);
+    });
+    const startedMs = performance.now();
+    socket.write(post('a'));
+    await eventually('all of it is there', () => bytes >= size, 30_000);
+    expect(performance.now() - startedMs).toBeGreaterThan(600);
+  }, 40_000);
+});
+
+describe('a client that leaves', () => {
+  it.each([
+    ['closes', (connection: RawConnection) => connection.socket.destroy()],
+    ['closes one side', (connection: RawConnection) => connection.socket.end()],
+    ['resets', (connection: RawConnection) => connection.socket.resetAndDestroy()],
+  ])('and %s is known to be gone while its reply is made', async (_, leave) => {
+    const asked = Promise.withResolvers<ClientReply>();
+    const { connection, plain, socket } = await open({
+      async answer(incoming, client) {
+        await incoming.body(10);
+        asked.resolve(client);
+      },
+    });
+    connection.send(post('a'));
+    const { signal } = await asked.promise;
+    leave(connection);
+    await eventually('the work ends', () => signal.aborted);
+    expect(plain?.isBusy(socket)).toBeUndefined();
+  });
+
+  it('in the middle of its body is not waited for', async () => {
+    const ended = Promise.withResolvers<unknown>();
+    const { connection } = await open({
+      async answer(incoming) {
+        ended.resolve(await Promise.resolve(incoming.body(10)).catch((error: unknown) => error));
+      },
+    });
+    connection.send(post('abc').slice(0, -1));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    connection.close();
+    expect(await ended.promise).toMatchObject({ code: 'client_closed' });
+  });
+
+  it('on one side, with a reply on its way, gets all of it', async () => {
+    const size = 20_000_000;
+    const { connection } = await open({
+      async answer(incoming, client) {
+        await incoming.body(10);
+        client.start(200, ['content-length', String(size)]);
+        client.end(Buffer.alloc(size, 'x'));
+      },
+    });
+    connection.socket.pause();
+    connection.send(post('a'));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    connection.socket.end();
+    let bytes = 0;
+    connection.socket.removeAllListeners('data');
+    connection.socket.on('data', (piece: Buffer) => {
+      bytes += piece.length;
+    });
+    connection.socket.resume();
+    await eventually('it is closed', () => connection.socket.closed);
+    expect(bytes).toBeGreaterThan(size);
+  });
+});
+
+it('nothing is left of thousands of connections', async () => {
+  const { url, sockets, plain, server } = await serveFront({});
+  for (let round = 0; round < 30; round++)
+    await Promise.all(
+      Array.from({ length: 100 }, async (_, i) => {
+        const connection = await RawConnection.open(url);
+        const bytes = [post('a'), '', GET, post('abc').slice(0, -1), 'POST /ec', CHUNKED][i % 6]!;
+        connection.send(bytes);
+        if (i % 6 === 0 || i % 6 === 2) await connection.reply();
+        if (i % 2 === 0) connection.close();
+        else connection.socket.resetAndDestroy();
+      }),
+    );
+  await eventually('all are closed', () => sockets.length === 3_000 && sockets.every(({ closed }) => closed));
+  expect(sockets.filter((socket) => plain!.isBusy(socket) !== undefined)).toEqual([]);
+  expect(await new Promise((resolve) => server.getConnections((_, count) => resolve(count)))).toBe(0);
+});
