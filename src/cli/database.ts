@@ -6,6 +6,7 @@ import { openDatabase } from '../store/database.ts';
 import { inspectDatabase } from '../store/inspect.ts';
 import { type DatabaseLocation, databaseLocation, locationText } from '../store/location.ts';
 import { readConfig } from './read-config.ts';
+import { restoreDatabase } from './restore.ts';
 import type { Environment } from './run.ts';
 import { type DatabaseFlags, jsonText, refuse, withDatabaseOptions } from './with-database.ts';
 
@@ -22,6 +23,17 @@ export function addDatabaseCommands(program: Command, env: Environment): void {
     .description('copy a database of SQLite to a new file, also while it is in use')
     .argument('<file>');
   withDatabaseOptions(backingUp).action((file: string, flags) => backup(locationOf(flags), file, flags));
+
+  const restoring = database
+    .command('restore')
+    .description(
+      'put a backup in the place of a database of SQLite, which is kept aside; stop gateways first',
+    )
+    .argument('<file>');
+  withDatabaseOptions(restoring).action((file: string, flags) => {
+    const tell = tellNowAndThen();
+    return restoreDatabase(file, flags, env, (share) => tell(`${Math.round(100 * share)} % copied`));
+  });
 
   const checking = database
     .command('check')

@@ -13,7 +13,7 @@ export interface LedgerOptions {
   readonly dir: string;
   /** Most that may be in journals and not in the database. */
   readonly maxBytes: number;
-  /** Told once when rows cannot reach the database or the disk, and once when they can again (undefined). */
+  /** Told once when rows cannot reach the database, once when they cannot even reach the disk, and once when they can again (undefined). */
   readonly onProblem?: (problem: string | undefined) => void;
   /** Told whenever it has become more. */
   readonly onLosses?: (losses: LedgerLosses) => void;
@@ -64,6 +64,7 @@ export class Ledger {
   readonly #finished = Promise.withResolvers<void>();
   #lastFlush = 0;
   #problem: string | undefined;
+  #toldState: 'well' | 'behind' | 'stuck' = 'well';
   #journalProblem: string | undefined;
   #databaseProblem: string | undefined;
   #backlogBytes = 0;
@@ -217,10 +218,11 @@ export class Ledger {
   }
 
   #tell(): void {
-    const problem = this.#journalProblem ?? this.#databaseProblem;
-    const changed = (problem === undefined) !== (this.#problem === undefined);
-    this.#problem = problem;
-    if (changed) this.#options.onProblem?.(problem);
+    this.#problem = this.#journalProblem ?? this.#databaseProblem;
+    const state =
+      this.#problem === undefined ? 'well' : this.#problem === this.#journalProblem ? 'stuck' : 'behind';
+    if (state !== this.#toldState) this.#options.onProblem?.(this.#problem);
+    this.#toldState = state;
   }
 }
 

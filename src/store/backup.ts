@@ -20,8 +20,6 @@ export async function backUp(
   if (existsSync(file)) throw new Error(`${file} exists already; a backup goes to a new file`);
   const partial = `${file}.partial`;
   try {
-    rmSync(partial, { force: true });
-    closeSync(openSync(partial, 'wx', 0o600));
     await copyPages(path, partial, onProgress);
     const damage = damageOf(partial);
     if (damage.length > 0) throw new Error(`the copy is damaged: ${damage.join('; ')}`);
@@ -33,7 +31,14 @@ export async function backUp(
   }
 }
 
-async function copyPages(path: string, to: string, onProgress: (share: number) => void): Promise<void> {
+/** Copies a database to a file that only its owner may read, in place of the one that may be there. @throws Error of SQLite or of the system */
+export async function copyPages(
+  path: string,
+  to: string,
+  onProgress: (share: number) => void,
+): Promise<void> {
+  rmSync(to, { force: true });
+  closeSync(openSync(to, 'wx', 0o600));
   const source = new Sqlite(path, { fileMustExist: true });
   try {
     // Holds on to this moment. A copy that did not would begin anew with every write of others, and never end.

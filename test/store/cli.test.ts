@@ -9,6 +9,7 @@ import { hashApiKey } from '../../src/access/api-key.ts';
 import { findCaller } from '../../src/store/callers.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import type { DatabaseLocation } from '../../src/store/location.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
 import { noPostgres, type PostgresServer, startPostgres } from '../support/postgres.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -152,6 +153,26 @@ describe('the command line', () => {
     expect(checked.code).toBe(1);
     expect(JSON.parse(checked.out)).toMatchObject({ ok: false, problems: [expect.stringContaining(path)] });
     expect((await qianmen('key', 'list')).err).toContain('qianmen database check');
+  });
+
+  it('restores a backup, but not under a gateway that runs', async () => {
+    const before = JSON.parse((await qianmen('key', 'create', '--json')).out) as { secret: string };
+    await qianmen('database', 'backup', 'b.db');
+    const after = JSON.parse((await qianmen('key', 'create', '--json')).out) as { secret: string };
+    const upstreams = [{ name: 'away', url: 'http://127.0.0.1:1/v1' }];
+    const gateway = await startGatewayProcess({ dataDir: join(folder, 'data'), upstreams });
+    expect(await qianmen('database', 'restore', 'b.db')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('a gateway runs on'),
+    });
+    await gateway.kill();
+    const restored = JSON.parse((await qianmen('database', 'restore', 'b.db', '--json')).out) as {
+      aside: string;
+    };
+    expect(await callerOf(before.secret)).toBeDefined();
+    expect(await callerOf(after.secret)).toBeUndefined();
+    const path = join(folder, restored.aside);
+    expect(await callerOf(after.secret, { kind: 'sqlite', path })).toBeDefined();
   });
 
   describe.skipIf(noPostgres())('with PostgreSQL', () => {

@@ -1,0 +1,166 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { Journal } from '../../src/ledger/journal.ts';
+import { Ledger } from '../../src/ledger/ledger.ts';
+import { encodeRecord } from '../../src/ledger/record.ts';
+import { settledRows } from '../../src/ledger/row.ts';
+import { openDatabase } from '../../src/store/database.ts';
+import { makeTenant } from '../access/tenants.ts';
+import { startFakeUpstream } from '../fakes/openai-upstream.ts';
+import { chatBody, eventually, metric, startGatewayProcess } from '../support/gateway-process.ts';
+import { callerOf, settled } from './events.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'qianmen-ledger-faults-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+const location = () => ({ kind: 'sqlite', path: join(dir, 'qianmen.db') }) as const;
+const ledgerIn = (folder: string) => new Ledger({ location: location(), dir: folder, maxBytes: 1e9 });
+
+async function rows() {
+  const database = await openDatabase(location());
+  try {
+    return await database.kysely.selectFrom('ledger').selectAll().orderBy('id').execute();
+  } finally {
+    await database.close();
+  }
+}
+
+it('does not begin in a folder where nothing can be locked, and says what it needs', () => {
+  // Of the system: nobody can make a file in it, not even root.
+  expect(() => ledgerIn('/proc/self/fdinfo')).toThrow(
+    'No file in /proc/self/fdinfo can be locked: the ledger needs a folder on a file system with locks',
+  );
+});
+
+it('tells of a journal whose lock cannot be opened, takes over all others meanwhile, and this one once it can', async () => {
+  const folder = join(dir, 'ledger');
+  mkdirSync(folder);
+  for (const name of ['1-aaaaaaaaaaaa', '2-bbbbbbbbbbbb', '3-cccccccccccc']) {
+    const journal = new Journal({ dir: folder, name, onProblem: () => {} });
+    const caller = callerOf(1);
+    journal.add(encodeRecord('settled', name, settledRows({ ...settled(name, caller, 3), caller }, 1)));
+    journal.close();
+  }
+  const lock = join(folder, '2-bbbbbbbbbbbb.lock');
+  mkdirSync(lock);
+  const ledger = ledgerIn(folder);
+  onTestFinished(() => ledger.close());
+  expect(await ledger.flush()).toContain(`${join(folder, '2-bbbbbbbbbbbb')} cannot be taken over`);
+  await eventually('it is a problem', () => ledger.problem?.includes('cannot be taken over') === true);
+  expect((await rows()).map(({ id }) => id)).toEqual(['1-aaaaaaaaaaaa.0', '3-cccccccccccc.0']);
+  rmSync(lock, { recursive: true });
+  expect(await ledger.flush()).toBeUndefined();
+  expect(await rows()).toHaveLength(3);
+});
+
+it('counts as backlog what the database does not have, and nothing else', async () => {
+  const ledger = ledgerIn(join(dir, 'ledger'));
+  onTestFinished(() => ledger.close());
+  for (let i = 0; i < 100; i++) {
+    const caller = callerOf(1);
+    ledger.observe({
+      type: 'request-admitted',
+      settlementId: `s-${i}`,
+      requestId: 'r',
+      caller,
+      endpoint: 'chat',
+      model: 'm',
+      soFar: () => [],
+    });
+    ledger.observe(settled(`s-${i}`, caller, 3));
+  }
+  expect(await ledger.flush()).toBeUndefined();
+  expect(ledger.backlogBytes).toBe(0);
+  const [file] = readdirSync(join(dir, 'ledger')).filter((name) => name.endsWith('.journal'));
+  expect(file).toBeDefined();
+});
+
+const cannotMount = spawnSync('unshare', ['-m', 'true']).status === 0 ? undefined : 'needs root';
+
+describe.skipIf(cannotMount)('a disk that is full', () => {
+  const PRICE = { inputUsdPerMTok: 1, outputUsdPerMTok: 2 };
+  let ballast: string;
+  beforeEach(() => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', dir]);
+    ballast = join(dir, 'ballast');
+  });
+  afterEach(() => execFileSync('umount', ['-l', dir]));
+
+  function fillUp(): void {
+    for (let sizeBytes = 1 << 20; sizeBytes >= 1024; sizeBytes /= 4)
+      try {
+        for (;;) writeFileSync(ballast, Buffer.alloc(sizeBytes), { flag: 'a' });
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ENOSPC' });
+      }
+    expect(statfsSync(dir).bfree).toBeLessThan(2);
+  }
+
+  it('costs nobody who is being served, refuses who comes with 503, loses nothing, and is over when there is room', async () => {
+    const fake = await startFakeUpstream({ behaviour: { itlMs: 20, tokens: 200 } });
+    onTestFinished(() => fake.close());
+    const database = await openDatabase(location());
+    const secret = (await makeTenant(database, 'alpha')).secrets.admin;
+    await database.close();
+    const gateway = await startGatewayProcess({
+      dataDir: dir,
+      upstreams: [{ name: 'fake', url: fake.url }],
+      models: [{ name: 'm', deployments: [{ upstream: 'fake', model: 'fake-model', price: PRICE }] }],
+    });
+    onTestFinished(() => gateway.kill());
+    const told = new Map<string, number>();
+    let asked = 0;
+    const ask = async (tokens: number): Promise<{ status: number; text: string }> => {
+      const id = `asked-${++asked}`;
+      const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          authorization: `Bearer ${secret}`,
+          'x-request-id': id,
+        },
+        body: chatBody('m', { max_tokens: tokens, stream: true, stream_options: { include_usage: true } }),
+      });
+      const text = await response.text();
+      const usage = /"completion_tokens":(\d+)/.exec(text)?.[1];
+      if (response.status === 200) {
+        expect(text).toContain('[DONE]');
+        told.set(id, Number(usage));
+      }
+      return { status: response.status, text };
+    };
+    await ask(2);
+    const running = [80, 90, 100].map(ask);
+    await sleep(200);
+    fillUp();
+    let refused = await ask(2);
+    await eventually('it refuses', async () => {
+      refused = await ask(2);
+      return refused.status === 503;
+    });
+    expect(refused.text).toContain('Usage cannot be recorded at the moment');
+    expect(gateway.output()).toContain('ENOSPC');
+    for (const { status } of await Promise.all(running)) expect(status).toBe(200);
+    expect((await fetch(`${gateway.url}/healthz`)).status).toBe(200);
+    expect(await metric(gateway.url, 'qianmen_ledger_up', secret)).toBe(0);
+    rmSync(ballast);
+    await eventually('it serves again', async () => (await ask(2)).status === 200);
+    await eventually(
+      'it says so',
+      async () => (await metric(gateway.url, 'qianmen_ledger_up', secret)) === 1,
+    );
+    gateway.child.kill('SIGTERM');
+    await gateway.exited;
+    const found = await rows();
+    expect(new Map(found.map((row) => [row.request_id, row.completion_tokens]))).toEqual(told);
+    expect(found).toHaveLength(told.size);
+    expect(readdirSync(join(dir, 'ledger'))).toEqual([]);
+  });
+});
