@@ -5,7 +5,7 @@
  *
  * Runs from source. Figures are medians; in brackets what they are to the bare gateway's of the same round.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { nodeBare } from './adapters/node-bare.ts';
@@ -81,6 +81,7 @@ async function main(): Promise<void> {
   const entrants: { name: string; target: Target; peer: Peer }[] = [];
   for (const [i, peer] of peers.entries()) {
     const folder = join(cacheFolder, 'run', `compare-${i}`);
+    rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     const [port, sparePort] = (await freePorts(2)) as [number, number];
     const running = await peer.start({
