@@ -48,6 +48,8 @@ export function createHttpServer(answers: Answers, config: () => Config): HttpSe
     serve(incoming, outgoing);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: HttpSocket) => {
+    // After a request that says `Connection: close`: its reply is on its way.
+    if (error.code === 'HPE_CLOSED_CONNECTION') return;
     const reply = socket._httpMessage;
     // Where another request waits for its reply this one would be taken for it.
     if (!socket.writable || reply?.headersSent || reply?.req.complete) socket.destroy();

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { configSchema } from '../../config/schema.ts';
@@ -9,6 +9,7 @@ import { NodeIncoming } from '../../src/api/http/node-incoming.ts';
 import { NodeReply } from '../../src/api/http/node-reply.ts';
 import { type Answers, createHttpServer, limitTimes, listen } from '../../src/front/http-server.ts';
 import type { PlainConnections } from '../../src/front/plain-connections.ts';
+import { isHost } from '../../src/front/plain-head.ts';
 
 /** What the server was asked, however it was read. */
 export interface Asked {
@@ -67,7 +68,12 @@ export async function serveFront(options: {
   };
   const front = options.bare ? undefined : createHttpServer(answers, () => config);
   const bare = { requireHostHeader: false, connectionsCheckingInterval: config.listen.requestTimeoutMs };
-  const server = front?.server ?? createServer(bare, answers.serve);
+  const server =
+    front?.server ??
+    createServer(bare, (incoming, outgoing) => {
+      if (hasHost(incoming)) answers.serve(incoming, outgoing);
+      else outgoing.writeHead(400, { connection: 'close' }).end();
+    });
   limitTimes(server, config);
   const sockets: Socket[] = [];
   server.on('connection', (socket: Socket) => sockets.push(socket));
@@ -80,6 +86,12 @@ export async function serveFront(options: {
     await closed;
   });
   return { url: `http://127.0.0.1:${port}`, server, plain: front?.plain, sockets, asked };
+}
+
+/** Node does not look at what it says, or how often; ours does. */
+function hasHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
+  const hosts = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'host');
+  return hosts.length === 0 ? httpVersion === '1.0' : hosts.length === 1 && isHost(hosts[0]);
 }
 
 /** The bytes of a request for the echo. */
