@@ -6,6 +6,8 @@ import type { Tenant } from './tenant.ts';
 let nowMs: number;
 let limit: ConcurrencyLimit;
 let headroom: Headroom;
+/** Until a reply begins, of those that come in now. */
+let predictedMs: number | undefined;
 
 const tenant = (projectId: string, priority = 0): Tenant => ({ projectId, weight: 1, priority });
 const loud = tenant('loud');
@@ -13,6 +15,7 @@ const quiet = tenant('quiet');
 
 beforeEach(() => {
   nowMs = 0;
+  predictedMs = undefined;
   open(40);
 });
 
@@ -23,7 +26,7 @@ function open(max: number): void {
 
 function enter(who: Tenant, backlog = false): Stay {
   limit.take();
-  return headroom.enter(who, backlog);
+  return headroom.enter(who, backlog, () => predictedMs);
 }
 
 /** As many as it gets. */
@@ -52,6 +55,31 @@ describe('Headroom', () => {
   it('keeps none from tenants that all have much to do', () => {
     enter(quiet, true);
     expect(fill(loud)).toBe(39);
+  });
+
+  it('keeps none from tenants that have little themselves, even above the knee', () => {
+    const few = ['a', 'b', 'c', 'd', 'e'].map((id) => tenant(id));
+    for (let i = 0; i < 3; i += 1)
+      for (const one of few) {
+        expect(headroom.hasRoomFor(one, false)).toBe(true);
+        enter(one);
+      }
+    expect(limit.inFlight).toBeGreaterThan(headroom.held);
+  });
+
+  it('lets nobody in who has much, as long as somebody waits for a first token longer than is usual', () => {
+    predictedMs = 100;
+    const waiting = enter(quiet);
+    const own = [enter(loud, true), enter(loud, true)];
+    expect(limit.inFlight).toBeLessThan(headroom.held);
+    expect(headroom.hasRoomFor(loud, false)).toBe(true);
+    nowMs += 300;
+    expect(headroom.hasRoomFor(loud, false)).toBe(false);
+    expect(headroom.hasRoomFor(quiet, false)).toBe(true);
+    headroom.begun(waiting);
+    expect(headroom.hasRoomFor(loud, false)).toBe(false);
+    for (const stay of own) headroom.begun(stay);
+    expect(headroom.hasRoomFor(loud, false)).toBe(true);
   });
 
   it('keeps none for worse bands', () => {

@@ -9,6 +9,9 @@ const SWEEP_EVERY_MS = 500;
 /** Of what the backend may have, this share is left to those that have little; the least is one place of four. */
 const LEFT_FREE = 0.1;
 const LEAST_TO_SHARE = 4;
+/** So many inside, and so many times what the others have there on average: that is much, whether it has a line or not. */
+const MUCH = 4;
+const TIMES_THE_OTHERS = 3;
 
 /** What a backend has room for. */
 export interface Room {
@@ -34,13 +37,16 @@ export interface Stay {
   readonly guest: Guest;
   /** Its tenant had less than its share while others were there. */
   readonly within: boolean;
+  /** If nothing of its reply is there by then, it is late. */
+  readonly lateAtMs: number;
 }
 
 /**
  * Keeps room in one backend for tenants that use little of it. Where nothing can be taken back from a request that runs, a
  * tenant that fills a backend makes others wait for its replies to end, even if they are served next. So while others are
- * active that have little to do, whoever has more than its share inside gets a place only below the knee: so many that
- * another request begins without delay. Alone, or among others that have as much to do, a tenant may have all that the limit allows.
+ * active that have little to do, whoever has much and more than its share inside gets a place only below the knee: so many that
+ * another request begins without delay; and none as long as somebody there waits for longer than is usual. Alone, or among others
+ * that have as much to do, a tenant may have all that the limit allows.
  */
 export class Headroom {
   readonly #room: Room;
@@ -50,6 +56,8 @@ export class Headroom {
   /** Of the guests of a priority band: the sum of their weights, and as of the last sweep which of them have little to do. */
   readonly #weights = new Map<number, number>();
   readonly #light = new Map<number, Set<Guest>>();
+  /** Of several tenants: whose replies have not begun. */
+  readonly #unanswered = new Set<Stay>();
   #sweepAtMs = 0;
 
   constructor(room: Room, now: () => number) {
@@ -71,22 +79,36 @@ export class Headroom {
     if (!free || modest) return free;
     const guest = this.#guests.get(tenant.projectId);
     const share = this.#shareOf(tenant, guest);
-    if (share === 0 || (guest?.inFlight ?? 0) < share || inFlight < this.held) return true;
-    return inFlight < limit && !this.#keepsRoomFrom(tenant, guest);
+    if (share === 0 || (guest?.inFlight ?? 0) < share) return true;
+    if (inFlight < this.held && !this.#isAnyLate) return true;
+    return inFlight < limit && !(this.#hasMuch(guest) && this.#keepsRoomFrom(tenant, guest));
   }
 
-  /** @param backlog Its tenant has more in line. */
-  enter(tenant: Tenant, backlog: boolean): Stay {
+  /**
+   * @param backlog Its tenant has more in line.
+   * @param predictMs Until something of its reply will be there; undefined: nobody knows.
+   */
+  enter(tenant: Tenant, backlog: boolean, predictMs: () => number | undefined): Stay {
     const guest = this.#guest(tenant);
     const within = guest.inFlight < this.#shareOf(tenant, guest);
     guest.inFlight += 1;
     guest.seenAtMs = this.#now();
     if (backlog) guest.heavyAtMs = guest.seenAtMs;
-    return { guest, within };
+    const predictedMs = this.#guests.size > 1 ? predictMs() : undefined;
+    if (predictedMs === undefined) return { guest, within, lateAtMs: Number.POSITIVE_INFINITY };
+    const stay = { guest, within, lateAtMs: guest.seenAtMs + this.#knee.lateMs(predictedMs) };
+    this.#unanswered.add(stay);
+    return stay;
   }
 
-  leave({ guest }: Stay): void {
-    guest.inFlight -= 1;
+  /** Something of its reply is there. */
+  begun(stay: Stay): void {
+    this.#unanswered.delete(stay);
+  }
+
+  leave(stay: Stay): void {
+    stay.guest.inFlight -= 1;
+    this.#unanswered.delete(stay);
   }
 
   /** A reply has begun, or a whole one is there. */
@@ -118,6 +140,24 @@ export class Headroom {
     let others = guest === undefined || guest.priority > priority ? 0 : -guest.weight;
     for (const [band, weights] of this.#weights) if (band <= priority) others += weights;
     return others <= 0 ? 0 : Math.max(1, (this.#knee.calmAmong * weight) / (others + weight));
+  }
+
+  get #isAnyLate(): boolean {
+    const nowMs = this.#now();
+    for (const { lateAtMs } of this.#unanswered) if (lateAtMs < nowMs) return true;
+    return false;
+  }
+
+  /** It has had a line for itself, or far more inside than others have: few that come at random times have that. */
+  #hasMuch(guest: Guest | undefined): boolean {
+    if (guest === undefined) return false;
+    const { inFlight, weight, heavyAtMs } = guest;
+    if (this.#now() - heavyAtMs <= HEAVY_MS) return true;
+    let others = -weight;
+    for (const weights of this.#weights.values()) others += weights;
+    return (
+      inFlight >= MUCH && inFlight * others > TIMES_THE_OTHERS * (this.#room.inFlight - inFlight) * weight
+    );
   }
 
   #keepsRoomFrom({ priority }: Tenant, guest: Guest | undefined): boolean {

@@ -49,6 +49,17 @@ describe('Knee', () => {
     expect(knee.at).toBeLessThan(20);
   });
 
+  it('is passed by a tenth of what there is, at most, by those that are let in before anybody was late', () => {
+    for (let i = 0; i < 40; i += 1) ask(1, 64, true);
+    let most = 0;
+    for (let i = 0; i < 600; i += 1) {
+      most = Math.max(most, knee.at);
+      ask(Math.floor(knee.at), 64, false);
+    }
+    expect(most).toBeGreaterThan(60);
+    expect(most).toBeLessThan(64 * 1.1 * 1.1);
+  });
+
   it('gives up at most half of what was calm', () => {
     fill(2_000, 64);
     const before = knee.calmAmong;

@@ -1,8 +1,8 @@
 /** Nobody knows yet: a burst of so many hardly hurts. */
-const FIRST_GUESS = 8;
-/** Among nearly as many as may be, so many in a row were not late: more may be. */
+const FIRST_GUESS = 4;
+/** So much more, and one at least, may be after some were not late among nearly as many as may be: as many as were let in more, but no more than these. */
+const FIRST_GROWTH = 1.1;
 const CALM_IN_A_ROW = 4;
-const FIRST_GROWTH = 1.5;
 const NEARLY_ALL = 0.75;
 const MAX_CUT = 0.5;
 const MIN_CUT = 0.9;
@@ -17,7 +17,9 @@ const FAR_TOO_LATE = 2;
 const GROWTH = 0.002;
 /** The same while it is well below where somebody was late last. */
 const REGROWTH = 0.02;
-const WELL_BELOW = 0.75;
+const WELL_BELOW = 0.65;
+/** What was too much once comes down so far, if it is too much even there. */
+const LESS_TOO_MUCH = 0.7;
 /** For so long those that have little are remembered, and nobody else's word makes it grow. */
 const LIGHT_MS = 30_000;
 /** Late is what takes so much longer than nearly all did among few … */
@@ -52,7 +54,7 @@ export interface Sample {
  * `ConcurrencyLimit`: that one lets a reply take twice its time, because one tenant alone would rather wait in the backend than here; this one
  * aims at what others would not feel.
  *
- * It grows by halves until requests are late for the first time, as TCP does by doubling. From then on each late one of
+ * It grows by tenths until requests are late for the first time: what has been let in cannot be taken back, and everybody waits for it. From then on each late one of
  * those that have little costs a tenth, or as much as it was late, and a calm one adds so little that some 4 % of them may be late.
  * What is late is measured against what was usual among few.
  */
@@ -60,6 +62,8 @@ export class Knee {
   readonly #now: () => number;
   #at = FIRST_GUESS;
   #calmInARow = 0;
+  /** So many in a row, before there may be more. */
+  #toBeCalm = 1;
   #lateOnes = 0;
   #grownAtMs = Number.NEGATIVE_INFINITY;
   #most = FIRST_GUESS;
@@ -82,6 +86,11 @@ export class Knee {
     return this.#at;
   }
 
+  /** Who has not begun after so long is late. */
+  lateMs(predictedMs: number): number {
+    return Math.max(predictedMs * this.#usual * LATE, predictedMs + NOISE_MS);
+  }
+
   /** So many were inside without anybody being late, not long ago. */
   get calmAmong(): number {
     return this.#most * Math.exp((this.#mostAtMs - this.#now()) / FORGET_MS);
@@ -92,14 +101,14 @@ export class Knee {
     const ratio = tookMs / predictedMs;
     if (light) this.#lightAtMs = this.#now();
     // What is late among few is not late for being among many.
-    if (among <= Math.max(2, this.#at / 4)) {
+    if (among <= Math.max(2, this.#at / 2)) {
       this.#learnUsual(ratio);
       return;
     }
     // These tell of what is no more.
     if (startedAtMs < this.#cutAtMs || among > Math.max(this.#at * 1.1, this.#at + 2)) return;
     const bound = this.#usual * LATE;
-    const late = ratio > bound && tookMs - predictedMs > NOISE_MS;
+    const late = tookMs > this.lateMs(predictedMs);
     if (!light) this.#lateShare += (Number(late) - this.#lateShare) * SHARE_WEIGHT;
     if (late) this.#observeLate(among, bound / ratio, light, most);
     else if (among >= this.#at * NEARLY_ALL) this.#observeCalm(startedAtMs, light, most);
@@ -108,10 +117,10 @@ export class Knee {
   #observeLate(among: number, factor: number, light: boolean, most: number): void {
     this.#calmInARow = 0;
     if (light) this.#lateOnes += factor < 1 / FAR_TOO_LATE ? 2 : 1;
-    if (light ? this.#lateOnes < 2 : this.#lateShare < LATE_SHARE) return;
+    const isFirst = this.#tooMuch === Number.POSITIVE_INFINITY;
+    if (light ? this.#lateOnes < 2 && !isFirst : this.#lateShare < LATE_SHARE) return;
     const before = Math.min(this.#at, most);
-    this.#tooMuch =
-      this.#tooMuch === Number.POSITIVE_INFINITY ? before : Math.max(before, this.#tooMuch * MIN_CUT);
+    this.#tooMuch = isFirst ? before : Math.max(before, this.#tooMuch * LESS_TOO_MUCH);
     const cut = Math.min(before, among) * Math.min(MIN_CUT, Math.max(MAX_CUT, factor));
     this.#at = Math.max(1, cut, this.calmAmong * LEAST_OF_CALM);
     this.#lateOnes = 0;
@@ -124,10 +133,12 @@ export class Knee {
     if (this.#tooMuch === Number.POSITIVE_INFINITY) {
       // Growth has to be felt before there is more of it.
       if (startedAtMs >= this.#grownAtMs) this.#calmInARow += 1;
-      if (this.#calmInARow < CALM_IN_A_ROW) return;
+      if (this.#calmInARow < this.#toBeCalm) return;
       this.#calmInARow = 0;
       this.#grownAtMs = this.#now();
-      this.#grow(FIRST_GROWTH, most);
+      const before = Math.floor(this.#at);
+      this.#grow(Math.max(FIRST_GROWTH, (before + 1) / this.#at), most);
+      this.#toBeCalm = Math.min(CALM_IN_A_ROW, Math.max(1, Math.floor(this.#at) - before));
     } else if (this.#at < this.#tooMuch * WELL_BELOW) this.#grow(1 + REGROWTH, most);
     else if (light || this.#now() - this.#lightAtMs > LIGHT_MS) this.#grow(1 + GROWTH, most);
   }

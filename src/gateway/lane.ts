@@ -79,11 +79,19 @@ export class Lane implements FleetMember {
     return known;
   }
 
-  /** @param backlog Its tenant has more in line. */
-  enter(tenant: Tenant, backlog: boolean): Passage {
+  /**
+   * @param backlog Its tenant has more in line.
+   * @param predictMs Until something of its reply will be there; undefined: nobody knows.
+   */
+  enter(tenant: Tenant, backlog: boolean, predictMs: () => number | undefined): Passage {
     this.#inFlight += 1;
-    const stay = this.#headroom?.enter(tenant, backlog);
+    const stay = this.#headroom?.enter(tenant, backlog, predictMs);
     return { stay, entry: this.limit?.take() ?? { startedAtMs: this.#now(), among: this.#inFlight } };
+  }
+
+  /** Something of its reply is there. */
+  begun({ stay }: Passage): void {
+    if (stay !== undefined) this.#headroom?.begun(stay);
   }
 
   leave({ stay }: Passage): void {

@@ -72,7 +72,8 @@ export class Slot<D extends Deployment = Deployment> {
     const tenant = tenantOf(options.request.caller);
     this.#charge = options.model.queue.counters.charge(tenant, options.expected);
     // Where it comes out of the line, it is still in it.
-    this.#passage = this.lane.enter(tenant, this.#charge.account.line.length > 1);
+    const backlog = this.#charge.account.line.length > 1;
+    this.#passage = this.lane.enter(tenant, backlog, () => this.#firstTokenMs());
   }
 
   get ageMs(): number {
@@ -83,6 +84,7 @@ export class Slot<D extends Deployment = Deployment> {
   answered(): void {
     const { lane, ageMs } = this;
     this.#answeredMs = ageMs;
+    lane.begun(this.#passage);
     lane.coolDown.answered();
     const { promptBytes, stream } = this.#request;
     const timing = lane.latency(this.deployment.model).begin(stream);
@@ -130,6 +132,12 @@ export class Slot<D extends Deployment = Deployment> {
       wholeByTokens.observe(completionTokens, this.#answeredMs, this.#now());
     }
     this.#free({ prompt: usage.promptTokens - usage.cachedPromptTokens, output: completionTokens });
+  }
+
+  /** Expected until then; undefined: nobody knows, or all of the reply comes at once. */
+  #firstTokenMs(): number | undefined {
+    const { stream, promptBytes } = this.#request;
+    return stream ? this.lane.latency(this.deployment.model).firstToken.predictMs(promptBytes) : undefined;
   }
 
   /** What its tenant has had of the backend although nothing came of it: the prompt, and of a reply that comes as a whole its share by time. */

@@ -1,0 +1,115 @@
+import { ContinuousBatching, Places, type ServerModel } from './server-model.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+export interface Scenario {
+  readonly name: string;
+  readonly server: (time: VirtualTime, random: () => number) => ServerModel;
+  readonly concurrency?: { readonly initial: number; readonly max: number };
+  readonly promptTokens: number;
+  readonly outputTokens: number;
+  readonly quietTenants: number;
+  /** Of each. The loud one sends a hundred times as many. */
+  readonly quietPerSecond: number;
+  /** All of them, against a quiet one. Default: one, a hundred times. */
+  readonly loud?: { readonly tenants: number; readonly times: number };
+}
+
+const fake8 = { places: 8, ttftMs: 80, itlMs: 20, jitter: 0.1 };
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: '8 places',
+    server: (t, r) => new Places(t, r, fake8),
+    promptTokens: 20,
+    outputTokens: 7,
+    quietTenants: 1,
+    quietPerSecond: 1.6,
+  },
+  {
+    name: '8 places, known',
+    server: (t, r) => new Places(t, r, fake8),
+    concurrency: { initial: 8, max: 8 },
+    promptTokens: 20,
+    outputTokens: 7,
+    quietTenants: 1,
+    quietPerSecond: 1.6,
+  },
+  {
+    name: '8 places, four quiet',
+    server: (t, r) => new Places(t, r, fake8),
+    promptTokens: 20,
+    outputTokens: 7,
+    quietTenants: 4,
+    quietPerSecond: 1.6,
+  },
+  {
+    name: '64 places, long replies',
+    server: (t, r) => new Places(t, r, { places: 64, ttftMs: 200, itlMs: 30, jitter: 0.3 }),
+    promptTokens: 200,
+    outputTokens: 100,
+    quietTenants: 4,
+    quietPerSecond: 0.5,
+  },
+  {
+    name: '16 places, fast',
+    server: (t, r) => new Places(t, r, { places: 16, ttftMs: 20, itlMs: 5, jitter: 0.3 }),
+    promptTokens: 20,
+    outputTokens: 10,
+    quietTenants: 2,
+    quietPerSecond: 10,
+  },
+  {
+    name: 'batching, 64 sequences',
+    server: (t) =>
+      new ContinuousBatching(t, {
+        sequences: 64,
+        stepTokens: 2048,
+        stepMs: 12,
+        perSequenceMs: 0.15,
+        perPromptTokenMs: 0.05,
+      }),
+    promptTokens: 500,
+    outputTokens: 120,
+    quietTenants: 4,
+    quietPerSecond: 0.5,
+  },
+  {
+    name: 'batching, 256 sequences',
+    server: (t) =>
+      new ContinuousBatching(t, {
+        sequences: 256,
+        stepTokens: 2048,
+        stepMs: 12,
+        perSequenceMs: 0.1,
+        perPromptTokenMs: 0.03,
+      }),
+    promptTokens: 300,
+    outputTokens: 200,
+    quietTenants: 4,
+    quietPerSecond: 0.5,
+  },
+  {
+    name: 'surge of four, batching',
+    server: (t) =>
+      new ContinuousBatching(t, {
+        sequences: 64,
+        stepTokens: 2048,
+        stepMs: 12,
+        perSequenceMs: 0.15,
+        perPromptTokenMs: 0.05,
+      }),
+    promptTokens: 500,
+    outputTokens: 120,
+    quietTenants: 0,
+    quietPerSecond: 0.5,
+    loud: { tenants: 4, times: 100 },
+  },
+  {
+    name: 'surge of four, 8 places',
+    server: (t, r) => new Places(t, r, fake8),
+    promptTokens: 20,
+    outputTokens: 7,
+    quietTenants: 0,
+    quietPerSecond: 1.6,
+    loud: { tenants: 4, times: 100 },
+  },
+];
