@@ -5,8 +5,6 @@ import { isOpen, rankBy } from './ranking.ts';
 
 /** What a request costs those that come after it, per request under way. */
 const IMPOSED = 0.15;
-/** What a load of the whole aim weighs, in units of it: something always comes in between that nobody foresaw. */
-const LOADED = 1.75;
 /** What it weighs to push the reply of one other request below its pace, in units of the request's own aim. */
 const DISTURBED = 3;
 /** Load and disturbance of up to this share of the aim are trusted to let all meet theirs. */
@@ -23,7 +21,7 @@ const AS_WORTHY = 0.02;
  *
  *   load      = (queue + own prompt work) · (1 + 0.15 · in flight)   own delay, and the delay of those that come
  *   disturbed = replies that are expected to miss their pace because the prompt is read
- *   score     = latency·(1.75·load/aim + 3·disturbed) + output·out·TPOT/aim + cost·USD + quality·(1 − quality)
+ *   score     = latency·(load/aim + 3·disturbed) + output·out·TPOT/aim + cost·USD + quality·(1 − quality)
  *
  * Of those that will surely meet the aim it takes the one that is worth most (cost and quality), of equals the one with the
  * lowest score; if none will, the lowest score. Nothing is normalised over the candidates: that would make a gap of 1 ms as heavy
@@ -44,7 +42,7 @@ export function balanced({ fleet, settings }: PolicyOptions): Policy {
         const { replies, waiting } = fleet.state(candidate.id);
         const prompt = { nowMs, queuedMs, ownMs, tpotMs, tpotAimMs, outputTokens };
         const parts = {
-          latency: (weights.latency * LOADED * loadMs) / aimMs,
+          latency: (weights.latency * loadMs) / aimMs,
           disturbed: weights.latency * DISTURBED * replies.endangeredBy(prompt, waiting),
           output: (weights.output * outputTokens * tpotMs) / aimMs,
           cost: weights.cost * prediction.costUsd,
@@ -54,8 +52,7 @@ export function balanced({ fleet, settings }: PolicyOptions): Policy {
         return { score, parts, prediction };
       });
       const isSafe = ({ parts, prediction }: Ranked<C>) =>
-        parts.latency! / LOADED + parts.disturbed! <= SAFE * weights.latency &&
-        prediction!.tpotMs <= tpotAimMs;
+        parts.latency! + parts.disturbed! <= SAFE * weights.latency && prediction!.tpotMs <= tpotAimMs;
       const isStale = ({ candidate }: Ranked<C>) => fleet.state(candidate.id).unaskedMs(nowMs) > FRESH_MS;
       const explores = random() < exploration;
       return promoted(ranked, choose(ranked, isSafe, explores ? isStale : undefined, random));
