@@ -4,7 +4,8 @@ import { bytesField, fieldsOf, type MessageField } from '../graph/protobuf.ts';
 /** Field numbers of onnx.proto. */
 const MODEL = { graph: 7, opsetImport: 8 } as const;
 const GRAPH = { node: 1, initialiser: 5, output: 12 } as const;
-const NODE = { input: 1, output: 2, operator: 4 } as const;
+const NODE = { input: 1, output: 2, operator: 4, attribute: 5 } as const;
+const ATTRIBUTE = { name: 1, float: 2, integer: 3 } as const;
 const TENSOR = { dims: 1, dataType: 2, floatData: 4, name: 8, rawData: 9 } as const;
 const OPSET = { domain: 1, version: 2 } as const;
 
@@ -93,20 +94,49 @@ export class GraphView {
     const used = new Set(messages.flatMap((message) => readNode(message).inputs));
     for (const { field, content } of this.#graph)
       if (field === GRAPH.output) used.add(fieldsOf(content)[0]!.content.toString());
+    const kept = this.#graph.filter(
+      ({ field, content }) =>
+        field !== GRAPH.node && (field !== GRAPH.initialiser || used.has(nameOfTensor(content))),
+    );
+    return this.#written(messages, initialisers, kept);
+  }
+
+  /** The model with more nodes and initialisers behind it, and another output (a ValueInfoProto) in the place of its own. */
+  extended(nodes: readonly Buffer[], initialisers: readonly Buffer[], output: Buffer): Buffer {
+    const kept = this.#graph.filter(({ field }) => field !== GRAPH.node && field !== GRAPH.output);
+    const messages = [...this.nodes.map(({ message }) => message), ...nodes];
+    return this.#written(messages, initialisers, [...kept, { whole: bytesField(GRAPH.output, output) }]);
+  }
+
+  #written(
+    nodes: readonly Buffer[],
+    initialisers: readonly Buffer[],
+    rest: readonly Pick<MessageField, 'whole'>[],
+  ): Buffer {
     const graph = Buffer.concat([
-      ...messages.map((message) => bytesField(GRAPH.node, message)),
+      ...nodes.map((message) => bytesField(GRAPH.node, message)),
       ...initialisers.map((tensor) => bytesField(GRAPH.initialiser, tensor)),
-      ...this.#graph
-        .filter(
-          ({ field, content }) =>
-            field !== GRAPH.node && (field !== GRAPH.initialiser || used.has(nameOfTensor(content))),
-        )
-        .map(({ whole }) => whole),
+      ...rest.map(({ whole }) => whole),
     ]);
     return Buffer.concat(
       this.#model.map(({ field, whole }) => (field === MODEL.graph ? bytesField(MODEL.graph, graph) : whole)),
     );
   }
+}
+
+/** A number among a node's attributes; undefined where the operator's default counts. */
+export function attributeOf({ message }: GraphNode, name: string): number | undefined {
+  for (const { field, content } of fieldsOf(message)) {
+    if (field !== NODE.attribute) continue;
+    const parts = fieldsOf(content);
+    if (parts.find((part) => part.field === ATTRIBUTE.name)?.content.toString() !== name) continue;
+    const float = parts.find((part) => part.field === ATTRIBUTE.float);
+    if (float !== undefined) return float.whole.readFloatLE(float.whole.length - 4);
+    const integer = parts.find((part) => part.field === ATTRIBUTE.integer)?.integer ?? 0;
+    // Two's complement of 64 bits, read as a float64: small negative numbers are all that is told apart.
+    return integer >= 2 ** 63 ? -1 : integer;
+  }
+  return undefined;
 }
 
 function readNode(message: Buffer): GraphNode {

@@ -1,17 +1,24 @@
 /** Makes the graph that its argument, an `IntegerBuild`, describes, and prints a `BuiltIntegerGraph`. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { InferenceSession } from 'onnxruntime-node';
+import { GraphView } from './graph-view.ts';
 import type { BuiltIntegerGraph, IntegerBuild } from './integer-cache.ts';
-import { integerGraphOf } from './integer-graph.ts';
+import { integerGraphOf, integerPlaces, valuesWithOutliers } from './integer-graph.ts';
+import { measureReach, reachGraphOf } from './reach.ts';
 import { type EncoderRow, EncoderSession, type EncoderSessionOptions } from './session.ts';
 
 /** Of each sample's vector as the file has it and as computed in integers; below it the file is used as it is. */
 const LEAST_COSINE = 0.999;
 
 async function build({ session, samples, outputPath }: IntegerBuild): Promise<BuiltIntegerGraph> {
-  const graph = integerGraphOf(await optimised(session.graphPath, outputPath));
+  const view = new GraphView(await optimised(session.graphPath, outputPath));
   rmSync(outputPath);
-  if (graph === undefined) return { graphBytes: 0 };
+  const places = integerPlaces(view);
+  if (places.length === 0) return { graphBytes: 0 };
+  const values = valuesWithOutliers(places);
+  writeFileSync(outputPath, reachGraphOf(view, values));
+  const reach = await measureReach({ ...session, graphPath: outputPath }, values, samples);
+  const graph = integerGraphOf(view, places, reach);
   writeFileSync(outputPath, graph, { flush: true });
   const expected = await vectors(session, samples);
   const found = await vectors({ ...session, graphPath: outputPath }, samples);
