@@ -91,7 +91,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
     maxBytes: config.budgets.journalBytes / config.listen.workers,
     onProblem(problem) {
       if (problem === undefined) logger.info('the ledger reaches its database again');
-      else logger.error({ problem }, 'the ledger does not reach its database: its journal grows');
+      else logger.error({ problem }, 'usage does not reach the database; it is kept meanwhile');
     },
     onLosses: (losses) =>
       logger.error(losses, 'usage is in no sum: the database refuses rows, or a journal is damaged'),

@@ -1,8 +1,8 @@
-import type { Kysely, Selectable } from 'kysely';
+import { type Kysely, type RawBuilder, type Selectable, type SqlBool, sql } from 'kysely';
 import { ROLES, type Role } from '../core/caller.ts';
 import { unarchived } from './archive.ts';
 import type { Database } from './database.ts';
-import { isAfter, type Page } from './page.ts';
+import { type Page, pageOf } from './page.ts';
 import { changingKeys } from './revision.ts';
 import type { ApiKeySecretTable, ApiKeyTable, Schema } from './schema.ts';
 import {
@@ -85,23 +85,16 @@ export class ApiKeys {
   async list({
     projectId,
     organizationId,
-    after,
-    limit,
+    ...page
   }: Page & {
     readonly projectId?: string | undefined;
     readonly organizationId?: string | undefined;
   } = {}): Promise<readonly ApiKey[]> {
-    const { kysely } = this.#database;
-    let query = kysely.selectFrom('api_key').selectAll();
-    if (projectId !== undefined) query = query.where('project_id', '=', projectId);
-    if (organizationId !== undefined) {
-      const own = kysely.selectFrom('project').select('id').where('organization_id', '=', organizationId);
-      query = query.where('project_id', 'in', own);
-    }
-    if (after !== undefined) query = query.where(isAfter('api_key', after));
-    if (limit !== undefined) query = query.limit(limit);
-    const rows = await query.orderBy('created_at_ms').orderBy('id').execute();
-    return rows.map(apiKeyOf);
+    const only: RawBuilder<SqlBool>[] = [];
+    if (projectId !== undefined) only.push(sql`project_id = ${projectId}`);
+    if (organizationId !== undefined)
+      only.push(sql`project_id in (select id from project where organization_id = ${organizationId})`);
+    return (await pageOf(this.#database.kysely, 'api_key', page, only)).map(apiKeyOf);
   }
 
   async get(id: string): Promise<ApiKey | undefined> {

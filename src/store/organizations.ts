@@ -3,7 +3,7 @@ import { archive, unarchived } from './archive.ts';
 import type { Database } from './database.ts';
 import { newId } from './id.ts';
 import { refusingTakenName } from './name-taken.ts';
-import { isAfter, type Page } from './page.ts';
+import { type Page, pageOf } from './page.ts';
 import { changingKeys } from './revision.ts';
 import type { OrganizationTable } from './schema.ts';
 import { changedTerms, NO_TERMS, type Terms, type TermsChange, termsColumns, termsOf } from './terms.ts';
@@ -46,12 +46,8 @@ export class Organizations {
   }
 
   /** The oldest first. */
-  async list({ after, limit }: Page = {}): Promise<readonly Organization[]> {
-    let query = this.#database.kysely.selectFrom('organization').selectAll();
-    if (after !== undefined) query = query.where(isAfter('organization', after));
-    if (limit !== undefined) query = query.limit(limit);
-    const rows = await query.orderBy('created_at_ms').orderBy('id').execute();
-    return rows.map(organizationOf);
+  async list(page: Page = {}): Promise<readonly Organization[]> {
+    return (await pageOf(this.#database.kysely, 'organization', page)).map(organizationOf);
   }
 
   async get(id: string): Promise<Organization | undefined> {

@@ -1,4 +1,5 @@
-import { type RawBuilder, type SqlBool, sql } from 'kysely';
+import { type Kysely, type RawBuilder, type Selectable, type SqlBool, sql } from 'kysely';
+import type { Schema } from './schema.ts';
 
 /** A part of a list, the oldest first. */
 export interface Page {
@@ -7,8 +8,21 @@ export interface Page {
   readonly limit?: number | undefined;
 }
 
-/** In a query of that table: behind the row of that id. */
-export function isAfter(table: 'organization' | 'project' | 'api_key', id: string): RawBuilder<SqlBool> {
-  const of = sql.table(table);
-  return sql`(created_at_ms, id) > (select created_at_ms, id from ${of} where id = ${id})`;
+/** @param only What holds of all of them. */
+export async function pageOf<T extends 'organization' | 'project' | 'api_key'>(
+  kysely: Kysely<Schema>,
+  name: T,
+  { after, limit }: Page,
+  only: readonly RawBuilder<SqlBool>[] = [],
+): Promise<readonly Selectable<Schema[T]>[]> {
+  const table = sql.table(name);
+  const behind =
+    after === undefined
+      ? []
+      : [sql`(created_at_ms, id) > (select created_at_ms, id from ${table} where id = ${after})`];
+  const where = sql.join([sql`true`, ...only, ...behind], sql` and `);
+  const cut = limit === undefined ? sql`` : sql`limit ${limit}`;
+  const { rows } = await sql<Selectable<Schema[T]>>`
+    select * from ${table} where ${where} order by created_at_ms, id ${cut}`.execute(kysely);
+  return rows;
 }

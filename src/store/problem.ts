@@ -13,7 +13,7 @@ function fixOf(code: string): string {
   if (code.startsWith('SQLITE_BUSY') || code === 'SQLITE_LOCKED')
     return '. Another process holds its lock: find it with `fuser`, and end it.';
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB')
-    return '. Look at it with `qianmen database check`; a backup made with `qianmen database backup` can take its place.';
+    return '. Look at it with `qianmen database check`; `qianmen database restore` puts a backup in its place.';
   if (code === 'SQLITE_FULL' || code === 'ENOSPC') return '. Free some space there.';
   if (/^SQLITE_(READONLY|CANTOPEN|IOERR)/.test(code) || code === 'EACCES')
     return '. This user needs the right to write there.';

@@ -1,9 +1,9 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { archive, unarchived } from './archive.ts';
 import type { Database } from './database.ts';
 import { newId } from './id.ts';
 import { refusingTakenName } from './name-taken.ts';
-import { isAfter, type Page } from './page.ts';
+import { type Page, pageOf } from './page.ts';
 import { changingKeys } from './revision.ts';
 import type { ProjectTable } from './schema.ts';
 import {
@@ -70,15 +70,10 @@ export class Projects {
   /** The oldest first. */
   async list({
     organizationId,
-    after,
-    limit,
+    ...page
   }: Page & { readonly organizationId?: string | undefined } = {}): Promise<readonly Project[]> {
-    let query = this.#database.kysely.selectFrom('project').selectAll();
-    if (organizationId !== undefined) query = query.where('organization_id', '=', organizationId);
-    if (after !== undefined) query = query.where(isAfter('project', after));
-    if (limit !== undefined) query = query.limit(limit);
-    const rows = await query.orderBy('created_at_ms').orderBy('id').execute();
-    return rows.map(projectOf);
+    const only = organizationId === undefined ? [] : [sql<boolean>`organization_id = ${organizationId}`];
+    return (await pageOf(this.#database.kysely, 'project', page, only)).map(projectOf);
   }
 
   async get(id: string): Promise<Project | undefined> {

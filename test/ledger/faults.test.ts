@@ -12,7 +12,7 @@ import { openDatabase } from '../../src/store/database.ts';
 import { makeTenant } from '../access/tenants.ts';
 import { startFakeUpstream } from '../fakes/openai-upstream.ts';
 import { chatBody, eventually, metric, startGatewayProcess } from '../support/gateway-process.ts';
-import { callerOf, settled } from './events.ts';
+import { admitted, callerOf, settled } from './events.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -50,14 +50,28 @@ it('tells of a journal whose lock cannot be opened, takes over all others meanwh
   }
   const lock = join(folder, '2-bbbbbbbbbbbb.lock');
   mkdirSync(lock);
-  const ledger = ledgerIn(folder);
+  const told: (string | undefined)[] = [];
+  const ledger = new Ledger({
+    location: location(),
+    dir: folder,
+    maxBytes: 1e9,
+    onProblem: (problem) => told.push(problem),
+  });
   onTestFinished(() => ledger.close());
   expect(await ledger.flush()).toContain(`${join(folder, '2-bbbbbbbbbbbb')} cannot be taken over`);
   await eventually('it is a problem', () => ledger.problem?.includes('cannot be taken over') === true);
   expect((await rows()).map(({ id }) => id)).toEqual(['1-aaaaaaaaaaaa.0', '3-cccccccccccc.0']);
+  // It does not hold up our own, and is told once.
+  for (let i = 0; i < 6; i++) {
+    ledger.observe(admitted(`own-${i}`, callerOf(1), () => 0));
+    ledger.observe(settled(`own-${i}`, callerOf(1), 3));
+    await eventually('it is in', async () => (await rows()).length === 3 + i, 2_000);
+  }
+  expect(told).toHaveLength(1);
   rmSync(lock, { recursive: true });
   expect(await ledger.flush()).toBeUndefined();
-  expect(await rows()).toHaveLength(3);
+  expect(await rows()).toHaveLength(9);
+  await eventually('it is well', () => told.length === 2 && told[1] === undefined);
 });
 
 it('counts as backlog what the database does not have, and nothing else', async () => {
@@ -65,15 +79,7 @@ it('counts as backlog what the database does not have, and nothing else', async 
   onTestFinished(() => ledger.close());
   for (let i = 0; i < 100; i++) {
     const caller = callerOf(1);
-    ledger.observe({
-      type: 'request-admitted',
-      settlementId: `s-${i}`,
-      requestId: 'r',
-      caller,
-      endpoint: 'chat',
-      model: 'm',
-      soFar: () => [],
-    });
+    ledger.observe(admitted(`s-${i}`, caller, () => 0));
     ledger.observe(settled(`s-${i}`, caller, 3));
   }
   expect(await ledger.flush()).toBeUndefined();
