@@ -49,6 +49,7 @@ export function createEncoder(
     ...commonOptions(engine, surroundings),
     directory: path,
     batchTokens: engine.batchTokens,
+    integers: engine.precision === 'auto',
     ...fallbackCacheDir(surroundings),
     ...(engine.task === undefined ? {} : { task: engine.task }),
   });

@@ -2,10 +2,13 @@ import { join } from 'node:path';
 import { loadCatalogue } from '../../config/catalogue.ts';
 import { type EngineConfig, engineName } from '../../config/engine.ts';
 import type { Config } from '../../config/schema.ts';
+import type { EncoderTask } from '../core/encoder.ts';
+import type { EncoderInfo } from '../encoder/messages.ts';
+import type { EngineInfo } from '../engine/messages.ts';
 import { residentBytes } from '../engine/process-memory.ts';
 import { describeProvider } from '../engine/provider-info.ts';
 import { createEncoder, createGenerator, isEncoder } from '../engines.ts';
-import type { EngineFacts } from '../local/engine-facts.ts';
+import { refuseForeignSettings } from '../local/foreign-settings.ts';
 import { estimateQuestion } from '../local/local-models.ts';
 import { memoryLimit } from '../local/memory-budget.ts';
 import { estimateMemory, type MemoryEstimate, sizeText } from '../local/memory-estimate.ts';
@@ -26,6 +29,11 @@ export async function checkLocalModels(config: Config, progress: Progress): Prom
     const found = await locate(settings, config.dataDir);
     if (typeof found !== 'string') {
       checks.push({ section: SECTION, name, status: 'failed', ...found });
+      continue;
+    }
+    const problem = settingsProblem(settings, found);
+    if (problem !== undefined) {
+      checks.push({ section: SECTION, name, status: 'failed', ...problem });
       continue;
     }
     const estimate = await estimateMemory(estimateQuestion(settings, found));
@@ -67,6 +75,16 @@ async function locate(
   }
 }
 
+function settingsProblem(settings: EngineConfig, path: string): Pick<Check, 'detail' | 'fix'> | undefined {
+  try {
+    refuseForeignSettings(settings, path);
+    return undefined;
+  } catch (error) {
+    const fix = 'Correct its settings: the gateway does not start with them.';
+    return { detail: (error as Error).message, fix };
+  }
+}
+
 async function tryModel(
   settings: EngineConfig,
   path: string,
@@ -84,7 +102,7 @@ async function tryModel(
     await engine.ready;
     const loadMs = Math.round(performance.now() - startedAtMs);
     const speed = 'run' in engine ? await probeGenerator(engine) : { texts: await probeEncoder(engine) };
-    const facts: EngineFacts = engine.info()!;
+    const facts = engine.info()!;
     const rssBytes = engine.pid === undefined ? undefined : residentBytes(engine.pid);
     const reduced = settings.contextTokens !== undefined && settings.contextTokens > facts.contextTokens;
     const speeds =
@@ -116,13 +134,28 @@ async function tryModel(
   }
 }
 
-function description(facts: EngineFacts): string {
+function description(facts: EngineInfo | EncoderInfo): string {
+  if ('task' in facts) return encoderDescription(facts);
   const { architecture, slots, contextTokens, kvBytes, prefixCacheBytes } = facts;
-  if (slots === undefined) return `${architecture}, inputs of ${contextTokens} tokens`;
   return (
-    `${architecture}, ${slots} slots of ${contextTokens} tokens: ${sizeText(kvBytes ?? 0)} of KV memory, ` +
-    `${sizeText(prefixCacheBytes ?? 0)} for computed prompts`
+    `${architecture}, ${slots} slots of ${contextTokens} tokens: ${sizeText(kvBytes)} of KV memory, ` +
+    `${sizeText(prefixCacheBytes)} for computed prompts`
   );
+}
+
+const OUTPUT_TEXTS: Readonly<Record<EncoderTask, (info: EncoderInfo) => string>> = {
+  embed: ({ dimensions }) => `vectors of ${dimensions} numbers`,
+  rerank: () => 'one score per document',
+  classify: ({ labels }) => `the classes ${labels.join(', ')}`,
+};
+
+function encoderDescription(info: EncoderInfo): string {
+  const { architecture, task, contextTokens, integers, rowsIndependent } = info;
+  return [
+    `${architecture} (${task}), inputs of ${contextTokens} tokens, ${OUTPUT_TEXTS[task](info)}`,
+    ...(integers ? ['largely in 8-bit integers'] : []),
+    ...(rowsIndependent ? [] : ['one text at a time, since in its graph texts show in each other']),
+  ].join('; ');
 }
 
 function checkBudget(config: Config, estimates: ReadonlyMap<string, MemoryEstimate>): Check {

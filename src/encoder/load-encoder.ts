@@ -102,9 +102,9 @@ const SAMPLE_TEXTS = [
 async function integerGraphFor(
   session: EncoderSessionOptions,
   tokenizer: EncoderTokenizer,
-  { cacheDirs }: EncoderLoadOptions,
+  { cacheDirs, integers }: EncoderLoadOptions,
 ): Promise<string | undefined> {
-  if (session.readout.kind !== 'vector' || session.provider?.name !== 'cpu') return undefined;
+  if (!integers || session.readout.kind !== 'vector' || session.provider?.name !== 'cpu') return undefined;
   const samples = SAMPLE_TEXTS.map((text) => tokenizer.encode(text, SAMPLE_TOKENS).row);
   try {
     return await ensureIntegerGraph({ session, samples, cacheDirs });

@@ -21,6 +21,8 @@ export interface LocalEncoderOptions extends ProviderChoice {
   readonly queueLimit?: number;
   /** Most padded tokens computed together; default 4096. */
   readonly batchTokens?: number;
+  /** Computes embeddings largely in 8-bit integers where they stay close enough; default true. */
+  readonly integers?: boolean;
   /** For graphs of models that lie where nothing may be written. */
   readonly fallbackCacheDir?: string;
   /** Threads wait busily: faster, but burns the cores. Default false. */

@@ -105,6 +105,7 @@ class SupervisedEncoder implements LocalEncoder {
         directory,
         batchTokens: options.batchTokens ?? DEFAULT_BATCH_TOKENS,
         cacheDirs: [dirname(resolve(directory)), options.fallbackCacheDir].filter((dir) => dir !== undefined),
+        integers: options.integers ?? true,
         spinning: options.spinning ?? false,
         ...providerWish(options),
         ...(task === undefined ? {} : { task }),

@@ -14,6 +14,8 @@ export interface EncoderLoadOptions extends ProviderWish {
   readonly contextTokens?: number;
   /** Most padded tokens computed together. */
   readonly batchTokens: number;
+  /** Compute from a graph of integers where one can be made that is close enough. */
+  readonly integers: boolean;
   /** Where graphs that are made of the model's may be kept, the most wanted first. */
   readonly cacheDirs: readonly string[];
   readonly spinning: boolean;

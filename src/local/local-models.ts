@@ -2,6 +2,7 @@ import { type EngineConfig, engineName } from '../../config/engine.ts';
 import type { Emit } from '../core/event.ts';
 import { createEncoder, createGenerator, isEncoder } from '../engines.ts';
 import { fileSignature } from './file-signature.ts';
+import { refuseForeignSettings } from './foreign-settings.ts';
 import { type LocalBackend, LocalGenerator, LocalReader } from './local-backends.ts';
 import { type LoadReason, LocalModel } from './local-model.ts';
 import type { MemoryBudget } from './memory-budget.ts';
@@ -60,12 +61,13 @@ export class LocalModels {
     return this.#made.get(name)?.path;
   }
 
-  /** Whatever has the settings and the file of before stays as it is. */
+  /** Whatever has the settings and the file of before stays as it is. Throws ForeignSettingsError. */
   plan(wanted: readonly WantedModel[]): LocalModelPlan {
     const made = new Map<string, Made>();
     const settings = new Map<string, EngineConfig>();
     const fresh: LocalBackend[] = [];
     for (const model of wanted) {
+      refuseForeignSettings(model.settings, model.path);
       const name = engineName(model.settings);
       const key = keyOf(model);
       settings.set(name, model.settings);

@@ -4,6 +4,7 @@ import type { Config } from '../../config/schema.ts';
 import type { LocalModelView, MemoryView, ModelAdmin } from '../api/admin/model-routes.ts';
 import { AppError } from '../core/error.ts';
 import type { Fleet } from '../fleet.ts';
+import { ForeignSettingsError } from './foreign-settings.ts';
 import type { LocalBackend } from './local-backends.ts';
 import { viewOf } from './model-view.ts';
 
@@ -130,5 +131,7 @@ async function loaded({ local }: LocalBackend): Promise<void> {
 /** Operators are told why. */
 function unavailable(error: unknown): AppError {
   if (error instanceof AppError) return error;
+  if (error instanceof ForeignSettingsError)
+    return new AppError('invalid_value', { message: error.message, cause: error });
   return new AppError('model_unavailable', { message: (error as Error).message, cause: error });
 }
