@@ -60,10 +60,23 @@ export class GraphView {
     return name === undefined ? undefined : this.#producers.get(name);
   }
 
+  consumers(name: string): readonly GraphNode[] {
+    return this.#consumers.get(name) ?? [];
+  }
+
+  /** All stored constants: their ONNX element types and sizes. */
+  *tensors(): Iterable<{ readonly name: string; readonly type: number; readonly dims: readonly number[] }> {
+    for (const [name, tensor] of this.#initialisers) {
+      const fields = fieldsOf(tensor);
+      const type = fields.find(({ field }) => field === TENSOR.dataType)?.integer ?? 0;
+      yield { name, type, dims: dimsOf(fields) };
+    }
+  }
+
   /** The node that uses a node's first output, if it is only one. */
   onlyConsumer(node: GraphNode): GraphNode | undefined {
-    const consumers = this.#consumers.get(node.outputs[0]!);
-    return consumers?.length === 1 ? consumers[0] : undefined;
+    const consumers = this.consumers(node.outputs[0]!);
+    return consumers.length === 1 ? consumers[0] : undefined;
   }
 
   /** A constant of the graph; undefined where the name is none, or not float32. */
@@ -74,7 +87,7 @@ export class GraphView {
     if (fields.find(({ field }) => field === TENSOR.dataType)?.integer !== ELEMENT_TYPE.float32)
       return undefined;
     const data = fields.find(({ field }) => field === TENSOR.rawData || field === TENSOR.floatData);
-    const dims = fields.filter(({ field }) => field === TENSOR.dims).map(({ integer }) => integer);
+    const dims = dimsOf(fields);
     if (data === undefined || data.content.length !== dims.reduce((size, dim) => size * dim, 4))
       return undefined;
     return { dims, data: new Float32Array(new Uint8Array(data.content).buffer) };
@@ -149,6 +162,10 @@ function readNode(message: Buffer): GraphNode {
     outputs: texts(NODE.output),
     message,
   };
+}
+
+function dimsOf(tensor: readonly MessageField[]): number[] {
+  return tensor.filter(({ field }) => field === TENSOR.dims).map(({ integer }) => integer);
 }
 
 function nameOfTensor(tensor: Buffer): string {

@@ -6,7 +6,7 @@ import { NodeList } from './node-list.ts';
 import { fasterNormalisation } from './normalisation.ts';
 
 /** Of small matrices, preparing the integers costs more than is won. */
-const LEAST_SIZE = 128;
+export const LEAST_SIZE = 128;
 
 /**
  * A few channels of what a LayerNormalization or GELU gives are many times as large as the rest in every text, and would take

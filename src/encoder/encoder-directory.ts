@@ -15,6 +15,8 @@ export interface EncoderDescription {
   /** Longest input, special tokens included. */
   readonly maxTokens: number;
   readonly padId: number;
+  /** Numbers per token inside of the model. */
+  readonly hiddenSize: number;
   /** Of a classifier, by class. */
   readonly labels: readonly string[];
   /** Each class has a probability of its own: sigmoid instead of softmax. */
@@ -28,6 +30,9 @@ interface ModelConfig {
   readonly model_type?: string;
   readonly max_position_embeddings?: number;
   readonly pad_token_id?: number | null;
+  readonly hidden_size?: number;
+  /** What DistilBERT calls it. */
+  readonly dim?: number;
   readonly id2label?: Readonly<Record<string, string>>;
   readonly num_labels?: number;
   readonly problem_type?: string | null;
@@ -45,6 +50,9 @@ interface PoolingConfig {
 const NO_LIMIT = 1_000_000;
 
 const DEFAULT_MAX_TOKENS = 512;
+
+/** Where config.json does not say; nothing but an estimate depends on it. */
+const USUAL_HIDDEN_SIZE = 768;
 
 /** Graph files from the most to the least wanted; below them, whatever is the only one. */
 const GRAPH_NAMES = ['onnx/model.onnx', 'model.onnx', 'onnx/model_quantized.onnx', 'model_quantized.onnx'];
@@ -75,6 +83,7 @@ export function readEncoderDirectory(directory: string, task?: EncoderTask): Enc
     ...readModules(directory),
     maxTokens: Math.min(...limits.filter((limit) => limit > 0 && limit < NO_LIMIT)),
     padId: config.pad_token_id ?? 0,
+    hiddenSize: config.hidden_size ?? config.dim ?? USUAL_HIDDEN_SIZE,
     labels,
     independentClasses: config.problem_type === 'multi_label_classification' || labels.length === 1,
     tokenizer,

@@ -140,10 +140,11 @@ function keyOf({ settings, path }: WantedModel): string {
 
 /** What a model may come to take depends on. */
 export function estimateQuestion(settings: EngineConfig, path: string): EstimateQuestion {
-  const { slots, contextTokens, prefixCacheBytes, batchTokens } = settings;
+  const { slots, contextTokens, prefixCacheBytes, batchTokens, precision } = settings;
   const kind = isEncoder(settings, path) ? 'encoder' : 'generator';
   const speculation = settings.speculation === 'auto';
-  return { kind, path, slots, contextTokens, prefixCacheBytes, speculation, batchTokens };
+  const integers = precision === 'auto';
+  return { kind, path, slots, contextTokens, prefixCacheBytes, speculation, batchTokens, integers };
 }
 
 /** Reads a file once for as long as it stays the same. */

@@ -2,11 +2,11 @@
  * Answers one question of memory-estimate.ts from the files of a model, and ends.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { readGguf } from '../../kernels/gguf/reader.ts';
 import { MOST_VERIFIED_BYTES } from '../../kernels/verifier.ts';
-import { readEncoderDirectory } from '../encoder/encoder-directory.ts';
+import { encoderMemory } from '../encoder/encoder-memory.ts';
 import type { EstimateQuestion, MemoryEstimate } from './memory-estimate.ts';
 
 /** Node, ONNX Runtime and the tokenizer, without a model. */
@@ -16,8 +16,6 @@ const BYTES_PER_WEIGHT = 1 + 5 / 32;
 /** Weights of safetensors files have 16 bits, most of the time. */
 const BYTES_PER_STORED_BYTE = BYTES_PER_WEIGHT / 2;
 const DEFAULT_CONTEXT_TOKENS = 2048;
-/** Float32 numbers that an encoder computes for each token: several times its hidden size. */
-const ACTIVATION_BYTES_PER_TOKEN = 64 * 1024;
 
 interface Decoder {
   readonly weights: number;
@@ -84,13 +82,9 @@ function fromDirectory(path: string): Decoder {
   };
 }
 
-function encoder({ path, batchTokens }: EstimateQuestion): MemoryEstimate {
-  return sum({
-    weightsBytes: graphBytes(readEncoderDirectory(path).graphPath),
-    kvBytes: 0,
-    prefixCacheBytes: 0,
-    otherBytes: PROCESS_BYTES + batchTokens * ACTIVATION_BYTES_PER_TOKEN,
-  });
+function encoder({ path, batchTokens, integers }: EstimateQuestion): MemoryEstimate {
+  const { weightsBytes, activationBytes } = encoderMemory(path, { batchTokens, integers });
+  return sum({ weightsBytes, kvBytes: 0, prefixCacheBytes: 0, otherBytes: PROCESS_BYTES + activationBytes });
 }
 
 function sum(parts: Omit<MemoryEstimate, 'totalBytes'>): MemoryEstimate {
@@ -100,11 +94,6 @@ function sum(parts: Omit<MemoryEstimate, 'totalBytes'>): MemoryEstimate {
     weightsBytes: Math.ceil(weightsBytes),
     totalBytes: Math.ceil(weightsBytes + kvBytes + prefixCacheBytes + otherBytes),
   };
-}
-
-function graphBytes(graphPath: string): number {
-  const beside = readdirSync(dirname(graphPath)).filter((name) => name.startsWith(basename(graphPath)));
-  return beside.reduce((sum, name) => sum + statSync(join(dirname(graphPath), name)).size, 0);
 }
 
 function bytesOf(directory: string, ending: string): number {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { realModelPath } from '../../test/model-file.ts';
+import { realEncoderPath, realModelPath } from '../../test/model-file.ts';
 import { writeTinyChatModel } from '../../test/tiny-chat-model.ts';
 import { type EstimateQuestion, estimateMemory, sizeText } from './memory-estimate.ts';
 
@@ -23,6 +23,7 @@ function estimate(path: string, changes: Partial<EstimateQuestion> = {}) {
     prefixCacheBytes: 1_000,
     speculation: false,
     batchTokens: 1,
+    integers: true,
     ...changes,
   });
 }
@@ -44,6 +45,17 @@ test('knows the size of the graph that is built from a real file', async () => {
   expect(kvBytes).toBe(30 * 2 * 3 * 64 * 4 * 2048 * 16);
   const guessing = await estimate(realModelPath(), { slots: 16, speculation: true });
   expect(guessing!.weightsBytes).toBeCloseTo(2 * weightsBytes, -1);
+});
+
+test('knows what an encoder takes, in integers and as its file has it', async () => {
+  const [tables, matrices] = [(30_522 + 512 + 2) * 384, 6 * (4 * 384 + 2 * 1_536) * 384];
+  const weights = async (integers: boolean) =>
+    (await estimate(realEncoderPath(), { kind: 'encoder', integers }))!.weightsBytes;
+  expect((await weights(true)) / (4 * tables + 2 * matrices)).toBeCloseTo(1, 2);
+  expect((await weights(false)) / (4 * tables + 8 * matrices)).toBeCloseTo(1, 2);
+  const perToken = async (batchTokens: number) =>
+    (await estimate(realEncoderPath(), { kind: 'encoder', batchTokens }))!.otherBytes;
+  expect((await perToken(1_001)) - (await perToken(1))).toBe(1_000 * 60 * 384 * 4);
 });
 
 test('leaves files that cannot be read to the engine', async () => {

@@ -25,6 +25,8 @@ export interface EstimateQuestion {
   readonly speculation: boolean;
   /** Encoders: most tokens computed together. */
   readonly batchTokens: number;
+  /** Encoders: computed in integers where that is close enough. */
+  readonly integers: boolean;
 }
 
 /** The program is TypeScript or JavaScript, as this file is. */
