@@ -29,6 +29,8 @@ export interface RerankRequest extends EncodeHead {
   readonly query: string;
   /** At least one. Cut to what the model takes beside the query. */
   readonly documents: readonly string[];
+  /** Documents are cut to so many tokens, if the model does not take fewer. Undefined: to what it takes. */
+  readonly truncateTokens: number | undefined;
 }
 
 export interface ClassifyRequest extends EncodeHead {

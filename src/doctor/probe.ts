@@ -139,7 +139,10 @@ async function encode(encoder: LocalEncoder, round: number): Promise<void> {
   const options = { signal: new AbortController().signal };
   const task = encoder.task ?? 'embed';
   if (task === 'rerank')
-    await encoder.rerank({ ...head, endpoint: 'rerank', query: 'What is it?', documents: texts }, options);
+    await encoder.rerank(
+      { ...head, endpoint: 'rerank', query: 'What is it?', documents: texts, truncateTokens: undefined },
+      options,
+    );
   else if (task === 'classify')
     await encoder.classify(
       { ...head, endpoint: 'classify', inputs: texts, truncateTokens: undefined },

@@ -68,7 +68,10 @@ export class EncodeJob {
     const { maxTokens } = this.#limits;
     if (request.endpoint === 'rerank') {
       this.#query ??= this.#tokenizer.encodeQuery(request.query, maxTokens);
-      return this.#tokenizer.encodePair(this.#query, request.documents[index]!, maxTokens);
+      return this.#tokenizer.encodePair(this.#query, request.documents[index]!, {
+        maxTokens,
+        documentTokens: request.truncateTokens,
+      });
     }
     const input = request.inputs[index]!;
     const param = request.inputs.length === 1 ? 'input' : `input[${index}]`;

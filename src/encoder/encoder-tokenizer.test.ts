@@ -20,7 +20,7 @@ describe('the tokenizer of an encoder', () => {
   });
 
   it('marks the segments of a pair', () => {
-    const row = tokenizer.encodePair(tokenizer.encodeQuery('cat', 16), 'good dog', 16);
+    const row = tokenizer.encodePair(tokenizer.encodeQuery('cat', 16), 'good dog', { maxTokens: 16 });
     expect(words(row.ids)).toBe('[CLS] cat [SEP] good dog [SEP]');
     expect(row.typeIds).toEqual([0, 0, 0, 1, 1, 1]);
   });
@@ -29,11 +29,14 @@ describe('the tokenizer of an encoder', () => {
     const long = 'good bad '.repeat(20);
     const query = tokenizer.encodeQuery(long, 11);
     expect(words(query)).toBe('good bad good bad');
-    const row = tokenizer.encodePair(query, long, 11);
+    const row = tokenizer.encodePair(query, long, { maxTokens: 11 });
     expect(words(row.ids)).toBe('[CLS] good bad good bad [SEP] good bad good bad [SEP]');
-    expect(words(tokenizer.encodePair(tokenizer.encodeQuery('cat', 11), long, 11).ids)).toBe(
-      '[CLS] cat [SEP] good bad good bad good bad good [SEP]',
-    );
+    const short = tokenizer.encodeQuery('cat', 11);
+    const beside = (documentTokens?: number) =>
+      words(tokenizer.encodePair(short, long, { maxTokens: 11, documentTokens }).ids);
+    expect(beside()).toBe('[CLS] cat [SEP] good bad good bad good bad good [SEP]');
+    expect(beside(100)).toBe(beside());
+    expect(beside(2)).toBe('[CLS] cat [SEP] good bad [SEP]');
   });
 
   it('takes a text of a megabyte in little time and calls it too long', () => {

@@ -9,6 +9,13 @@ interface Template {
   readonly textTypes: readonly number[];
 }
 
+export interface PairLimits {
+  /** Of the row. */
+  readonly maxTokens: number;
+  /** Of the document in it. */
+  readonly documentTokens?: number | undefined;
+}
+
 /** Longer texts are cut before they are tokenised: no language has tokens of so many characters on average. */
 const MOST_CHARS_PER_TOKEN = 64;
 
@@ -53,9 +60,13 @@ export class EncoderTokenizer {
     return this.#plain(text, maxTokens).slice(0, Math.max(1, Math.floor(this.#pairRoom(maxTokens) / 2)));
   }
 
-  /** A query and a document, which is cut to what is left beside the query. */
-  encodePair(query: readonly number[], document: string, maxTokens: number): EncoderRow {
-    const room = Math.max(0, this.#pairRoom(maxTokens) - query.length);
+  /** A query and a document, which is cut to what is left beside the query, or to fewer. */
+  encodePair(
+    query: readonly number[],
+    document: string,
+    { maxTokens, documentTokens = maxTokens }: PairLimits,
+  ): EncoderRow {
+    const room = Math.max(0, Math.min(documentTokens, this.#pairRoom(maxTokens) - query.length));
     return fill(this.#pair, [query, this.#plain(document, maxTokens).slice(0, room)]);
   }
 

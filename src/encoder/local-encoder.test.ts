@@ -191,7 +191,8 @@ describe('an encoder in its own process', () => {
       message: expect.stringContaining('at most 2'),
     });
     const { wire } = request();
-    const rerank = { id: 'r', endpoint: 'rerank', model: 'm', query: 'q', documents: ['a'], wire } as const;
+    const head = { id: 'r', endpoint: 'rerank', model: 'm', truncateTokens: undefined, wire } as const;
+    const rerank = { ...head, query: 'q', documents: ['a'] };
     await expect(encoder.rerank(rerank, { signal })).rejects.toMatchObject({
       code: 'invalid_value',
       param: 'model',

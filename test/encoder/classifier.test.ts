@@ -74,6 +74,27 @@ describe('reranking', () => {
     expect(body.usage.prompt_tokens).toBe(2 * 16);
   });
 
+  it('cuts documents to the tokens that are asked for', async () => {
+    const { body } = await rerank({ query: 'a', documents: ['b b b good', 'good'], max_tokens_per_doc: 3 });
+    expect(body.results[0]).toMatchObject({ index: 1, relevance_score: expect.closeTo(sigmoid(2), 6) });
+    expect(body.results[1].relevance_score).toBeCloseTo(sigmoid(0), 6);
+    expect(body.usage.prompt_tokens).toBe(7 + 5);
+  });
+
+  it('scores an empty document, and 2,048 documents at once', async () => {
+    const empty = await rerank({ query: 'a', documents: [''] });
+    expect(empty.body.results).toEqual([{ index: 0, relevance_score: expect.closeTo(0.5, 6) }]);
+    const documents = Array.from({ length: 2_048 }, (_, i) => (i === 1_234 ? 'good' : 'b'));
+    const { status, body } = await rerank({ query: 'a', documents, return_documents: true });
+    expect(status).toBe(200);
+    expect(body.results.length).toBe(2_048);
+    expect(body.results[0]).toMatchObject({ index: 1_234, document: { text: 'good' } });
+    const tooMany = await rerank({ query: 'a', documents: [...documents, 'b'] });
+    expect([tooMany.status, tooMany.body.error.param]).toEqual([400, 'documents']);
+    const none = await rerank({ query: 'a', documents: [] });
+    expect([none.status, none.body.error.param]).toEqual([400, 'documents']);
+  });
+
   it('refuses a model that is made for something else, by its name', async () => {
     for (const [path, fields] of [
       ['/v1/rerank', { model: 'mood', query: 'a', documents: ['a'] }],
@@ -113,6 +134,19 @@ describe('classification', () => {
   it('judges each class by itself where several may apply', async () => {
     const { body } = await classify({ model: 'tags', input: 'cat dog' });
     for (const p of body.data[0].probs) expect(p).toBeCloseTo(sigmoid(4), 6);
+  });
+
+  it('takes token ids as they are, 2,048 inputs at once, and cuts what is too long where it may', async () => {
+    const [text, ids] = await Promise.all([
+      classify({ model: 'mood', input: 'good' }),
+      classify({ model: 'mood', input: [[2, 5, 3]] }),
+    ]);
+    expect(ids.status).toBe(200);
+    expect(ids.body.usage.prompt_tokens).toBe(text.body.usage.prompt_tokens);
+    const many = await classify({ model: 'mood', input: Array.from({ length: 2_048 }, () => 'fine') });
+    expect(many.body.data.length).toBe(2_048);
+    const cut = await classify({ model: 'mood', input: 'good '.repeat(100), truncate: true });
+    expect([cut.status, cut.body.data[0].label, cut.body.usage.prompt_tokens]).toEqual([200, 'positive', 16]);
   });
 
   it('refuses a text that is too long', async () => {

@@ -114,6 +114,23 @@ describe('embeddings of a real model', () => {
     expect(body.usage.prompt_tokens).toBe(256);
   });
 
+  it('come for halves of surrogate pairs, and for symbols, as for any text', async () => {
+    const texts = ['half \ud83d of a pair', '\udc00', '👩‍👩‍👧‍👦 family', '\u0000 \uffff', ' ', 'é e\u0301'];
+    for (const vector of await vectorsOf(texts)) expect(Math.hypot(...vector)).toBeCloseTo(1, 5);
+    const [half, replaced] = await vectorsOf(['half \ud83d of a pair', 'half \ufffd of a pair']);
+    expect(half).toEqual(replaced);
+  });
+
+  it('as base64 are cut to dimensions as floats are', async () => {
+    const fields = { input: TEXTS[0], dimensions: 5 };
+    const asText = await embed({ ...fields, encoding_format: 'base64' });
+    const asFloats = await embed(fields);
+    const bytes = Buffer.from(asText.body.data[0].embedding, 'base64');
+    expect(bytes.length).toBe(4 * 5);
+    for (const [d, value] of asFloats.body.data[0].embedding.entries())
+      expect(bytes.readFloatLE(4 * d)).toBe(Math.fround(value));
+  });
+
   it('come for 2,048 inputs at once, in their order, while a single one does not wait for them', async () => {
     const order: string[] = [];
     const many = vectorsOf(Array.from({ length: 2_048 }, (_, i) => `number ${i}`)).then((vectors) => {

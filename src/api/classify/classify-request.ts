@@ -14,13 +14,13 @@ const classifySchema = z.object(encoderShape);
 export function parseClassifyRequest(body: unknown, wire: WireRequest, id: string): ClassifyRequest {
   const parsed = classifySchema.safeParse(body);
   if (!parsed.success) throw fromIssues(parsed.error.issues, body);
-  const { model, input, truncate_prompt_tokens: truncate } = parsed.data;
+  const fields = parsed.data;
   return {
     id,
     endpoint: 'classify',
-    model,
-    inputs: toInputs(input),
-    truncateTokens: toTruncateTokens(truncate),
+    model: fields.model,
+    inputs: toInputs(fields.input),
+    truncateTokens: toTruncateTokens(fields),
     wire,
   };
 }

@@ -47,6 +47,23 @@ describe('an embeddings request', () => {
     ).toEqual(['a']);
   });
 
+  it.each<[object, number | undefined]>([
+    [{}, undefined],
+    [{ truncate: false }, undefined],
+    [{ truncate: 'NONE' }, undefined],
+    [{ truncate: true }, 2 ** 31 - 1],
+    [{ truncate: 'END' }, 2 ** 31 - 1],
+    [{ truncate_prompt_tokens: -1 }, 2 ** 31 - 1],
+    [{ truncate_prompt_tokens: 5 }, 5],
+    [{ truncate: true, truncate_prompt_tokens: 5 }, 5],
+  ])('with %j has its inputs cut to %s tokens', (fields, tokens) => {
+    expect(parse({ model: 'm', input: 'a', ...fields }).request.truncateTokens).toBe(tokens);
+  });
+
+  it('that wants inputs cut at their start is refused', () => {
+    expect(refusal({ model: 'm', input: 'a', truncate: 'START' })).toMatchObject({ param: 'truncate' });
+  });
+
   it('takes 2,048 inputs and not one more', () => {
     const input = Array.from({ length: 2_048 }, () => 'a');
     expect(parse({ model: 'm', input }).request.inputs.length).toBe(2_048);

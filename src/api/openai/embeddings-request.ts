@@ -33,7 +33,7 @@ export function parseEmbeddingsRequest(
       model: fields.model,
       inputs: toInputs(fields.input),
       dimensions: fields.dimensions ?? undefined,
-      truncateTokens: toTruncateTokens(fields.truncate_prompt_tokens),
+      truncateTokens: toTruncateTokens(fields),
       wire,
     },
     format: fields.encoding_format ?? 'float',

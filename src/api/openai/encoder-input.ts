@@ -12,11 +12,19 @@ export const encoderShape = {
   input: z.custom<unknown>((value) => value !== undefined && value !== null, 'must be given'),
   /** vLLM's: cut inputs to so many tokens; -1: to the model's limit. Without it a longer input is an error. */
   truncate_prompt_tokens: optional(z.int().min(-1).max(MAX_TOKEN_ID)),
+  /** text-embeddings-inference's and Jina's, as a boolean, and NVIDIA's: cut at the model's limit. */
+  truncate: optional(z.union([z.boolean(), z.enum(['NONE', 'END'])])),
 };
 
-export function toTruncateTokens(value: number | null | undefined): number | undefined {
-  if (value === 0) throw invalidValue('truncate_prompt_tokens', 'must be -1 or at least 1, but is 0');
-  return value === -1 ? MAX_TOKEN_ID : (value ?? undefined);
+/** Most tokens of an input, the rest of which is cut off. Undefined: a longer one than the model takes is an error. */
+export function toTruncateTokens(fields: {
+  readonly truncate_prompt_tokens?: number | null | undefined;
+  readonly truncate?: boolean | 'NONE' | 'END' | null | undefined;
+}): number | undefined {
+  const { truncate_prompt_tokens: tokens, truncate } = fields;
+  if (tokens === 0) throw invalidValue('truncate_prompt_tokens', 'must be -1 or at least 1, but is 0');
+  if (tokens === -1) return MAX_TOKEN_ID;
+  return tokens ?? (truncate === true || truncate === 'END' ? MAX_TOKEN_ID : undefined);
 }
 
 /** A string, a list of strings, a list of token ids, or a list of those. By hand: ids may be many, schema steps are slow. */

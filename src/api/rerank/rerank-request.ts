@@ -12,6 +12,8 @@ const rerankSchema = z.object({
   documents: boundedArray(z.union([z.string(), z.object({ text: z.string() })]), MOST_INPUTS),
   top_n: optional(z.int().min(1)),
   return_documents: optional(z.boolean()),
+  /** Cohere's: cut documents to so many tokens. */
+  max_tokens_per_doc: optional(z.int().min(1)),
 });
 
 export interface RerankReplyOptions {
@@ -37,7 +39,15 @@ export function parseRerankRequest(
     typeof document === 'string' ? document : document.text,
   );
   return {
-    request: { id, endpoint: 'rerank', model: fields.model, query: fields.query, documents, wire },
+    request: {
+      id,
+      endpoint: 'rerank',
+      model: fields.model,
+      query: fields.query,
+      documents,
+      truncateTokens: fields.max_tokens_per_doc ?? undefined,
+      wire,
+    },
     options: { topN: fields.top_n ?? undefined, returnDocuments: fields.return_documents ?? false },
   };
 }

@@ -13,6 +13,11 @@ describe('a rerank request', () => {
     expect(options).toEqual({ topN: 1, returnDocuments: false });
   });
 
+  it('may cut documents to some tokens, as Cohere has it', () => {
+    expect(parse({ documents: ['a'], max_tokens_per_doc: 7 }).request.truncateTokens).toBe(7);
+    expect(parse({ documents: ['a'] }).request.truncateTokens).toBe(undefined);
+  });
+
   it.each<[string, object, string]>([
     ['no documents', {}, 'documents'],
     ['an empty list', { documents: [] }, 'documents'],
@@ -20,6 +25,7 @@ describe('a rerank request', () => {
     ['a document without text', { documents: [{ title: 'a' }] }, 'documents[0].text'],
     ['too many documents', { documents: Array.from({ length: 2_049 }, () => 'a') }, 'documents'],
     ['an empty query', { documents: ['a'], query: '' }, 'query'],
+    ['documents cut to nothing', { documents: ['a'], max_tokens_per_doc: 0 }, 'max_tokens_per_doc'],
     ['top_n of nothing', { documents: ['a'], top_n: 0 }, 'top_n'],
   ])('is refused with %s, and the error names the field', (_what, fields, param) => {
     expect(() => parse(fields)).toThrow(expect.objectContaining({ status: 400, param }));
