@@ -10,6 +10,7 @@ export async function checkDatabase(config: Pick<Config, 'database' | 'dataDir'>
   if (problems.length === 0) return { ...common, status: 'ok', detail: summary };
   const failed = { ...common, status: 'failed', detail: problems.join('\n') } as const;
   if (config.database !== 'sqlite') return failed;
-  const fix = 'If it is damaged: stop the gateway, and put a backup in its place with `qianmen database restore`.';
+  const fix =
+    'If it is damaged: stop the gateway, and put a backup in its place with `qianmen database restore`.';
   return { ...failed, fix };
 }
