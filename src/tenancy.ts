@@ -8,7 +8,8 @@ import type { TenantAdmin } from './api/admin/tenant-admin.ts';
 import type { UsageReader } from './api/usage-reader.ts';
 import { AppError } from './core/error.ts';
 import type { Emit } from './core/event.ts';
-import type { Admission, AdmissionAsk } from './gateway/admission.ts';
+import type { Admission } from './gateway/admission.ts';
+import { hasBudget } from './gateway/ask.ts';
 import { AlarmWebhook } from './ledger/alarm-webhook.ts';
 import { BudgetAlarms } from './ledger/budget-alarms.ts';
 import { Ledger } from './ledger/ledger.ts';
@@ -215,9 +216,4 @@ function accountable(admission: Admission, ledger: Ledger, spent: SpentWatch): A
       return admission.admit(ask);
     },
   };
-}
-
-function hasBudget({ caller: { limits }, modelLimits }: AdmissionAsk): boolean {
-  const all = [limits.key, limits.project, limits.organization, modelLimits ?? {}];
-  return all.some(({ nanoUsdPerDay, nanoUsdPerMonth }) => (nanoUsdPerDay ?? nanoUsdPerMonth) !== undefined);
 }

@@ -5,7 +5,7 @@ import { type Periods, periodsAt } from './periods.ts';
 import { refusal, type SubjectKind } from './refusal.ts';
 import { Share } from './share.ts';
 import { SteadyClock } from './steady-clock.ts';
-import type { Allowed, Obstacle, Spent, Subject, Wanted } from './subject.ts';
+import type { Allowed, Obstacle, Spent, Subject, Used, Wanted } from './subject.ts';
 import { countable, type Party, partiesOf, type SpentTotals, Subjects } from './subjects.ts';
 
 export interface LocalAdmissionOptions {
@@ -96,7 +96,7 @@ export class LocalAdmission implements Admission {
     return new LocalReservation(rateOf(all, nowMs), (used) => this.#settle(all, wanted, used));
   }
 
-  #settle(all: readonly Counted[], wanted: Wanted, { tokens, nanoUsd }: Wanted): void {
+  #settle(all: readonly Counted[], wanted: Wanted, { tokens, nanoUsd }: Used): void {
     this.#reserved -= 1;
     const used = { tokens: countable(tokens), nanoUsd: countable(nanoUsd) };
     const nowMs = this.#clock.nowMs();
@@ -111,15 +111,15 @@ export class LocalAdmission implements Admission {
 
 export class LocalReservation implements Reservation {
   readonly rate: RateStatus;
-  #settle: ((used: Wanted) => void) | undefined;
+  #settle: ((used: Used) => void) | undefined;
 
-  constructor(rate: RateStatus, settle: (used: Wanted) => void) {
+  constructor(rate: RateStatus, settle: (used: Used) => void) {
     this.rate = rate;
     this.#settle = settle;
   }
 
   /** @throws Error the second time. */
-  settle(used: Wanted): void {
+  settle(used: Used): void {
     const settle = this.#settle;
     if (settle === undefined) throw new Error('a reservation was settled twice');
     this.#settle = undefined;
@@ -144,8 +144,12 @@ class Counted implements Allowed {
   }
 }
 
-export function wantedOf({ tokens, nanoUsd }: AdmissionAsk): Wanted {
-  return { tokens: countable(tokens), nanoUsd: countable(nanoUsd) };
+export function wantedOf({ tokens, nanoUsd, mostNanoUsd = nanoUsd }: AdmissionAsk): Wanted {
+  return {
+    tokens: countable(tokens),
+    nanoUsd: countable(nanoUsd),
+    mostNanoUsd: countable(Math.max(nanoUsd, mostNanoUsd)),
+  };
 }
 
 /** Of the limits that leave the least. */

@@ -215,6 +215,6 @@ function linesOf(parties: readonly Party[]): readonly SettledLine[] {
   return parties.map((party) => lineOf(party, 0, '0'));
 }
 
-function leaseOf(id: string, { nanoUsd }: Wanted): string {
-  return `${id}:${nanoUsd}`;
+function leaseOf(id: string, { mostNanoUsd }: Wanted): string {
+  return `${id}:${mostNanoUsd}`;
 }

@@ -57,10 +57,10 @@ export function argsOf(
   parties: readonly Party[],
   spent: readonly Spent[],
 ): string[] {
-  const { tokens, nanoUsd } = wanted;
+  const { tokens, nanoUsd, mostNanoUsd } = wanted;
   const { day, month } = periods;
   return [
-    ...[leaseMs, id, tokens, nanoUsd, day, month].map(String),
+    ...[leaseMs, id, tokens, nanoUsd, mostNanoUsd, day, month].map(String),
     ...parties.flatMap(({ limits }, at) => [
       ...LIMITS.map((name) => `${limits[name] ?? ''}`),
       `${spent[at]!.day}`,

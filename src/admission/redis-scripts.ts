@@ -67,14 +67,14 @@ end
 /**
  * Looks at all limits of a request, and takes them if all have room.
  *
- * KEYS: clock, then hash and leases of each subject. ARGV: step, lease in ms, id, tokens, nano-dollars, day, month, then for each subject
+ * KEYS: clock, then hash and leases of each subject. ARGV: step, lease in ms, id, tokens, nano-dollars that have to be there and that are held, day, month, then for each subject
  * its five limits (empty: none) and what is known to be spent in the day and the month.
  * Replies with the subject that has no room (0: all have), the number of its limit, then for each subject the level of its two buckets and
  * where what was taken of its tokens ends.
  */
 const ADMIT = script(`
 local lease, id, tokens, nano = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local day, month = tonumber(ARGV[6]), tonumber(ARGV[7])
+local most, day, month = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local subjects = {}
 local refusedBy, limit = 0, 0
 
@@ -100,7 +100,7 @@ local function obstacle(s)
 end
 
 for i = 1, (#KEYS - 1) / 2 do
-  local a = 7 + (i - 1) * 7
+  local a = 8 + (i - 1) * 7
   local rpm, tpm = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
   local s = read(KEYS[2 * i], KEYS[2 * i + 1], rpm, tpm, day, month)
   s.rpm, s.tpm, s.concurrency = rpm, tpm, tonumber(ARGV[a + 3])
@@ -122,8 +122,8 @@ for _, s in ipairs(subjects) do
     if s.rpm then s.requests = s.requests + 1 end
     if s.tpm then s.tokens = s.tokens + tokens end
     if s.leased then
-      s.reserved = math.min(s.reserved + nano, MAX_INT)
-      redis.call('ZADD', s.leases, int(now + lease), id .. ':' .. int(nano))
+      s.reserved = math.min(s.reserved + most, MAX_INT)
+      redis.call('ZADD', s.leases, int(now + lease), id .. ':' .. int(most))
       redis.call('PEXPIRE', s.leases, KEEP_MS)
     end
     write(s)

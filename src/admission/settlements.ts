@@ -1,4 +1,4 @@
-import type { Wanted } from './subject.ts';
+import type { Used } from './subject.ts';
 
 /** One subject of a reservation, as Redis has to hear of it. */
 export interface SettledLine {
@@ -15,7 +15,7 @@ interface Settled {
   readonly number: number;
   readonly lease: string;
   readonly lines: readonly SettledLine[];
-  readonly used: Wanted;
+  readonly used: Used;
 }
 
 export interface SettlementsOptions {
@@ -52,7 +52,7 @@ export class Settlements {
     return this.#lost;
   }
 
-  push(lease: string, lines: readonly SettledLine[], used: Wanted): void {
+  push(lease: string, lines: readonly SettledLine[], used: Used): void {
     this.#last += 1;
     this.#waiting.push({ number: this.#last, lease, lines, used });
     if (this.#waiting.length > MOST) {

@@ -2,10 +2,19 @@ import type { Limits } from '../core/caller.ts';
 import { LeakyBucket, waitMs } from './leaky-bucket.ts';
 import type { Periods } from './periods.ts';
 
-/** What one request wants of everybody that it counts for. */
-export interface Wanted {
+/** What one request has used of everybody that it counts for. */
+export interface Used {
   readonly tokens: number;
   readonly nanoUsd: number;
+}
+
+/** What it wants. */
+export interface Wanted extends Used {
+  /**
+   * What is held while it runs, where `nanoUsd` has to be there for it to begin: many at once that turn out dearer than they looked
+   * overshoot a budget no further than one of them.
+   */
+  readonly mostNanoUsd: number;
 }
 
 /** Why a subject has no room. `retryAfterMs` undefined: waiting does not help, or not today. */
@@ -85,9 +94,9 @@ export class Subject {
   }
 
   /** @returns What `settle` wants to know again. */
-  take({ limits }: Allowed, { tokens, nanoUsd }: Wanted, nowMs: number): number {
+  take({ limits }: Allowed, { tokens, mostNanoUsd }: Wanted, nowMs: number): number {
     this.#running += 1;
-    this.#reservedNanoUsd += nanoUsd;
+    this.#reservedNanoUsd += mostNanoUsd;
     if (limits.requestsPerMinute !== undefined) {
       this.#requests ??= new LeakyBucket();
       this.#requests.take(1, limits.requestsPerMinute, nowMs);
@@ -101,13 +110,13 @@ export class Subject {
     { limits }: Allowed,
     wanted: Wanted,
     tokensEnd: number,
-    used: Wanted,
+    used: Used,
     nowMs: number,
     periods: Periods,
   ): void {
     this.#running -= 1;
     // Sums beyond 2⁵³ are not exact; what nobody has set aside is nothing again.
-    this.#reservedNanoUsd = this.#running === 0 ? 0 : this.#reservedNanoUsd - wanted.nanoUsd;
+    this.#reservedNanoUsd = this.#running === 0 ? 0 : this.#reservedNanoUsd - wanted.mostNanoUsd;
     if (limits.tokensPerMinute !== undefined)
       this.#tokens?.settle(wanted.tokens, tokensEnd, used.tokens, limits.tokensPerMinute, nowMs);
     this.#follow(periods);

@@ -1,14 +1,17 @@
 import type { Caller, Limits } from '../core/caller.ts';
 import type { RateStatus } from '../core/error.ts';
 
-/** What a request may come to use at most, before anybody knows what it will. */
+/** What a request may come to use, before anybody knows what it will. */
 export interface AdmissionAsk {
   readonly caller: Caller;
   readonly model: string;
   /** Of the model, for all callers together. */
   readonly modelLimits?: Limits | undefined;
+  /** As far as its size tells. */
   readonly tokens: number;
   readonly nanoUsd: number;
+  /** What it may cost where its size tells too little. Default: `nanoUsd`. */
+  readonly mostNanoUsd?: number;
 }
 
 /** What was set aside for an admitted request. */

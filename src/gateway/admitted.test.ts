@@ -119,6 +119,24 @@ describe('a request with a caller', () => {
     ]);
   });
 
+  it('may cost as many tokens as it has bytes, and holds so much of a budget', async () => {
+    const { gateway, asked } = gatewayOver([backend(async () => parts(ANSWER))]);
+    const spender = { ...caller, limits: { ...caller.limits, project: { nanoUsdPerDay: 1_000_000 } } };
+    await ask(gateway, { caller: spender });
+    expect(asked).toMatchObject([{ nanoUsd: 50_000, mostNanoUsd: 40 * 1_000 + 20 * 2_000 }]);
+  });
+
+  it('holds as much as the longest reply of late where it does not say how long a one it wants', async () => {
+    const long = { ...usage, completionTokens: 5_000 };
+    const { gateway, asked } = gatewayOver([
+      backend(async () => parts([...ANSWER.slice(0, 4), { type: 'usage', usage: long }])),
+    ]);
+    const spender = { ...caller, limits: { ...caller.limits, key: { nanoUsdPerMonth: 1e9 } } };
+    for (let i = 0; i < 2; i += 1) await ask(gateway, { caller: spender }, { stop: {} as never });
+    const held = asked.map(({ mostNanoUsd }) => mostNanoUsd);
+    expect(held).toEqual([40 * 1_000 + 2 * 1_024 * 2_000, 40 * 1_000 + 5_000 * 2_000]);
+  });
+
   it('is settled with what it used', async () => {
     const { gateway, settled, last } = gatewayOver([backend(async () => parts(ANSWER))]);
     await ask(gateway);
@@ -165,6 +183,9 @@ describe('a request with a caller', () => {
     const { gateway, asked } = gatewayOver([backend(async () => parts(ANSWER))], undefined, undefined, 3.6);
     await ask(gateway);
     expect(asked[0]?.nanoUsd).toBe(30_000_000);
+    // By now it is known that it takes no half a minute.
+    await ask(gateway);
+    expect(asked[1]?.nanoUsd).toBeLessThan(5_000_000);
   });
 
   it('pays what was counted where a server says that it used nothing', async () => {

@@ -1,10 +1,11 @@
-import type { Caller } from '../core/caller.ts';
+import type { Caller, Limits } from '../core/caller.ts';
 import { costNanoUsd } from '../core/money.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import type { AdmissionAsk } from './admission.ts';
 import { promptSizeBytes } from './features.ts';
 import type { Route } from './gateway.ts';
 import { type Media, NO_MEDIA } from './media.ts';
+import type { RecentReplies } from './recent-replies.ts';
 
 /** What a request says of its size. */
 export interface AskedSize {
@@ -21,25 +22,56 @@ export interface Assumptions {
   readonly bytesPerToken: number;
   /** Of a choice, where the request does not say. */
   readonly assumedOutputTokens: number;
+  /** What replies of the model have been like. */
+  readonly replies: Pick<RecentReplies, 'usualMs' | 'mostMs' | 'mostTokens'>;
 }
 
-/** Where a machine's time is paid for: nobody knows how long a request takes. */
-const ASSUMED_MACHINE_MS = 30_000;
-
-/** What has to be set aside for a request: the prompt as far as its bytes tell, all the output that it may have, at the dearest deployment. */
+/**
+ * What has to be set aside for a request: the prompt as far as its bytes tell, all the output that it may have, at the dearest deployment; and
+ * what it may cost at most: a token stands for a byte at least, and where it does not say how long a reply it wants, for as long a one as the
+ * model has given of late.
+ */
 export function askFor(
   caller: Caller,
   { model: { name, deployments }, limits }: Route,
   { promptBytes, outputTokens, choices = 1, media = NO_MEDIA }: AskedSize,
-  { bytesPerToken, assumedOutputTokens }: Assumptions,
+  { bytesPerToken, assumedOutputTokens, replies }: Assumptions,
 ): AdmissionAsk {
   const promptTokens = Math.ceil(promptBytes / bytesPerToken);
   const completionTokens = (outputTokens ?? assumedOutputTokens) * choices;
-  const usage = { promptTokens, completionTokens, cachedPromptTokens: 0, reasoningTokens: 0 };
-  const service = { durationMs: ASSUMED_MACHINE_MS, ...media };
-  let nanoUsd = 0;
-  for (const deployment of deployments) nanoUsd = Math.max(nanoUsd, costNanoUsd(deployment, usage, service));
-  return { caller, model: name, modelLimits: limits, tokens: promptTokens + completionTokens, nanoUsd };
+  const dearest = (prompt: number, completion: number, durationMs: number) => {
+    const counted = { promptTokens: prompt, completionTokens: completion };
+    const usage = { ...counted, cachedPromptTokens: 0, reasoningTokens: 0 };
+    let nanoUsd = 0;
+    for (const deployment of deployments)
+      nanoUsd = Math.max(nanoUsd, costNanoUsd(deployment, usage, { durationMs, ...media }));
+    return nanoUsd;
+  };
+  const ask = {
+    ...{ caller, model: name, modelLimits: limits, tokens: promptTokens + completionTokens },
+    nanoUsd: dearest(promptTokens, completionTokens, replies.usualMs),
+  };
+  if (!hasBudget(ask)) return ask;
+  const longest =
+    outputTokens === undefined ? Math.max(completionTokens, replies.mostTokens) : completionTokens;
+  return { ...ask, mostNanoUsd: dearest(promptBytes, longest, replies.mostMs) };
+}
+
+/** Somebody's money is limited. */
+export function hasBudget({
+  caller: { limits },
+  modelLimits,
+}: Pick<AdmissionAsk, 'caller' | 'modelLimits'>): boolean {
+  return (
+    isBudget(limits.key) ||
+    isBudget(limits.project) ||
+    isBudget(limits.organization) ||
+    (modelLimits !== undefined && isBudget(modelLimits))
+  );
+}
+
+function isBudget({ nanoUsdPerDay, nanoUsdPerMonth }: Limits): boolean {
+  return (nanoUsdPerDay ?? nanoUsdPerMonth) !== undefined;
 }
 
 /** Of a generation. */

@@ -287,9 +287,9 @@ export class Gateway {
     }
   }
 
-  #admit(caller: Caller, route: Route, size: AskedSize, { bytesPerToken }: ModelState) {
+  #admit(caller: Caller, route: Route, size: AskedSize, { bytesPerToken, replies }: ModelState) {
     const { admission, assumedOutputTokens = DEFAULT_OUTPUT_TOKENS } = this.#options;
-    return admission?.admit(askFor(caller, route, size, { bytesPerToken, assumedOutputTokens }));
+    return admission?.admit(askFor(caller, route, size, { bytesPerToken, assumedOutputTokens, replies }));
   }
 
   #route(name: string, caller: Caller | undefined): Route {

@@ -2,6 +2,7 @@ import type { ModelReport } from '../core/report.ts';
 import type { Canaries } from './canaries.ts';
 import { FairQueue } from './fair-queue.ts';
 import { HedgeBucket } from './hedge-bucket.ts';
+import { RecentReplies } from './recent-replies.ts';
 import { RetryBudget } from './retry-budget.ts';
 import type { Slot } from './slot.ts';
 
@@ -18,6 +19,7 @@ export class ModelState {
   readonly queue: FairQueue<Slot>;
   readonly canaries: Canaries;
   readonly hedges = new HedgeBucket();
+  readonly replies = new RecentReplies();
   #active = 0;
   #bytesPerToken = USUAL_BYTES_PER_TOKEN;
 

@@ -4,7 +4,7 @@ import type { AdmissionAsk } from '../../src/gateway/admission.ts';
 /** A request of the key `key` in the project and organization of `tenant`, with these limits. */
 export function askOf(
   limits: Partial<Caller['limits']> & { readonly model?: Limits },
-  { key = 'key_1', tenant = '1', tokens = 10, nanoUsd = 100 } = {},
+  { key = 'key_1', tenant = '1', tokens = 10, nanoUsd = 100, more = 0 } = {},
 ): AdmissionAsk {
   const { model, ...own } = limits;
   return {
@@ -22,5 +22,6 @@ export function askOf(
     modelLimits: model,
     tokens,
     nanoUsd,
+    mostNanoUsd: nanoUsd + more,
   };
 }

@@ -53,6 +53,7 @@ describe.skipIf(noRedis())('admission in Redis beside admission in one process',
       key: fc.constantFrom('a', 'b', 'c'),
       gateway: fc.constantFrom(0, 1),
       nanoUsd: fc.integer({ min: 0, max: 900 }),
+      more: fc.integer({ min: 0, max: 600 }),
       usedShare: fc.double({ min: 0, max: 1.2, noNaN: true }),
       settles: fc.integer({ min: 0, max: 2 }),
     });
@@ -69,8 +70,8 @@ describe.skipIf(noRedis())('admission in Redis beside admission in one process',
           for (const one of first?.both ?? []) one.settle({ tokens: 1, nanoUsd: first!.used });
           await settledAll();
         };
-        for (const { key, gateway, nanoUsd, usedShare, settles } of steps) {
-          const ask = askOf(limits, { key, nanoUsd, tenant: `${runs}` });
+        for (const { key, gateway, nanoUsd, more, usedShare, settles } of steps) {
+          const ask = askOf(limits, { key, nanoUsd, more, tenant: `${runs}` });
           const own = await decided(alone, ask);
           const shared = await decided(gateways[gateway]!, ask);
           if (typeof own === 'string' || typeof shared === 'string') expect(shared).toBe(own);
