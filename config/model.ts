@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { POLICIES, type PolicyName } from '../routers/policies.ts';
 import { milliseconds, name, positive } from './primitives.ts';
 import { rates } from './rates.ts';
 
@@ -47,17 +48,7 @@ const deployment = z
   });
 
 /** Those of `routers/policies.ts`. */
-const POLICY_NAMES = [
-  'balanced',
-  'round-robin',
-  'weighted',
-  'least-in-flight',
-  'power-of-two',
-  'session-affinity',
-  'prefix-cache-aware',
-  'lowest-cost',
-  'lowest-latency',
-] as const;
+const POLICY_NAMES = Object.keys(POLICIES) as PolicyName[];
 
 export const model = z.strictObject({
   name,
