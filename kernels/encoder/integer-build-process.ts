@@ -1,11 +1,12 @@
 /** Makes the graph that its argument, an `IntegerBuild`, describes, and prints a `BuiltIntegerGraph`. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { InferenceSession } from 'onnxruntime-node';
+import type { EncoderRow } from './feeds.ts';
 import { GraphView } from './graph-view.ts';
 import type { BuiltIntegerGraph, IntegerBuild } from './integer-cache.ts';
 import { integerGraphOf, integerPlaces, valuesWithOutliers } from './integer-graph.ts';
 import { measureReach, reachGraphOf } from './reach.ts';
-import { type EncoderRow, EncoderSession, type EncoderSessionOptions } from './session.ts';
+import { EncoderSession, type EncoderSessionOptions } from './session.ts';
 
 /** Of each sample's vector as the file has it and as computed in integers; below it the file is used as it is. */
 const LEAST_COSINE = 0.999;

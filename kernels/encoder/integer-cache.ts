@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { env } from 'onnxruntime-node';
 import { BuildCache } from '../graph/build-cache.ts';
-import type { EncoderRow, EncoderSessionOptions } from './session.ts';
+import type { EncoderRow } from './feeds.ts';
+import type { EncoderSessionOptions } from './session.ts';
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const PROGRAM = new URL(`./integer-build-process.${EXTENSION}`, import.meta.url);

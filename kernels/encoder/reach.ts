@@ -1,7 +1,8 @@
 import { nodeProto, tensorProto } from '../graph/onnx-messages.ts';
 import { bytesField, integerField } from '../graph/protobuf.ts';
+import type { EncoderRow } from './feeds.ts';
 import type { GraphView } from './graph-view.ts';
-import { type EncoderRow, EncoderSession, type EncoderSessionOptions } from './session.ts';
+import { EncoderSession, type EncoderSessionOptions } from './session.ts';
 
 /** A name that encoder sessions look for first. */
 const OUTPUT = 'sentence_embedding';

@@ -2,14 +2,8 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { ModelFileError } from '../model-file-error.ts';
 import { ProviderError } from '../ort/provider-error.ts';
 import { CPU, type Provider } from '../ort/providers.ts';
+import { type EncoderRow, feedsOf, type GraphInput, KNOWN_INPUTS, longest } from './feeds.ts';
 import { type Pooling, pool } from './pooling.ts';
-
-/** One text as the graph sees it. At least one token. */
-export interface EncoderRow {
-  readonly ids: ArrayLike<number>;
-  /** The segment of each token; undefined: all 0. */
-  readonly typeIds?: ArrayLike<number> | undefined;
-}
 
 /** What to read out of the graph: pooled vectors, or the logits of a sequence classifier. */
 export type EncoderReadout =
@@ -27,15 +21,7 @@ export interface EncoderSessionOptions {
   readonly readout: EncoderReadout;
 }
 
-/** Names of the inputs that graphs exported by Hugging Face's optimum have. */
-const KNOWN_INPUTS: ReadonlySet<string> = new Set([
-  'input_ids',
-  'attention_mask',
-  'token_type_ids',
-  'position_ids',
-]);
-
-interface Output {
+export interface GraphOutput {
   readonly name: string;
   /** [B, H] (pooled inside the graph, or logits) or [B, S, H]. */
   readonly rank: 2 | 3;
@@ -46,13 +32,15 @@ interface Output {
  * so that whoever calls it decides how much a batch may hold up.
  */
 export class EncoderSession {
+  readonly inputs: readonly GraphInput[];
+  readonly output: GraphOutput;
   readonly #session: InferenceSession;
-  readonly #output: Output;
   readonly #options: EncoderSessionOptions;
 
-  private constructor(session: InferenceSession, output: Output, options: EncoderSessionOptions) {
+  private constructor(session: InferenceSession, output: GraphOutput, options: EncoderSessionOptions) {
     this.#session = session;
-    this.#output = output;
+    this.inputs = session.inputMetadata as unknown as readonly GraphInput[];
+    this.output = output;
     this.#options = options;
   }
 
@@ -86,44 +74,37 @@ export class EncoderSession {
 
   /** One vector per row: pooled, not normalised; or logits. Rows are padded to the longest; padding changes nothing. */
   async run(rows: readonly EncoderRow[]): Promise<Float32Array[]> {
-    const lengths = rows.map((row) => row.ids.length);
-    const sequenceLength = Math.max(...lengths);
-    const { name, rank } = this.#output;
-    const results = await this.#session.run(this.#feeds(rows, sequenceLength), [name]);
-    const { data, dims } = results[name]!;
-    const hiddenSize = dims.at(-1)!;
-    if (!(data instanceof Float32Array) || dims.length !== rank || dims[0] !== rows.length)
-      throw new Error(`the graph gave ${name} as ${results[name]!.type} [${dims.join(', ')}]`);
-    const { readout } = this.#options;
-    if (rank === 3 && readout.kind === 'vector')
-      return pool({ data, sequenceLength, hiddenSize, lengths }, readout.pooling);
-    return rows.map((_, row) => data.slice(row * hiddenSize, (row + 1) * hiddenSize));
+    const { name, rank } = this.output;
+    const dims = [rows.length, longest(rows)];
+    const feeds: Record<string, Tensor> = {};
+    for (const [input, values] of feedsOf(this.inputs, rows, this.#options.padId))
+      feeds[input] =
+        values instanceof Int32Array ? new Tensor('int32', values, dims) : new Tensor('int64', values, dims);
+    const { data, dims: given, type } = (await this.#session.run(feeds, [name]))[name]!;
+    if (!(data instanceof Float32Array) || given.length !== rank || given[0] !== rows.length)
+      throw new Error(`the graph gave ${name} as ${type} [${given.join(', ')}]`);
+    return resultsOf(data, rows, this.output, this.#options.readout);
   }
 
   async close(): Promise<void> {
     await this.#session.release();
   }
+}
 
-  #feeds(rows: readonly EncoderRow[], sequenceLength: number): Record<string, Tensor> {
-    const dims = [rows.length, sequenceLength];
-    const { padId } = this.#options;
-    const feeds: Record<string, Tensor> = {};
-    for (const { name, type } of this.#session.inputMetadata as readonly { name: string; type: string }[]) {
-      const values = new Int32Array(rows.length * sequenceLength).fill(name === 'input_ids' ? padId : 0);
-      for (const [row, { ids, typeIds }] of rows.entries()) {
-        const start = row * sequenceLength;
-        if (name === 'input_ids') values.set(ids, start);
-        else if (name === 'attention_mask') values.fill(1, start, start + ids.length);
-        else if (name === 'token_type_ids' && typeIds) values.set(typeIds, start);
-        else if (name === 'position_ids') for (let i = 0; i < ids.length; i++) values[start + i] = i;
-      }
-      feeds[name] =
-        type === 'int32'
-          ? new Tensor('int32', values, dims)
-          : new Tensor('int64', BigInt64Array.from(values, BigInt), dims);
-    }
-    return feeds;
+/** A batch's output as one vector per row. */
+export function resultsOf(
+  data: Float32Array,
+  rows: readonly EncoderRow[],
+  { rank }: GraphOutput,
+  readout: EncoderReadout,
+): Float32Array[] {
+  if (rank === 3 && readout.kind === 'vector') {
+    const [sequenceLength, lengths] = [longest(rows), rows.map(({ ids }) => ids.length)];
+    const hiddenSize = data.length / (rows.length * sequenceLength);
+    return pool({ data, sequenceLength, hiddenSize, lengths }, readout.pooling);
   }
+  const size = data.length / rows.length;
+  return rows.map((_, row) => data.slice(row * size, (row + 1) * size));
 }
 
 /** As onnxruntime-node takes them, which calls them as we do and knows fewer options. What a GPU has no kernel for runs on the CPU. */
@@ -137,7 +118,7 @@ function executionProviders({ name, options }: Provider = CPU): InferenceSession
 const VECTOR_OUTPUTS = ['sentence_embedding', 'last_hidden_state', 'token_embeddings'];
 
 /** A vector pooled by the graph itself is preferred: whoever exported it knew how. */
-function chooseOutput(session: InferenceSession, { graphPath, readout }: EncoderSessionOptions): Output {
+function chooseOutput(session: InferenceSession, { graphPath, readout }: EncoderSessionOptions): GraphOutput {
   const outputs = session.outputMetadata.map((meta) => ({
     name: meta.name,
     rank: meta.isTensor && meta.type === 'float32' ? meta.shape.length : 0,

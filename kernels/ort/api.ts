@@ -81,12 +81,17 @@ const FUNCTIONS = {
 } as const;
 
 type FunctionName = keyof typeof FUNCTIONS;
-type NativeFunction = (...values: unknown[]) => unknown;
+type NativeFunction = ((...values: unknown[]) => unknown) & {
+  /** The last value is a callback. */
+  readonly async: (...values: unknown[]) => void;
+};
 
 /** ONNX Runtime's C API, with statuses turned into exceptions. */
 export interface OrtApi {
   /** Calls a function that returns a status; throws OrtError unless it is null. */
   call(name: FunctionName, ...values: unknown[]): void;
+  /** The same, on a thread of libuv's pool, which has four: what the values point to has to stay where it is meanwhile. */
+  callAside(name: FunctionName, ...values: unknown[]): Promise<void>;
   /** Calls a function whose last parameter receives a new object, and returns that. */
   create(name: FunctionName, ...values: unknown[]): Handle;
   /** Calls a Release function. */
@@ -115,15 +120,22 @@ function bindApi(): OrtApi {
   const getErrorMessage = native('GetErrorMessage');
   const releaseStatus = native('ReleaseStatus');
 
-  const call = (name: FunctionName, ...values: unknown[]): void => {
-    const status = native(name)(...values);
+  const check = (status: unknown): void => {
     if (status === null) return;
     const message = String(getErrorMessage(status));
     releaseStatus(status);
     throw new OrtError(message);
   };
+  const call = (name: FunctionName, ...values: unknown[]): void => check(native(name)(...values));
   return {
     call,
+    callAside: async (name, ...values) => {
+      const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+      native(name).async(...values, (error: Error | null, status: unknown) =>
+        error === null ? resolve(status) : reject(error),
+      );
+      check(await promise);
+    },
     create: (name, ...values) => {
       const out: Handle[] = [null];
       call(name, ...values, out);

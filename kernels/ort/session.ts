@@ -151,6 +151,11 @@ export class OrtSession {
     this.#api.call('RunWithBinding', this.#session, null, binding);
   }
 
+  /** The same on another thread; several at once may. The binding and its tensors must stay meanwhile. */
+  async runAside(binding: Handle): Promise<void> {
+    await this.#api.callAside('RunWithBinding', this.#session, null, binding);
+  }
+
   /** Tensors, bindings and memories must have been released before. */
   close(): void {
     this.#api.release('ReleaseMemoryInfo', this.#memory);

@@ -60,11 +60,11 @@ export class Batcher<T extends Batchable> {
   }
 
   /** The next batch, taken out; empty when nothing waits. `budgetTokens`: padded tokens that it may have. */
-  take(budgetTokens: number): BatchMember<T>[] {
+  take(budgetTokens: number, mostRows = MOST_ROWS): BatchMember<T>[] {
     const head = this.#requests.values().next().value;
     if (head === undefined) return [];
     const lengthClass = head.fullestClass();
-    const most = Math.min(MOST_ROWS, Math.max(1, Math.floor(budgetTokens / lengthClass)));
+    const most = Math.min(mostRows, MOST_ROWS, Math.max(1, Math.floor(budgetTokens / lengthClass)));
 
     const batch: BatchMember<T>[] = [];
     let candidates = [...this.#requests];

@@ -1,4 +1,4 @@
-import type { EncoderRow } from '../../kernels/encoder/session.ts';
+import type { EncoderRow } from '../../kernels/encoder/feeds.ts';
 import type { EncoderInput } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import type { EncoderTokenizer } from './encoder-tokenizer.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { EncoderRow } from '../../kernels/encoder/session.ts';
+import type { EncoderRow } from '../../kernels/encoder/feeds.ts';
 import { TINY_TOKENIZER } from '../../test/encoder/tiny-encoder.ts';
 import { EncoderLoop } from './encoder-loop.ts';
 import { EncoderTokenizer } from './encoder-tokenizer.ts';
@@ -8,19 +8,23 @@ import { type FromEncoder, unpackRows, type WireEncodeRequest, type WireOutcome 
 const tokenizer = new EncoderTokenizer(TINY_TOKENIZER, {});
 
 /** A loop over a graph that is made up: a row's vector is its first ids. Batches wait until they are let go. */
-function loopOver(options: { held?: boolean; batchTokens?: number; normalise?: boolean } = {}) {
+function loopOver(
+  options: { held?: boolean; batchTokens?: number; normalise?: boolean; lanes?: number } = {},
+) {
   const sent: FromEncoder[] = [];
   const batches: (readonly EncoderRow[])[] = [];
   const waiting: (() => void)[] = [];
+  const places: ('alone' | 'beside')[] = [];
+  const runIn = (place: 'alone' | 'beside') => async (rows: readonly EncoderRow[]) => {
+    places.push(place);
+    batches.push(rows);
+    if (options.held) await new Promise<void>((resolve) => waiting.push(resolve));
+    if (rows.some(({ ids }) => ids[1] === 1)) throw new Error('the graph broke');
+    return rows.map(({ ids }) => Float32Array.from(Array.from(ids).slice(0, 3)));
+  };
   const loop = new EncoderLoop({
-    runner: {
-      async run(rows) {
-        batches.push(rows);
-        if (options.held) await new Promise<void>((resolve) => waiting.push(resolve));
-        if (rows.some(({ ids }) => ids[1] === 1)) throw new Error('the graph broke');
-        return rows.map(({ ids }) => Float32Array.from(Array.from(ids).slice(0, 3)));
-      },
-    },
+    runner: { run: runIn('alone') },
+    lanes: options.lanes === undefined ? undefined : { count: options.lanes, run: runIn('beside') },
     tokenizer,
     limits: { maxTokens: 8, normalise: options.normalise ?? false },
     batchTokens: options.batchTokens ?? 512,
@@ -32,11 +36,12 @@ function loopOver(options: { held?: boolean; batchTokens?: number; normalise?: b
   return {
     loop,
     batches,
+    places,
     outcomes,
     outcomeOf,
     sent,
-    letGo: () => {
-      for (const resolve of waiting.splice(0)) resolve();
+    letGo: (most = Number.POSITIVE_INFINITY) => {
+      for (const resolve of waiting.splice(0, most)) resolve();
     },
   };
 }
@@ -159,6 +164,54 @@ describe('the encoder loop', () => {
     loop.submit(2, embed(['cat']));
     expect(rowsOf(await outcomeOf(2))).toEqual([[2, 9, 3]]);
     expect(stderr).toHaveBeenCalled();
+    stderr.mockRestore();
+  });
+
+  it('spreads what is there over its lanes, and gives what comes later to the first that is free', async () => {
+    const { loop, batches, places, letGo, outcomes } = loopOver({ held: true, lanes: 2 });
+    for (let id = 1; id <= 9; id++) loop.submit(id, embed(['cat']));
+    await vi.waitUntil(() => batches.length === 2);
+    loop.submit(10, embed(['dog']));
+    loop.submit(11, embed(['dog']));
+    await new Promise(setImmediate);
+    expect(batches.map((rows) => rows.length)).toEqual([5, 4]);
+    letGo(1);
+    await vi.waitUntil(() => batches.length === 3);
+    expect(outcomes().length).toBe(5);
+    letGo();
+    await vi.waitUntil(() => outcomes().length === 11);
+    expect(batches.map((rows) => rows.length)).toEqual([5, 4, 2]);
+    expect(new Set(places)).toEqual(new Set(['beside']));
+  });
+
+  it('gives all threads to what is too little for its lanes, but not beside a batch in one', async () => {
+    const { loop, places, letGo, outcomeOf } = loopOver({ held: true, lanes: 3 });
+    loop.submit(1, embed(['cat', 'dog']));
+    await vi.waitUntil(() => places.length === 1);
+    for (let id = 2; id <= 5; id++) loop.submit(id, embed(['dog']));
+    await new Promise(setImmediate);
+    expect(places).toEqual(['alone']);
+    letGo();
+    await outcomeOf(1);
+    await vi.waitUntil(() => places.length === 4);
+    letGo(2);
+    await vi.waitUntil(() => Promise.all([outcomeOf(2), outcomeOf(3)]));
+    loop.submit(6, embed(['good']));
+    await vi.waitUntil(() => places.length === 5);
+    letGo();
+    await outcomeOf(6);
+    expect(places).toEqual(['alone', 'beside', 'beside', 'beside', 'beside']);
+  });
+
+  it('goes on in a lane whose batch broke', async () => {
+    const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const { loop, outcomeOf, places } = loopOver({ lanes: 2 });
+    loop.submit(1, embed([[4, 1]]));
+    loop.submit(2, embed(['cat', 'dog']));
+    expect(await outcomeOf(1)).toMatchObject({ error: { code: 'internal_error' } });
+    for (let id = 3; id < 9; id++) loop.submit(id, embed(['cat', 'dog', 'good']));
+    for (let id = 3; id < 9; id++) expect(rowsOf(await outcomeOf(id)).length).toBe(3);
+    expect(places).toContain('beside');
     stderr.mockRestore();
   });
 

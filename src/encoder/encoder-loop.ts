@@ -1,6 +1,6 @@
-import type { EncoderRow } from '../../kernels/encoder/session.ts';
+import type { EncoderRow } from '../../kernels/encoder/feeds.ts';
 import { AppError } from '../core/error.ts';
-import { Batcher } from './batcher.ts';
+import { Batcher, type BatchMember } from './batcher.ts';
 import { EncodeJob, type JobLimits } from './encode-job.ts';
 import type { EncoderTokenizer } from './encoder-tokenizer.ts';
 import {
@@ -17,19 +17,29 @@ const TARGET_BATCH_MS = 150;
 /** Below this a batch costs more than its tokens are worth, however slow the model is. */
 const FEWEST_BUDGET_TOKENS = 256;
 
+/** More inputs need not be tokenised ahead. */
+const ENOUGH_ROWS = 512;
+
 /** Tokenising holds up the batches at most so long at a time. */
 const TOKENISE_SLICE_MS = 8;
 
-/** The encoder session as the loop uses it; see kernels/encoder/session.ts. */
+/** What computes batches: an encoder session, or its lanes; see kernels/encoder. */
 export interface BatchRunner {
   run(rows: readonly EncoderRow[]): Promise<Float32Array[]>;
 }
 
+/** Computes several batches at a time, each on fewer threads. */
+export interface ParallelRunner extends BatchRunner {
+  readonly count: number;
+}
+
 export interface EncoderLoopOptions {
   readonly runner: BatchRunner;
+  /** Used when there are at least as many inputs as it has places: together they are through earlier than one after the other. */
+  readonly lanes?: ParallelRunner | undefined;
   readonly tokenizer: EncoderTokenizer;
   readonly limits: JobLimits;
-  /** Most padded tokens per batch; smaller ones are made where the model is slow. 0: every row runs alone. */
+  /** Most padded tokens that are computed at a time; fewer where the model is slow. 0: every row is a batch of its own. */
   readonly batchTokens: number;
   readonly send: (message: FromEncoder) => void;
   /** Monotonic milliseconds. */
@@ -43,8 +53,9 @@ interface Item {
 }
 
 /**
- * Tokenises and runs while there is work: the first request goes at once, and those that come while a batch runs share the
- * next ones. Between two batches the event loop turns, so that requests, cancellations and pings take effect.
+ * Tokenises and runs while there is work: the first request goes at once, alone with all threads, and those that come while a batch
+ * runs share the next ones, which run side by side where there are lanes. Between batches the event loop turns, so that requests,
+ * cancellations and pings take effect.
  */
 export class EncoderLoop {
   readonly #options: EncoderLoopOptions;
@@ -52,12 +63,15 @@ export class EncoderLoop {
   readonly #jobs = new Map<number, EncodeJob>();
   /** Jobs with inputs that are not tokenised yet, in rotation. */
   #untokenised: EncodeJob[] = [];
-  #running = false;
-  /** Sums over recent batches, older ones counting less. */
-  #recent = { durationMs: 0, paddedTokens: 0 };
+  /** It will be looked for work in the next turn of the event loop. */
+  #due = false;
+  readonly #alone: Place;
+  readonly #beside: Place;
 
   constructor(options: EncoderLoopOptions) {
     this.#options = options;
+    this.#alone = new Place(options.runner, 1);
+    this.#beside = new Place(options.lanes ?? options.runner, options.lanes?.count ?? 0);
   }
 
   submit(id: number, request: WireEncodeRequest): void {
@@ -65,9 +79,7 @@ export class EncoderLoop {
     const job = new EncodeJob(id, request, tokenizer, limits);
     this.#jobs.set(id, job);
     this.#untokenised.push(job);
-    if (this.#running) return;
-    this.#running = true;
-    setImmediate(() => void this.#turn());
+    this.#soon();
   }
 
   cancel(id: number): void {
@@ -76,25 +88,46 @@ export class EncoderLoop {
     this.#untokenised = this.#untokenised.filter((job) => job.id !== id);
   }
 
-  async #turn(): Promise<void> {
-    this.#tokenise();
-    await this.#runBatch();
-    if (this.#untokenised.length === 0 && this.#batcher.waiting === 0) this.#running = false;
-    else setImmediate(() => void this.#turn());
+  #soon(): void {
+    if (this.#due) return;
+    this.#due = true;
+    setImmediate(() => {
+      this.#due = false;
+      this.#turn();
+    });
   }
 
-  /** One input of each job in turn, until a batch is full or the slice is over. */
+  #turn(): void {
+    // Also while all places are taken, so that what is free next does not wait for it.
+    this.#tokenise();
+    for (let place = this.#freePlace(); place !== undefined && this.#batcher.waiting > 0; ) {
+      // What is there is spread over all that is free.
+      const rows = Math.ceil(this.#batcher.waiting / place.free);
+      void this.#runBatch(place, this.#batcher.take(this.#budgetTokens(place), rows));
+      place = this.#freePlace();
+    }
+    if (this.#untokenised.length > 0 && this.#batcher.waiting < ENOUGH_ROWS) this.#soon();
+  }
+
+  /** Where the next batch is to run, if anywhere: alone, or in a lane beside others when there is something for each. */
+  #freePlace(): Place | undefined {
+    const [alone, beside] = [this.#alone, this.#beside];
+    if (alone.free === 0) return undefined;
+    const waiting = this.#batcher.waiting + this.#untokenised.length;
+    if (beside.running === 0 && waiting < Math.max(2, beside.count)) return alone;
+    if (beside.count === 0) return alone;
+    return beside.free > 0 ? beside : undefined;
+  }
+
+  /** One input of each job in turn, until there is enough for some batches or the slice is over. */
   #tokenise(): void {
     const { now } = this.#options;
     const untilMs = now() + TOKENISE_SLICE_MS;
-    let tokens = 0;
-    const enough = Math.max(1, 2 * this.#budgetTokens());
-    while (this.#untokenised.length > 0 && now() < untilMs && tokens < enough) {
+    while (this.#untokenised.length > 0 && this.#batcher.waiting < ENOUGH_ROWS && now() < untilMs) {
       const job = this.#untokenised.shift()!;
       try {
         const { index, row } = job.next();
         this.#batcher.add(job.id, { index, row, length: row.ids.length });
-        tokens += row.ids.length;
         if (job.hasNext) this.#untokenised.push(job);
       } catch (error) {
         this.#fail([job.id], error);
@@ -102,19 +135,30 @@ export class EncoderLoop {
     }
   }
 
-  async #runBatch(): Promise<void> {
-    const { runner, send, now } = this.#options;
-    const batch = this.#batcher.take(this.#budgetTokens());
-    if (batch.length === 0) return;
+  async #runBatch(place: Place, batch: readonly BatchMember<Item>[]): Promise<void> {
+    const { now } = this.#options;
     const startedAtMs = now();
+    place.running++;
     let vectors: Float32Array[];
     try {
-      vectors = await runner.run(batch.map((member) => member.item.row));
+      vectors = await place.runner.run(batch.map((member) => member.item.row));
     } catch (error) {
       this.#fail(new Set(batch.map((member) => member.request)), error);
       return;
+    } finally {
+      place.running--;
+      this.#soon();
     }
-    const durationMs = now() - startedAtMs;
+    this.#finish(place, batch, vectors, now() - startedAtMs);
+  }
+
+  #finish(
+    place: Place,
+    batch: readonly BatchMember<Item>[],
+    vectors: readonly Float32Array[],
+    durationMs: number,
+  ): void {
+    const { send } = this.#options;
     const outcomes: WireOutcome[] = [];
     for (const [i, { request, item }] of batch.entries()) {
       const job = this.#jobs.get(request);
@@ -129,20 +173,16 @@ export class EncoderLoop {
 
     const tokens = batch.reduce((sum, { item }) => sum + item.length, 0);
     const padded = batch.length * Math.max(...batch.map(({ item }) => item.length));
-    this.#recent.durationMs = (7 / 8) * this.#recent.durationMs + durationMs;
-    this.#recent.paddedTokens = (7 / 8) * this.#recent.paddedTokens + padded;
+    place.learn(padded, durationMs);
     const waiting = new Set([...this.#batcher.waitingRequests(), ...this.#untokenised.map((job) => job.id)])
       .size;
     const statistics = { inputs: batch.length, tokens, paddingTokens: padded - tokens, durationMs, waiting };
     send({ type: 'batched', batch: statistics });
   }
 
-  /** Weighted by tokens, so that what every batch costs beside them does not count as theirs. */
-  #budgetTokens(): number {
-    const { durationMs, paddedTokens } = this.#recent;
-    const affordable =
-      paddedTokens === 0 ? 0 : (TARGET_BATCH_MS / Math.max(durationMs, 0.001)) * paddedTokens;
-    return Math.min(this.#options.batchTokens, Math.max(FEWEST_BUDGET_TOKENS, Math.floor(affordable)));
+  #budgetTokens({ affordableTokens, count }: Place): number {
+    const most = Math.floor(this.#options.batchTokens / count);
+    return Math.min(most, Math.max(FEWEST_BUDGET_TOKENS, affordableTokens));
   }
 
   #fail(ids: Iterable<number>, error: unknown): void {
@@ -151,5 +191,36 @@ export class EncoderLoop {
     const outcomes = [...ids].map((id) => ({ id, error: toWireError(AppError.from(error)) }));
     for (const id of ids) this.cancel(id);
     this.#options.send({ type: 'outcomes', outcomes });
+  }
+}
+
+/** Where batches run, and how fast. */
+class Place {
+  readonly runner: BatchRunner;
+  /** Batches that run there at a time, at most. */
+  readonly count: number;
+  running = 0;
+  /** Sums over recent batches, older ones counting less. */
+  #durationMs = 0;
+  #paddedTokens = 0;
+
+  constructor(runner: BatchRunner, count: number) {
+    this.runner = runner;
+    this.count = count;
+  }
+
+  get free(): number {
+    return this.count - this.running;
+  }
+
+  learn(paddedTokens: number, durationMs: number): void {
+    this.#durationMs = (7 / 8) * this.#durationMs + durationMs;
+    this.#paddedTokens = (7 / 8) * this.#paddedTokens + paddedTokens;
+  }
+
+  /** Of a batch that takes as long as it may. Weighted by tokens, so that what every batch costs beside them does not count as theirs. */
+  get affordableTokens(): number {
+    const tokensPerMs = this.#paddedTokens / Math.max(this.#durationMs, 0.001);
+    return Math.floor(TARGET_BATCH_MS * tokensPerMs);
   }
 }

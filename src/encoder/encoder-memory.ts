@@ -7,10 +7,14 @@ import { readEncoderDirectory } from './encoder-directory.ts';
 /** Of a graph with its weights; larger ones are not read to find out what they hold. */
 const MOST_READ_BYTES = 2 ** 30;
 
+/** Of a graph with its weights, which is loaded twice up to this. */
+export const MOST_DOUBLED_BYTES = 256 * 2 ** 20;
+
 /** Float32 numbers that are computed for each token and lie in memory together, per number of a hidden state. Measured. */
 const ACTIVATIONS_PER_HIDDEN = 60;
 
 export interface EncoderMemory {
+  /** Small models are there twice: for one batch with all threads, and for several side by side. */
   readonly weightsBytes: number;
   /** Of one batch of `batchTokens`. */
   readonly activationBytes: number;
@@ -22,8 +26,9 @@ export function encoderMemory(
   options: { readonly batchTokens: number; readonly integers: boolean },
 ): EncoderMemory {
   const { graphPath, task, hiddenSize } = readEncoderDirectory(directory);
+  const weights = weightsBytes(graphPath, options.integers && task === 'embed');
   return {
-    weightsBytes: weightsBytes(graphPath, options.integers && task === 'embed'),
+    weightsBytes: weights <= MOST_DOUBLED_BYTES ? 2 * weights : weights,
     activationBytes: 4 * ACTIVATIONS_PER_HIDDEN * hiddenSize * options.batchTokens,
   };
 }
@@ -41,7 +46,7 @@ function weightsBytes(graphPath: string, integers: boolean): number {
 }
 
 /** Of the graph and of the files beside it that hold its weights, which are called like it. */
-function storedBytes(graphPath: string): number {
+export function storedBytes(graphPath: string): number {
   const folder = dirname(graphPath);
   const files = readdirSync(folder).filter((name) => name.startsWith(basename(graphPath)));
   return files.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);

@@ -25,9 +25,10 @@ function send(message: FromEncoder): void {
 
 async function load(options: EncoderLoadOptions): Promise<void> {
   try {
-    const { session, tokenizer, description, info } = await loadEncoder(options);
+    const { session, lanes, tokenizer, description, info } = await loadEncoder(options);
     loop = new EncoderLoop({
       runner: session,
+      lanes,
       tokenizer,
       limits: { maxTokens: info.contextTokens, normalise: description.normalise },
       // No budget: one row at a time.

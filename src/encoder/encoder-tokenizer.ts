@@ -1,5 +1,5 @@
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
-import type { EncoderRow } from '../../kernels/encoder/session.ts';
+import type { EncoderRow } from '../../kernels/encoder/feeds.ts';
 
 /** Ids that stand around the texts, and their segments. */
 interface Template {

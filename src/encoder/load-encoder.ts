@@ -1,10 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { ensureIntegerGraph } from '../../kernels/encoder/integer-cache.ts';
+import { EncoderLanes } from '../../kernels/encoder/lanes.ts';
 import { EncoderSession, type EncoderSessionOptions } from '../../kernels/encoder/session.ts';
 import { ModelFileError } from '../../kernels/model-file-error.ts';
 import { ProviderError } from '../../kernels/ort/provider-error.ts';
 import { onProvider } from '../engine/on-provider.ts';
 import { type EncoderDescription, readEncoderDirectory } from './encoder-directory.ts';
+import { MOST_DOUBLED_BYTES, storedBytes } from './encoder-memory.ts';
 import { EncoderTokenizer } from './encoder-tokenizer.ts';
 import type { EncoderInfo, EncoderLoadOptions } from './messages.ts';
 
@@ -16,6 +18,7 @@ const MOST_THREADS = 8;
 
 export interface LoadedEncoder {
   readonly session: EncoderSession;
+  readonly lanes: EncoderLanes | undefined;
   readonly tokenizer: EncoderTokenizer;
   readonly description: EncoderDescription;
   readonly info: EncoderInfo;
@@ -41,11 +44,14 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
         readout: task === 'embed' ? { kind: 'vector', pooling } : { kind: 'logits' },
       };
       const integerGraph = await integerGraphFor(wanted, tokenizer, options);
-      const session = await EncoderSession.load({ ...wanted, graphPath: integerGraph ?? graphPath });
+      const chosen = { ...wanted, graphPath: integerGraph ?? graphPath };
+      const session = await EncoderSession.load(chosen);
+      const probed = await probe(session, tokenizer, graphPath);
       return {
         session,
+        lanes: lanesFor(session, probed, chosen),
         integers: integerGraph !== undefined,
-        probed: await probe(session, tokenizer, graphPath),
+        probed,
       };
     } catch (error) {
       if (provider.name === 'cpu' || error instanceof ProviderError) throw error;
@@ -59,12 +65,13 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
       );
     }
   });
-  const { session } = loaded;
+  const { session, lanes } = loaded;
   const { dimensions, rowsIndependent } = loaded.probed;
   if (task === 'rerank' && dimensions !== 1)
     throw new ModelFileError(graphPath, `it gives ${dimensions} scores per document; a reranker gives 1`);
   return {
     session,
+    lanes,
     tokenizer,
     description,
     info: {
@@ -76,6 +83,7 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
       dimensions,
       rowsIndependent,
       integers: loaded.integers,
+      lanes: lanes?.count ?? 0,
       labels: Array.from(
         { length: task === 'classify' ? dimensions : 0 },
         (_, i) => labels[i] ?? `LABEL_${i}`,
@@ -87,6 +95,17 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
       rssBytes: process.memoryUsage.rss(),
     },
   };
+}
+
+/** A second copy of the weights is worth its memory for small models only; the kernels of large ones keep several threads busy. */
+function lanesFor(
+  session: EncoderSession,
+  { dimensions }: Probed,
+  options: EncoderSessionOptions,
+): EncoderLanes | undefined {
+  const { threads, provider, graphPath } = options;
+  const pays = threads > 1 && provider?.name === 'cpu' && storedBytes(graphPath) <= MOST_DOUBLED_BYTES;
+  return pays ? new EncoderLanes(session, dimensions, options) : undefined;
 }
 
 /** Of several kinds and lengths, down to the shortest, which rounding shows in most. */

@@ -13,6 +13,7 @@ const INFO: EncoderInfo = {
   contextTokens: 16,
   dimensions: 2,
   rowsIndependent: true,
+  lanes: 2,
   integers: true,
   labels: [],
   independentClasses: false,

@@ -33,6 +33,8 @@ export interface EncoderInfo extends ProviderInfo {
   readonly rowsIndependent: boolean;
   /** Computed largely in 8-bit integers, from a graph made of the model's own. */
   readonly integers: boolean;
+  /** Batches that are computed side by side; 0: one after the other. */
+  readonly lanes: number;
   readonly labels: readonly string[];
   readonly independentClasses: boolean;
   readonly vocabularySize: number;

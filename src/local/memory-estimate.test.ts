@@ -51,8 +51,8 @@ test('knows what an encoder takes, in integers and as its file has it', async ()
   const [tables, matrices] = [(30_522 + 512 + 2) * 384, 6 * (4 * 384 + 2 * 1_536) * 384];
   const weights = async (integers: boolean) =>
     (await estimate(realEncoderPath(), { kind: 'encoder', integers }))!.weightsBytes;
-  expect((await weights(true)) / (4 * tables + 2 * matrices)).toBeCloseTo(1, 2);
-  expect((await weights(false)) / (4 * tables + 8 * matrices)).toBeCloseTo(1, 2);
+  expect((await weights(true)) / (2 * (4 * tables + 2 * matrices))).toBeCloseTo(1, 2);
+  expect((await weights(false)) / (2 * (4 * tables + 8 * matrices))).toBeCloseTo(1, 2);
   const perToken = async (batchTokens: number) =>
     (await estimate(realEncoderPath(), { kind: 'encoder', batchTokens }))!.otherBytes;
   expect((await perToken(1_001)) - (await perToken(1))).toBe(1_000 * 60 * 384 * 4);

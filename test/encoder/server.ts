@@ -15,7 +15,7 @@ export interface ServedEncoder {
 export async function serveEncoder(engine: object = {}): Promise<ServedEncoder> {
   const config = configSchema.parse({
     listen: { port: 0 },
-    engines: [{ name: REAL_ENCODER, path: realEncoderPath(), threads: 1, ...engine }],
+    engines: [{ name: REAL_ENCODER, path: realEncoderPath(), threads: 2, ...engine }],
     log: { level: 'silent' },
   });
   const running = await startGateway(config, { logger: createLogger('silent') });
