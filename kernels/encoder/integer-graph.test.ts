@@ -1,11 +1,13 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cosine } from '../../test/encoder/server.ts';
 import { writeTinyClassifier } from '../../test/encoder/tiny-encoder.ts';
 import { realEncoderPath } from '../../test/model-file.ts';
+import { GraphView } from './graph-view.ts';
 import { ensureIntegerGraph } from './integer-cache.ts';
+import { integerGraphOf } from './integer-graph.ts';
 import { EncoderSession, type EncoderSessionOptions } from './session.ts';
 
 const cacheDir = mkdtempSync(join(tmpdir(), 'qianmen-integers-'));
@@ -22,6 +24,22 @@ const ROWS = [2, 200, 5, 17, 64, 9, 31].map((length, row) => ({
     i === 0 ? 101 : i === length - 1 ? 102 : 1_996 + ((i * 97 + row * 1_031) % 25_000),
   ),
 }));
+
+it('normalises several numbers at a time as the file does one by one', async () => {
+  const graphPath = join(realEncoderPath(), 'model.onnx');
+  const view = new GraphView(readFileSync(graphPath));
+  const rewritten = integerGraphOf(view, [], new Map());
+  expect(rewritten.includes('InstanceNormalization')).toBe(true);
+  expect(rewritten.includes('LayerNormalization/')).toBe(false);
+  const path = join(cacheDir, 'normalised.onnx');
+  writeFileSync(path, rewritten);
+  const sessions = [graphPath, path].map((each) => EncoderSession.load({ ...OPTIONS, graphPath: each }));
+  const [expected, found] = await Promise.all(sessions.map(async (session) => (await session).run(ROWS)));
+  for (const [i, vector] of expected!.entries())
+    for (const [d, value] of vector.entries()) expect(found![i]![d]).toBeCloseTo(value, 4);
+  for (const session of sessions) await (await session).close();
+  rmSync(path);
+});
 
 describe('an encoder in integers', () => {
   const graphPath = join(realEncoderPath(), 'model.onnx');

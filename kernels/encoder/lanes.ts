@@ -23,7 +23,8 @@ export class EncoderLanes {
     const { graphPath, threads, spinning } = options;
     this.count = Math.min(threads, MOST_LANES);
     // Threads beyond one per lane are shared by all.
-    this.#session = new OrtSession(graphPath, { threads: threads - this.count + 1, spinning });
+    const laneThreads = threads - this.count + 1;
+    this.#session = new OrtSession(graphPath, { threads: laneThreads, spinning, shapesVary: true });
     this.#like = like;
     this.#size = size;
     this.#options = options;

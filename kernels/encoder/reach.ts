@@ -31,7 +31,10 @@ export function reachGraphOf(view: GraphView, sizes: ReadonlyMap<string, number>
   return view.extended(nodes, before18 ? [] : [axes], output);
 }
 
-/** The furthest that any of the rows makes the channels of each value go, computed by a graph of `reachGraphOf`. */
+/**
+ * How far the channels of each value go in the rows, as a sum over them, computed by a graph of `reachGraphOf`: what is large in every
+ * text shows, not what one text has by chance.
+ */
 export async function measureReach(
   options: EncoderSessionOptions,
   sizes: ReadonlyMap<string, number>,
@@ -39,17 +42,17 @@ export async function measureReach(
 ): Promise<ReadonlyMap<string, Float32Array>> {
   const session = await EncoderSession.load({ ...options, readout: { kind: 'vector', pooling: 'max' } });
   try {
-    let furthest: Float32Array | undefined;
+    const total = new Float32Array([...sizes.values()].reduce((sum, size) => sum + size, 0));
     for (const row of rows) {
       // Alone, so that padding does not count.
       const [reach] = await session.run([row]);
-      furthest = furthest?.map((value, i) => Math.max(value, reach![i]!)) ?? reach!;
+      for (const [i, value] of reach!.entries()) total[i]! += value;
     }
     let end = 0;
     return new Map(
       [...sizes].map(([name, size]) => {
         end += size;
-        return [name, furthest!.subarray(end - size, end)];
+        return [name, total.subarray(end - size, end)];
       }),
     );
   } finally {

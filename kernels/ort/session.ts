@@ -12,6 +12,8 @@ export interface SessionOptions {
   readonly spinning: boolean;
   /** Default: the CPU. */
   readonly provider?: Provider;
+  /** Inputs come in ever new shapes, so that remembering where memory goes for each would only grow. */
+  readonly shapesVary?: boolean;
   /** Where the weights of a graph lie that is given as bytes. */
   readonly weightsFolder?: string;
 }
@@ -51,7 +53,7 @@ export class OrtSession {
   }
 
   #load(graph: string | Uint8Array, sessionOptions: SessionOptions): Handle {
-    const { threads, spinning, provider, weightsFolder } = sessionOptions;
+    const { threads, spinning, provider, shapesVary, weightsFolder } = sessionOptions;
     const options = this.#api.create('CreateSessionOptions');
     try {
       this.#api.call('SetIntraOpNumThreads', options, threads);
@@ -59,6 +61,7 @@ export class OrtSession {
       this.#api.call('AddSessionConfigEntry', options, 'session.intra_op.allow_spinning', entry);
       this.#api.call('AddSessionConfigEntry', options, 'session.intra_op.spin_duration_us', String(SPIN_US));
       this.#api.call('AddSessionConfigEntry', options, 'session.record_ep_graph_assignment_info', '1');
+      if (shapesVary) this.#api.call('DisableMemPattern', options);
       if (weightsFolder !== undefined)
         this.#api.call('AddSessionConfigEntry', options, WEIGHTS_FOLDER, weightsFolder);
       appendProvider(this.#api, options, provider);

@@ -114,6 +114,8 @@ const SAMPLE_TEXTS = [
   'How do I reset my password?',
   'The invoice of March was paid twice; please refund one of the payments.',
   'SELECT name FROM users WHERE id = 7;',
+  'Der Zug nach München fährt heute von Gleis 9 ab.',
+  '今天天气很好，我们去公园散步。',
   'Quantum chromodynamics describes the strong interaction. '.repeat(8),
 ];
 
