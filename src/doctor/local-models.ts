@@ -150,10 +150,11 @@ const OUTPUT_TEXTS: Readonly<Record<EncoderTask, (info: EncoderInfo) => string>>
 };
 
 function encoderDescription(info: EncoderInfo): string {
-  const { architecture, task, contextTokens, integers, rowsIndependent } = info;
+  const { architecture, task, contextTokens, integers, lanes, rowsIndependent } = info;
   return [
     `${architecture} (${task}), inputs of ${contextTokens} tokens, ${OUTPUT_TEXTS[task](info)}`,
     ...(integers ? ['largely in 8-bit integers'] : []),
+    ...(lanes > 0 ? [`up to ${lanes} batches side by side`] : []),
     ...(rowsIndependent ? [] : ['one text at a time, since in its graph texts show in each other']),
   ].join('; ');
 }

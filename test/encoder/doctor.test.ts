@@ -23,7 +23,7 @@ function doctor(engines: readonly object[]): Promise<Check[]> {
 it('the doctor tells what an encoder does, how and how fast, and which of its settings are not its own', async () => {
   const path = realEncoderPath();
   const checks = await doctor([
-    { path, name: 'fast', threads: 1, provider: 'cpu' },
+    { path, name: 'fast', threads: 2, provider: 'cpu' },
     { path, name: 'exact', threads: 1, provider: 'cpu', precision: 'float32' },
     { path, name: 'confused', slots: 3 },
   ]);
@@ -31,10 +31,10 @@ it('the doctor tells what an encoder does, how and how fast, and which of its se
     (name) => checks.find((check) => check.name === name)!,
   );
   expect(fast!.detail).toContain('BertModel (embed), inputs of 256 tokens, vectors of 384 numbers; ');
-  expect(fast!.detail).toContain('in 8-bit integers');
+  expect(fast!.detail).toContain('in 8-bit integers; up to 2 batches side by side');
   expect(exact!.detail).not.toContain('integers');
   for (const check of [fast, exact]) {
-    expect(check).toMatchObject({ status: 'ok', facts: { dimensions: 384, threads: 1, path } });
+    expect(check).toMatchObject({ status: 'ok', facts: { dimensions: 384, path } });
     expect((check!.facts as { speed: { texts: number } }).speed.texts).toBeGreaterThan(0);
   }
   expect(confused).toMatchObject({ status: 'failed', detail: expect.stringMatching(/encoder.*`slots`/) });
