@@ -22,7 +22,7 @@ const MOST_ROWS = 256;
  *     rotation afterwards         (those not served) … A B C
  *
  * Invariants:
- * - The inputs of a batch have one length class, so that at most a quarter of a long row (or 7 tokens of a short one) is padding.
+ * - The inputs of a batch have one length class, so that at most a quarter of a long row (or 3 tokens of a short one) is padding.
  * - rows × class ≤ the budget, unless a single row exceeds it.
  * - The head of the rotation is in the next batch, and whoever was served goes to its end: a request waits for at
  *   most as many batches as there were requests before it, however many inputs those have.
@@ -93,9 +93,9 @@ export class Batcher<T extends Batchable> {
   }
 }
 
-/** The length up to which inputs are padded together: steps of 8, growing to a quarter of the length. */
+/** The length up to which inputs are padded together: steps of 4, growing to a quarter of the length. */
 export function lengthClass(length: number): number {
-  const step = Math.max(8, 2 ** Math.floor(Math.log2(Math.max(1, length - 1))) / 4);
+  const step = Math.max(4, 2 ** Math.floor(Math.log2(Math.max(1, length - 1))) / 4);
   return Math.ceil(length / step) * step;
 }
 
