@@ -18,8 +18,17 @@ export interface Shared {
   /** Asks for a stream as one of the tenants. */
   ask(tenant: number, options?: { readonly signal?: AbortSignal }): Promise<Answer>;
   model(): Promise<ModelReport>;
+  /** What the ledger has, by project. */
+  usage(): Promise<readonly ProjectUsage[]>;
   /** A sample of the gateway's metrics, by its name and labels. */
   metric(sample: string): Promise<number | undefined>;
+}
+
+export interface ProjectUsage {
+  readonly project: string;
+  readonly requests: number;
+  readonly attempts: number;
+  readonly promptTokens: number;
 }
 
 export interface Answer {
@@ -89,6 +98,12 @@ export async function shareAmong(
     async model() {
       const reply = await fetch(`${gateway.url}/admin/upstreams`, { headers: bearer(keys[0]!.secret) });
       return ((await reply.json()) as { models: ModelReport[] }).models[0]!;
+    },
+    async usage() {
+      const reply = await fetch(`${gateway.url}/admin/usage?group_by=project`, {
+        headers: bearer(keys[0]!.secret),
+      });
+      return ((await reply.json()) as { usage: ProjectUsage[] }).usage;
     },
     async metric(sample) {
       const reply = await fetch(`${gateway.url}/metrics`, { headers: bearer(keys[0]!.secret) });
