@@ -1,14 +1,11 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
-import { encodeBlock } from './record.ts';
+import { blockBytes, encodeBlock } from './record.ts';
 import { segmentPath } from './segment.ts';
 
 const RETRY_MS = 500;
 const SEGMENT_BYTES = 4 * 1024 * 1024;
-/** Of what is written at once, so that a reader need not hold more. One record is much smaller. */
+/** What is written at once is hardly more, so that a reader need not hold more: one record is much smaller. */
 const BLOCK_CHARACTERS = 64 * 1024;
-const MAX_RECORD_CHARACTERS = 64 * 1024;
-/** No character has more, and a header has few. */
-const BUFFER_BYTES = 3 * (BLOCK_CHARACTERS + MAX_RECORD_CHARACTERS) + 1024;
 
 export interface JournalOptions {
   readonly dir: string;
@@ -25,7 +22,7 @@ export interface JournalOptions {
  */
 export class Journal {
   readonly #options: Required<JournalOptions>;
-  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
+  readonly #buffer = Buffer.allocUnsafe(blockBytes(2 * BLOCK_CHARACTERS));
   /** Records that wait, the last of them in `#last`. */
   readonly #full: string[] = [];
   #last = '';
@@ -44,9 +41,8 @@ export class Journal {
     return this.#retry !== undefined;
   }
 
-  /** @param record As `encodeRecord` has made it. @throws RangeError if it is absurdly long */
+  /** @param record As `encodeRecord` has made it. */
   add(record: string): void {
-    if (record.length > MAX_RECORD_CHARACTERS) throw new RangeError('a record of the ledger is too long');
     this.#last += record;
     if (this.#last.length > BLOCK_CHARACTERS) {
       this.#full.push(this.#last);
@@ -87,9 +83,11 @@ export class Journal {
 
   #append(records: string): void {
     this.#fd ??= this.#open();
-    const sizeBytes = encodeBlock(records, this.#buffer);
+    const mostBytes = blockBytes(records.length);
+    const buffer = mostBytes > this.#buffer.length ? Buffer.allocUnsafe(mostBytes) : this.#buffer;
+    const sizeBytes = encodeBlock(records, buffer);
     for (let written = 0; written < sizeBytes; )
-      written += writeSync(this.#fd, this.#buffer, written, sizeBytes - written);
+      written += writeSync(this.#fd, buffer, written, sizeBytes - written);
     this.#sizeBytes += sizeBytes;
     if (this.#sizeBytes >= this.#options.segmentBytes) this.#end();
   }

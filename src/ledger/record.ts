@@ -35,10 +35,15 @@ const HEADER_BYTES = 18;
 /** Of one with its header. */
 export const MAX_BLOCK_BYTES = 512 * 1024;
 
+/** Most that a block of so many characters takes. */
+export function blockBytes(characters: number): number {
+  return HEADER_BYTES + 3 * characters;
+}
+
 /**
  * What is written at once: a header, and records behind it. What was written in part only, or has been damaged, is known by the checksum.
  *
- * @param buffer Large enough: three bytes for a character, and the header.
+ * @param buffer Of `blockBytes` at least.
  * @returns How many bytes of it are used
  */
 export function encodeBlock(records: string, buffer: Buffer): number {

@@ -110,7 +110,7 @@ function head(
   index: number,
   atMs: number,
 ): string {
-  return `["${settlementId}.${index}",${atMs},${whose(caller)},${quoted(requestId)},${quoted(endpoint)},${quoted(model ?? '')}`;
+  return `[${quoted(`${settlementId}.${index}`)},${atMs},${whose(caller)},${quoted(requestId)},${quoted(endpoint)},${quoted(model ?? '')}`;
 }
 
 /** Callers stay the same objects from request to request. */

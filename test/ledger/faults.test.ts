@@ -152,7 +152,7 @@ describe.skipIf(cannotMount)('a disk that is full', () => {
       return refused.status === 503;
     });
     expect(refused.text).toContain('Usage cannot be recorded at the moment');
-    expect(gateway.output()).toContain('ENOSPC');
+    await eventually('it tells', () => gateway.output().includes('ENOSPC'));
     for (const { status } of await Promise.all(running)) expect(status).toBe(200);
     expect((await fetch(`${gateway.url}/healthz`)).status).toBe(200);
     expect(await metric(gateway.url, 'qianmen_ledger_up', secret)).toBe(0);
