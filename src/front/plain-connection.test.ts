@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { promisify } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
 import { RawConnection } from '../../test/conformance/raw-connection.ts';
 import { echo, post, serveFront } from '../../test/front/front-server.ts';
@@ -23,6 +26,24 @@ async function open(options: Parameters<typeof serveFront>[0] = {}) {
     while (socket.bytesRead < untilBytes) await new Promise((resolve) => setImmediate(resolve));
   };
   return { ...front, connection, socket, sendAlone };
+}
+
+type Send = (bytes: string, done: (error?: Error | null) => void) => void;
+
+/** Of a client that does not close when the server has. Resolves to all that it got, once the connection has ended. */
+async function sendAfterReply(url: string, before: string, after: string): Promise<string> {
+  const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: true });
+  socket.on('error', () => {});
+  let received = '';
+  socket.on('data', (bytes: Buffer) => {
+    if (received === '') socket.write(after);
+    received += bytes.toString('latin1');
+  });
+  // What it sends after that nobody is to read.
+  socket.on('end', () => setTimeout(() => socket.destroy(), 100));
+  socket.write(before);
+  await once(socket, 'close');
+  return received;
 }
 
 describe('requests', () => {
@@ -157,12 +178,28 @@ describe('a body that nobody reads', () => {
     expect(plain?.isBusy(socket)).toBe(false);
   });
 
-  it('costs a client that closes afterwards no reply', async () => {
+  it('costs a client that closes afterwards no reply, also where it sends all before it reads', async () => {
     const { connection } = await open({ answer: refuse });
-    connection.send(post('x'.repeat(5_000_000), ['connection: close']));
+    connection.socket.pause();
+    const sent = promisify(connection.socket.write.bind(connection.socket) as Send);
+    await sent(post('x'.repeat(5_000_000), ['connection: close']));
+    connection.socket.resume();
     const reply = await connection.reply();
     expect([reply.body, reply.headers.connection]).toEqual(['no', 'close']);
     await eventually('it is closed', () => connection.socket.closed);
+  });
+
+  it('is nothing to go by once the last reply is sent', async () => {
+    let asked = 0;
+    const { url } = await serveFront({
+      answer(incoming, client) {
+        asked += 1;
+        refuse(incoming, client);
+      },
+    });
+    const text = post('abc', ['connection: close']);
+    const received = await sendAfterReply(url, text.slice(0, -1), text.slice(-1) + post('stolen'));
+    expect([asked, received.match(/HTTP/g)?.length]).toEqual([1, 1]);
   });
 });
 
@@ -199,12 +236,9 @@ describe('time', () => {
   });
 
   it('that was up for a request is up for its body, too', async () => {
-    const { connection, asked } = await open({ listen: limits });
+    const { url, asked } = await serveFront({ listen: limits });
     const text = post('abc');
-    connection.send(text.slice(0, -1));
-    await connection.reply();
-    connection.send(text.slice(-1));
-    await eventually('it is closed', () => connection.socket.closed);
+    expect(await sendAfterReply(url, text.slice(0, -1), text.slice(-1))).toMatch(/^HTTP\/1\.1 408 /);
     expect(asked).toHaveLength(0);
   });
 

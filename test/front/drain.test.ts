@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { RawConnection } from '../conformance/raw-connection.ts';
 import { startFakeUpstream } from '../fakes/openai-upstream.ts';
-import { chatBody, startGatewayProcess } from '../support/gateway-process.ts';
+import { chatBody, eventually, startGatewayProcess } from '../support/gateway-process.ts';
 
 /** Asks again and again over connections that it keeps until it is told to close them, until nobody listens any more. */
 async function client(url: string, name: string) {
@@ -61,4 +61,21 @@ it.each([1, 2])('with %i workers, no request is lost when the gateway ends under
     expect(answered).toBeGreaterThan(3);
     expect(closes).toBeGreaterThan(0);
   }
+});
+
+it('a reply that begins after the order to end says that its connection ends', async () => {
+  const fake = await startFakeUpstream({ behaviour: { ttftMs: 700 } });
+  onTestFinished(() => fake.close());
+  const gateway = await startGatewayProcess({
+    upstreams: [{ name: 'fake', url: fake.url }],
+    models: [{ name: 'm', deployments: [{ upstream: 'fake', model: 'fake-model' }] }],
+  });
+  onTestFinished(() => gateway.kill());
+  const connection = await RawConnection.open(gateway.url);
+  connection.post('/v1/chat/completions', chatBody('m'));
+  await eventually('it is at work', () => fake.inFlight() === 1);
+  gateway.child.kill('SIGTERM');
+  const reply = await connection.reply();
+  expect([reply.status, reply.headers.connection]).toEqual([200, 'close']);
+  expect(await gateway.exited).toBe(0);
 });
