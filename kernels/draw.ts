@@ -1,10 +1,11 @@
-import { exponentials } from './exponentials.ts';
+import type { RowKernels } from './simd/row-kernels.ts';
 import { anyAbove, GROUP, type TopTokens } from './top-tokens.ts';
 import { keepTypical } from './typical.ts';
 
 /** A row of logits of which those from `lowest` to `max` may be drawn. */
 export interface Distribution {
-  readonly row: Float32Array;
+  /** Their row holds the logits. */
+  readonly kernels: RowKernels;
   readonly max: number;
   readonly lowest: number;
   readonly temperature: number;
@@ -18,9 +19,13 @@ const BIN_SHIFT = 17;
 const BINS = 32 * 64;
 const ONE_BITS = 0x3f800000;
 
+/**
+ * A nucleus has fewer tokens than the first, nearly always, or the second: a token that weighs less than the mass left out
+ * divided by that is passed over.
+ */
+const NUCLEUS_TOKENS = [1_024, 8_192];
+
 /** Reused from row to row: sampling a batch allocates nothing of the vocabulary's size. */
-let weights = new Float32Array(0);
-let weightBits = new Int32Array(0);
 let candidates = new Int32Array(0);
 const binMass = new Float64Array(BINS);
 
@@ -74,10 +79,10 @@ function pick(ids: Int32Array, count: number, idWeights: ArrayLike<number>, rand
 /** Draws from the whole distribution. */
 export function drawAny(distribution: Distribution, random: number): number {
   let rest = random * fillWeights(distribution);
-  const rowWeights = weights;
+  const { weights } = distribution.kernels;
   let last = 0;
-  for (let id = 0; id < rowWeights.length; id++) {
-    const weight = rowWeights[id]!;
+  for (let id = 0; id < weights.length; id++) {
+    const weight = weights[id]!;
     if (weight === 0) continue;
     last = id;
     rest -= weight;
@@ -88,8 +93,8 @@ export function drawAny(distribution: Distribution, random: number): number {
 
 /** Draws from the smallest set of most probable tokens that holds `topP` of the mass. */
 export function drawFromNucleus(distribution: Distribution, topP: number, random: number): number {
-  const count = collectNucleus(fillWeights(distribution), topP);
-  return pick(candidates, count, weights, random);
+  const count = collectNucleus(distribution.kernels, fillWeights(distribution), topP);
+  return pick(candidates, count, distribution.kernels.weights, random);
 }
 
 /** Draws from those tokens of the nucleus, or of the whole distribution where `topP` is 1, that `typicalP` leaves. */
@@ -98,21 +103,25 @@ export function drawTypical(
   { topP, typicalP }: { readonly topP: number; readonly typicalP: number },
   random: number,
 ): number {
+  const { kernels } = distribution;
+  const { weights, row: logits } = kernels;
   const total = fillWeights(distribution);
-  const count = topP < 1 ? collectNucleus(total, topP) : collectAll();
-  const kept = keepTypical(candidates, count, { weights, logits: distribution.row }, typicalP);
+  const count = topP < 1 ? collectNucleus(kernels, total, topP) : collectAll(weights);
+  const kept = keepTypical(candidates, count, { weights, logits }, typicalP);
   return pick(candidates, kept, weights, random);
 }
 
 /**
  * Puts the smallest set of most probable tokens that holds `topP` of `total` into `candidates`. Returns how many.
  *
- * Two cuts make the set small before anything is sorted: a token lighter than the mass left out divided by the size of
- * the vocabulary cannot belong to it, and of the others only those in the one bin where the sum crosses are in doubt.
+ * Two cuts make the set small before anything is sorted. Those heavier than some floor hold enough mass, so that the others do not
+ * belong to it: a low floor always does, a higher one is tried first. And of those left, only the tokens in the one bin where the
+ * sum crosses are in doubt.
  */
-function collectNucleus(total: number, topP: number): number {
+function collectNucleus(kernels: RowKernels, total: number, topP: number): number {
+  const { weights, weightBits } = kernels;
   const target = topP * total;
-  const inDoubt = collectAbove((total - target) / weights.length);
+  const inDoubt = collectEnough(kernels, total - target, target);
 
   let mass = 0;
   let edge = 0;
@@ -135,22 +144,31 @@ function collectNucleus(total: number, topP: number): number {
   return kept;
 }
 
-/** Sets `weights` to e^((logit − max) / temperature), and to 0 below `lowest`. Returns their sum. */
-function fillWeights({ row, max, lowest, temperature }: Distribution): number {
-  if (weights.length !== row.length) {
-    weights = new Float32Array(row.length);
-    weightBits = new Int32Array(weights.buffer);
-    candidates = new Int32Array(row.length);
+/** Collects the heaviest tokens, which hold at least `target`, where all others hold at most `leftOut`. */
+function collectEnough(kernels: RowKernels, leftOut: number, target: number): number {
+  for (const tokens of NUCLEUS_TOKENS) {
+    const count = collectAbove(kernels, leftOut / tokens);
+    let mass = 0;
+    for (let bin = 0; bin < BINS; bin++) mass += binMass[bin]!;
+    // A little more, for what rounding does to sums.
+    if (mass > target * (1 + 1e-9)) return count;
   }
+  return collectAbove(kernels, leftOut / kernels.weights.length);
+}
+
+/** Sets the weights to e^((logit − max) / temperature), and to 0 below `lowest`. Returns their sum. */
+function fillWeights({ kernels, max, lowest, temperature }: Distribution): number {
+  const { row, weights } = kernels;
+  if (candidates.length !== row.length) candidates = new Int32Array(row.length);
   let total = 0;
   if (lowest === Number.NEGATIVE_INFINITY) {
-    total = exponentials(row, max, 1 / temperature, weights);
+    total = kernels.exponentials(max, 1 / temperature);
   } else {
-    const rowWeights = weights.fill(0);
+    weights.fill(0);
     for (let id = 0; id < row.length; id++) {
       if (!(row[id]! >= lowest)) continue;
       const weight = Math.exp((row[id]! - max) / temperature);
-      rowWeights[id] = weight;
+      weights[id] = weight;
       total += weight;
     }
   }
@@ -159,29 +177,26 @@ function fillWeights({ row, max, lowest, temperature }: Distribution): number {
 }
 
 /** Puts all tokens that may be drawn into `candidates`, by id. Returns how many. */
-function collectAll(): number {
-  const rowWeights = weights;
+function collectAll(weights: Float32Array): number {
   const tokens = candidates;
   let count = 0;
-  for (let id = 0; id < rowWeights.length; id++) if (rowWeights[id]! > 0) tokens[count++] = id;
+  for (let id = 0; id < weights.length; id++) if (weights[id]! > 0) tokens[count++] = id;
   return count;
 }
 
 /** Puts the tokens heavier than `floor` into `candidates`, by id, and their mass into bins. Returns how many. */
-function collectAbove(floor: number): number {
-  const rowWeights = weights;
-  const bits = weightBits;
+function collectAbove({ weights, weightBits }: RowKernels, floor: number): number {
   const tokens = candidates;
   binMass.fill(0);
   let count = 0;
-  for (let start = 0; start < rowWeights.length; start += GROUP) {
-    if (!anyAbove(rowWeights, start, floor)) continue;
-    const end = Math.min(start + GROUP, rowWeights.length);
+  for (let start = 0; start < weights.length; start += GROUP) {
+    if (!anyAbove(weights, start, floor)) continue;
+    const end = Math.min(start + GROUP, weights.length);
     for (let id = start; id < end; id++) {
-      const weight = rowWeights[id]!;
+      const weight = weights[id]!;
       if (!(weight > floor)) continue;
       tokens[count++] = id;
-      binMass[binOf(bits[id]!)]! += weight;
+      binMass[binOf(weightBits[id]!)]! += weight;
     }
   }
   return count;

@@ -1,5 +1,6 @@
 import { drawAny, drawFromNucleus, drawFromTop, drawTypical } from './draw.ts';
 import { type Random, seededRandom } from './random.ts';
+import { rowKernels } from './simd/row-kernels.ts';
 import { argmax, selectLargest, topTokens } from './top-tokens.ts';
 
 /** How tokens are drawn; the semantics are vLLM's. */
@@ -79,9 +80,6 @@ const MIN_TEMPERATURE = 1e-5;
 /** Up to this many, the top tokens are kept in a heap; beyond, only the lowest logit among them is determined. */
 const MAX_HEAP_TOKENS = 256;
 
-/** Reused from row to row. */
-let scratch = new Float32Array(0);
-
 /**
  * Draws one token. `logits` [vocabSize] is left as it is. `bannedTokenIds` cannot be drawn this time, nor what the
  * `mask` excludes: bit i of word j says whether token 32 j + i may be drawn.
@@ -106,16 +104,24 @@ export function sample(
   if (topK > 0 && topK <= MAX_HEAP_TOKENS)
     return drawable(drawFromTop(topTokens(row, topK), { temperature, reach, topP, typicalP }, random));
 
-  const max = row[drawable(argmax(row))]!;
-  const lowest = Math.max(max - reach, topK > 0 && topK < row.length ? rankedLogit(row, topK) : -Infinity);
-  const distribution = { row, max, lowest, temperature };
+  const kernels = rowKernels(row.length);
+  if (row !== kernels.row) kernels.row.set(row);
+  const max = kernels.max();
+  if (max === Number.NEGATIVE_INFINITY) throw nothingToDraw();
+  const ranked = topK > 0 && topK < row.length;
+  const lowest = Math.max(max - reach, ranked ? selectLargest(row.slice(), topK) : Number.NEGATIVE_INFINITY);
+  const distribution = { kernels, max, lowest, temperature };
   if (typicalP < 1) return drawTypical(distribution, { topP, typicalP }, random);
   return topP < 1 ? drawFromNucleus(distribution, topP, random) : drawAny(distribution, random);
 }
 
 function drawable(token: number): number {
-  if (token < 0) throw new Error('no token can be drawn: no logit is a number above -Infinity');
+  if (token < 0) throw nothingToDraw();
   return token;
+}
+
+function nothingToDraw(): Error {
+  return new Error('no token can be drawn: no logit is a number above -Infinity');
 }
 
 function adjustedRow(
@@ -125,7 +131,8 @@ function adjustedRow(
   mask: Int32Array | undefined,
 ): Float32Array {
   if (!state.adjusts && bannedTokenIds.length === 0 && mask === undefined) return logits;
-  const row = scratchCopy(logits);
+  const { row } = rowKernels(logits.length);
+  row.set(logits);
   state.adjust(row);
   for (const token of bannedTokenIds) row[token] = Number.NEGATIVE_INFINITY;
   if (mask !== undefined) applyMask(row, mask);
@@ -145,15 +152,4 @@ function applyMask(row: Float32Array, mask: Int32Array): void {
     for (let token = start; token < end; token++)
       if (((bits >>> (token - start)) & 1) === 0) row[token] = Number.NEGATIVE_INFINITY;
   }
-}
-
-/** The `rank`-th largest logit of the row, which stays as it is. */
-function rankedLogit(row: Float32Array, rank: number): number {
-  return selectLargest(row === scratch ? row.slice() : scratchCopy(row), rank);
-}
-
-function scratchCopy(row: Float32Array): Float32Array {
-  if (scratch.length !== row.length) scratch = new Float32Array(row.length);
-  scratch.set(row);
-  return scratch;
 }
