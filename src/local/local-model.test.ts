@@ -5,7 +5,7 @@ import type { BackendHealth } from '../core/backend.ts';
 import type { LocalModelChanged } from '../core/event.ts';
 import type { Engine, EngineFacts } from './engine-facts.ts';
 import { LocalModel } from './local-model.ts';
-import { MemoryBudget } from './memory-budget.ts';
+import { MemoryBudget, type Resident } from './memory-budget.ts';
 
 class FakeEngine implements Engine {
   readonly pid = undefined;
@@ -154,6 +154,69 @@ describe('coming into memory', () => {
     last().loaded();
     await settle();
     expect(local.state).toBe('ready');
+  });
+
+  describe('beside a busy model', () => {
+    let busy: Resident & { idleSinceMs: number | undefined };
+    const evicted: string[] = [];
+
+    beforeEach(async () => {
+      evicted.length = 0;
+      busy = {
+        ...{ name: 'busy', expectedBytes: 900, residentBytes: undefined, idleSinceMs: undefined },
+        async evict(inFavourOf) {
+          evicted.push(inFavourOf);
+          budget.release(busy);
+        },
+      };
+      await budget.admit(busy, { mayEvict: true });
+    });
+
+    /** In steps that everything that waits can follow. */
+    async function pass(ms: number): Promise<void> {
+      for (let passedMs = 0; passedMs < ms; passedMs += 100) {
+        clock.advance(100);
+        await settle();
+      }
+    }
+
+    test('a request waits until that is idle, and takes its place', async () => {
+      const request = use(model());
+      await settle();
+      await pass(5_000);
+      expect(engines).toHaveLength(0);
+      busy.idleSinceMs = clock.now();
+      await pass(200);
+      last().loaded();
+      expect(await request).toBe('done');
+      expect(evicted).toEqual(['m']);
+    });
+
+    test('a request that has waited for long is told when to come again', async () => {
+      const request = use(model()).catch((error) => error);
+      await settle();
+      await pass(10_500);
+      expect(await request).toMatchObject({ code: 'model_unavailable', retryAfterMs: 5_000 });
+      expect(engines).toHaveLength(0);
+    });
+
+    test('nobody waits for a client that has left, nor for what would not fit alone', async () => {
+      const controller = new AbortController();
+      const local = model();
+      const left = use(local, controller.signal).catch((error) => error);
+      await settle();
+      controller.abort(new Error('gone'));
+      await left;
+      await pass(200);
+      expect(local.health()).toMatchObject({ state: 'unloaded' });
+      expect(await use(model({}, 2_000)).catch((error) => error)).toMatchObject({
+        code: 'model_unavailable',
+      });
+    });
+
+    test('an operator is told at once', async () => {
+      await expect(model().load('operator')).rejects.toThrow(/busy has .* and is busy/);
+    });
   });
 
   test('without room it fails with numbers, and the next request tries again', async () => {

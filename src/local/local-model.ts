@@ -5,6 +5,7 @@ import type { Emit, LocalModelChanged } from '../core/event.ts';
 import { residentBytes } from '../engine/process-memory.ts';
 import { type Clock, SYSTEM_CLOCK } from '../engine/supervisor.ts';
 import { abortable } from './abortable.ts';
+import { awaitRoom } from './await-room.ts';
 import type { Engine } from './engine-facts.ts';
 import { type MemoryBudget, NoRoomError, type Resident } from './memory-budget.ts';
 import { type MemoryEstimate, sizeText } from './memory-estimate.ts';
@@ -156,7 +157,7 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
   }
 
   /**
-   * Makes sure of the memory for `load`, which does so itself otherwise.
+   * Makes sure of the memory for `load`, which does so itself otherwise. For a request, waits a while for busy models to become idle.
    *
    * @throws NoRoomError
    */
@@ -166,7 +167,12 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
     // At the start of the gateway nothing waits for a guess that refuses nothing: what it takes is known when it is there.
     if (reason !== 'start' || budget.limit.configured) this.#estimate = await estimate();
     try {
-      this.#overBytes = await budget.admit(this, { mayEvict: reason !== 'start', spare });
+      const options = { mayEvict: reason !== 'start', spare };
+      const goOn = () => this.#waiting > 0 && !this.#closed;
+      this.#overBytes =
+        reason === 'request'
+          ? await awaitRoom(budget, this, { ...options, clock: this.#clock, goOn })
+          : await budget.admit(this, options);
     } catch (error) {
       if (error instanceof NoRoomError) {
         this.#absence = { state: 'failed', detail: error.message };

@@ -39,6 +39,13 @@ export interface AdmitOptions {
 /** There is no room for a model. The message is for operators: it has numbers and names. */
 export class NoRoomError extends Error {
   override readonly name = 'NoRoomError';
+  /** There will be room once those that are busy are idle. */
+  readonly mayPass: boolean;
+
+  constructor(message: string, mayPass: boolean) {
+    super(message);
+    this.mayPass = mayPass;
+  }
 }
 
 /**
@@ -98,7 +105,7 @@ export class MemoryBudget {
       .sort((a, b) => a.idleSinceMs! - b.idleSinceMs!);
     let overBytes = sumOf(others) + neededBytes - limitBytes;
     // Nothing is unloaded for what will not fit all the same.
-    if (configured && overBytes > sumOf(idle)) throw refusal(resident, others, limitBytes);
+    if (configured && overBytes > sumOf(idle)) throw refusal(resident, others, limitBytes, spare);
     for (const other of idle) {
       if (overBytes <= 0) break;
       // It may have got work while others were evicted.
@@ -106,7 +113,7 @@ export class MemoryBudget {
       overBytes -= charge(other);
       await other.evict(resident.name);
     }
-    if (configured && overBytes > 0) throw refusal(resident, others, limitBytes);
+    if (configured && overBytes > 0) throw refusal(resident, others, limitBytes, spare);
     this.#residents.add(resident);
     return Math.max(0, overBytes);
   }
@@ -122,16 +129,23 @@ function sumOf(residents: Iterable<Resident>): number {
   return sum;
 }
 
-function refusal(resident: Resident, others: readonly Resident[], limitBytes: number): NoRoomError {
+function refusal(
+  resident: Resident,
+  others: readonly Resident[],
+  limitBytes: number,
+  spare: Resident | undefined,
+): NoRoomError {
   const neededBytes = charge(resident);
   const taken = others.map((other) => {
     const busy = other.idleSinceMs === undefined ? ' and is busy' : '';
     return `${other.name} has ${sizeText(charge(other))}${busy}`;
   });
   const fits = neededBytes <= limitBytes;
+  const staysBytes = spare !== undefined && others.includes(spare) ? charge(spare) : 0;
   return new NoRoomError(
     `${resident.name} may come to take ${sizeText(neededBytes)}, and memoryBudgetBytes allows ${sizeText(limitBytes)} for all models` +
       `${fits ? ` (${taken.join(', ')}). Unload another, give` : '. Give'} this one fewer slots or contextTokens or a smaller ` +
       'prefixCacheBytes, or raise memoryBudgetBytes.',
+    neededBytes + staysBytes <= limitBytes,
   );
 }
