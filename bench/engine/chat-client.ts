@@ -1,4 +1,6 @@
-/** A client of `/v1/chat/completions` that notes when each piece of text comes. */
+import { request } from 'node:http';
+
+/** A client of `/v1/chat/completions` that notes when each piece of text comes, and takes little of the cores it measures. */
 export interface Reply {
   readonly startedAtMs: number;
   /** When each piece of text came, one per token as far as both servers hold it. */
@@ -19,24 +21,19 @@ export async function chat(
   maxTokens: number,
   { ignoreEos = true } = {},
 ): Promise<Reply> {
-  const startedAtMs = performance.now();
-  const reply = await fetch(`${url}/v1/chat/completions`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      model: 'smol',
-      messages,
-      max_tokens: maxTokens,
-      temperature: 0,
-      ignore_eos: ignoreEos,
-      stream: true,
-    }),
+  const body = JSON.stringify({
+    model: 'smol',
+    messages,
+    max_tokens: maxTokens,
+    temperature: 0,
+    ignore_eos: ignoreEos,
+    stream: true,
   });
-  if (!reply.ok || reply.body === null) throw new Error(`${reply.status}: ${await reply.text()}`);
+  const startedAtMs = performance.now();
   const atMs: number[] = [];
   let text = '';
   let rest = '';
-  for await (const piece of reply.body.pipeThrough(new TextDecoderStream())) {
+  const receive = (piece: string): void => {
     const lines = (rest + piece).split('\n');
     rest = lines.pop()!;
     for (const line of lines) {
@@ -48,9 +45,32 @@ export async function chat(
       atMs.push(performance.now());
       text += content;
     }
-  }
+  };
+  const status = await post(`${url}/v1/chat/completions`, body, receive);
+  if (status !== 200) throw new Error(`${status}: ${rest}`);
   if (atMs.length === 0) throw new Error('a reply without text');
   return { startedAtMs, atMs, text };
+}
+
+/** Resolves to the status when the reply has ended. */
+function post(url: string, body: string, receive: (piece: string) => void): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+    const sent = request(url, { method: 'POST', headers, agent: false }, (reply) => {
+      reply.setEncoding('utf8');
+      reply.on('data', (piece: string) => {
+        try {
+          receive(piece);
+        } catch (error) {
+          sent.destroy(error as Error);
+        }
+      });
+      reply.once('end', () => resolve(reply.statusCode ?? 0));
+      reply.once('error', reject);
+    });
+    sent.once('error', reject);
+    sent.end(body);
+  });
 }
 
 export function firstTokenMs({ startedAtMs, atMs }: Reply): number {
