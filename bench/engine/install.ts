@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { runToEnd } from './processes.ts';
 
 const folder = import.meta.dirname;
@@ -39,8 +39,17 @@ export async function installLlamaCpp(say: (line: string) => void): Promise<stri
     '--target',
     'llama-server',
     'llama-batched-bench',
+    'llama-quantize',
   ]);
   return bin;
+}
+
+/** The model in the format that llama.cpp computes fastest, made by llama.cpp from the file that everybody else has. */
+export async function requantised(binFolder: string, model: string): Promise<string> {
+  const target = join(cacheFolder, `${basename(model, '.gguf')}-q4_0.gguf`);
+  if (!existsSync(target))
+    await runToEnd([join(binFolder, 'llama-quantize'), '--allow-requantize', model, target, 'Q4_0']);
+  return target;
 }
 
 async function fetchSources(say: (line: string) => void): Promise<string> {

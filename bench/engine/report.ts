@@ -2,14 +2,18 @@ import { cpus, totalmem } from 'node:os';
 import type { Figure, Task } from './figures.ts';
 import type { Served } from './served.ts';
 
-export type Contestant = 'qianmen' | 'llama.cpp' | 'onnxruntime-node' | 'node-llama-cpp';
+export type Contestant = 'qianmen' | 'llama.cpp' | 'llama.cpp Q4_0' | 'onnxruntime-node' | 'node-llama-cpp';
 
 export interface Round {
   readonly bare: Partial<Record<Contestant, readonly Figure[]>>;
   readonly served: Partial<Record<Contestant, Served>>;
+  /** Qianmen's engine without its server, right before it. */
+  readonly besideServer?: readonly Figure[];
+  /** By kind of text: tokens per second with speculation ÷ without. */
+  readonly speculation?: Readonly<Record<string, number>>;
 }
 
-const OTHERS: readonly Contestant[] = ['llama.cpp', 'onnxruntime-node', 'node-llama-cpp'];
+const OTHERS: readonly Contestant[] = ['llama.cpp', 'llama.cpp Q4_0', 'onnxruntime-node', 'node-llama-cpp'];
 
 interface ReportOptions {
   readonly task: Task;
@@ -38,15 +42,22 @@ export function render(rounds: readonly Round[], { task, slots, absent }: Report
       ratios(ours, theirs),
     ];
   });
-  const ofBare = Object.keys(rounds[0]?.served.qianmen?.tokensPerSecond ?? {}).map((clients) => {
-    const served = column(rounds, ({ served }) => served.qianmen?.tokensPerSecond[clients]);
-    const bareFigures = column(rounds, (round) => bareFigure(round, 'qianmen', `decode ${clients}`));
+  const clientCounts = Object.keys(rounds.find(({ served }) => served.qianmen)?.served.qianmen?.bursts ?? {});
+  const ofBare = clientCounts.map((clients) => {
+    const served = column(rounds, (round) => round.served.qianmen?.tokensPerSecond[clients]);
+    const bareFigures = column(rounds, ({ besideServer }) => figure(besideServer, `decode ${clients}`));
     return [`${clients} clients`, ratios(served, bareFigures)];
   });
+  const guessed = Object.keys(rounds.find(({ speculation }) => speculation)?.speculation ?? {}).map(
+    (kind) => {
+      const each = column(rounds, ({ speculation }) => speculation?.[kind]);
+      return [kind, ratios(each, Array(rounds.length).fill(1))];
+    },
+  );
   return `# The local engine beside llama.cpp
 
-${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux, Node ${process.version}. ${rounds.length} round(s),
-${task.threads} threads each. All contestants use the same file. Ratios are Qianmen ÷ the other, as median (least–greatest) of the rounds;
+${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux, Node ${process.version}. ${task.threads} threads each,
+${roundsText(rounds)}. All contestants use the same file, but for llama.cpp Q4_0: the format that it computes fastest, made from that file. Ratios are Qianmen ÷ the other, as median (least–greatest) of the rounds;
 absolute figures drift with the machine. Written by \`node bench/engine/run.ts\`.
 
 ## Engines without servers
@@ -66,19 +77,38 @@ ${table(['', 'Qianmen', 'llama.cpp', 'ratio'], servedRows)}
 Share of the bare engine that arrives over HTTP, client on the same cores:
 
 ${table(['', 'served ÷ bare'], ofBare)}
+
+Tokens guessed from what the text repeats, one reply at a time; the texts are the same with and without:
+
+${table(['', 'with ÷ without'], guessed)}
 ${[...absent].map(([name, reason]) => `\nNot measured: ${name}: ${reason.split('\n')[0]}\n`).join('')}`;
 }
 
 const SERVED: readonly { name: string; read: (served: Served) => number | undefined; ratio?: true }[] = [
-  { name: '8 clients, tokens/s', read: (s) => s.tokensPerSecond['8'] },
-  { name: '16 clients, tokens/s', read: (s) => s.tokensPerSecond['16'] },
-  { name: '32 clients, tokens/s', read: (s) => s.tokensPerSecond['32'] },
+  ...['8', '16', '32'].flatMap((clients) => [
+    {
+      name: `${clients} clients at once, 150 tokens in and 96 out, end to end, tokens/s`,
+      read: (s: Served) => s.bursts[clients]?.tokensPerSecond,
+    },
+    { name: 'their first token, median, ms', read: (s: Served) => s.bursts[clients]?.firstTokenMs },
+    {
+      name: `${clients} clients while all decode, tokens/s`,
+      read: (s: Served) => s.tokensPerSecond[clients],
+    },
+  ]),
   { name: 'longest gap in six streams while 1,000 tokens arrive, ms', read: (s) => s.arrival.longestGapMs },
   { name: 'first token of those 1,000, ms', read: (s) => s.arrival.firstTokenMs },
   { name: 'chat of 1,000 tokens, first token of the first turn, ms', read: (s) => s.turns.firstMs },
   { name: 'of the second turn, ms', read: (s) => s.turns.secondMs },
   { name: 'second ÷ first', read: (s) => s.turns.secondMs / s.turns.firstMs, ratio: true },
 ];
+
+/** Parts may have been measured more or less often. */
+function roundsText(rounds: readonly Round[]): string {
+  const count = (has: (round: Round) => unknown) => rounds.filter((round) => has(round)).length;
+  const bare = count(({ bare }) => bare.qianmen);
+  return `${bare} round(s) of the engines, ${count(({ served }) => served.qianmen)} of the servers`;
+}
 
 type Column = readonly (number | undefined)[];
 
@@ -87,7 +117,11 @@ function column(rounds: readonly Round[], read: (round: Round) => number | undef
 }
 
 function bareFigure(round: Round, contestant: Contestant, name: string): number | undefined {
-  return round.bare[contestant]?.find((figure) => figure.name === name)?.tokensPerSecond;
+  return figure(round.bare[contestant], name);
+}
+
+function figure(figures: readonly Figure[] | undefined, name: string): number | undefined {
+  return figures?.find((each) => each.name === name)?.tokensPerSecond;
 }
 
 function beside(ours: Column, theirs: Column): string {

@@ -3,17 +3,20 @@
  *
  *   node bench/engine/run.ts [--rounds 5] [--quick] [--model FILE.gguf] [--threads 2] [--llama-bin FOLDER]
  *
+ * With --in-parts, rounds of some parts at a time (--parts bare,server,speculation) add up to one document: what was measured
+ * before is kept in .cache/rounds.json.
+ *
  * Installs what is missing: npm packages, and llama.cpp built from source where there is cmake and a compiler. Contestants
  * take turns in every round, since machines drift: only ratios within a round mean something. Writes RESULTS.md beside
  * itself; with --quick (one round of little) into .cache, as that is no document.
  */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ENGINE_ENVIRONMENT } from '../../src/engine/engine-child.ts';
 import { BATCHES, type Figure, PROMPTS, type Task } from './figures.ts';
-import { cacheFolder, installLlamaCpp, installNodePackages } from './install.ts';
+import { cacheFolder, installLlamaCpp, installNodePackages, requantised } from './install.ts';
 import { measureLlamaCpp } from './llama-cpp.ts';
 import { runToEnd, type Server, startServer, stopAll } from './processes.ts';
 import { type Contestant, type Round, render } from './report.ts';
@@ -25,6 +28,8 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     quick: { type: 'boolean', default: false },
+    parts: { type: 'string', default: 'bare,server,speculation' },
+    'in-parts': { type: 'boolean', default: false },
     model: { type: 'string' },
     threads: { type: 'string', default: String(Math.min(availableParallelism(), 8)) },
     /** Where llama-server and llama-batched-bench are already. */
@@ -43,8 +48,12 @@ const task: Task = {
   batches: values.quick ? [1, 8] : BATCHES,
   prompts: values.quick ? [512] : PROMPTS,
 };
+const parts: ReadonlySet<string> = new Set(values.parts.split(','));
+const kept = join(cacheFolder, 'rounds.json');
 const slots = Math.max(...clientCounts);
 const contextTokens = 2_048;
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
@@ -69,9 +78,10 @@ async function main(): Promise<void> {
   const llamaBin =
     values['llama-bin'] ?? (await installLlamaCpp(say).catch((e) => void absent.set('llama.cpp', String(e))));
   await installNodePackages().catch((error) => absent.set('node-llama-cpp', String(error)));
-  const measured: Round[] = [];
+  const measured: Round[] =
+    values['in-parts'] && existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) : [];
   for (let i = 0; i < rounds; i++) {
-    const round: Round = { bare: {}, served: {} };
+    const round: Writable<Round> = { bare: {}, served: {} };
     const step = async (name: Contestant, what: string, work: () => Promise<void>): Promise<void> => {
       if (absent.has(name)) return;
       say(`round ${i + 1} of ${rounds}: ${name}, ${what}`);
@@ -90,15 +100,34 @@ async function main(): Promise<void> {
           await server.stop();
         }
       });
-    await bare('qianmen', () => program('qianmen.ts'));
-    await bare('llama.cpp', () => measureLlamaCpp(llamaBin!, task));
-    await bare('onnxruntime-node', () => program('onnxruntime.ts'));
-    await bare('node-llama-cpp', () =>
-      program('node-llama-cpp.ts', { ...task, batches: task.batches.filter((b) => b <= 8) }),
-    );
-    await served('qianmen', startQianmen);
-    await served('llama.cpp', () => startLlamaServer(llamaBin!));
+    if (parts.has('bare')) {
+      await bare('qianmen', () => program('qianmen.ts'));
+      await bare('llama.cpp', () => measureLlamaCpp(llamaBin!, task));
+      await bare('llama.cpp Q4_0', async () =>
+        measureLlamaCpp(llamaBin!, { ...task, model: await requantised(llamaBin!, model) }),
+      );
+      await bare('onnxruntime-node', () => program('onnxruntime.ts'));
+      await bare('node-llama-cpp', () =>
+        program('node-llama-cpp.ts', { ...task, batches: task.batches.filter((b) => b <= 8) }),
+      );
+    }
+    if (parts.has('server')) {
+      round.besideServer = await program('qianmen.ts', { ...task, batches: clientCounts, prompts: [] });
+      await served('qianmen', startQianmen);
+      await served('llama.cpp', () => startLlamaServer(llamaBin!));
+    }
+    if (parts.has('speculation')) {
+      say(`round ${i + 1} of ${rounds}: speculation`);
+      const options = ['--json', '--rounds', '1', '--model', model, '--threads', values.threads];
+      const output = await runToEnd([
+        process.execPath,
+        join(import.meta.dirname, 'speculation.ts'),
+        ...options,
+      ]);
+      round.speculation = JSON.parse(output);
+    }
     measured.push(round);
+    if (values['in-parts']) writeFileSync(kept, JSON.stringify(measured));
   }
   const report = render(measured, { task, absent, slots });
   writeFileSync(join(values.quick ? cacheFolder : import.meta.dirname, 'RESULTS.md'), report);

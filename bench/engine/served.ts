@@ -4,11 +4,23 @@ import { chat, firstTokenMs, longestGapMs, type Message, type Reply } from './ch
 export interface Served {
   /** By number of clients: tokens per second of all together, from the last first token to the first end. */
   readonly tokensPerSecond: Readonly<Record<string, number>>;
+  /** By number of clients that come together, with prompts of 150 tokens, for 96 tokens each. */
+  readonly bursts: Readonly<Record<string, Burst>>;
   /** Six replies are being streamed while a prompt of 1,000 tokens arrives. */
   readonly arrival: { readonly longestGapMs: number; readonly firstTokenMs: number };
   /** A chat of 1,000 tokens, its reply and the next question. */
   readonly turns: { readonly firstMs: number; readonly secondMs: number };
 }
+
+interface Burst {
+  /** Of all replies, from the first request to the last token. */
+  readonly tokensPerSecond: number;
+  /** Median. */
+  readonly firstTokenMs: number;
+}
+
+const BURST_WORDS = 105;
+const BURST_TOKENS = 96;
 
 const WORDS =
   'the quick brown fox jumps over a lazy dog near an old river where children play every day'.split(' ');
@@ -34,7 +46,22 @@ export async function measureServed(url: string, clientCounts: readonly number[]
   await chat(url, [question(20)], 8);
   const tokensPerSecond: Record<string, number> = {};
   for (const clients of clientCounts) tokensPerSecond[clients] = await throughput(url, clients);
-  return { tokensPerSecond, arrival: await arrival(url), turns: await turns(url) };
+  const bursts: Record<string, Burst> = {};
+  for (const clients of clientCounts) bursts[clients] = await burst(url, clients);
+  return { tokensPerSecond, bursts, arrival: await arrival(url), turns: await turns(url) };
+}
+
+async function burst(url: string, clients: number): Promise<Burst> {
+  const replies = await Promise.all(
+    Array.from({ length: clients }, () => chat(url, [question(BURST_WORDS)], BURST_TOKENS)),
+  );
+  const startedAtMs = Math.min(...replies.map((reply) => reply.startedAtMs));
+  const endedAtMs = Math.max(...replies.map(({ atMs }) => atMs.at(-1)!));
+  const firsts = replies.map(firstTokenMs).sort((a, b) => a - b);
+  return {
+    tokensPerSecond: (clients * BURST_TOKENS * 1_000) / (endedAtMs - startedAtMs),
+    firstTokenMs: firsts[clients >> 1]!,
+  };
 }
 
 async function throughput(url: string, clients: number): Promise<number> {

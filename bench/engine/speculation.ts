@@ -19,6 +19,8 @@ const MODEL = 'models/smollm2-135m-instruct.gguf';
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
+    /** The only output is one line: ratios by kind of text. */
+    json: { type: 'boolean', default: false },
     model: { type: 'string' },
     threads: { type: 'string', default: String(Math.min(availableParallelism(), 8)) },
   },
@@ -148,9 +150,8 @@ const without = start(false);
 const withIt = start(true);
 await Promise.all([without.engine.ready, withIt.engine.ready]);
 for (const each of [without, withIt]) await reply(each, request('Hello', 0));
-process.stdout.write(
-  '| | tokens/s without | with | ratio | accepted of drafted |\n| --- | --- | --- | --- | --- |\n',
-);
+const allRatios: Record<string, number> = {};
+say('| | tokens/s without | with | ratio | accepted of drafted |\n| --- | --- | --- | --- | --- |\n');
 for (const [kind, texts] of Object.entries(TEXTS)) {
   for (const temperature of [0, 0.7]) {
     const ratios: number[] = [];
@@ -180,7 +181,13 @@ for (const [kind, texts] of Object.entries(TEXTS)) {
       `${middle(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`,
       `${withIt.accepted - before.accepted} of ${withIt.drafted - before.drafted}`,
     ];
-    process.stdout.write(`| ${cells.join(' | ')} |\n`);
+    allRatios[cells[0]!] = middle(ratios);
+    say(`| ${cells.join(' | ')} |\n`);
   }
 }
 await Promise.all([without.engine.close(), withIt.engine.close()]);
+if (values.json) process.stdout.write(`${JSON.stringify(allRatios)}\n`);
+
+function say(text: string): void {
+  if (!values.json) process.stdout.write(text);
+}
