@@ -34,7 +34,7 @@ const FIRST_NOTE_LOOKS = 2;
 /** … and then as often; less so where many run, since it costs as much as to settle one. */
 const NOTE_LOOKS = 4;
 const NOTE_LOOKS_OF_MANY = 10;
-const MANY = 256;
+const MANY = 64;
 const FINISH_MS = 10_000;
 const RESTART_MS = 1_000;
 
