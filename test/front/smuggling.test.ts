@@ -20,7 +20,7 @@ async function askedFor(front: FrontServer, writes: readonly string[]) {
     await new Promise((resolve) => setTimeout(resolve, 2));
   const asked = front.asked.slice(from).map(({ path, body }) => ({ path, body }));
   const replies = connection.received.match(/HTTP\/1\.1 (?=200)/g)?.length ?? 0;
-  return { asked, replies };
+  return { asked, replies, refused: connection.received.includes('HTTP/1.1 400') };
 }
 
 const HEAD = `POST ${ECHO} HTTP/1.1\r\nhost: a\r\n`;
@@ -138,13 +138,16 @@ it('whatever comes, in whatever pieces, is read as Node reads it', async () => {
       Promise.all([serveFront({ listen }), serveFront({ listen, bare: true })] as const),
     ),
   );
-  const all = fc.sample(cases, 400);
+  const all = fc.sample(cases, 1_000);
   await Promise.all(
     pairs.map(async ([front, bare], lane) => {
       for (let i = lane; i < all.length; i += pairs.length) {
         const writes = all[i]!;
         const [ours, nodes] = await Promise.all([askedFor(front, writes), askedFor(bare, writes)]);
-        expect(ours.asked, JSON.stringify(writes)).toEqual(nodes.asked);
+        // After a refusal Node goes on to read what has come by then: more, or less.
+        const both = Math.min(ours.asked.length, nodes.asked.length);
+        const count = ours.refused || nodes.refused ? both : undefined;
+        expect(ours.asked.slice(0, count), JSON.stringify(writes)).toEqual(nodes.asked.slice(0, count));
       }
     }),
   );
