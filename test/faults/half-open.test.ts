@@ -79,7 +79,7 @@ const WAYS = [
 const LIMITS = {
   upstream: {
     timeouts: { connectMs: 500, firstByteMs: 800, idleMs: 800, totalMs: 20_000 },
-    probe: { intervalMs: 100, timeoutMs: 200 },
+    probe: { intervalMs: 200, timeoutMs: 1_000 },
   },
 };
 
