@@ -127,7 +127,7 @@ it('nobody listens any more to a connection after 10,000 requests', async () => 
   const warm = watched.count();
   for (let i = 0; i < 10_000; i += 50) {
     for (let k = 0; k < 50; k++)
-      fast.post(CHAT, kinds[k % kinds.length]!, k % 3 === 0 ? { 'x-request-timeout-ms': '30000' } : {});
+      fast.post(CHAT, kinds[k % kinds.length]!, k % 3 === 0 ? { 'x-qianmen-timeout-ms': '30000' } : {});
     for (let k = 0; k < 50; k++) await fast.reply();
   }
   await eventually('nobody listens', () => watched.count() <= warm + 2);
