@@ -1,0 +1,161 @@
+import { readdirSync } from 'node:fs';
+import { expect, it, onTestFinished } from 'vitest';
+import type { UpstreamReport } from '../../src/api/admin/upstream-report.ts';
+import type { FakeBehaviour } from '../fakes/openai-upstream.ts';
+import {
+  chatBody,
+  eventually,
+  metric,
+  postChat,
+  residentBytes,
+  startGatewayProcess,
+} from '../support/gateway-process.ts';
+import { type FakeProcess, spawnFake } from '../upstream/harness.ts';
+import { startTraffic } from './traffic.ts';
+
+/** Some half a minute as one of many tests; `QIANMEN_SOAK_S=3600` for a soak in earnest. */
+const SOAK_MS = 1_000 * Number(process.env.QIANMEN_SOAK_S ?? 30);
+const CLIENTS = 24;
+const FAULT_MS = 700;
+
+/** What one of the upstreams does in turn. */
+const FAULTS: readonly FakeBehaviour[] = [
+  { status: 500 },
+  { dieAfterEvents: 0 },
+  { cutIdleAfterMs: 0 },
+  { headerDelayMs: 60_000 },
+  { status: 429, retryAfter: '1' },
+  { malformedAfterEvents: 0 },
+  { errorAfterEvents: 0 },
+  { stallAfterEvents: 1 },
+  { dieAfterEvents: 3, itlMs: 1 },
+  { status: 503, errorBody: '<html>' },
+  { hugeLineBytes: 4_000_000 },
+  { contentType: 'text/html' },
+  { omitDone: true },
+  {},
+];
+
+async function behave({ port }: FakeProcess, behaviour: FakeBehaviour): Promise<void> {
+  const url = `http://127.0.0.1:${port}/__fake/behaviour`;
+  await fetch(url, { method: 'POST', body: JSON.stringify(behaviour) }).catch(() => {});
+}
+
+/** One upstream does something odd in turn, another is stopped, killed and started anew. */
+function startFaults(odd: FakeProcess, restarted: FakeProcess) {
+  let running = true;
+  let victim = restarted;
+  const wait = () => new Promise((resolve) => setTimeout(resolve, FAULT_MS));
+  const oddness = async () => {
+    for (let i = 0; running; i += 1) {
+      await behave(odd, FAULTS[i % FAULTS.length]!);
+      await wait();
+    }
+    await behave(odd, {});
+  };
+  const deaths = async () => {
+    while (running) {
+      await wait();
+      victim.child.kill('SIGSTOP');
+      await wait();
+      victim.child.kill('SIGCONT');
+      await wait();
+      victim.child.kill('SIGKILL');
+      await wait();
+      victim = await spawnFake({}, ['--port', String(restarted.port)]);
+    }
+  };
+  const ended = Promise.all([oddness(), deaths()]);
+  return {
+    async stop() {
+      running = false;
+      await ended;
+    },
+  };
+}
+
+/** Of JavaScript's heap and of buffers. */
+async function usedBytes(url: string): Promise<number> {
+  return (
+    (await metric(url, 'nodejs_heap_size_used_bytes')) + (await metric(url, 'nodejs_external_memory_bytes'))
+  );
+}
+
+it('through mixed faults nobody is left without an answer, few see an error, and nothing piles up', {
+  timeout: SOAK_MS + 120_000,
+}, async () => {
+  const fakes = await Promise.all([{}, { itlMs: 1 }, {}, {}].map((behaviour) => spawnFake(behaviour)));
+  const config = {
+    upstreams: fakes.map(({ url }, i) => ({
+      name: `u${i}`,
+      url,
+      timeouts: { connectMs: 500, firstByteMs: 1_000, idleMs: 1_000, totalMs: 5_000 },
+      probe: { intervalMs: 250, timeoutMs: 1_000 },
+    })),
+    models: [{ name: 'm', deployments: fakes.map((_, i) => ({ upstream: `u${i}`, model: 'fake-model' })) }],
+  };
+  // As `npm start` has it: V8 would let its young generation grow to 100 MB and more.
+  const env = { NODE_OPTIONS: '--max-semi-space-size=8' };
+  const gateway = await startGatewayProcess(config, { env });
+  onTestFinished(() => gateway.kill());
+  // A line for every request would fill this process.
+  gateway.reconfigure({ ...config, log: { level: 'error' } });
+  await eventually('it is quiet', async () => {
+    const before = gateway.output().length;
+    await (await postChat(gateway.url, chatBody('m'))).text();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return gateway.output().length === before;
+  });
+  const pid = gateway.child.pid!;
+  const descriptors = () => readdirSync(`/proc/${pid}/fd`).length;
+
+  const faults = startFaults(fakes[2]!, fakes[3]!);
+  const traffic = startTraffic(gateway.url, CLIENTS);
+  const rss: number[] = [];
+  const used: number[] = [];
+  const beganAtMs = performance.now();
+  // The first third warms it up.
+  let descriptorsBefore = 0;
+  while (performance.now() - beganAtMs < SOAK_MS) {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    if (performance.now() - beganAtMs < SOAK_MS / 3) continue;
+    descriptorsBefore ||= descriptors();
+    rss.push(residentBytes(pid));
+    used.push(await usedBytes(gateway.url));
+  }
+  await traffic.stop();
+  await faults.stop();
+
+  const { whole, told, left, refused, lost } = traffic.endings;
+  const all = whole + told + left + refused + lost;
+  const seen = JSON.stringify({ ...traffic.endings, samples: traffic.samples }, null, 1);
+  console.log(
+    `soak: ${all} requests, ${told} told of an error, alive ${Math.round(Math.min(...used) / 2 ** 20)} MiB, RSS ${rss
+      .map((bytes) => Math.round(bytes / 2 ** 20))
+      .filter((_, i) => i % 8 === 0)
+      .join(' ')} MiB`,
+  );
+  expect(lost, seen).toBe(0);
+  expect(refused).toBeGreaterThan(0);
+  expect(whole).toBeGreaterThan(all / 2);
+  // What breaks before a token is hidden; what breaks in the middle of a stream cannot be.
+  expect(told / all, seen).toBeLessThan(0.01);
+
+  await eventually('nothing is left in the gateway', async () => {
+    const reply = await fetch(`${gateway.url}/admin/upstreams`);
+    const { upstreams, models } = (await reply.json()) as UpstreamReport;
+    return (
+      upstreams.every(({ health, traffic }) => health.inFlight + (traffic?.inFlight ?? 0) === 0) &&
+      models.every(
+        ({ active, queued, retrying, retriesWaiting }) => active + queued + retrying + retriesWaiting === 0,
+      )
+    );
+  });
+  expect(await metric(gateway.url, 'qianmen_requests_in_flight')).toBe(0);
+  expect(descriptors()).toBeLessThan(descriptorsBefore + CLIENTS);
+  // What is used right after a collection is what is alive; what V8 and the allocator keep for later is not counted, but bounded.
+  const half = Math.floor(used.length / 2);
+  const growthBytes = Math.min(...used.slice(half)) - Math.min(...used.slice(0, half));
+  expect(growthBytes).toBeLessThan(16 * 2 ** 20);
+  expect(Math.max(...rss)).toBeLessThan(768 * 2 ** 20);
+});
