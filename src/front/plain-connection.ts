@@ -67,7 +67,10 @@ export class PlainConnection implements ReplyHost {
     this.#sinceMs = performance.now();
     this.#listeners = {
       data: (bytes) => this.#read(bytes),
-      drain: () => this.#reply?.drainedNow(),
+      drain: () => {
+        this.#reply?.drainedNow();
+        this.#next();
+      },
       // Who has closed one side is taken to be gone, as Node's server does, but for the rest of a reply.
       end: () => (this.#reply === undefined || this.#isOver ? socket.destroySoon() : socket.destroy()),
       // `close` follows and says all that matters.
@@ -151,7 +154,7 @@ export class PlainConnection implements ReplyHost {
   }
 
   #read(bytes: Buffer): void {
-    if (this.#isOver) return;
+    if (this.#isOver || !this.socket.writable) return;
     if (this.#incoming === undefined) {
       this.#begin(bytes);
       return;
@@ -165,8 +168,7 @@ export class PlainConnection implements ReplyHost {
     const end = bytes.indexOf(HEAD_END);
     const head = end < 0 || end > MAX_HEAD_BYTES ? undefined : plainHead(bytes.toString('latin1', 0, end));
     if (head === undefined || !this.#host.takes(head)) {
-      for (const event in this.#listeners) this.socket.off(event, this.#listeners[event]!);
-      this.#host.handOver(this.socket, bytes);
+      this.#handOver(bytes);
       return;
     }
     const incoming = new PlainIncoming(head, this.#resume);
@@ -183,9 +185,18 @@ export class PlainConnection implements ReplyHost {
     if (incoming.pending) this.socket.pause();
   }
 
-  /** The next request, once this one has come and is answered. */
+  /** Node reads past the socket's own buffer: what was left there during a pause goes with the bytes. */
+  #handOver(bytes: Buffer): void {
+    const { socket } = this;
+    for (const event in this.#listeners) socket.off(event, this.#listeners[event]!);
+    const all = [bytes];
+    for (let rest = socket.read(); rest !== null; rest = socket.read()) all.push(rest as Buffer);
+    this.#host.handOver(socket, all.length === 1 ? bytes : Buffer.concat(all));
+  }
+
+  /** The next request, once this one has come and is answered, and the client takes its answers. */
   #next(): void {
-    if (this.#reply !== undefined || this.#incoming?.whole !== true) return;
+    if (this.#reply !== undefined || this.#incoming?.whole !== true || this.socket.writableNeedDrain) return;
     this.#incoming = undefined;
     this.#sinceMs = performance.now();
     const early = this.#early;

@@ -23,7 +23,12 @@ export async function answer(call: Call, path: string, handler: CallHandler, emi
   } catch (thrown) {
     const error = AppError.from(thrown);
     tellRefused(call, error, emit);
-    call.sendError(error);
+    try {
+      call.sendError(error);
+    } catch {
+      // Not even that can be said: its headers are at fault.
+      call.client.destroy();
+    }
   }
 }
 

@@ -1,5 +1,8 @@
 import type { Decision } from '../../core/decision.ts';
 
+/** No header can hold it. */
+const BEYOND_ASCII = /[^\x20-\x7e]+/g;
+
 /** For clients that may know: `x-qianmen-route: vllm-a/qwen; policy=balanced; score=0.12; candidates=3`. */
 export function routeHeader({ choices }: Decision): Record<string, string> {
   const last = choices.at(-1);
@@ -7,7 +10,7 @@ export function routeHeader({ choices }: Decision): Record<string, string> {
   if (last === undefined || taken === undefined) return {};
   const { candidate, score, prediction } = taken;
   const parts = [
-    candidate.id,
+    candidate.id.toWellFormed().replace(BEYOND_ASCII, encodeURIComponent),
     `policy=${last.policy}`,
     `score=${Number(score.toPrecision(4))}`,
     ...(prediction === undefined ? [] : [`ttft=${Math.round(prediction.ttftMs)}ms`]),
