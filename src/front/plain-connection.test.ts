@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
 import { RawConnection } from '../../test/conformance/raw-connection.ts';
-import { echo, post, serveFront } from '../../test/front/front-server.ts';
+import { ECHO, echo, post, serveFront } from '../../test/front/front-server.ts';
 import { eventually } from '../../test/support/gateway-process.ts';
 import type { ClientReply } from '../api/http/client-reply.ts';
 import type { Incoming } from '../api/http/incoming.ts';
@@ -145,6 +145,47 @@ describe('requests', () => {
     answered.resolve();
     for (let i = 0; i < count; i++) expect((await connection.reply()).status).toBe(200);
   }, 30_000);
+
+  it('for Node that were read ahead go to it whole', async () => {
+    const bodies: string[] = [];
+    const { connection } = await open({
+      async answer(incoming: Incoming, client: ClientReply) {
+        // The first is answered when more has come than is read ahead; the others' bodies are asked for late.
+        await new Promise((resolve) => setTimeout(resolve, incoming.url === ECHO ? 200 : 20));
+        const body = String(await incoming.body(2_000_000));
+        bodies.push(body);
+        echo(Buffer.from(String(body.length)), client);
+      },
+    });
+    const sent = ['', BODY.repeat(3_000), BODY.repeat(20_000)];
+    connection.send(sent.map((body, i) => post(body, [], i === 0 ? ECHO : '/other')).join(''));
+    for (const body of sent) expect((await connection.reply()).body).toBe(String(body.length));
+    expect(bodies).toEqual(sent);
+  });
+
+  it('are answered no further than the client takes the answers', async () => {
+    let answered = 0;
+    const large = Buffer.alloc(200_000, 'x');
+    const { connection, socket } = await open({
+      answer(_: Incoming, client: ClientReply) {
+        answered += 1;
+        echo(large, client);
+      },
+    });
+    connection.socket.pause();
+    connection.send(post('').repeat(1_000));
+    await eventually('the client has enough', () => socket.writableNeedDrain);
+    const answeredBefore = answered;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(answered).toBeLessThan(answeredBefore + 5);
+    expect(socket.writableLength).toBeLessThan(2 * large.length);
+    let bytes = 0;
+    connection.socket.removeAllListeners('data').on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    connection.socket.resume();
+    await eventually('all are answered', () => answered === 1_000 && bytes > 1_000 * large.length);
+  });
 
   it('after one that says `close` are not answered', async () => {
     const { connection, asked } = await open();
