@@ -104,6 +104,23 @@ describe('an admin of an organization', () => {
     expect((await ask('GET', '/keys', undefined, a.secrets.admin)).status).toBe(200);
   });
 
+  it('neither ends nor throttles keys of the operator by way of their project, as long as they are good', async () => {
+    const { a } = tenants;
+    const { id } = (await ask('POST', '/projects', { name: 'shared', organizationId: a.organizationId }))
+      .json;
+    const key = await ask('POST', '/keys', { name: 'ops', projectId: id, role: 'admin' }, a.secrets.admin);
+    expect(key.status).toBe(201);
+    for (const terms of [{ limits: { requestsPerMinute: 1 } }, { demands: { maxCostUsd: 0 } }])
+      expect((await ask('PATCH', `/projects/${id}`, terms)).status).toBe(403);
+    expect((await ask('DELETE', `/projects/${id}`)).status).toBe(403);
+    expect((await ask('GET', '/keys', undefined, key.json.secret)).status).toBe(200);
+    expect((await ask('PATCH', `/projects/${id}`, { name: 'renamed' })).status).toBe(200);
+
+    await ask('POST', `/keys/${key.json.id}/revoke`, {}, a.secrets.admin);
+    expect((await ask('PATCH', `/projects/${id}`, { limits: { concurrency: 1 } })).status).toBe(200);
+    expect((await ask('DELETE', `/projects/${id}`)).json.archivedAtMs).toEqual(expect.any(Number));
+  });
+
   it('gives its projects no larger share of what all use together, and its organization no other limits', async () => {
     const { a } = tenants;
     for (const share of [{ weight: 100 }, { priority: -1 }]) {

@@ -29,6 +29,15 @@ function withinOrganization({ organizations, projects, keys }: TenantAdmin, own:
     if (key !== undefined) requireGrantable(key.role);
     return key;
   };
+  /** What is done to a project is done to all its keys. */
+  const requireGrantableKeys = async (projectId: string) => {
+    let after: string | undefined;
+    do {
+      const page = await keys.list({ projectId, limit: KEYS_PER_PAGE, after });
+      for (const { role, revokedAtMs } of page) if (revokedAtMs === undefined) requireGrantable(role);
+      after = page.at(-1)?.id;
+    } while (after !== undefined);
+  };
   return {
     organizations: {
       create: denied,
@@ -52,9 +61,15 @@ function withinOrganization({ organizations, projects, keys }: TenantAdmin, own:
       get: ownProject,
       async update(id, change) {
         requireNoShare(change);
-        return (await ownProject(id)) && (await projects.update(id, change));
+        if ((await ownProject(id)) === undefined) return undefined;
+        if (change.limits !== undefined || change.demands !== undefined) await requireGrantableKeys(id);
+        return await projects.update(id, change);
       },
-      archive: async (id) => (await ownProject(id)) !== undefined && (await projects.archive(id)),
+      async archive(id) {
+        if ((await ownProject(id)) === undefined) return false;
+        await requireGrantableKeys(id);
+        return await projects.archive(id);
+      },
     },
     keys: {
       async create(given) {
@@ -74,6 +89,8 @@ function withinOrganization({ organizations, projects, keys }: TenantAdmin, own:
     },
   };
 }
+
+const KEYS_PER_PAGE = 1_000;
 
 /** @throws AppError `permission_denied` */
 function requireGrantable(role: Role | undefined): void {

@@ -20,6 +20,7 @@ interface KeptProject extends Kept {
 interface KeptKey extends Kept {
   readonly projectId: string;
   readonly role: Role;
+  readonly revokedAtMs?: number | undefined;
 }
 
 /**
