@@ -1,3 +1,4 @@
+import { isAbandonment } from '../core/abandonment.ts';
 import type { Caller } from '../core/caller.ts';
 import type { AttemptRecord, RequestAdmitted, RequestSettled } from '../core/event.ts';
 
@@ -93,7 +94,7 @@ function rowsOf(
   let rows = '';
   for (const [i, attempt] of attempts.entries()) {
     const { deployment, kind, code, lost, usage, costNanoUsd, wasteNanoUsd, durationMs } = attempt;
-    const outcome = lost ? 'lost' : code === undefined ? answered : 'failed';
+    const outcome = lost ? 'lost' : code === undefined ? answered : unanswered(attempt);
     const { promptTokens, cachedPromptTokens, completionTokens, reasoningTokens } = usage;
     // Written out: it happens for every request, and is faster than to have an array of it turned into JSON.
     rows +=
@@ -132,6 +133,11 @@ function quoted(text: string): string {
 
 function answeredAs(outcome: RequestSettled['outcome']): AttemptOutcome {
   return outcome === 'ok' ? 'delivered' : 'aborted';
+}
+
+/** Who leaves a server at work for it pays for the prompt that it was reading. */
+function unanswered({ code, usage, costNanoUsd }: AttemptRecord): AttemptOutcome {
+  return isAbandonment(code) && (costNanoUsd > 0 || usage.promptTokens > 0) ? 'aborted' : 'failed';
 }
 
 /** Whatever an upstream has said: the ledger has whole numbers that add up. */
