@@ -130,7 +130,7 @@ describe('admission in one process', () => {
       try {
         admitted.push(ask(admission, caller, { nanoUsd: 300 }));
       } catch (error) {
-        expect(error).toMatchObject({ code: 'insufficient_quota', status: 429 });
+        expect(error).toMatchObject({ code: 'rate_limit_exceeded', status: 429 });
       }
     }
     expect(admitted).toHaveLength(3);
@@ -140,6 +140,32 @@ describe('admission in one process', () => {
       reservedNanoUsd: 0,
       day: 150,
     });
+  });
+
+  it('has those come back soon for whom money is only held, and at the end of the period those for whom it is spent', () => {
+    const { admission } = setUp();
+    const caller = callerWith({ project: { nanoUsdPerDay: 1_000, nanoUsdPerMonth: 1_300 } });
+    const first = ask(admission, caller, { nanoUsd: 900 });
+    const held = refusedBy(() => ask(admission, caller, { nanoUsd: 101 }));
+    expect(held).toMatchObject({ code: 'rate_limit_exceeded', status: 429, retryAfterMs: 1_000 });
+    const never = refusedBy(() => ask(admission, caller, { nanoUsd: 1_001 }));
+    expect(never).toMatchObject({ code: 'insufficient_quota', retryAfterMs: 14 * 3_600_000 });
+    first.settle({ tokens: 1, nanoUsd: 100 });
+    ask(admission, caller, { nanoUsd: 900 });
+    expect(refusedBy(() => ask(admission, caller, { nanoUsd: 1 })).code).toBe('rate_limit_exceeded');
+    const beyond = refusedBy(() => ask(admission, caller, { nanoUsd: 901 }));
+    expect(beyond).toMatchObject({ code: 'insufficient_quota' });
+  });
+
+  it('tells of the budget that is spent rather than of the one that is only held', () => {
+    const { admission } = setUp();
+    const spent = new Map([['proj_1', { day: 0, month: 1_290 }]]);
+    admission.refreshSpent({ key: [], project: spent, organization: [], model: [] }, MORNING);
+    const caller = callerWith({ project: { nanoUsdPerDay: 20, nanoUsdPerMonth: 1_300 } });
+    ask(admission, caller, { nanoUsd: 10 });
+    const refused = refusedBy(() => ask(admission, caller, { nanoUsd: 11 }));
+    expect(refused.code).toBe('insufficient_quota');
+    expect(refused.message).toContain('of the month');
   });
 
   it('begins a new budget with the day and with the month', () => {

@@ -3,7 +3,7 @@ import type { RateStatus } from '../core/error.ts';
 import { leftOf, waitMs } from './leaky-bucket.ts';
 import { tighter } from './local-admission.ts';
 import type { Periods } from './periods.ts';
-import { budgetRetryMs, concurrencyRetryMs, type Obstacle, type Spent, type Wanted } from './subject.ts';
+import { budgetObstacle, concurrencyRetryMs, type Obstacle, type Spent, type Wanted } from './subject.ts';
 import type { Party } from './subjects.ts';
 
 /** Of the limits, in the order that the script has them. */
@@ -14,7 +14,7 @@ const LIMITS = [
   'nanoUsdPerDay',
   'nanoUsdPerMonth',
 ] as const satisfies readonly (keyof Limits)[];
-/** By the number that the script tells. */
+/** By the number that the script tells; beyond them, budgets again: what is left is held. */
 const OBSTACLES = [
   'concurrency',
   'requestsPerMinute',
@@ -22,6 +22,7 @@ const OBSTACLES = [
   'nanoUsdPerDay',
   'nanoUsdPerMonth',
 ] as const satisfies readonly (keyof Limits)[];
+const BUDGETS = 2;
 /** One tag, so that a cluster has all keys in one place: a script sees them together. */
 export const TAG = '{qianmen}';
 
@@ -44,6 +45,8 @@ export interface Reply {
   /** Which of those asked about, from 1; 0: none. */
   readonly refusedBy: number;
   readonly limit: (typeof OBSTACLES)[number];
+  /** Of a budget: @see Obstacle. */
+  readonly isHeld: boolean;
   readonly levels: readonly Level[];
 }
 
@@ -75,7 +78,9 @@ export function replyOf(reply: unknown): Reply {
   const levels: Level[] = [];
   for (let i = 0; i + 2 < rest.length; i += 3)
     levels.push({ requests: Number(rest[i]), tokens: Number(rest[i + 1]), end: rest[i + 2]! });
-  return { refusedBy: Number(refusedBy), limit: OBSTACLES[Number(limit) - 1] ?? 'concurrency', levels };
+  const isHeld = Number(limit) > OBSTACLES.length;
+  const number = isHeld ? Number(limit) - BUDGETS : Number(limit);
+  return { refusedBy: Number(refusedBy), limit: OBSTACLES[number - 1] ?? 'concurrency', isHeld, levels };
 }
 
 export function rateOf(parties: readonly Party[], { levels }: Reply): RateStatus {
@@ -98,7 +103,7 @@ export function keysOf({ kind, id }: Party): [hash: string, leases: string] {
 }
 
 export function obstacleOf(
-  { limit, levels, refusedBy }: Reply,
+  { limit, isHeld, levels, refusedBy }: Reply,
   limits: Limits,
   wanted: Wanted,
   periods: Periods,
@@ -112,8 +117,7 @@ export function obstacleOf(
     case 'tokensPerMinute':
       return { limit, retryAfterMs: waitMs(tokens, wanted.tokens, limits.tokensPerMinute ?? 0) };
     case 'nanoUsdPerDay':
-      return { limit, retryAfterMs: budgetRetryMs(periods.dayLeftMs) };
     case 'nanoUsdPerMonth':
-      return { limit, retryAfterMs: budgetRetryMs(periods.monthLeftMs) };
+      return budgetObstacle(limit, isHeld, periods);
   }
 }

@@ -69,7 +69,7 @@ end
  *
  * KEYS: clock, then hash and leases of each subject. ARGV: step, lease in ms, id, tokens, nano-dollars that have to be there and that are held, day, month, then for each subject
  * its five limits (empty: none) and what is known to be spent in the day and the month.
- * Replies with the subject that has no room (0: all have), the number of its limit, then for each subject the level of its two buckets and
+ * Replies with the subject that has no room (0: all have), the number of its limit (6 and 7: budgets of which the rest is held), then for each subject the level of its two buckets and
  * where what was taken of its tokens ends.
  */
 const ADMIT = script(`
@@ -90,13 +90,20 @@ local function expire(s)
   if s.running == 0 then s.reserved = 0 end
 end
 
+local function lacking(s, wanted)
+  if s.perDay and s.daySpent + wanted > s.perDay then return 4 end
+  if s.perMonth and s.monthSpent + wanted > s.perMonth then return 5 end
+  return 0
+end
+
 local function obstacle(s)
   if s.concurrency and s.running >= s.concurrency then return 1 end
   if s.rpm and s.requests + 1 - s.rpm > TINY then return 2 end
   if s.tpm and s.tokens + tokens - s.tpm > TINY then return 3 end
-  if s.perDay and s.daySpent + s.reserved + nano > s.perDay then return 4 end
-  if s.perMonth and s.monthSpent + s.reserved + nano > s.perMonth then return 5 end
-  return 0
+  local spent = lacking(s, nano)
+  if spent > 0 then return spent end
+  local held = lacking(s, s.reserved + nano)
+  return held > 0 and held + 2 or 0
 end
 
 for i = 1, (#KEYS - 1) / 2 do

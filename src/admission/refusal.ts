@@ -24,13 +24,19 @@ const WHAT = {
  * Says which limit stands in the way, whose it is and when to come back. How much others of the same limit use, or have left, is not said.
  */
 export function refusal(
-  { limit, retryAfterMs }: Obstacle,
+  { limit, retryAfterMs, isHeld }: Obstacle,
   kind: SubjectKind,
   limits: Limits,
   wanted: Wanted,
   rate: RateStatus,
 ): AppError {
   const whose = WHOSE[kind];
+  if (isHeld)
+    return new AppError('rate_limit_exceeded', {
+      message: `What is left of the ${WHAT[limit]} ${whose} is held for requests that run, and free again as they end.`,
+      retryAfterMs,
+      rate,
+    });
   if (limit === 'nanoUsdPerDay' || limit === 'nanoUsdPerMonth')
     return new AppError('insufficient_quota', {
       message: `The ${WHAT[limit]} ${whose} does not suffice for this request.`,

@@ -8,6 +8,8 @@ export interface Used {
   readonly nanoUsd: number;
 }
 
+type BudgetLimit = 'nanoUsdPerDay' | 'nanoUsdPerMonth';
+
 /** What it wants. */
 export interface Wanted extends Used {
   /**
@@ -21,6 +23,8 @@ export interface Wanted extends Used {
 export interface Obstacle {
   readonly limit: keyof Limits;
   readonly retryAfterMs: number | undefined;
+  /** Of a budget: it is not spent, but held for requests that run. */
+  readonly isHeld?: boolean;
 }
 
 /** What has been spent in the current day and month, in nano-dollars. */
@@ -86,11 +90,10 @@ export class Subject {
     }
     if (nanoUsdPerDay === undefined && nanoUsdPerMonth === undefined) return undefined;
     this.#follow(periods);
-    if (this.#lacks('day', allowed, 'nanoUsdPerDay', wanted.nanoUsd))
-      return { limit: 'nanoUsdPerDay', retryAfterMs: budgetRetryMs(periods.dayLeftMs) };
-    if (this.#lacks('month', allowed, 'nanoUsdPerMonth', wanted.nanoUsd))
-      return { limit: 'nanoUsdPerMonth', retryAfterMs: budgetRetryMs(periods.monthLeftMs) };
-    return undefined;
+    const spent = this.#lacking(allowed, wanted.nanoUsd);
+    if (spent !== undefined) return budgetObstacle(spent, false, periods);
+    const held = this.#lacking(allowed, wanted.nanoUsd + this.#reservedNanoUsd);
+    return held && budgetObstacle(held, true, periods);
   }
 
   /** @returns What `settle` wants to know again. */
@@ -148,19 +151,23 @@ export class Subject {
     return { running: this.#running, reservedNanoUsd: this.#reservedNanoUsd, ...this.#spent };
   }
 
+  #lacking(allowed: Allowed, nanoUsd: number): BudgetLimit | undefined {
+    if (this.#lacks('day', allowed, 'nanoUsdPerDay', nanoUsd)) return 'nanoUsdPerDay';
+    return this.#lacks('month', allowed, 'nanoUsdPerMonth', nanoUsd) ? 'nanoUsdPerMonth' : undefined;
+  }
+
   /** All together may not spend more than the whole, and this process not more than its share. */
   #lacks(
     period: keyof Spent,
     { limits, whole, share }: Allowed,
-    limit: 'nanoUsdPerDay' | 'nanoUsdPerMonth',
+    limit: BudgetLimit,
     nanoUsd: number,
   ): boolean {
     const most = limits[limit];
     const all = whole[limit];
     if (most === undefined || all === undefined) return false;
-    const coming = this.#reservedNanoUsd + nanoUsd;
-    if (this.#spent[period] + coming > all) return true;
-    return share < 1 && this.#own[period] + Math.ceil(this.#before[period] * share) + coming > most;
+    if (this.#spent[period] + nanoUsd > all) return true;
+    return share < 1 && this.#own[period] + Math.ceil(this.#before[period] * share) + nanoUsd > most;
   }
 
   #follow({ day, month }: Periods): void {
@@ -181,15 +188,17 @@ function add(sum: { day: number; month: number }, spent: Spent): void {
 }
 
 /** Nobody knows when a running request ends. */
-const CONCURRENCY_RETRY_MS = 1_000;
+const RUNNING_RETRY_MS = 1_000;
 
 export function concurrencyRetryMs(concurrency: number): number | undefined {
-  return concurrency < 1 ? undefined : CONCURRENCY_RETRY_MS;
+  return concurrency < 1 ? undefined : RUNNING_RETRY_MS;
+}
+
+export function budgetObstacle(limit: BudgetLimit, isHeld: boolean, periods: Periods): Obstacle {
+  if (isHeld) return { limit, isHeld, retryAfterMs: RUNNING_RETRY_MS };
+  const leftMs = limit === 'nanoUsdPerDay' ? periods.dayLeftMs : periods.monthLeftMs;
+  return { limit, retryAfterMs: leftMs <= MAX_BUDGET_RETRY_MS ? leftMs : undefined };
 }
 
 /** Nobody waits longer than a day for an answer. */
 const MAX_BUDGET_RETRY_MS = 86_400_000;
-
-export function budgetRetryMs(leftMs: number): number | undefined {
-  return leftMs <= MAX_BUDGET_RETRY_MS ? leftMs : undefined;
-}

@@ -137,6 +137,17 @@ describe('a request with a caller', () => {
     expect(held).toEqual([40 * 1_000 + 2 * 1_024 * 2_000, 40 * 1_000 + 5_000 * 2_000]);
   });
 
+  it('holds no more because another project has had a long reply', async () => {
+    const long = { ...usage, completionTokens: 60_000 };
+    const { gateway, asked } = gatewayOver([
+      backend(async () => parts([...ANSWER.slice(0, 4), { type: 'usage', usage: long }])),
+    ]);
+    const spender = { ...caller, limits: { ...caller.limits, key: { nanoUsdPerMonth: 1e9 } } };
+    await ask(gateway, { caller: { ...spender, projectId: 'other' } }, { stop: {} as never });
+    await ask(gateway, { caller: spender }, { stop: {} as never });
+    expect(asked[1]?.mostNanoUsd).toBe(asked[0]?.mostNanoUsd);
+  });
+
   it('is settled with what it used', async () => {
     const { gateway, settled, last } = gatewayOver([backend(async () => parts(ANSWER))]);
     await ask(gateway);

@@ -23,13 +23,13 @@ export interface Assumptions {
   /** Of a choice, where the request does not say. */
   readonly assumedOutputTokens: number;
   /** What replies of the model have been like. */
-  readonly replies: Pick<RecentReplies, 'usualMs' | 'mostMs' | 'mostTokens'>;
+  readonly replies: Pick<RecentReplies, 'usualMs' | 'mostOf'>;
 }
 
 /**
  * What has to be set aside for a request: the prompt as far as its bytes tell, all the output that it may have, at the dearest deployment; and
  * what it may cost at most: a token stands for a byte at least, and where it does not say how long a reply it wants, for as long a one as the
- * model has given of late.
+ * model has given the project of late.
  */
 export function askFor(
   caller: Caller,
@@ -52,9 +52,9 @@ export function askFor(
     nanoUsd: dearest(promptTokens, completionTokens, replies.usualMs),
   };
   if (!hasBudget(ask)) return ask;
-  const longest =
-    outputTokens === undefined ? Math.max(completionTokens, replies.mostTokens) : completionTokens;
-  return { ...ask, mostNanoUsd: dearest(promptBytes, longest, replies.mostMs) };
+  const most = replies.mostOf(caller.projectId);
+  const longest = outputTokens === undefined ? Math.max(completionTokens, most.tokens) : completionTokens;
+  return { ...ask, mostNanoUsd: dearest(promptBytes, longest, most.ms) };
 }
 
 /** Somebody's money is limited. */

@@ -3,37 +3,55 @@ const UNKNOWN_MS = 30_000;
 const LEARNING_RATE = 0.05;
 /** Of what was most, so much is forgotten with each reply that is less. */
 const FORGETTING_RATE = 0.002;
+/** Of more, those are forgotten that have had no reply for longest. */
+const MAX_PROJECTS = 1_000;
 
-/** How long replies of a model were of late, in time and in tokens: what will have to be paid for others, as far as anybody can tell. */
+/** Of the replies that a project has had of late. */
+export interface Most {
+  /** Of a backend's work. */
+  readonly ms: number;
+  /** Of all choices together. */
+  readonly tokens: number;
+}
+
+/**
+ * How long replies of a model were of late, in time and in tokens: what will have to be paid for others, as far as anybody can tell. What is
+ * most is each project's own, so that nobody's long replies are held against somebody else's money.
+ */
 export class RecentReplies {
   #seen = false;
   #usualMs = UNKNOWN_MS;
-  #mostMs = UNKNOWN_MS;
-  #mostTokens = 0;
+  readonly #most = new Map<string, Most>();
 
   /** Of a backend's work. */
   get usualMs(): number {
     return this.#usualMs;
   }
 
-  get mostMs(): number {
-    return this.#mostMs;
+  /** At least as long as is usual, also for a project of which nothing is known. */
+  mostOf(projectId: string): Most {
+    const { ms, tokens } = this.#most.get(projectId) ?? NONE;
+    return { ms: Math.max(ms, this.#usualMs), tokens: Math.ceil(tokens) };
   }
 
-  /** Of all choices together. */
-  get mostTokens(): number {
-    return this.#mostTokens;
-  }
-
-  observe(tokens: number, workedMs: number): void {
-    if (!this.#seen) this.#usualMs = this.#mostMs = workedMs;
+  observe(projectId: string, tokens: number, workedMs: number): void {
+    if (!this.#seen) this.#usualMs = workedMs;
     this.#seen = true;
     this.#usualMs += (workedMs - this.#usualMs) * LEARNING_RATE;
-    this.#mostMs = mostOf(this.#mostMs, workedMs);
-    this.#mostTokens = Math.ceil(mostOf(this.#mostTokens, tokens));
+    const before = this.#most.get(projectId) ?? NONE;
+    // The last in a map's order is who was put there last.
+    this.#most.delete(projectId);
+    this.#most.set(projectId, { ms: follow(before.ms, workedMs), tokens: follow(before.tokens, tokens) });
+    if (this.#most.size <= MAX_PROJECTS) return;
+    for (const longestAgo of this.#most.keys()) {
+      this.#most.delete(longestAgo);
+      break;
+    }
   }
 }
 
-function mostOf(before: number, now: number): number {
+const NONE: Most = { ms: 0, tokens: 0 };
+
+function follow(before: number, now: number): number {
   return now >= before ? now : before + (now - before) * FORGETTING_RATE;
 }

@@ -126,7 +126,8 @@ export class Slot<D extends Deployment = Deployment> {
     const fault = code !== undefined && ERROR_CATALOGUE[code].retryable;
     if (outcome === 'ok' || fault) this.#model.canaries.outcome(this.deployment, fault);
     if (tpotMs !== undefined) lane.tpot.observe(tpotMs);
-    if (outcome === 'ok') this.#model.replies.observe(completionTokens, this.ageMs);
+    if (outcome === 'ok')
+      this.#model.replies.observe(tenantOf(this.#request.caller).projectId, completionTokens, this.ageMs);
     if (outcome === 'ok' && !this.#request.stream && completionTokens > 0) {
       const { wholeByTokens } = lane.latency(this.deployment.model);
       this.#compare('whole', this.#answeredMs, wholeByTokens.predictMs(completionTokens));

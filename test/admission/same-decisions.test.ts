@@ -7,12 +7,12 @@ import type { Admission, AdmissionAsk, Reservation } from '../../src/gateway/adm
 import { noRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import { askOf } from './callers.ts';
 
-/** Its message where it is refused. */
+/** Why it is refused, where it is. */
 async function decided(admission: Admission, ask: AdmissionAsk): Promise<Reservation | string> {
   try {
     return await admission.admit(ask);
   } catch (error) {
-    if (error instanceof AppError) return error.message;
+    if (error instanceof AppError) return `${error.code}: ${error.message}`;
     throw error;
   }
 }
