@@ -45,8 +45,8 @@ describe.skipIf(noRedis())('admission in Redis beside admission in one process',
   it('decides the same whatever comes in whatever order, and holds nothing in the end', async () => {
     const limits = {
       key: { concurrency: 2, requestsPerMinute: 1_000_000 },
-      project: { concurrency: 4, nanoUsdPerMonth: 9_000 },
-      organization: { nanoUsdPerDay: 5_000 },
+      project: { concurrency: 4, nanoUsdPerMonth: 2_600 },
+      organization: { nanoUsdPerDay: 2_500 },
       model: { concurrency: 5, tokensPerMinute: 1_000_000_000 },
     };
     const step = fc.record({
