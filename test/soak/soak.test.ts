@@ -13,8 +13,8 @@ import {
 import { type FakeProcess, spawnFake } from '../upstream/harness.ts';
 import { startTraffic } from './traffic.ts';
 
-/** Some half a minute as one of many tests; `QIANMEN_SOAK_S=3600` for a soak in earnest. */
-const SOAK_MS = 1_000 * Number(process.env.QIANMEN_SOAK_S ?? 30);
+/** A quarter of a minute as one of many tests; `QIANMEN_SOAK_S=3600` for a soak in earnest. */
+const SOAK_MS = 1_000 * Number(process.env.QIANMEN_SOAK_S ?? 15);
 const CLIENTS = 24;
 const FAULT_MS = 700;
 
@@ -74,13 +74,6 @@ function startFaults(odd: FakeProcess, restarted: FakeProcess) {
   };
 }
 
-/** Of JavaScript's heap and of buffers. */
-async function usedBytes(url: string): Promise<number> {
-  return (
-    (await metric(url, 'nodejs_heap_size_used_bytes')) + (await metric(url, 'nodejs_external_memory_bytes'))
-  );
-}
-
 it('through mixed faults nobody is left without an answer, few see an error, and nothing piles up', {
   timeout: SOAK_MS + 120_000,
 }, async () => {
@@ -94,8 +87,9 @@ it('through mixed faults nobody is left without an answer, few see an error, and
     })),
     models: [{ name: 'm', deployments: fakes.map((_, i) => ({ upstream: `u${i}`, model: 'fake-model' })) }],
   };
-  // As `npm start` has it: V8 would let its young generation grow to 100 MB and more.
-  const env = { NODE_OPTIONS: '--max-semi-space-size=8' };
+  // The young generation is as `npm start` has it. What is alive has to fit in little more than it takes at rest: V8 ends a process whose
+  // old generation is full of what cannot be collected, while how much lies there between two collections says nothing.
+  const env = { NODE_OPTIONS: '--max-semi-space-size=8 --max-old-space-size=112' };
   const gateway = await startGatewayProcess(config, { env });
   onTestFinished(() => gateway.kill());
   // A line for every request would fill this process.
@@ -112,7 +106,6 @@ it('through mixed faults nobody is left without an answer, few see an error, and
   const faults = startFaults(fakes[2]!, fakes[3]!);
   const traffic = startTraffic(gateway.url, CLIENTS);
   const rss: number[] = [];
-  const used: number[] = [];
   const beganAtMs = performance.now();
   // The first third warms it up.
   let descriptorsBefore = 0;
@@ -121,7 +114,6 @@ it('through mixed faults nobody is left without an answer, few see an error, and
     if (performance.now() - beganAtMs < SOAK_MS / 3) continue;
     descriptorsBefore ||= descriptors();
     rss.push(residentBytes(pid));
-    used.push(await usedBytes(gateway.url));
   }
   await traffic.stop();
   await faults.stop();
@@ -130,7 +122,7 @@ it('through mixed faults nobody is left without an answer, few see an error, and
   const all = whole + told + left + refused + lost;
   const seen = JSON.stringify({ ...traffic.endings, samples: traffic.samples }, null, 1);
   console.log(
-    `soak: ${all} requests, ${told} told of an error, alive ${Math.round(Math.min(...used) / 2 ** 20)} MiB, RSS ${rss
+    `soak: ${all} requests, ${told} told of an error, RSS ${rss
       .map((bytes) => Math.round(bytes / 2 ** 20))
       .filter((_, i) => i % 8 === 0)
       .join(' ')} MiB`,
@@ -153,9 +145,6 @@ it('through mixed faults nobody is left without an answer, few see an error, and
   });
   expect(await metric(gateway.url, 'qianmen_requests_in_flight')).toBe(0);
   expect(descriptors()).toBeLessThan(descriptorsBefore + CLIENTS);
-  // What is used right after a collection is what is alive; what V8 and the allocator keep for later is not counted, but bounded.
-  const half = Math.floor(used.length / 2);
-  const growthBytes = Math.min(...used.slice(half)) - Math.min(...used.slice(0, half));
-  expect(growthBytes).toBeLessThan(16 * 2 ** 20);
+  // What V8 and the allocator keep for later is bounded, too.
   expect(Math.max(...rss)).toBeLessThan(768 * 2 ** 20);
 });
