@@ -28,10 +28,10 @@ export async function insertIntoPostgres(
 async function insertAll(kysely: Kysely<Schema>, rows: readonly LedgerRow[]): Promise<void> {
   const names = sql.join(COLUMNS.map(([name]) => sql.ref(name)));
   const values = sql.join(COLUMNS.map(([, type], i) => sql`(value ->> ${sql.lit(i)})::${sql.raw(type)}`));
-  // In order, so that two that add to the same rows do not wait for each other.
+  // In order, both times, so that of two that bring the same rows, or add to the same sums, one waits for the other and not each for each.
   await sql`
     with added as (
-      insert into ledger (${names}) select ${values} from json_array_elements(${JSON.stringify(rows)}::json)
+      insert into ledger (${names}) select ${values} from json_array_elements(${JSON.stringify(rows)}::json) order by 1
       on conflict (id) do nothing
       returning to_timestamp(at_ms / 1000) at time zone 'UTC' as at, organization_id, project_id, key_id, model, cost_nano_usd
     )

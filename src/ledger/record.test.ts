@@ -62,5 +62,11 @@ it('takes nothing that a disk has changed, and all that it has not', () => {
       expect(sizeBytes).toBe(bytes.length);
       expect(broken).toBe(1);
     }),
+    {
+      // The last byte of a block, behind which the next header is not on a line of its own.
+      examples: [
+        [[0, 1, 2].map((i) => [{ type: 'open', settlementId: `s-${i}-0`, rows: '["前门"]' }]), 1, 36, 1],
+      ],
+    },
   );
 });

@@ -98,12 +98,18 @@ function headerAt(bytes: Buffer, startByte: number): Header | undefined {
   return { checksum: Number.parseInt(text.slice(0, 8), 16), sizeBytes };
 }
 
-/** Behind `startByte`; where there is none: the end. */
+/**
+ * Where the next one begins behind `startByte`; where there is none: the end. It is known by its own end, since the last byte of what was damaged
+ * may be what is wrong with it.
+ */
 function nextHeader(bytes: Buffer, startByte: number): number {
-  let newline = bytes.indexOf(NEWLINE, startByte);
-  while (newline >= 0 && headerAt(bytes, newline + 1) === undefined)
+  let newline = bytes.indexOf(NEWLINE, startByte + HEADER_BYTES);
+  while (newline >= 0) {
+    const candidate = newline + 1 - HEADER_BYTES;
+    if (headerAt(bytes, candidate) !== undefined) return candidate;
     newline = bytes.indexOf(NEWLINE, newline + 1);
-  return newline < 0 ? bytes.length : newline + 1;
+  }
+  return bytes.length;
 }
 
 function hex(number: number): string {
