@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type RawBuilder, sql } from 'kysely';
 import { retryWhileContended } from '../store/contention.ts';
 import type { Schema } from '../store/schema.ts';
 import { COLUMNS, type LedgerRow, type RefusedRow } from './row.ts';
@@ -25,19 +25,39 @@ export async function insertIntoPostgres(
   }
 }
 
+/** In order, so that of two that bring the same rows one waits for the other and not each for each. */
 async function insertAll(kysely: Kysely<Schema>, rows: readonly LedgerRow[]): Promise<void> {
   const names = sql.join(COLUMNS.map(([name]) => sql.ref(name)));
   const values = sql.join(COLUMNS.map(([, type], i) => sql`(value ->> ${sql.lit(i)})::${sql.raw(type)}`));
-  // In order, both times, so that of two that bring the same rows, or add to the same sums, one waits for the other and not each for each.
+  await spend(
+    kysely,
+    sql`
+      insert into ledger (${names}, counted)
+      select ${values}, 1 from json_array_elements(${JSON.stringify(rows)}::json) order by 1
+      on conflict (id) do nothing`,
+  );
+}
+
+/** See `countLateRows`. Of several that count at once each waits for the one before, and leaves out what that has counted. */
+export async function countLateInPostgres(
+  kysely: Kysely<Schema>,
+  timeoutMs: number,
+  most: number,
+): Promise<void> {
+  const late = sql`select id from ledger where counted = 0 order by id limit ${sql.lit(most)} for update`;
+  const count = sql`update ledger set counted = 1 where id in (${late})`;
+  await retryWhileContended(() => spend(kysely, count), timeoutMs);
+}
+
+/** Changes rows, and adds what they cost to `spent`; that in order, too. */
+async function spend(kysely: Kysely<Schema>, change: RawBuilder<unknown>): Promise<void> {
   await sql`
-    with added as (
-      insert into ledger (${names}) select ${values} from json_array_elements(${JSON.stringify(rows)}::json) order by 1
-      on conflict (id) do nothing
-      returning to_timestamp(at_ms / 1000) at time zone 'UTC' as at, organization_id, project_id, key_id, model, cost_nano_usd
+    with changed as (
+      ${change} returning to_timestamp(at_ms / 1000) at time zone 'UTC' as at, organization_id, project_id, key_id, model, cost_nano_usd
     )
     insert into spent (period, organization_id, project_id, key_id, model, nano_usd)
     select period, organization_id, project_id, key_id, model, sum(cost_nano_usd)
-    from added, lateral (values (to_char(at, 'YYYY-MM-DD')), (to_char(at, 'YYYY-MM'))) as periods (period)
+    from changed, lateral (values (to_char(at, 'YYYY-MM-DD')), (to_char(at, 'YYYY-MM'))) as periods (period)
     where cost_nano_usd > 0
     group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
     on conflict (period, organization_id, project_id, key_id, model)

@@ -1,24 +1,41 @@
 import type Sqlite from 'better-sqlite3';
 import { COLUMNS, type LedgerRow, type RefusedRow } from './row.ts';
-import { Spending } from './spending.ts';
+import { type Cost, Spending } from './spending.ts';
 
 /** It is the row's fault: its values are not what the table takes. */
 const REFUSED = /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG|RANGE)/;
 
 /** A row at a time: one statement for many would have every value of its rows looked up in their JSON. @throws Error of SQLite */
 export function insertIntoSqlite(sqlite: Sqlite.Database, rows: readonly LedgerRow[]): readonly RefusedRow[] {
-  const { insert, spend } = statementsOf(sqlite);
+  const { insert } = statementsOf(sqlite);
   const refused: RefusedRow[] = [];
-  const spending = new Spending();
-  sqlite.exec('begin immediate');
-  try {
+  spend(sqlite, (spending) => {
     for (const row of rows)
       try {
-        if (insert.run(...row).changes === 1) spending.add(row);
+        if (insert.run(...row).changes === 1) spending.add(row[1], row[2], row[3], row[4], row[7], row[16]);
       } catch (error) {
         if (!isRefusal(error)) throw error;
         refused.push({ row, reason: error.message });
       }
+  });
+  return refused;
+}
+
+/** See `countLateRows`. @throws Error of SQLite */
+export function countLateInSqlite(sqlite: Sqlite.Database, most: number): void {
+  const { count } = statementsOf(sqlite);
+  spend(sqlite, (spending) => {
+    for (const row of count.all(most)) spending.add(...row);
+  });
+}
+
+/** Changes rows, and adds what they cost to `spent`, in one transaction. */
+function spend(sqlite: Sqlite.Database, change: (spending: Spending) => void): void {
+  const { spend } = statementsOf(sqlite);
+  const spending = new Spending();
+  sqlite.exec('begin immediate');
+  try {
+    change(spending);
     for (const { day, organizationId, projectId, keyId, model, nanoUsd } of spending.sums)
       for (const period of [day, day.slice(0, 7)])
         spend.run([period, organizationId, projectId, keyId, model, nanoUsd]);
@@ -28,11 +45,11 @@ export function insertIntoSqlite(sqlite: Sqlite.Database, rows: readonly LedgerR
     if (sqlite.inTransaction) sqlite.exec('rollback');
     throw error;
   }
-  return refused;
 }
 
 interface Statements {
   readonly insert: Sqlite.Statement;
+  readonly count: Sqlite.Statement<[number], Cost>;
   readonly spend: Sqlite.Statement;
 }
 
@@ -44,7 +61,14 @@ function statementsOf(sqlite: Sqlite.Database): Statements {
     const names = COLUMNS.map(([name]) => name).join(', ');
     const places = COLUMNS.map(() => '?').join(', ');
     statements = {
-      insert: sqlite.prepare(`insert into ledger (${names}) values (${places}) on conflict (id) do nothing`),
+      insert: sqlite.prepare(
+        `insert into ledger (${names}, counted) values (${places}, 1) on conflict (id) do nothing`,
+      ),
+      count: sqlite
+        .prepare<[number], Cost>(`
+          update ledger set counted = 1 where id in (select id from ledger where counted = 0 limit ?)
+          returning at_ms, organization_id, project_id, key_id, model, cost_nano_usd`)
+        .raw(),
       spend: sqlite.prepare(`
         insert into spent (period, organization_id, project_id, key_id, model, nano_usd) values (?, ?, ?, ?, ?, ?)
         on conflict do update set nano_usd = nano_usd + excluded.nano_usd`),

@@ -22,7 +22,7 @@ describe('reading a large ledger', () => {
       insert into ledger
       with recursive n(i) as (select 0 union all select i + 1 from n where i < ${ROWS - 1})
       select 'settlement-' || i || '.0', ${NOW_MS} - i, 'org_1', 'proj_' || (i % 2), 'key_' || (i % 50), 'req', 'chat',
-        'model', 'd', 'first', 'delivered', 1, 1, 0, 1, 0, 3, 0, 1 from n`.execute(database.kysely);
+        'model', 'd', 'first', 'delivered', 1, 1, 0, 1, 0, 3, 0, 1, 1 from n`.execute(database.kysely);
     await sql`insert into spent values ('2026-06', 'org_1', 'proj_0', 'key_0', 'model', 7), ('2026-06-15', 'org_1', 'proj_0', 'key_0', 'model', 3),
       ('2026-06', 'org_1', 'proj_1', 'key_1', 'model', 5), ('2026-05', 'org_1', 'proj_1', 'key_1', 'model', 100)`.execute(
       database.kysely,

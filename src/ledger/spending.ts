@@ -1,5 +1,3 @@
-import type { LedgerRow } from './row.ts';
-
 /** Days and months are those of UTC, by their names: `2026-01-31` and `2026-01`. */
 export interface Periods {
   readonly day: string;
@@ -10,6 +8,16 @@ export function periodsOf(atMs: number): Periods {
   const day = new Date(atMs).toISOString().slice(0, 10);
   return { day, month: day.slice(0, 7) };
 }
+
+/** Of a row of the ledger: when, whose, on what, how much. */
+export type Cost = readonly [
+  atMs: number,
+  organizationId: string,
+  projectId: string,
+  keyId: string,
+  model: string,
+  costNanoUsd: number,
+];
 
 /** What some rows add to a row of `spent`. */
 export interface SpentSum {
@@ -31,15 +39,14 @@ export class Spending {
   #day = '';
   #dayNumber = Number.NaN;
 
-  add(row: LedgerRow): void {
-    const costNanoUsd = row[16];
+  add(...[atMs, organizationId, projectId, keyId, model, costNanoUsd]: Cost): void {
     if (costNanoUsd === 0) return;
-    const dayNumber = Math.floor(row[1] / DAY_MS);
+    const dayNumber = Math.floor(atMs / DAY_MS);
     if (dayNumber !== this.#dayNumber) {
       this.#dayNumber = dayNumber;
-      this.#day = periodsOf(row[1]).day;
+      this.#day = periodsOf(atMs).day;
     }
-    this.#last = this.#sumOf(row);
+    this.#last = this.#sumOf(organizationId, projectId, keyId, model);
     this.#last.nanoUsd += costNanoUsd;
   }
 
@@ -48,7 +55,7 @@ export class Spending {
     return [...this.#sums].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, sum]) => sum);
   }
 
-  #sumOf([, , organizationId, projectId, keyId, , , model]: LedgerRow): SpentSum {
+  #sumOf(organizationId: string, projectId: string, keyId: string, model: string): SpentSum {
     const day = this.#day;
     const last = this.#last;
     if (last?.keyId === keyId && last.model === model && last.projectId === projectId && last.day === day)

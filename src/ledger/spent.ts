@@ -1,4 +1,5 @@
 import type { Database } from '../store/database.ts';
+import { countLateRows } from './late-rows.ts';
 import { periodsOf } from './spending.ts';
 
 export interface SpentAmounts {
@@ -16,9 +17,14 @@ export interface SpentTotals {
 }
 
 /** What the ledger has of the current day and month, in UTC. */
-export async function spentTotals({ kysely }: Database, nowMs: number): Promise<SpentTotals> {
+export async function spentTotals(database: Database, nowMs: number): Promise<SpentTotals> {
+  await countLateRows(database);
   const { day, month } = periodsOf(nowMs);
-  const rows = await kysely.selectFrom('spent').selectAll().where('period', 'in', [day, month]).execute();
+  const rows = await database.kysely
+    .selectFrom('spent')
+    .selectAll()
+    .where('period', 'in', [day, month])
+    .execute();
   const totals = { key: new Map(), project: new Map(), organization: new Map(), model: new Map() } as const;
   for (const { period, key_id, project_id, organization_id, model, nano_usd } of rows) {
     const amounts = period === day ? { day: nano_usd, month: 0 } : { day: 0, month: nano_usd };

@@ -92,9 +92,11 @@ export interface LedgerTable {
   cost_nano_usd: number;
   waste_nano_usd: number;
   duration_ms: number;
+  /** 1: its cost is in `spent`; 0: not yet, as a gateway has added it that knows of no sums. */
+  counted: number;
 }
 
-/** Sums of the ledger's costs, written together with its rows. */
+/** Sums of the costs of the ledger's rows that are counted, written together with them. */
 interface SpentTable {
   /** In UTC: `2026-01-31` or `2026-01`. */
   period: string;

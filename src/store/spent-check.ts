@@ -8,7 +8,7 @@ export function spentDifferences(kind: Database['kind']): string {
       : `to_char(to_timestamp(at_ms / 1000) at time zone 'UTC', 'YYYY-MM-DD')`;
   const whose = 'organization_id, project_id, key_id, model';
   return `
-    with costs as (select ${day} as day, ${whose}, sum(cost_nano_usd) as nano_usd from ledger where cost_nano_usd > 0 group by 1, 2, 3, 4, 5)
+    with costs as (select ${day} as day, ${whose}, sum(cost_nano_usd) as nano_usd from ledger where counted = 1 and cost_nano_usd > 0 group by 1, 2, 3, 4, 5)
     select period, key_id, model, cast(sum(nano_usd) as text) as nano_usd
     from (
       select day as period, ${whose}, nano_usd from costs

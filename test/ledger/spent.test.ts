@@ -1,14 +1,16 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import { Drain } from '../../src/ledger/drain.ts';
 import { insertRecords } from '../../src/ledger/insert.ts';
 import { Journal } from '../../src/ledger/journal.ts';
 import { encodeRecord } from '../../src/ledger/record.ts';
-import { settledRows } from '../../src/ledger/row.ts';
+import { COLUMNS, settledRows } from '../../src/ledger/row.ts';
 import { spentTotals } from '../../src/ledger/spent.ts';
+import { retryWhileContended } from '../../src/store/contention.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { inspectDatabase } from '../../src/store/inspect.ts';
 import type { DatabaseLocation } from '../../src/store/location.ts';
@@ -25,6 +27,25 @@ const COST = 100_000;
 function record(id: string, key = 1, atMs = NOON_MS): string {
   const caller = callerOf(key);
   return settledRows({ ...settled(id, caller, 0), caller }, atMs);
+}
+
+async function openUnmigrated(location: DatabaseLocation): Promise<Database> {
+  const database = await openDatabase(location, { migrate: false });
+  onTestFinished(() => database.close());
+  return database;
+}
+
+/** The statement of gateways that knew of no sums, to the letter. */
+async function insertAsBefore({ kysely, kind, timeoutMs }: Database, rows: string): Promise<void> {
+  const names = sql.join(COLUMNS.map(([name]) => sql.ref(name)));
+  const json = `[${rows}]`;
+  const values =
+    kind === 'sqlite'
+      ? sql`select ${sql.join(COLUMNS.map((_, i) => sql`value ->> ${sql.lit(i)}`))} from json_each(${json}) where true`
+      : sql`select ${sql.join(COLUMNS.map(([, type], i) => sql`(value ->> ${sql.lit(i)})::${sql.raw(type)}`))}
+          from json_array_elements(${json}::json)`;
+  const insert = sql`insert into ledger (${names}) ${values} on conflict (id) do nothing`;
+  await retryWhileContended(() => insert.execute(kysely), timeoutMs);
 }
 
 describeDatabases('what was spent', (newLocation) => {
@@ -99,13 +120,60 @@ describeDatabases('what was spent', (newLocation) => {
     ]);
   });
 
+  it('has each row once that gateways from before there were sums add before, while and after it is brought up to date', async () => {
+    location = await newLocation();
+    const old = await Promise.all([openUnmigrated(location), openUnmigrated(location)]);
+    await migrate(old[0], MIGRATIONS.slice(0, 2));
+    let isOver = false;
+    let added = 0;
+    // Both bring the same rows, each twice, as after a crash.
+    const adding = old.map(async (one, i) => {
+      for (let n = 0; !isOver; n++) {
+        const rows = `${record(`old${n}`)},${record(`old${n}b`, 2)}`;
+        for (let time = 0; time < 2; time++) await insertAsBefore(one, rows);
+        if (i === 0) added = n + 1;
+        await setImmediate();
+      }
+      return i === 0 ? added : 0;
+    });
+    await expect.poll(() => added, { interval: 1 }).toBeGreaterThan(5);
+    const next = [await openDatabase(location), await openDatabase(location)];
+    for (const one of next) onTestFinished(() => one.close());
+    const counting = next.map(async (one, i) => {
+      for (let n = 0; n < 10; n++) {
+        await insertRecords(one, [record(`new${i}.${n}`, 3)]);
+        await spentTotals(one, NOON_MS);
+      }
+    });
+    await Promise.all(counting);
+    const since = added;
+    await expect.poll(() => added, { interval: 1 }).toBeGreaterThan(since + 5);
+    isOver = true;
+    await Promise.all(adding);
+    const [late] = await next[0]!.kysely
+      .selectFrom('ledger')
+      .select(({ fn }) => fn.countAll<number>().as('rows'))
+      .where('counted', '=', 0)
+      .execute();
+    expect(late!.rows).toBeGreaterThan(0);
+    expect((await inspectDatabase(location)).problems).toEqual([]);
+    const all = await Promise.all(next.map((one) => spentTotals(one, NOON_MS)));
+    const rows = await next[0]!.kysely.selectFrom('ledger').select(['key_id', 'counted']).execute();
+    expect(rows.every(({ counted }) => counted === 1)).toBe(true);
+    for (const { key } of all)
+      for (const id of ['key_1', 'key_2', 'key_3']) {
+        const sum = COST * rows.filter(({ key_id }) => key_id === id).length;
+        expect(sum).toBeGreaterThan(0);
+        expect(key.get(id)).toEqual({ day: sum, month: sum });
+      }
+    expect((await inspectDatabase(location)).problems).toEqual([]);
+  });
+
   it('before there were sums is added up when the database is brought up to date', async () => {
-    const before = await openDatabase(await newLocation(), { migrate: false });
-    onTestFinished(() => before.close());
+    const before = await openUnmigrated(await newLocation());
     await migrate(before, MIGRATIONS.slice(0, 2));
     for (const [i, atMs] of [NOON_MS, NOON_MS + 1, NOON_MS - DAY_MS].entries())
-      await sql`insert into ledger values (${`s${i}.0`}, ${atMs}, 'org_1', 'proj_1', 'key_1', 'req', 'chat', 'm', null, 'first', 'delivered',
-        1, 1, 0, 1, 0, ${COST}, 0, 1)`.execute(before.kysely);
+      await insertAsBefore(before, record(`s${i}`, 1, atMs));
     await sql`insert into budget_alarm values ('key', 'key_1', '2026-02', 0.85, 1)`.execute(before.kysely);
     await migrate(before);
     expect((await spentTotals(before, NOON_MS)).key.get('key_1')).toEqual({

@@ -74,7 +74,7 @@ describe.skipIf(noPostgres())('a copy from SQLite to PostgreSQL', () => {
     await sql`
       insert into ledger with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000)
       select i || '.1', 1795651558043 + i, 'org_1', 'proj_1', 'key_1', 'é', '/v1/embeddings', 'auto',
-        case when i % 2 = 0 then 'eu/1' end, 'first', 'ok', 1, i, 0, i, 0, ${sql.lit(most)} - i, 0, i from n`.execute(
+        case when i % 2 = 0 then 'eu/1' end, 'first', 'ok', 1, i, 0, i, 0, ${sql.lit(most)} - i, 0, i, i % 2 from n`.execute(
       source.kysely,
     );
     const tables = await copyToPostgres(source, target);

@@ -1,7 +1,10 @@
 import { sql } from 'kysely';
 import type { Migration } from '../migrations.ts';
 
-/** Sums of the ledger by day and by month, so that nobody has to add up millions of rows; and which alarms have been brought. */
+/**
+ * Sums of the ledger by day and by month, so that nobody has to add up millions of rows; and which alarms have been brought. Gateways that know of no
+ * sums may still run, and add rows: those are the ones that are not `counted` yet.
+ */
 export const spent: Migration = {
   name: 'spent',
   async up(kysely, kind) {
@@ -16,6 +19,18 @@ export const spent: Migration = {
       .addColumn('nano_usd', 'bigint', (column) => column.notNull())
       .addPrimaryKeyConstraint('spent_key', ['period', 'organization_id', 'project_id', 'key_id', 'model']);
     await (kind === 'sqlite' ? table.modifyEnd(sql`without rowid`) : table).execute();
+    // First of all, as it makes the others wait: their rows are there to be summed, or come later. Those that are there are counted below.
+    await schema
+      .alterTable('ledger')
+      .addColumn('counted', 'integer', (column) =>
+        column.notNull().defaultTo(sql.lit(kind === 'sqlite' ? 0 : 1)),
+      )
+      .execute();
+    await (kind === 'sqlite'
+      ? sql`update ledger set counted = 1`
+      : sql`alter table ledger alter column counted set default 0`
+    ).execute(kysely);
+    await sql`create index ledger_late on ledger (id) where counted = 0`.execute(kysely);
     const day =
       kind === 'sqlite'
         ? sql`strftime('%Y-%m-%d', at_ms / 1000, 'unixepoch')`
