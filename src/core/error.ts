@@ -130,7 +130,7 @@ export class AppError extends Error {
   }
 
   /** The same error, told otherwise. */
-  with(changes: Pick<AppErrorOptions, 'message' | 'retryAfterMs'>): AppError {
+  with(changes: Pick<AppErrorOptions, 'message' | 'retryAfterMs' | 'cause'>): AppError {
     const { code, message, param, status, retryAfterMs, nothingSent, rate, cause } = this;
     return new AppError(code, { message, param, status, retryAfterMs, nothingSent, rate, cause, ...changes });
   }

@@ -7,12 +7,14 @@ const MAX_PARAM_CHARS = 200;
 export interface Secrets {
   /** Host and port, host, API key, origin… longest first. */
   readonly values: readonly string[];
+  /** The one among them that operators must not read either. */
+  readonly apiKey: string | undefined;
 }
 
 export function secretsOf(url: URL, apiKey: string | undefined): Secrets {
   const values = [url.origin, url.host, url.hostname, apiKey ?? ''];
   // A host name such as `vm` would tear holes into ordinary words.
-  return { values: values.filter((value) => value.length > 3).sort((a, b) => b.length - a.length) };
+  return { values: values.filter((value) => value.length > 3).sort((a, b) => b.length - a.length), apiKey };
 }
 
 export interface FailedReply {
@@ -82,6 +84,13 @@ function scrub(message: string, secrets: Secrets): string {
   let clean = message;
   for (const value of secrets.values) clean = clean.replaceAll(value, '…');
   return clean;
+}
+
+/** Servers like to say which key they refuse; what they say comes into logs, and into what is told of their health. */
+export function withoutKey(error: AppError, { apiKey }: Secrets): AppError {
+  const { cause } = error;
+  if (!apiKey || !(cause instanceof Error) || !cause.message.includes(apiKey)) return error;
+  return error.with({ cause: new Error(cause.message.replaceAll(apiKey, '…')) });
 }
 
 function asRecord(value: unknown): Record<string, unknown> {

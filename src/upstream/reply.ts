@@ -2,7 +2,7 @@ import type { Relay, RelaySink } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
 import type { Observation } from '../core/observation.ts';
 import type { Exchange, Reader, ResponseHead } from './exchange.ts';
-import { type Secrets, unexpectedReply } from './map-error.ts';
+import { type Secrets, unexpectedReply, withoutKey } from './map-error.ts';
 import { readRefusal } from './read-refusal.ts';
 
 /** What a reply tells its upstream, and needs of it. */
@@ -112,8 +112,9 @@ export abstract class Reply implements Relay, Reader {
   }
 
   /** The last byte has come, or cannot come. */
-  protected finish(failure?: AppError): void {
+  protected finish(reason?: AppError): void {
     if (this.#isOver) return;
+    const failure = reason && withoutKey(reason, this.host.secrets);
     this.#isOver = true;
     this.#failure = failure;
     if (!this.isBegun) {
