@@ -42,9 +42,9 @@ export default async function setup(): Promise<void> {
  */
 function rememberCompiledModules(): void {
   process.env.NODE_COMPILE_CACHE = join(CACHE_DIR, 'compiled');
-  // One that is killed, as most are, keeps nothing, so one is let end by itself.
+  // One that is killed, as most are, keeps nothing: this one loads everything, and ends by itself for want of a configuration.
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
-  spawnSync(process.execPath, [main, '--help'], { stdio: 'ignore' });
+  spawnSync(process.execPath, [main, 'serve', '--config', '/nowhere.yaml'], { stdio: 'ignore' });
 }
 
 async function required(what: string, bring: () => Promise<unknown>): Promise<void> {

@@ -1,5 +1,5 @@
-import { ClientOfflineError, createClient } from '@redis/client';
 import { Patience } from './patience.ts';
+import type { RedisClient } from './redis-client.ts';
 import { SCRIPTS, type Script } from './redis-scripts.ts';
 
 export interface RedisTimes {
@@ -41,10 +41,11 @@ const FAILURES = 3;
  * requests until it answers in time again.
  */
 export class RedisLink {
-  readonly #client: ReturnType<typeof newClient>;
   readonly #options: RedisLinkOptions;
   readonly #patience: Patience;
   readonly #turns: (() => void)[] = [];
+  /** There from the start on. */
+  #client: RedisClient | undefined;
   #flying = 0;
   #failures = 0;
   #up = false;
@@ -57,11 +58,7 @@ export class RedisLink {
 
   constructor(options: RedisLinkOptions) {
     this.#options = options;
-    this.#client = newClient(options);
     this.#patience = new Patience(options.times.timeoutMs);
-    this.#client.on('error', (error) => {
-      this.#disconnected = error;
-    });
   }
 
   get up(): boolean {
@@ -74,10 +71,17 @@ export class RedisLink {
 
   /** Resolves once Redis is used, or will not be for now. */
   async start(): Promise<void> {
-    const { timeoutMs } = this.#options.times;
+    const { url, times } = this.#options;
+    // Most gateways have no Redis, and this is a fifth of what they would have to load.
+    const { newRedisClient } = await import('./redis-client.ts');
+    if (this.#closed) return;
+    const onError = (error: unknown) => {
+      this.#disconnected = error;
+    };
+    this.#client = newRedisClient(url, times, onError);
     this.#client.connect().catch(() => {});
     this.#watch = this.#untilBack();
-    await Promise.race([this.#watch, pause(START_TIMEOUTS * timeoutMs)]);
+    await Promise.race([this.#watch, pause(START_TIMEOUTS * times.timeoutMs)]);
     if (!this.#up) this.#say(`Redis cannot be used: ${this.#reasonOf(this.#lastFailure)}`);
   }
 
@@ -103,18 +107,23 @@ export class RedisLink {
     this.#closed = true;
     this.#up = false;
     this.#endTurns();
-    this.#client.destroy();
+    this.#client?.destroy();
     await this.#watch;
   }
 
   async #evaluate(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     const rest = [`${keys.length}`, ...keys, ...args];
     try {
-      return await this.#client.sendCommand(['EVALSHA', script.sha1, ...rest]);
+      return await this.#send(['EVALSHA', script.sha1, ...rest]);
     } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-      return await this.#client.sendCommand(['EVAL', script.text, ...rest]);
+      return await this.#send(['EVAL', script.text, ...rest]);
     }
+  }
+
+  async #send(command: readonly string[]): Promise<unknown> {
+    if (this.#client === undefined) throw new Error('it has not been asked yet');
+    return await this.#client.sendCommand(command);
   }
 
   #down(cause: unknown): void {
@@ -143,7 +152,7 @@ export class RedisLink {
 
   /** An operation without a connection only says that there is none. */
   #reasonOf(cause: unknown): string {
-    const reason = cause instanceof ClientOfflineError ? (this.#disconnected ?? cause) : cause;
+    const reason = this.#client?.isOffline(cause) ? (this.#disconnected ?? cause) : cause;
     return reason instanceof Error ? reason.message : String(reason);
   }
 
@@ -164,10 +173,10 @@ export class RedisLink {
     const { times, onBack } = this.#options;
     const startMs = performance.now();
     // Waited for as long as it takes: a server that is stopped gets one question, not one every moment.
-    await this.#client.sendCommand(['PING']);
+    await this.#send(['PING']);
     if (performance.now() - startMs > times.timeoutMs) throw new Error('it is slow');
     // What is loaded beforehand is not asked for a thousand times by a first burst.
-    for (const { text } of Object.values(SCRIPTS)) await this.#client.sendCommand(['SCRIPT', 'LOAD', text]);
+    for (const { text } of Object.values(SCRIPTS)) await this.#send(['SCRIPT', 'LOAD', text]);
     await onBack();
     this.#failures = 0;
     this.#up = !this.#closed;
@@ -179,21 +188,6 @@ export class RedisLink {
 const FIRST_RETRY_MS = 10;
 /** How many operations' time the first connection may take. */
 const START_TIMEOUTS = 10;
-const MAX_RECONNECT_MS = 1_000;
-
-function newClient({ url, times }: RedisLinkOptions) {
-  return createClient({
-    url,
-    RESP: 2,
-    disableOfflineQueue: true,
-    socket: {
-      connectTimeout: 2_000,
-      // Longer than any silence between heartbeats: a connection that leads nowhere is given up.
-      socketTimeout: 2 * times.heartbeatMs + 2_000,
-      reconnectStrategy: (retries) => Math.min(50 * 2 ** Math.min(retries, 10), MAX_RECONNECT_MS),
-    },
-  });
-}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

@@ -2,17 +2,14 @@ import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { packageRoot } from '../../config/package-root.ts';
 import { addDatabaseCommands } from './database.ts';
-import { doctor } from './doctor.ts';
 import { decimal, wholeNumber } from './flag-values.ts';
 import { addKeyCommands } from './key.ts';
-import { pull } from './pull.ts';
-import { replay } from './replay.ts';
-import { serve } from './serve.ts';
 import { addOrganizationCommands, addProjectCommands } from './tenant.ts';
 
 /** What commands may know of the process; nothing else reads it. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Commands are loaded when they are called: all that serving needs takes longer than most of them do. */
 export async function run(argv: readonly string[], env: Environment): Promise<void> {
   const { version } = JSON.parse(readFileSync(new URL('package.json', packageRoot()), 'utf8')) as {
     version: string;
@@ -29,14 +26,14 @@ export async function run(argv: readonly string[], env: Environment): Promise<vo
     .option('--host <address>', 'address to listen on')
     .option('-p, --port <number>', 'port to listen on', portNumber)
     .option('--data-dir <folder>', 'where models and other data are kept')
-    .action((flags) => serve(flags, env));
+    .action(async (flags) => (await import('./serve.ts')).serve(flags, env));
 
   program
     .command('pull')
     .description('fetch a model of the catalogue; without a name: list them')
     .argument('[model]', 'name in the catalogue')
     .option('--data-dir <folder>', 'where models are kept', './data')
-    .action((name: string | undefined, flags) => pull(name, flags, env));
+    .action(async (name: string | undefined, flags) => (await import('./pull.ts')).pull(name, flags, env));
 
   program
     .command('replay')
@@ -54,7 +51,7 @@ export async function run(argv: readonly string[], env: Environment): Promise<vo
     .option('--load <factor>', 'of a trace: so many times its own rate', decimal, 1)
     .option('--seed <number>', 'of a trace: another one draws otherwise', wholeNumber, 1)
     .option('--json', 'print the result as JSON')
-    .action((log: string, flags) => replay(log, flags));
+    .action(async (log: string, flags) => (await import('./replay.ts')).replay(log, flags));
 
   program
     .command('doctor')
@@ -66,7 +63,7 @@ export async function run(argv: readonly string[], env: Environment): Promise<vo
     .option('-p, --port <number>', 'port to listen on', portNumber)
     .option('--data-dir <folder>', 'where models and other data are kept')
     .option('--json', 'print the result as JSON')
-    .action((flags) => doctor(flags, env));
+    .action(async (flags) => (await import('./doctor.ts')).doctor(flags, env));
 
   addKeyCommands(program, env);
   addProjectCommands(program, env);
