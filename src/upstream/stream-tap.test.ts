@@ -159,7 +159,8 @@ describe('StreamTap', () => {
 
   it.each([
     ['without [DONE] and finish reason', delta('a'), delta('a')],
-    ['without a finish reason', delta('a') + DONE, delta('a')],
+    ['with [DONE] alone', DONE, ''],
+    ['with [DONE] after a role', delta('') + DONE, delta('')],
     ['in the middle of an event', delta('a') + delta('b').slice(0, 20), delta('a')],
     ['empty', '', ''],
   ])('calls a stream broken that ends %s', (_name, text, forwarded) => {
@@ -172,6 +173,13 @@ describe('StreamTap', () => {
     const { forwarded, tap } = passText(delta('a') + delta('b', 'stop'));
     expect(forwarded).toBe(delta('a') + delta('b', 'stop'));
     expect(tap).toMatchObject({ failure: undefined, done: false });
+  });
+
+  it('calls a stream complete that ends with [DONE] and tells no finish reason', () => {
+    const { forwarded, tap } = passText(delta('a') + delta('b') + DONE);
+    expect(forwarded).toBe(delta('a') + delta('b') + DONE);
+    expect(tap).toMatchObject({ failure: undefined, done: true });
+    expect(tap.observation).toMatchObject({ contentEvents: 2, finishReasons: [] });
   });
 
   it('does not take an event for plain text that only begins and ends like one', () => {

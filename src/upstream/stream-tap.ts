@@ -46,9 +46,17 @@ export class StreamTap {
 
   /** The body has ended. @returns Why that is too early, if it is: not after a finish reason, though `[DONE]` be missing. */
   end(): AppError | undefined {
-    if (this.failure === undefined && this.observation.finishReasons.length === 0)
+    if (!this.done && this.failure === undefined && this.observation.finishReasons.length === 0)
       this.failure = unexpectedReply('the stream ended without a finish reason');
     return this.failure;
+  }
+
+  /** Some servers never tell why a choice has ended: whoever says that all is done is believed, unless nothing came. */
+  #end(): boolean {
+    const { contentEvents, finishReasons } = this.observation;
+    this.done = contentEvents > 0 || finishReasons.length > 0;
+    if (!this.done) this.failure = unexpectedReply('the stream ended without a word of content');
+    return this.done;
   }
 
   /** @returns The offset past the plain events at the beginning. */
@@ -94,10 +102,7 @@ export class StreamTap {
   #inspect(event: Buffer): boolean {
     const data = eventData(event);
     if (data === undefined || data === '') return true;
-    if (data.trim() === '[DONE]') {
-      this.done = this.end() === undefined;
-      return this.done;
-    }
+    if (data.trim() === '[DONE]') return this.#end();
     let chunk: Wire;
     try {
       chunk = asWire(JSON.parse(data));

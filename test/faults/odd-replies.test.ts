@@ -95,6 +95,8 @@ const STREAMS: Record<string, Pieces> = {
   ),
   'goes on after [DONE]': stream(events([...DATA, chunk('more'), 'nonsense'])),
   'does not say [DONE]': stream(events(CHUNKS)),
+  'does not say why it ends': stream(events([CHUNKS[0]!, CHUNKS[1]!, chunk(' there'), usage, '[DONE]'])),
+  'says neither why it ends nor what it used': stream(events([chunk('Hello'), chunk(' there'), '[DONE]'])),
   'has its type in capitals': [
     head(['Content-Type: Text/Event-Stream; Charset=UTF-8', CLOSE]) + events(DATA),
   ],
