@@ -20,8 +20,7 @@ export function textDemands(
 ): RouteDemands {
   if (rule === undefined) return {};
   const { detector, whenFound } = rule;
-  const found =
-    hasTokens(request) || detector.detect(textsOf(JSON.parse(request.wire.body.toString()))).size > 0;
+  const found = hasTokens(request) || detector.detect([unescaped(request.wire.body.toString())]).size > 0;
   return found ? { privacy: whenFound } : {};
 }
 
@@ -30,14 +29,22 @@ function hasTokens(request: GenerateRequest | EncodeRequest): boolean {
   return 'inputs' in request && request.inputs.some((input) => typeof input !== 'string');
 }
 
-/** Every string in a JSON value, keys and long numbers included. */
-function* textsOf(value: unknown): Generator<string> {
-  if (typeof value === 'string') yield value;
-  else if (typeof value === 'number') yield String(value);
-  else if (Array.isArray(value)) for (const item of value) yield* textsOf(item);
-  else if (typeof value === 'object' && value !== null)
-    for (const [key, item] of Object.entries(value)) {
-      yield key;
-      yield* textsOf(item);
-    }
+/** Arguments of tool calls are JSON within JSON, and may hold some again. */
+const MOST_NESTED = 4;
+
+/**
+ * All of a body, as it is written but for the escapes of its strings: members that a parser passes over, because their name is
+ * there twice, and all digits of long numbers among it; and each value beside its name, which may say what it is.
+ */
+function unescaped(json: string): string {
+  let text = json;
+  for (let depth = 0; depth < MOST_NESTED && text.includes('\\'); depth += 1) {
+    text = text.replace(ESCAPE, (_, code: string | undefined, character: string) =>
+      code === undefined ? (BLANKS[character] ?? character) : String.fromCharCode(Number.parseInt(code, 16)),
+    );
+  }
+  return text;
 }
+
+const ESCAPE = /\\(?:u([\da-fA-F]{4})|([\s\S]))/g;
+const BLANKS: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: '', f: ' ' };

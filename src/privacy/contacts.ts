@@ -1,11 +1,14 @@
-import type { Pattern } from './pattern.ts';
+import { isInHexadecimal, type Pattern, SEPARATOR } from './pattern.ts';
 
 export const CONTACTS: readonly Pattern[] = [
   {
-    // Mainland mobile, with or without country code, in one piece or 3-4-4.
+    // Mainland mobile, with or without country code, in one piece or 3-4-4. Tables write it as a number, with `.0`.
     kind: 'phone',
-    expression:
-      /(?<![\dA-Za-z.])(?:(?:\+|00)?86[ -]?)?1[3-9]\d(?:\d{8}|[ -]\d{4}[ -]\d{4})(?![\dA-Za-z]|\.\d)/g,
+    expression: new RegExp(
+      String.raw`(?<![\d.])(?:(?:\+|00)?86[ -]?)?1[3-9]\d(?:\d{8}|(${SEPARATOR})\d{4}\1\d{4})(?!\d|\.\d*[1-9])`,
+      'g',
+    ),
+    accepts: (match, groups) => !isInHexadecimal(match, groups) && !isInRow(match, groups),
   },
   {
     // Mainland land line: area code with its zero, then seven or eight digits.
@@ -18,7 +21,8 @@ export const CONTACTS: readonly Pattern[] = [
     kind: 'phone',
     expression:
       /(?<![\d.-])(?:\+?1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[.-]\d{4}(?![\d.-]*\d)/g,
-    accepts: (match) => !/555-?01\d\d$/.test(match),
+    // Neither those of fiction nor those that are free of charge: firms have them. Nor 400, which is China's for the same.
+    accepts: (match) => !/555[.-]?01\d\d$|^\D*(?:1[ .-])?\(?(?:400|8(?:00|33|44|55|66|77|88))\b/.test(match),
   },
   {
     // E.164 with its plus: a country code and at least seven digits more.
@@ -30,9 +34,11 @@ export const CONTACTS: readonly Pattern[] = [
     },
   },
   {
+    // Others beside the word that says what they are.
     kind: 'phone',
     expression:
-      /(?:电话|手机|联系方式|\b(?:phone|tel|mobile|cell)\b)[^\d\n]{0,12}\d(?:[ -]?\d){6,14}(?!\d)/gi,
+      /(?:[电電][话話]|手[机機]|联系方式|聯絡方式|(?<![A-Za-z])(?:tele)?(?:phone|tel|mobile|cell)(?:[ _-]?(?:number|no))?(?![a-z]))[^\d\n]{0,12}\d(?:[ ./-]{0,3}\d){6,14}(?!\d)/gi,
+    accepts: (match) => !/(?:^|\D)(?:400|8(?:00|33|44|55|66|77|88))[ -]?\d{3}[ -]?\d{4}$/.test(match),
   },
   {
     kind: 'email',
@@ -40,3 +46,12 @@ export const CONTACTS: readonly Pattern[] = [
     accepts: (match) => !/@(?:[\w-]+\.)*example\.(?:com|org|net)$|\.(?:test|invalid|localhost)$/i.test(match),
   },
 ];
+
+/** Numbers before and behind it: three of a table. */
+function isInRow(match: string, { index, input }: RegExpExecArray): boolean {
+  const end = index + match.length;
+  return (
+    /\d[ .,·_/-]{1,2}$/.test(input.slice(Math.max(0, index - 3), index)) &&
+    /^[ .,·_/-]{1,2}\d/.test(input.slice(end, end + 3))
+  );
+}

@@ -12,6 +12,8 @@ describe('finds', () => {
   test.each([
     ['identity-number', '我的身份证号是11010519491231002X，请帮我查一下'],
     ['identity-number', '身份证：110105 19491231 002x'],
+    ['identity-number', '110105 1949-12-31\n002X'],
+    ['identity-number', 'id_11010519491231002X'],
     ['identity-number', '身份证１１０１０５１９４９１２３１００２Ｘ'],
     ['identity-number', '身份证号码为110105491231002'],
     ['identity-number', 'HKID: A123456(3)'],
@@ -27,12 +29,32 @@ describe('finds', () => {
     ['phone', '8613812345678'],
     ['phone', '139\u200b1234\u200b5678'],
     ['phone', '座机 021-62345678'],
+    ['phone', '138.1234.5678'],
+    ['phone', '138  1234  5678'],
+    ['phone', '138 - 1234 - 5678'],
+    ['phone', '1 3 8 1 2 3 4 5 6 7 8'],
+    ['phone', 'tel13812345678'],
+    ['phone', 'Li,13812345678.0,Beijing'],
+    ['phone', '١٣٨١٢٣٤٥٦٧٨'],
+    ['phone', '𝟏𝟑𝟖𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖'],
+    ['phone', '1️⃣3️⃣8️⃣1️⃣2️⃣3️⃣4️⃣5️⃣6️⃣7️⃣8️⃣'],
+    ['phone', '我的号码是一三八一二三四五六七八'],
+    ['phone', '1\u034f3\u034f8\u034f1\u034f2\u034f3\u034f4\u034f5\u034f6\u034f7\u034f8'],
+    ['phone', '138 1234 5678 139 1234 5678 136 1234 5678'],
+    ['phone', '{"phone_number":"07700900123"}'],
     ['phone', 'call (415) 867-5309 today'],
     ['phone', 'call +1 415-867-5309 today'],
     ['phone', 'Reach me at +44 20 7946 0958.'],
     ['phone', 'mobile: 07700 900123'],
     ['payment-card', 'card 4111 1111 1111 1111 exp 12/27'],
     ['payment-card', '4111111111111111'],
+    ['payment-card', 'Li,4111111111111111,Beijing'],
+    ['payment-card', '7,4111111111111111.0'],
+    ['payment-card', '4111  1111  1111  1111'],
+    ['payment-card', '4111.1111.1111.1111'],
+    ['payment-card', '4-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1'],
+    ['payment-card', '3782 822463 10005'],
+    ['payment-card', '4242 4242 4242 4242 1227'],
     ['payment-card', '5555-5555-5555-4444'],
     ['payment-card', '4242 4242 4242 4242 12 27 123'],
     ['payment-card', '378282246310005'],
@@ -96,6 +118,12 @@ describe('raises no false alarm for', () => {
     ['an ISBN', 'ISBN 978-7-111-40701-0'],
     ['sums', '本季度营收为1,234,567,890元，同比增长12.5%，约合 $171,000,000.00'],
     ['a sum with many digits', 'x = 12345678901234567890; y = 0.1234567890123456'],
+    ['a table', '7960 5486 1519 1720 4861 7609 2005 2619 7357 4111 1111 1111 1111 6633 4897 2332 8125'],
+    ['a column', 'sizes: 12 139 1024 2048 4096'],
+    ['a board', '5 3 0 0 7 0 0 0 0\n6 0 0 1 9 5 0 0 0\n0 9 8 0 0 0 0 6 0'],
+    ['a parcel', '快递单号 SF4282698064920'],
+    ['a hash with a number in it', 'd41d8c13812345678b204e98'],
+    ['a service line', '客服 400-601-4898，or call 800-555-4321'],
     ['a page of numbers', '10 20 30 40 50 60 70 80 90 100 110 120 130 140'],
     ['an outlet', '请拨打 110、120 或 12345 热线，客服 95588，400-123-4567'],
     [
@@ -129,7 +157,22 @@ test('only what was asked for is looked for', () => {
 });
 
 test('a text made to be slow is read in time that grows with its length alone', () => {
-  const texts = ['1 ', '1-', 'a', 'A1', '+1 1', 'eyJ', 'a.', 'sk-', '-----BEGIN A ', 'DE89', 'password: a'];
+  const texts = [
+    '1 ',
+    '1-',
+    'a',
+    'A1',
+    '+1 1',
+    'eyJ',
+    'a.',
+    'sk-',
+    '-----BEGIN A ',
+    'DE89',
+    'password: a',
+    '138 1234 5678 ',
+    '4111 ',
+    '一',
+  ];
   const elapsedMs = (repeats: number) => {
     const startedAt = performance.now();
     for (const text of texts) detector.detect([text.repeat(repeats)]);

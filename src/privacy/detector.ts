@@ -2,6 +2,7 @@ import { CONTACTS } from './contacts.ts';
 import { IDENTITY_NUMBERS } from './identity-numbers.ts';
 import type { Pattern, SensitiveKind } from './pattern.ts';
 import { PAYMENT_NUMBERS } from './payment-numbers.ts';
+import { plainText } from './plain-text.ts';
 import { SECRETS } from './secrets.ts';
 
 /** Says what sensitive things texts contain; never where or which, so that nothing of them can end in a log. */
@@ -18,7 +19,7 @@ export function patternDetector(kinds: readonly SensitiveKind[], patterns = PATT
     detect: (texts) => {
       const found = new Set<SensitiveKind>();
       for (const text of texts) {
-        const plain = normalised(text);
+        const plain = plainText(text);
         for (const pattern of wanted)
           if (!found.has(pattern.kind) && occurs(pattern, plain)) found.add(pattern.kind);
         if (found.size === kinds.length) break;
@@ -40,17 +41,3 @@ function occurs({ expression, accepts = () => true }: Pattern, text: string): bo
   }
   return false;
 }
-
-/** Full-width letters and digits become plain, dashes and spaces one of each; what is invisible goes. */
-function normalised(text: string): string {
-  if (!UNUSUAL.test(text)) return text;
-  return text
-    .replace(INVISIBLE, '')
-    .replace(/[\uFF01-\uFF5E]/g, (character) => String.fromCharCode(character.charCodeAt(0) - FULL_WIDTH))
-    .replace(/[\u2010-\u2015\u2212]/g, '-')
-    .replace(/[\u00A0\u2000-\u200A\u202F\u3000]/g, ' ');
-}
-
-const FULL_WIDTH = 0xfee0;
-const INVISIBLE = /[\u00AD\u180E\u200B-\u200F\u202A-\u202E\u2060-\u2064\uFEFF]/g;
-const UNUSUAL = /[\u00A0\u00AD\u180E\u2000-\u2015\u202A-\u202F\u2060-\u2064\u2212\u3000\uFEFF\uFF01-\uFF5E]/;

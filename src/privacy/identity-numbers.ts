@@ -4,18 +4,19 @@ import type { Pattern } from './pattern.ts';
 /** Numbers that a state gives a person. Those without a checksum count only beside a word that says what they are. */
 export const IDENTITY_NUMBERS: readonly Pattern[] = [
   {
-    // GB 11643: six digits of place, date of birth, sequence, check. Written in groups, too.
+    // GB 11643: six digits of place, date of birth, sequence, check. Written in groups, and over lines, too.
     kind: 'identity-number',
-    expression: /(?<![\dA-Za-z])[1-8]\d{5}[ -]?(?:19|20)\d{2}[ -]?\d{4}[ -]?\d{3}[\dXx](?![\dA-Za-z])/g,
+    expression:
+      /(?<!\d)[1-8]\d{5}[\s,./·_-]{0,3}(?:19|20)\d{2}[\s,./·_-]{0,3}\d{2}[\s,./·_-]{0,3}\d{2}[\s,./·_-]{0,3}\d{3}[\dXx](?!\d)/g,
     accepts: (match) => {
-      const number = match.replace(/[ -]/g, '');
+      const number = match.replace(/[^\dXx]/g, '');
       return isMainlandPlace(number) && isDate(number.slice(6, 14)) && passesMod11Radix2(number);
     },
   },
   {
     // The older form of fifteen digits has no check.
     kind: 'identity-number',
-    expression: /身份证[^\d\n]{0,12}([1-8]\d{14})(?!\d)/g,
+    expression: /身份[证證][^\d\n]{0,12}([1-8]\d{14})(?!\d)/g,
     accepts: (_, [, number = '']) => isMainlandPlace(number) && isDate(`19${number.slice(6, 12)}`),
   },
   {
@@ -55,9 +56,10 @@ export const IDENTITY_NUMBERS: readonly Pattern[] = [
       /(?<![\dA-Za-z])(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D](?![\dA-Za-z])/g,
   },
   {
+    // Passports, and permits to travel between the mainland, Hong Kong, Macao and Taiwan.
     kind: 'identity-number',
     expression:
-      /(?:护照|護照|passport)[^\dA-Za-z\n]{0,4}(?:号码|号|號碼|no\.?|number)?[^\dA-Za-z\n]{0,6}[A-Z]{1,2}\d{7,8}(?!\d)/gi,
+      /(?:护照|護照|通行[证證]|回[乡鄉][证證]|台胞[证證]|passport)[^\dA-Za-z\n]{0,4}(?:号码|号|號碼|[ _-]?(?:no\.?|number))?[^\dA-Za-z\n]{0,6}(?:[A-Z]{1,2}\d{7,10}|\d{8,9})(?!\d)/gi,
   },
 ];
 

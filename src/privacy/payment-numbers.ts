@@ -1,13 +1,30 @@
 import { passesLuhn, passesMod97 } from './checksums.ts';
-import type { Pattern } from './pattern.ts';
+import { isInHexadecimal, type Pattern, SEPARATOR } from './pattern.ts';
 
 export const PAYMENT_NUMBERS: readonly Pattern[] = [
   {
+    // In one piece. Tables write it as a number, with `.0`.
     kind: 'payment-card',
-    expression: /(?<![\d.,-])\d(?:[ -]?\d){12,18}(?![\d])(?!\.\d)/g,
-    // Other digits may follow it after a space: its expiry, its security code.
-    accepts: (match) =>
-      wholeGroups(match).some((digits) => ISSUERS.test(digits) && passesLuhn(digits) && !isRun(digits)),
+    expression: /(?<![\d.]|\d-)\d{14,19}(?!\d|\.\d*[1-9])/g,
+    accepts: (match, groups) => isCard(match) && !isInHexadecimal(match, groups),
+  },
+  {
+    // In fours. Its expiry and its security code may follow; longer rows of such numbers are a table.
+    kind: 'payment-card',
+    expression: new RegExp(
+      String.raw`(?<![\d.]|\d{4}${SEPARATOR})\d{4}(${SEPARATOR})\d{4}\1\d{4}\1\d{2,4}(?:\1?\d{1,3})?(?!\d|(?:\1\d{4}){2})`,
+      'g',
+    ),
+    accepts: (match) => wholeGroups(match).some(isCard),
+  },
+  {
+    // As American Express and Diners print it, and UnionPay: behind what names the issuer.
+    kind: 'payment-card',
+    expression: new RegExp(
+      String.raw`(?<![\d.])(?:3\d{3}(${SEPARATOR})\d{6}\1\d{4,5}|62\d{4}${SEPARATOR}\d{10,13})(?!\d)`,
+      'g',
+    ),
+    accepts: (match) => isCard(match.replace(/\D/g, '')),
   },
   {
     // IBAN, ISO 13616: country, check digits, national account.
@@ -24,21 +41,26 @@ export const PAYMENT_NUMBERS: readonly Pattern[] = [
     // Accounts without a check count beside the word that names them.
     kind: 'bank-account',
     expression:
-      /(?:银行账号|银行帐号|银行账户|银行卡号|账号|帐号|对公账户)[^\d\n]{0,10}\d(?:[ -]?\d){9,24}(?!\d)/g,
+      /(?:银行账[号户]|银行帐[号户]|银行卡号?|[账帐]号|卡号|对公账户|銀行[帳賬][號戶]|[帳賬]號|卡號)[^\d\n]{0,10}\d(?:[\s./-]{0,3}\d){9,24}(?!\d)/g,
   },
   {
     kind: 'bank-account',
-    expression: /\b(?:account|acct)\.?(?: (?:number|no\.?))[^\d\n]{0,10}\d(?:[ -]?\d){6,16}(?!\d)/gi,
+    expression:
+      /(?<![A-Za-z])(?:account|acct)[ _.-]?(?:number|num|no)(?![a-z])[^\d\n]{0,10}\d(?:[ ./-]{0,3}\d){6,16}(?!\d)/gi,
   },
 ];
 
 /** UnionPay, Visa, Mastercard, American Express, Discover, JCB, Diners: first digits and lengths. */
 const ISSUERS =
-  /^(?:62\d{14,17}|81\d{14,17}|4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|6(?:011|4[4-9]\d|5\d\d)\d{12,15}|35(?:2[89]|[3-8]\d)\d{12,15}|3(?:0[0-5]|[68]\d)\d{11,16})$/;
+  /^(?:62\d{14,17}|81\d{14}|4\d{15}(?:\d{3})?|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|6(?:011|4[4-9]\d|5\d\d)\d{12}(?:\d{3})?|35(?:2[89]|[3-8]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11})$/;
+
+function isCard(digits: string): boolean {
+  return ISSUERS.test(digits) && passesLuhn(digits) && !isRun(digits);
+}
 
 /** All that the first groups of a grouped number spell, without the separators. */
 function wholeGroups(number: string): string[] {
-  return number.split(/[ -]/).map((_, i, groups) => groups.slice(0, i + 1).join(''));
+  return number.split(/\D+/).map((_, i, groups) => groups.slice(0, i + 1).join(''));
 }
 
 /** One digit over and over is filler. */
