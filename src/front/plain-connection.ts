@@ -4,6 +4,7 @@ import type { Incoming } from '../api/http/incoming.ts';
 import { type PlainHead, plainHead } from './plain-head.ts';
 import { PlainIncoming } from './plain-incoming.ts';
 import { PlainReply, type ReplyHost } from './plain-reply.ts';
+import { readShared } from './read-shared.ts';
 
 /** Who owns plain connections. */
 export interface PlainHost {
@@ -47,7 +48,8 @@ export class PlainConnection implements ReplyHost {
   readonly socket: WatchedSocket;
   readonly #host: PlainHost;
   readonly #gone = new AbortController();
-  readonly #listeners: Readonly<Record<string, (bytes: Buffer) => void>>;
+  readonly #listeners: Readonly<Record<string, () => void>>;
+  readonly #stopReading: () => void;
   /** Since when it has been idle, or over, or a request has been coming. */
   #sinceMs: number;
   #served = 0;
@@ -66,7 +68,6 @@ export class PlainConnection implements ReplyHost {
     this.#host = host;
     this.#sinceMs = performance.now();
     this.#listeners = {
-      data: (bytes) => this.#read(bytes),
       drain: () => {
         this.#reply?.drainedNow();
         this.#next();
@@ -78,6 +79,7 @@ export class PlainConnection implements ReplyHost {
       close: () => this.#closed(),
     };
     for (const event in this.#listeners) socket.on(event, this.#listeners[event]!);
+    this.#stopReading = readShared(socket, (bytes) => this.#read(bytes));
   }
 
   get signal(): AbortSignal {
@@ -189,9 +191,10 @@ export class PlainConnection implements ReplyHost {
   #handOver(bytes: Buffer): void {
     const { socket } = this;
     for (const event in this.#listeners) socket.off(event, this.#listeners[event]!);
-    const all = [bytes];
+    this.#stopReading();
+    const all: Buffer[] = [Buffer.from(bytes)];
     for (let rest = socket.read(); rest !== null; rest = socket.read()) all.push(rest as Buffer);
-    this.#host.handOver(socket, all.length === 1 ? bytes : Buffer.concat(all));
+    this.#host.handOver(socket, all.length === 1 ? all[0]! : Buffer.concat(all));
   }
 
   /** The next request, once this one has come and is answered, and the client takes its answers. */
@@ -208,7 +211,7 @@ export class PlainConnection implements ReplyHost {
   }
 
   #keepEarly(bytes: Buffer): void {
-    this.#early.push(bytes);
+    this.#early.push(Buffer.from(bytes));
     this.#earlyBytes += bytes.length;
     if (this.#earlyBytes > MAX_EARLY_BYTES) this.socket.pause();
   }

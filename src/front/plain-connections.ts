@@ -5,6 +5,7 @@ import type { ClientReply } from '../api/http/client-reply.ts';
 import type { Incoming } from '../api/http/incoming.ts';
 import { PlainConnection, type PlainHost } from './plain-connection.ts';
 import type { PlainHead } from './plain-head.ts';
+import { StallWatch } from './stall-watch.ts';
 
 /** Answers plain requests. */
 export interface PlainAnswers {
@@ -28,6 +29,8 @@ export class PlainConnections implements PlainHost {
   readonly #config: () => Config;
   readonly #giveToNode: (socket: Socket) => void;
   readonly #open = new Map<Socket, PlainConnection>();
+  /** Of all connections, Node's too. */
+  readonly #stalls = new Map<Socket, StallWatch>();
 
   /** @param late Tells a client that its request has not come in time, and closes. */
   constructor(server: Server, answers: PlainAnswers, config: () => Config, late: (socket: Socket) => void) {
@@ -41,7 +44,11 @@ export class PlainConnections implements PlainHost {
     server.off('connection', nodes);
     server.on('connection', (socket: Socket) => {
       this.#open.set(socket, new PlainConnection(socket, this));
-      socket.once('close', () => this.#open.delete(socket));
+      this.#stalls.set(socket, new StallWatch(socket));
+      socket.once('close', () => {
+        this.#open.delete(socket);
+        this.#stalls.delete(socket);
+      });
     });
     const timer = setInterval(() => this.#check(), Math.min(CHECK_MS, this.requestMs, this.stallMs)).unref();
     server.once('close', () => clearInterval(timer));
@@ -51,6 +58,7 @@ export class PlainConnections implements PlainHost {
     return this.#config().listen.requestTimeoutMs;
   }
 
+  /** A client that takes nothing of what is ready for it for so long is cut off. */
   get stallMs(): number {
     return this.#config().listen.stallTimeoutMs;
   }
@@ -76,6 +84,7 @@ export class PlainConnections implements PlainHost {
 
   #check(): void {
     const nowMs = performance.now();
+    for (const [socket, stall] of this.#stalls) if (stall.stalledMs(nowMs) >= this.stallMs) socket.destroy();
     for (const connection of this.#open.values()) connection.check(nowMs);
   }
 }

@@ -63,7 +63,7 @@ export class PlainIncoming implements Incoming {
     this.#onWanted();
   }
 
-  /** @returns How many of the bytes are of the body. */
+  /** @param bytes Copied as far as they have to stay. @returns How many of them are of the body. */
   push(bytes: Buffer): number {
     if (this.whole) return 0;
     const size = Math.min(bytes.length, this.#leftBytes);
@@ -84,9 +84,9 @@ export class PlainIncoming implements Incoming {
   }
 
   #keep(piece: Buffer): void {
-    if (this.whole && this.#collector === undefined) this.#piece = piece;
+    if (this.whole && this.#collector === undefined) this.#piece = Buffer.from(piece);
     else {
-      this.#collector ??= new BodyCollector(this.#head.bodyBytes);
+      this.#collector ??= new BodyCollector(this.#head.bodyBytes, true);
       this.#collector.push(piece);
     }
   }

@@ -1,5 +1,6 @@
 import { connect as connectPlain, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { readBuffer } from '../core/read-buffer.ts';
 import { type Writer, writeSoon } from '../core/write-batch.ts';
 import type { Carrier, Exchange } from './exchange.ts';
 import { ResponseParser } from './response-parser.ts';
@@ -26,12 +27,6 @@ export interface ConnectionHost {
 /** What is smaller goes out in one piece. */
 const COPIED_BYTES = 16 * 1024;
 const TCP_KEEP_ALIVE_MS = 60_000;
-
-/**
- * Where every connection's bytes are read into. They are looked at, and copied as far as anybody needs them, before the next
- * read, so that one buffer serves all.
- */
-const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 
 /**
  * One connection to an HTTP/1.1 server. It carries an exchange at a time, and reads straight into a buffer: the streams of

@@ -6,13 +6,18 @@ const COLLECTED_BYTES = 1024 * 1024;
 /** Puts the pieces of a body together. Those of one that is there at once are not copied. */
 export class BodyCollector {
   readonly #declaredBytes: number;
+  readonly #isBorrowed: boolean;
   readonly #chunks: Buffer[] = [];
   #collected: Buffer | undefined;
   #bytes = 0;
 
-  /** @param declaredBytes What it says of its length; 0: nothing. */
-  constructor(declaredBytes: number) {
+  /**
+   * @param declaredBytes What it says of its length; 0: nothing.
+   * @param isBorrowed Pieces are only lent: what has to stay is copied.
+   */
+  constructor(declaredBytes: number, isBorrowed = false) {
     this.#declaredBytes = declaredBytes;
+    this.#isBorrowed = isBorrowed;
   }
 
   /** So far. */
@@ -25,7 +30,8 @@ export class BodyCollector {
     const declared = this.#declaredBytes;
     this.#bytes += chunk.length;
     if (this.#collected !== undefined && this.#bytes <= declared) chunk.copy(this.#collected, at);
-    else if (at > 0 || chunk.length >= declared || declared > COLLECTED_BYTES) this.#chunks.push(chunk);
+    else if (at > 0 || chunk.length >= declared || declared > COLLECTED_BYTES)
+      this.#chunks.push(this.#isBorrowed ? Buffer.from(chunk) : chunk);
     else {
       this.#collected = Buffer.allocUnsafeSlow(declared);
       chunk.copy(this.#collected);
