@@ -1,34 +1,37 @@
+import { RecentlyUsed } from './recently-used.ts';
+
 const FIRST_GUESS = 256;
-const MAX_TENANTS = 10_000;
+/** That are remembered, of those that were seen last. */
+const TENANTS = 5_000;
 const STEP = 0.1;
 /** Lengths of replies are spread over orders of magnitude; a little above the median lies their mean. */
 const QUANTILE = 0.6;
 
+interface Length {
+  log: number;
+}
+
 /** How long replies are, by tenant: a quantile that moves a little with every reply (stochastic approximation on the log). */
 export class OutputLengths {
-  readonly #logs = new Map<string, number>();
+  readonly #all: Length = { log: Math.log(FIRST_GUESS) };
+  readonly #tenants = new RecentlyUsed<Length>(TENANTS);
 
   expect(tenant: string | undefined, maxTokens: number | undefined): number {
-    const log = this.#logs.get(tenant ?? '') ?? this.#logs.get('') ?? Math.log(FIRST_GUESS);
+    const { log } = (tenant === undefined ? undefined : this.#tenants.peek(tenant)) ?? this.#all;
     return Math.min(Math.exp(log), maxTokens ?? Number.POSITIVE_INFINITY);
   }
 
   observe(tenant: string | undefined, tokens: number): void {
-    this.#move('', tokens);
-    if (tenant !== undefined && tenant !== '') this.#move(tenant, tokens);
+    move(this.#all, tokens);
+    if (tenant !== undefined && tenant !== '')
+      move(
+        this.#tenants.use(tenant, () => ({ ...this.#all })),
+        tokens,
+      );
   }
+}
 
-  #move(tenant: string, tokens: number): void {
-    const log = this.#logs.get(tenant) ?? this.#logs.get('') ?? Math.log(FIRST_GUESS);
-    const above = tokens > Math.exp(log);
-    // Last come those that were seen last. All together are always there.
-    if (tenant !== '') this.#logs.delete(tenant);
-    this.#logs.set(tenant, Math.max(0, log + STEP * (above ? QUANTILE : QUANTILE - 1)));
-    if (this.#logs.size <= MAX_TENANTS) return;
-    for (const oldest of this.#logs.keys()) {
-      if (oldest === '') continue;
-      this.#logs.delete(oldest);
-      break;
-    }
-  }
+function move(length: Length, tokens: number): void {
+  const above = tokens > Math.exp(length.log);
+  length.log = Math.max(0, length.log + STEP * (above ? QUANTILE : QUANTILE - 1));
 }

@@ -1,10 +1,12 @@
+import { RecentlyUsed } from '../../routers/recently-used.ts';
+
 /** As long as no reply has been seen. */
 const UNKNOWN_MS = 30_000;
 const LEARNING_RATE = 0.05;
 /** Of what was most, so much is forgotten with each reply that is less. */
 const FORGETTING_RATE = 0.002;
-/** Of more, those are forgotten that have had no reply for longest. */
-const MAX_PROJECTS = 1_000;
+/** That are remembered, of those that had a reply last. */
+const PROJECTS = 1_000;
 
 /** Of the replies that a project has had of late. */
 export interface Most {
@@ -21,7 +23,7 @@ export interface Most {
 export class RecentReplies {
   #seen = false;
   #usualMs = UNKNOWN_MS;
-  readonly #most = new Map<string, Most>();
+  readonly #most = new RecentlyUsed<{ -readonly [K in keyof Most]: Most[K] }>(PROJECTS);
 
   /** Of a backend's work. */
   get usualMs(): number {
@@ -30,7 +32,7 @@ export class RecentReplies {
 
   /** At least as long as is usual, also for a project of which nothing is known. */
   mostOf(projectId: string): Most {
-    const { ms, tokens } = this.#most.get(projectId) ?? NONE;
+    const { ms, tokens } = this.#most.peek(projectId) ?? NONE;
     return { ms: Math.max(ms, this.#usualMs), tokens: Math.ceil(tokens) };
   }
 
@@ -38,15 +40,9 @@ export class RecentReplies {
     if (!this.#seen) this.#usualMs = workedMs;
     this.#seen = true;
     this.#usualMs += (workedMs - this.#usualMs) * LEARNING_RATE;
-    const before = this.#most.get(projectId) ?? NONE;
-    // The last in a map's order is who was put there last.
-    this.#most.delete(projectId);
-    this.#most.set(projectId, { ms: follow(before.ms, workedMs), tokens: follow(before.tokens, tokens) });
-    if (this.#most.size <= MAX_PROJECTS) return;
-    for (const longestAgo of this.#most.keys()) {
-      this.#most.delete(longestAgo);
-      break;
-    }
+    const most = this.#most.use(projectId, () => ({ ...NONE }));
+    most.ms = follow(most.ms, workedMs);
+    most.tokens = follow(most.tokens, tokens);
   }
 }
 
