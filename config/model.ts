@@ -60,7 +60,7 @@ export const model = z.strictObject({
       /** Of the load that a request adds. */
       latency: z.number().min(0).default(1),
       /** Of the time that its output takes. */
-      output: z.number().min(0).default(0.1),
+      output: z.number().min(0).default(0.02),
       /** Of a US dollar: 100 makes one cent as bad as missing the aim by its whole length. */
       cost: z.number().min(0).default(100),
       /** Of the whole range of quality. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkConfig } from '../config/load.ts';
 import { Fleet } from '../routers/fleet.ts';
+import { DEFAULT_SETTINGS } from '../routers/policy.ts';
 import { buildRoutes } from './routes.ts';
 import { unresolvedUpstream } from './upstream/unresolved.ts';
 
@@ -71,4 +72,9 @@ describe('routes', () => {
     expect(after.get('m')?.policy).toBe(before.get('m')?.policy);
     expect(buildRoutes(CONFIG, [], groups, new Fleet()).get('m')?.policy).not.toBe(before.get('m')?.policy);
   });
+});
+
+it('policies get by default the settings that they are measured with', () => {
+  const [{ weights, slo, exploration } = {}] = CONFIG.models;
+  expect({ weights, slo, exploration }).toEqual(DEFAULT_SETTINGS);
 });
