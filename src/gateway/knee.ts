@@ -30,6 +30,7 @@ const NEARLY_ALL_OF_FEW = 0.95;
 const FEW_SAMPLES = 128;
 /** Of so few nobody can tell what is usual. */
 const MIN_FEW_SAMPLES = 16;
+const LEARN_EVERY = 8;
 const USUAL_RATIO = 1.5;
 
 /** What is given up for others' sake is at most half of what was calm once … */
@@ -74,8 +75,8 @@ export class Knee {
   #cutAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
   /** Observed against predicted, among few; of late. */
-  readonly #few: number[] = [];
-  #nextFew = 0;
+  readonly #few = new Float64Array(FEW_SAMPLES);
+  #fewSeen = 0;
   #usual = USUAL_RATIO;
 
   constructor(now: () => number) {
@@ -151,10 +152,10 @@ export class Knee {
   }
 
   #learnUsual(ratio: number): void {
-    this.#few[this.#nextFew] = ratio;
-    this.#nextFew = (this.#nextFew + 1) % FEW_SAMPLES;
-    if (this.#few.length < MIN_FEW_SAMPLES || this.#nextFew % 4 > 0) return;
-    const sorted = [...this.#few].sort((a, b) => a - b);
+    this.#few[this.#fewSeen % FEW_SAMPLES] = ratio;
+    this.#fewSeen += 1;
+    if (this.#fewSeen < MIN_FEW_SAMPLES || this.#fewSeen % LEARN_EVERY > 0) return;
+    const sorted = this.#few.slice(0, this.#fewSeen).sort();
     this.#usual = Math.max(1, sorted[Math.floor(sorted.length * NEARLY_ALL_OF_FEW)]!);
   }
 }
