@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadCatalogue } from '../config/catalogue.ts';
@@ -9,10 +11,13 @@ import { promtoolPath } from './tools/promtool.ts';
 import { preparePython } from './tools/python.ts';
 
 /**
- * Runs once before all test files and brings what they share: the real models and the Python tools. Costs some milliseconds once
- * they are there. Without a network the rest of the tests still runs; in CI nothing may be missing.
+ * Runs once before all test files and brings what they share: the real models and the Python tools. Costs little once they are
+ * there. Without a network the rest of the tests still runs; in CI nothing may be missing.
+ *
+ * @returns What is to be done after all test files.
  */
-export default async function setup(): Promise<void> {
+export default async function setup(): Promise<() => void> {
+  const removeTemporary = gatherTemporary();
   rememberCompiledModules();
   const progress = renderProgress(process.stderr);
   try {
@@ -34,6 +39,16 @@ export default async function setup(): Promise<void> {
     process.stderr.write(
       'promtool is not on PATH (Debian package prometheus): tests of metrics and rules are skipped.\n',
     );
+  return removeTemporary;
+}
+
+/** Has everything temporary of the run lie in one folder. @returns Removes it. */
+function gatherTemporary(): () => void {
+  const folder = mkdtempSync(join(tmpdir(), 'qianmen-tests-'));
+  // PostgreSQL runs as another user.
+  chmodSync(folder, 0o755);
+  process.env.TMPDIR = folder;
+  return () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
 }
 
 /**

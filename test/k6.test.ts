@@ -5,11 +5,12 @@ import { checkConfig } from '../config/load.ts';
 import { type RunningGateway, startGateway } from '../src/serve.ts';
 import { type FakeUpstream, startFakeUpstream } from './fakes/openai-upstream.ts';
 import { REAL_MODEL, realModelPath } from './model-file.ts';
+import { newDataDir } from './support/data-dir.ts';
 import { k6Path } from './tools/k6.ts';
 import { pythonMissing } from './tools/python.ts';
 
 const script = fileURLToPath(new URL('../bench/k6/smoke.js', import.meta.url));
-const DURATION = '8s';
+const DURATION = '3s';
 
 interface K6Result {
   readonly code: number;
@@ -38,6 +39,7 @@ describe.skipIf(pythonMissing())('k6 smoke', () => {
     const config = checkConfig(
       {
         listen: { port: 0 },
+        dataDir: newDataDir(),
         log: { level: 'silent' },
         engines: [{ path: realModelPath(), name: REAL_MODEL, slots: 4 }],
         upstreams: [{ name: 'fake', url: upstream.url }],

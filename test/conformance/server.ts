@@ -3,6 +3,7 @@ import type { Gateway } from '../../src/gateway/gateway.ts';
 import { startGateway } from '../../src/serve.ts';
 import { type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
 import { REAL_MODEL, realModelPath } from '../model-file.ts';
+import { newDataDir } from '../support/data-dir.ts';
 
 /** A gateway on a free port of this machine, with one public model behind it. */
 export interface Served {
@@ -22,6 +23,7 @@ export interface ServedByFake extends Served {
 export async function serveEmbedded(listen: object = {}): Promise<Served> {
   const config = configSchema.parse({
     listen: { port: 0, ...listen },
+    dataDir: newDataDir(),
     engines: [{ name: REAL_MODEL, path: realModelPath(), threads: 1, slots: 4 }],
     log: { level: 'silent' },
   });
@@ -40,6 +42,7 @@ export async function serveRelayed(listen: object = {}): Promise<ServedByFake> {
   const fake = await startFakeUpstream({ models: ['fake-model'] });
   const config = configSchema.parse({
     listen: { port: 0, ...listen },
+    dataDir: newDataDir(),
     upstreams: [{ name: 'fake', url: fake.url }],
     models: [{ name: 'relayed', deployments: [{ upstream: 'fake', model: 'fake-model' }] }],
     log: { level: 'silent' },

@@ -5,6 +5,7 @@ import { configSchema } from '../../config/schema.ts';
 import type { ClassifyRequest } from '../../src/core/encoder.ts';
 import { createLocalEncoder } from '../../src/encoder/local-encoder.ts';
 import { type RunningGateway, startGateway } from '../../src/serve.ts';
+import { newDataDir } from '../support/data-dir.ts';
 import { eventually } from '../support/gateway-process.ts';
 import { post } from './server.ts';
 import { writeTinyClassifier } from './tiny-encoder.ts';
@@ -25,6 +26,7 @@ beforeAll(async () => {
   });
   const config = configSchema.parse({
     listen: { port: 0 },
+    dataDir: newDataDir(),
     engines: [
       { name: 'rank', path: rank, threads: 1 },
       { name: 'mood', path: mood, threads: 1 },
@@ -204,6 +206,7 @@ describe('a remote server behind the same routes', () => {
     const relaying = await startGateway(
       configSchema.parse({
         listen: { port: 0 },
+        dataDir: newDataDir(),
         upstreams: [{ name: 'u', url }],
         models: [{ name: 'near', deployments: [{ upstream: 'u', model: 'far' }] }],
         log: { level: 'silent' },
@@ -266,6 +269,7 @@ describe('an encoder process', () => {
     const broken = await startGateway(
       configSchema.parse({
         listen: { port: 0 },
+        dataDir: newDataDir(),
         engines: [{ name: 'broken', path: directory, task: 'rerank', threads: 1 }],
         log: { level: 'silent' },
       }),

@@ -2,6 +2,7 @@ import { configSchema } from '../../config/schema.ts';
 import { type RunningGateway, startGateway } from '../../src/serve.ts';
 import { createLogger } from '../../src/telemetry/log.ts';
 import { REAL_ENCODER, realEncoderPath } from '../model-file.ts';
+import { newDataDir } from '../support/data-dir.ts';
 
 export interface ServedEncoder {
   /** Without a path. */
@@ -15,6 +16,7 @@ export interface ServedEncoder {
 export async function serveEncoder(engine: object = {}): Promise<ServedEncoder> {
   const config = configSchema.parse({
     listen: { port: 0 },
+    dataDir: newDataDir(),
     engines: [{ name: REAL_ENCODER, path: realEncoderPath(), threads: 2, ...engine }],
     log: { level: 'silent' },
   });

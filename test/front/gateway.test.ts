@@ -113,7 +113,7 @@ function watchListeners() {
   };
 }
 
-it('nobody listens any more to a connection after 10,000 requests', async () => {
+it('nobody listens any more to a connection after thousands of requests', async () => {
   const { url, metric } = await serveFleet([{ ttftMs: 1 }, { ttftMs: 1 }], { model: { hedge: true } });
   const fast = await open(url);
   const watched = watchListeners();
@@ -125,7 +125,7 @@ it('nobody listens any more to a connection after 10,000 requests', async () => 
     chatBody('m', { stream: true, max_tokens: 1 }),
   ];
   const warm = watched.count();
-  for (let i = 0; i < 10_000; i += 50) {
+  for (let i = 0; i < 2_000; i += 50) {
     for (let k = 0; k < 50; k++)
       fast.post(CHAT, kinds[k % kinds.length]!, k % 3 === 0 ? { 'x-qianmen-timeout-ms': '30000' } : {});
     for (let k = 0; k < 50; k++) await fast.reply();

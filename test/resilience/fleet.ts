@@ -3,6 +3,7 @@ import { configSchema } from '../../config/schema.ts';
 import type { BackendReport, ModelReport } from '../../src/core/report.ts';
 import { type RunningGateway, startGateway } from '../../src/serve.ts';
 import { type FakeBehaviour, type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
+import { newDataDir } from '../support/data-dir.ts';
 import { chatBody, eventually, metric } from '../support/gateway-process.ts';
 
 export interface FleetOptions {
@@ -48,6 +49,7 @@ export async function serveUpstreams(
   const running = await startGateway(
     configSchema.parse({
       listen: { port: 0, ...options.listen },
+      dataDir: newDataDir(),
       upstreams: urls.map((url, i) => ({ name: names[i], url, ...options.upstream })),
       models: [
         {

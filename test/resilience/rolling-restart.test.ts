@@ -7,7 +7,10 @@ const BEHAVIOUR = { ttftMs: 20, itlMs: 5, tokens: 10 };
 
 it('a fleet whose processes are restarted one by one under load fails no request', async () => {
   const fleet: FakeProcess[] = await Promise.all([1, 2, 3].map(() => spawnFake(BEHAVIOUR, ['--graceful'])));
-  const served = await serveUpstreams(fleet.map(({ url }) => url));
+  const served = await serveUpstreams(
+    fleet.map(({ url }) => url),
+    { upstream: { probe: { intervalMs: 200 } } },
+  );
   const answers: Answer[] = [];
   let over = false;
   const clients = Array.from({ length: 12 }, async (_, i) => {

@@ -3,6 +3,7 @@ import { configSchema } from '../../config/schema.ts';
 import { startGateway } from '../../src/serve.ts';
 import { startFakeUpstream } from '../fakes/openai-upstream.ts';
 import { REAL_ENCODER, realEncoderPath } from '../model-file.ts';
+import { newDataDir } from '../support/data-dir.ts';
 import { chatBody } from '../support/gateway-process.ts';
 
 const HARD = 'Implement a lock-free queue in C++ and explain its memory ordering.';
@@ -13,6 +14,7 @@ async function serve(timeoutMs: number) {
   const running = await startGateway(
     configSchema.parse({
       listen: { port: 0 },
+      dataDir: newDataDir(),
       engines: [{ name: REAL_ENCODER, path: realEncoderPath(), threads: 1 }],
       upstreams: [
         { name: 'small', url: small.url },

@@ -3,6 +3,7 @@ import { configSchema } from '../../config/schema.ts';
 import { startGateway } from '../../src/serve.ts';
 import { type FakeBehaviour, startFakeUpstream } from '../fakes/openai-upstream.ts';
 import { eventually, isWhole, serveFleet } from '../resilience/fleet.ts';
+import { newDataDir } from '../support/data-dir.ts';
 import { chatBody } from '../support/gateway-process.ts';
 
 /** `a` serves, `b` gets the copies. */
@@ -62,6 +63,7 @@ it('nothing is copied to where its request may not go, whoever says so', async (
   const running = await startGateway(
     configSchema.parse({
       listen: { port: 0 },
+      dataDir: newDataDir(),
       region: 'cn-1',
       privacy: { detect: ['payment-card'], whenFound: 'private' },
       upstreams: [

@@ -2,6 +2,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { configSchema } from '../../config/schema.ts';
 import { startGateway } from '../../src/serve.ts';
 import { startFakeUpstream } from '../fakes/openai-upstream.ts';
+import { newDataDir } from '../support/data-dir.ts';
 import { chatBody } from '../support/gateway-process.ts';
 
 const HARD =
@@ -13,6 +14,7 @@ async function startAuto(quality: number) {
   const running = await startGateway(
     configSchema.parse({
       listen: { port: 0 },
+      dataDir: newDataDir(),
       upstreams: [
         { name: 'small', url: small.url },
         { name: 'large', url: large.url },

@@ -11,6 +11,7 @@ import { type RunningGateway, startGateway } from '../../src/serve.ts';
 import { createLogger } from '../../src/telemetry/log.ts';
 import type { Resolver, ServiceRecord } from '../../src/upstream/resolver.ts';
 import { type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
+import { newDataDir } from '../support/data-dir.ts';
 import { chatBody, eventually, postChat } from '../support/gateway-process.ts';
 
 /** Answers as the test wants at the moment. */
@@ -54,6 +55,7 @@ async function start(names: Names, port: number, extra: object = {}): Promise<Ru
   const config = checkConfig(
     {
       listen: { port: 0 },
+      dataDir: newDataDir(),
       upstreams: [
         {
           name: 'fleet',
