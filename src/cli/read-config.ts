@@ -4,7 +4,6 @@ import { engineName } from '../../config/engine.ts';
 import { checkConfig, DEFAULT_CONFIG, loadConfig } from '../../config/load.ts';
 import type { Config } from '../../config/schema.ts';
 import type { LoadedConfig } from '../reload.ts';
-import { fetchWithProgress } from './fetch-with-progress.ts';
 import type { Environment } from './run.ts';
 
 const DEFAULT_FILE = 'qianmen.yaml';
@@ -48,8 +47,12 @@ export interface ModelFetcher {
 export function modelFetcher(dataDir: string, env: Environment): ModelFetcher {
   const fetched = new Map<string, string>();
   const one = async (model: string): Promise<string> => {
-    const path = fetched.get(model) ?? (await fetchWithProgress(model, join(dataDir, 'models'), env));
-    fetched.set(model, path);
+    let path = fetched.get(model);
+    if (path === undefined) {
+      const { fetchWithProgress } = await import('./fetch-with-progress.ts');
+      path = await fetchWithProgress(model, join(dataDir, 'models'), env);
+      fetched.set(model, path);
+    }
     return path;
   };
   return {

@@ -2,7 +2,6 @@ import type Sqlite from 'better-sqlite3';
 import { type Dialect, Kysely, PostgresDialect, SqliteDialect } from 'kysely';
 import type { DatabaseLocation } from './location.ts';
 import { isMigrated, migrate } from './migrate.ts';
-import { connectPostgres } from './postgres.ts';
 import { explain } from './problem.ts';
 import type { Schema } from './schema.ts';
 import { openSqlite } from './sqlite.ts';
@@ -63,6 +62,8 @@ async function migratePatiently(location: DatabaseLocation): Promise<void> {
 
 async function connect(location: DatabaseLocation, timeoutMs: number): Promise<Database> {
   if (location.kind === 'postgres') {
+    // Most do without, and its driver need not be in their memory.
+    const { connectPostgres } = await import('./postgres.ts');
     const pool = connectPostgres(location.url, timeoutMs);
     return opened('postgres', new PostgresDialect({ pool }), undefined, timeoutMs);
   }

@@ -1,6 +1,5 @@
-import { Client } from 'undici';
-import { type Address, connectOption } from './address.ts';
-import { readText } from './probe.ts';
+import type { Address } from './address.ts';
+import { Inquiry } from './inquiry.ts';
 import { LOAD_PAGES, type LoadPage, type ServerLoads } from './server-load.ts';
 
 export interface LoadWatchOptions {
@@ -14,6 +13,8 @@ export interface LoadWatchOptions {
 
 /** A server that has no page that tells is asked again after so long: it may have been started anew with other flags. */
 const LOOK_AGAIN_MS = 60_000;
+/** Servers that do not say how long they keep an idle connection do so for 5 s at least. */
+const KEEP_MS = 4_000;
 
 /**
  * Reads again and again how much a server says it has to do, over a connection of its own. Servers that do not tell, or
@@ -22,22 +23,16 @@ const LOOK_AGAIN_MS = 60_000;
  *
  * @returns A function that stops it.
  */
-export function watchLoad(options: LoadWatchOptions): () => Promise<void> {
-  const { intervalMs, timeoutMs, headers, onLoads } = options;
-  const client = new Client(options.origin, {
-    pipelining: 1,
-    allowH2: false,
-    connect: connectOption(timeoutMs, options.address),
-  });
+export function watchLoad(options: LoadWatchOptions): () => void {
+  const { origin, address, headers, intervalMs, timeoutMs, onLoads } = options;
+  const inquiry = new Inquiry({ origin, address, headers, keepMs: KEEP_MS });
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   let page: LoadPage | undefined;
 
   const read = async ({ path, read }: LoadPage): Promise<ServerLoads | undefined> => {
-    const signal = AbortSignal.timeout(timeoutMs);
     try {
-      const { statusCode, body } = await client.request({ method: 'GET', path, headers, signal });
-      const text = await readText(body);
+      const { statusCode, text } = await inquiry.get(path, AbortSignal.timeout(timeoutMs));
       return statusCode === 200 && text !== undefined ? read(text) : undefined;
     } catch {
       return undefined;
@@ -61,9 +56,9 @@ export function watchLoad(options: LoadWatchOptions): () => Promise<void> {
   };
   void loop();
 
-  return async () => {
+  return () => {
     stopped = true;
     clearTimeout(timer);
-    await client.destroy();
+    inquiry.close();
   };
 }

@@ -1,6 +1,6 @@
-import { Client } from 'undici';
-import { type Address, connectOption } from './address.ts';
+import type { Address } from './address.ts';
 import type { Health } from './health.ts';
+import { Inquiry } from './inquiry.ts';
 import { parseServedModels } from './served-models.ts';
 
 export interface ProbeOptions {
@@ -20,8 +20,6 @@ export interface ProbeOptions {
   readonly onModels?: (models: readonly string[] | undefined) => void;
 }
 
-const MOST_BODY_BYTES = 1024 * 1024;
-
 /** While the upstream is down it is asked this often, so that it serves again within about a second of healing. */
 const DOWN_INTERVAL_MS = 1_000;
 
@@ -31,14 +29,9 @@ const DOWN_INTERVAL_MS = 1_000;
  *
  * @returns A function that stops it.
  */
-export function startProbe(options: ProbeOptions): () => Promise<void> {
-  const { health, timeoutMs } = options;
-  const client = new Client(options.origin, {
-    pipelining: 1,
-    allowH2: false,
-    keepAliveTimeout: 1,
-    connect: connectOption(timeoutMs, options.address),
-  });
+export function startProbe(options: ProbeOptions): () => void {
+  const { health, timeoutMs, origin, address, headers } = options;
+  const inquiry = new Inquiry({ origin, address, headers, keepMs: 0 });
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   let aliveAtMs = options.now();
@@ -46,19 +39,10 @@ export function startProbe(options: ProbeOptions): () => Promise<void> {
   const ask = async (): Promise<void> => {
     const signal = AbortSignal.timeout(timeoutMs);
     try {
-      const reply = await client.request({
-        method: 'GET',
-        path: options.path,
-        headers: options.headers,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        signal,
-      });
-      const body = await readText(reply.body);
+      const { statusCode, text } = await inquiry.get(options.path, signal);
       if (stopped) return;
       aliveAtMs = options.now();
-      const { statusCode } = reply;
-      if (statusCode === 200) options.onModels?.(body === undefined ? undefined : parseServedModels(body));
+      if (statusCode === 200) options.onModels?.(text === undefined ? undefined : parseServedModels(text));
       if (statusCode >= 500) {
         health.probeFailed({ detail: `the probe was answered with HTTP ${statusCode}`, mayBeBusy: true });
       } else {
@@ -83,21 +67,9 @@ export function startProbe(options: ProbeOptions): () => Promise<void> {
   };
   void loop();
 
-  return async () => {
+  return () => {
     stopped = true;
     clearTimeout(timer);
-    await client.destroy();
+    inquiry.close();
   };
-}
-
-/** Undefined when it is too long. */
-export async function readText(body: AsyncIterable<Buffer>): Promise<string | undefined> {
-  const pieces: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const piece of body) {
-    sizeBytes += piece.length;
-    if (sizeBytes > MOST_BODY_BYTES) return undefined;
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString();
 }

@@ -61,10 +61,10 @@ class Upstream implements UpstreamBackend {
   readonly #connections: Connections;
   readonly #health: Health;
   readonly #models: ServedModels;
-  readonly #stopProbe: () => Promise<void>;
-  readonly #stopLoads: (() => Promise<void>) | undefined;
+  readonly #stopProbe: () => void;
+  readonly #stopLoads: (() => void) | undefined;
   drained = false;
-  #closed: Promise<void> | undefined;
+  #closed = false;
   #inFlight = 0;
 
   constructor(options: UpstreamOptions) {
@@ -175,16 +175,17 @@ class Upstream implements UpstreamBackend {
   }
 
   /** Ends what still runs. */
-  close(): Promise<void> {
-    this.#closed ??= Promise.all([this.#stopProbe(), this.#stopLoads?.(), this.#connections.close()]).then(
-      () => {},
-    );
-    return this.#closed;
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stopProbe();
+    this.#stopLoads?.();
+    this.#connections.close();
   }
 
   /** Resolves when the reply has begun. */
   #start(request: RelayRequest, { model, signal, unjudged }: RunOptions, hideUsage: boolean): Promise<Relay> {
-    if (this.#closed !== undefined || this.drained)
+    if (this.#closed || this.drained)
       return Promise.reject(new AppError('model_unavailable', { nothingSent: true }));
     let body: readonly Buffer[];
     try {
@@ -222,7 +223,7 @@ class Upstream implements UpstreamBackend {
 
   /** Not the upstream has ended what still runs. */
   #isOver(signal: AbortSignal): boolean {
-    return signal.aborted || this.#closed !== undefined;
+    return signal.aborted || this.#closed;
   }
 
   #requestHead({ id, stream, wire: { path } }: RelayRequest, bodyBytes: number): string {

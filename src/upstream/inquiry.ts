@@ -1,0 +1,64 @@
+import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http';
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
+import type { Address } from './address.ts';
+import { serverAddress } from './server-address.ts';
+
+export interface InquiryOptions {
+  readonly origin: string;
+  /** Where to connect to, if not where the URL's name points. */
+  readonly address: Address | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  /** An idle connection is kept for so long; 0: it is closed after the answer. */
+  readonly keepMs: number;
+}
+
+export interface Answer {
+  readonly statusCode: number;
+  /** Undefined when it is too long. */
+  readonly text: string | undefined;
+}
+
+const MOST_BODY_BYTES = 1024 * 1024;
+
+/** Asks a server about itself, one question at a time, over a connection of its own: it never waits behind requests. */
+export class Inquiry {
+  readonly #agent: PlainAgent;
+  readonly #get: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
+
+  constructor({ origin, address, headers, keepMs }: InquiryOptions) {
+    const { host, port, isTls, tlsName } = serverAddress(origin, address);
+    const kept = { keepAlive: keepMs > 0, maxSockets: 1, ...(keepMs > 0 ? { timeout: keepMs } : {}) };
+    const agent = isTls ? new TlsAgent(kept) : new PlainAgent(kept);
+    const request = isTls ? tlsRequest : plainRequest;
+    const to = { host, port, servername: tlsName, headers: { host: new URL(origin).host, ...headers } };
+    this.#agent = agent;
+    this.#get = (path, signal) =>
+      new Promise((resolve, reject) => {
+        request({ ...to, agent, path, signal }, resolve)
+          .on('error', reject)
+          .end();
+      });
+  }
+
+  /** @throws Error if there is no whole answer before the signal */
+  async get(path: string, signal: AbortSignal): Promise<Answer> {
+    const reply = await this.#get(path, signal);
+    return { statusCode: reply.statusCode!, text: await textOf(reply) };
+  }
+
+  /** Ends also what is being asked. */
+  close(): void {
+    this.#agent.destroy();
+  }
+}
+
+async function textOf(reply: IncomingMessage): Promise<string | undefined> {
+  const pieces: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const piece of reply as AsyncIterable<Buffer>) {
+    sizeBytes += piece.length;
+    if (sizeBytes > MOST_BODY_BYTES) return undefined;
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString();
+}
