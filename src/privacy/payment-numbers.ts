@@ -12,7 +12,7 @@ export const PAYMENT_NUMBERS: readonly Pattern[] = [
     // In fours. Its expiry and its security code may follow; longer rows of such numbers are a table.
     kind: 'payment-card',
     expression: new RegExp(
-      String.raw`(?<![\d.]|\d{4}${SEPARATOR})\d{4}(${SEPARATOR})\d{4}\1\d{4}\1\d{2,4}(?:\1?\d{1,3})?(?!\d|(?:\1\d{4}){2})`,
+      String.raw`(?<![\d.]|(?:\d{4}${SEPARATOR}){2})\d{4}(${SEPARATOR})\d{4}\1\d{4}\1\d{2,4}(?:\1?\d{1,3})?(?!\d|(?:\1\d{4}){2})`,
       'g',
     ),
     accepts: (match) => wholeGroups(match).some(isCard),
