@@ -33,8 +33,6 @@ import type { Answers } from './front/http-server.ts';
 
 export interface AppOptions extends CallOptions, OpenAiOptions, OperationsOptions {
   readonly decisions?: DecisionAdmin;
-  /** A client that takes nothing of what is ready for it for so long is cut off. */
-  readonly stallTimeoutMs: number;
   readonly emit: Emit;
   readonly admin: UpstreamAdmin & CanaryAdmin;
   readonly modelAdmin: ModelAdmin;
@@ -62,13 +60,7 @@ export function createApp(options: AppOptions): Answers {
       const { method, url = '' } = incoming;
       const handler = method === 'POST' ? direct.get(url) : undefined;
       if (handler === undefined) void routed(incoming, outgoing);
-      else
-        serveDirectly(
-          url,
-          handler,
-          new NodeIncoming(incoming),
-          new NodeReply(outgoing, options.stallTimeoutMs),
-        );
+      else serveDirectly(url, handler, new NodeIncoming(incoming), new NodeReply(outgoing));
     },
   };
 }
@@ -79,11 +71,7 @@ export function createRouter(options: AppOptions, routes: CallRoutes): Hono<AppE
 
   app.use(async function identify(c, next) {
     const { incoming, outgoing } = c.env;
-    const call = new Call(
-      new NodeIncoming(incoming),
-      new NodeReply(outgoing, options.stallTimeoutMs),
-      options,
-    );
+    const call = new Call(new NodeIncoming(incoming), new NodeReply(outgoing), options);
     c.set('call', call);
     c.header('x-request-id', call.requestId);
     for (const [name, value] of Object.entries(call.replyHeaders)) c.header(name, value);

@@ -161,7 +161,6 @@ async function startWith(
       gateway,
       maxBodyBytes: listen.maxBodyBytes,
       heartbeatMs: listen.heartbeatMs,
-      stallTimeoutMs: listen.stallTimeoutMs,
       region,
       routeHeader,
       decisions,

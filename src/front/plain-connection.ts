@@ -11,7 +11,6 @@ export interface PlainHost {
   readonly keepAliveMs: number;
   /** A request has to be there within this. */
   readonly requestMs: number;
-  readonly stallMs: number;
   /** Connections take no other request after the one that they have. */
   readonly closing: boolean;
   /** Whether it answers plain requests with this head. */
@@ -22,11 +21,6 @@ export interface PlainHost {
   /** Tells the client that its request has not come in time, and ends the connection. */
   late(socket: Socket): void;
 }
-
-/** Node's handle of a connection: what was given to the system, and how much of that the system has not taken yet. */
-type WatchedSocket = Socket & {
-  readonly _handle?: { readonly bytesWritten: number; readonly writeQueueSize: number } | null;
-};
 
 const MAX_HEAD_BYTES = 16 * 1024;
 /** Of requests that a client sends before it has the answer to the last. */
@@ -45,7 +39,7 @@ const HEAD_END = Buffer.from('\r\n\r\n');
  *         └─▶ handed over                                           └─▶ over
  */
 export class PlainConnection implements ReplyHost {
-  readonly socket: WatchedSocket;
+  readonly socket: Socket;
   readonly #host: PlainHost;
   readonly #gone = new AbortController();
   readonly #listeners: Readonly<Record<string, () => void>>;
@@ -55,9 +49,6 @@ export class PlainConnection implements ReplyHost {
   #served = 0;
   /** There will be no other reply; what still comes is of no interest. */
   #isOver = false;
-  /** What the system had taken of what was written, and since when it is no more than that. */
-  #sentBytes = 0;
-  #sentMs = 0;
   #incoming: PlainIncoming | undefined;
   #reply: PlainReply | undefined;
   #early: Buffer[] = [];
@@ -105,11 +96,8 @@ export class PlainConnection implements ReplyHost {
     const host = this.#host;
     const incoming = this.#incoming;
     const forMs = nowMs - this.#sinceMs;
-    if (socket.writableLength > 0) {
-      if (this.#isStalled(nowMs)) socket.destroy();
-      return;
-    }
-    this.#sentMs = nowMs;
+    // Whether the client takes any of it is watched by the host.
+    if (socket.writableLength > 0) return;
     if (this.#isOver) {
       if (forMs >= LINGER_MS) socket.destroy();
     } else if (incoming === undefined && this.#served > 0) {
@@ -133,17 +121,6 @@ export class PlainConnection implements ReplyHost {
       incoming.drop();
       this.socket.end();
     }
-  }
-
-  /** The system has taken nothing of what is written, which is more than it had room for, for too long. */
-  #isStalled(nowMs: number): boolean {
-    const { _handle: handle } = this.socket;
-    const sentBytes = handle ? handle.bytesWritten - handle.writeQueueSize : 0;
-    if (sentBytes !== this.#sentBytes) {
-      this.#sentBytes = sentBytes;
-      this.#sentMs = nowMs;
-    }
-    return nowMs - this.#sentMs >= this.#host.stallMs;
   }
 
   #late(nowMs: number): void {

@@ -63,8 +63,7 @@ export async function serveFront(options: {
   const answers: Answers = {
     takes: (path) => path === ECHO,
     answer: (_, incoming, client) => answer(incoming, client, true),
-    serve: (incoming, outgoing) =>
-      answer(new NodeIncoming(incoming), new NodeReply(outgoing, config.listen.stallTimeoutMs), false),
+    serve: (incoming, outgoing) => answer(new NodeIncoming(incoming), new NodeReply(outgoing), false),
   };
   const front = options.bare ? undefined : createHttpServer(answers, () => config);
   const bare = { requireHostHeader: false, connectionsCheckingInterval: config.listen.requestTimeoutMs };

@@ -14,6 +14,3 @@ export interface ClientReply extends RelaySink {
   /** Breaks the connection off, so that a client cannot take a torn reply for a whole one. */
   destroy(): void;
 }
-
-/** Less than this is in the hands of the operating system soon, whatever the client does. */
-export const LARGE_REST_BYTES = 64 * 1024;

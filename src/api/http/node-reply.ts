@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Writer, writeSoon } from '../../core/write-batch.ts';
-import { type ClientReply, LARGE_REST_BYTES } from './client-reply.ts';
+import type { ClientReply } from './client-reply.ts';
 
 /** What is larger is not copied in order to be framed. */
 const COPIED_BYTES = 4 * 1024;
@@ -16,17 +16,14 @@ const LAST_CHUNK = '0\r\n\r\n';
  */
 export class NodeReply implements ClientReply, Writer {
   readonly #outgoing: ServerResponse;
-  readonly #stallMs: number;
   readonly #gone = new AbortController();
   #isChunked = false;
   #ending: { readonly chunk: Uint8Array | string | undefined } | undefined;
   /** Its bytes are held until the end of this turn of the event loop. */
   #corked: Socket | undefined;
 
-  /** @param stallMs A client that takes nothing of what is ready for it for so long is cut off. */
-  constructor(outgoing: ServerResponse, stallMs: number) {
+  constructor(outgoing: ServerResponse) {
     this.#outgoing = outgoing;
-    this.#stallMs = stallMs;
     outgoing.once('close', () => {
       if (!outgoing.writableFinished) this.#gone.abort();
     });
@@ -60,9 +57,7 @@ export class NodeReply implements ClientReply, Writer {
     const outgoing = this.#outgoing;
     if (!outgoing.writableNeedDrain || outgoing.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
-      const stalled = this.#cutOffLater();
       const done = () => {
-        clearTimeout(stalled);
         outgoing.off('drain', done);
         outgoing.off('close', done);
         resolve();
@@ -101,9 +96,6 @@ export class NodeReply implements ClientReply, Writer {
       if (chunk !== undefined && chunk.length > 0) this.#writeChunk(chunk);
       outgoing.end(LAST_CHUNK, 'latin1');
     }
-    if (outgoing.writableLength < LARGE_REST_BYTES) return;
-    const stalled = this.#cutOffLater();
-    outgoing.once('close', () => clearTimeout(stalled));
   }
 
   #writeChunk(chunk: Uint8Array | string): boolean {
@@ -116,10 +108,6 @@ export class NodeReply implements ClientReply, Writer {
 
   destroy(): void {
     this.#outgoing.destroy();
-  }
-
-  #cutOffLater(): NodeJS.Timeout {
-    return setTimeout(() => this.#outgoing.destroy(), this.#stallMs).unref();
   }
 }
 
