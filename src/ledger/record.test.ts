@@ -1,6 +1,8 @@
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { decodeBlocks, encodeBlock, encodeRecord } from './record.ts';
+import { COLUMNS } from './row.ts';
 
 function blockOf(records: readonly string[]): Buffer {
   const buffer = Buffer.alloc(100_000);
@@ -69,4 +71,47 @@ it('takes nothing that a disk has changed, and all that it has not', () => {
       ],
     },
   );
+});
+
+describe('a journal of lines with checksums, as they were before there were blocks,', () => {
+  const line = (text: string) => Buffer.from(`${crc32(text).toString(16).padStart(8, '0')} ${text}\n`);
+  // As it was written then.
+  const WRITTEN = Buffer.from(
+    '2091a783 1 s-1 [["s-1.0",1700000000000,"org_1","proj_1","key_1","req_1","/v1/chat/completions","m","up/m","first","delivered",1,10,0,5,0,70,0,1200]]\n',
+  );
+  const lines = [
+    line('1 s-1 [["s-1.0",7,"前门"]]'),
+    line('0 s-2 [["s-2.0",8],["s-2.1",9]]'),
+    line('1 s-3 []'),
+  ];
+  const records = [
+    { type: 'settled', settlementId: 's-1', rows: '["s-1.0",7,"前门"]' },
+    { type: 'open', settlementId: 's-2', rows: '["s-2.0",8],["s-2.1",9]' },
+    { type: 'settled', settlementId: 's-3', rows: '' },
+  ];
+  const bytes = Buffer.concat(lines);
+
+  it('is read', () => {
+    expect(decodeBlocks(bytes, true)).toEqual({ records, sizeBytes: bytes.length, broken: 0 });
+    const [{ rows }] = decodeBlocks(WRITTEN, true).records as [{ rows: string }];
+    expect(JSON.parse(`[${rows}]`)[0]).toHaveLength(COLUMNS.length);
+  });
+
+  it('is read as far as it was written, and a line that goes on in what follows with that', () => {
+    const cut = bytes.subarray(0, bytes.length - 5);
+    const sizeBytes = lines[0]!.length + lines[1]!.length;
+    expect(decodeBlocks(cut, false)).toEqual({ records: records.slice(0, 2), sizeBytes, broken: 0 });
+    expect(decodeBlocks(cut, true)).toEqual({
+      records: records.slice(0, 2),
+      sizeBytes: cut.length,
+      broken: 1,
+    });
+  });
+
+  it.each([0, 3, 9, 20])('loses the line alone that a disk has damaged at %i', (at) => {
+    const damaged = Buffer.from(lines[1]!);
+    damaged[at] = damaged[at]! ^ 0x15;
+    const found = decodeBlocks(Buffer.concat(lines.with(1, damaged)), true);
+    expect(found).toEqual({ records: [records[0], records[2]], sizeBytes: bytes.length, broken: 1 });
+  });
 });

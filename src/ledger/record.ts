@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { isOldLine, oldLineAt } from './old-record.ts';
 
 /**
  * What a journal holds, a line each. A request has been heard of: what it would cost if nothing more came. It has ended: what it did cost; no
@@ -67,6 +68,14 @@ export function decodeBlocks(bytes: Buffer, isEnd: boolean): Decoded {
   let broken = 0;
   let startByte = 0;
   while (startByte < bytes.length) {
+    const old = oldLineAt(bytes, startByte);
+    if (old !== undefined) {
+      if (old.endByte === undefined && !isEnd) break;
+      if (old.record === undefined) broken += 1;
+      else records.push(old.record);
+      startByte = old.endByte ?? bytes.length;
+      continue;
+    }
     const header = headerAt(bytes, startByte);
     const endByte = startByte + HEADER_BYTES + (header?.sizeBytes ?? 0);
     const isCut = header === undefined ? bytes.length - startByte < HEADER_BYTES : endByte > bytes.length;
@@ -107,6 +116,7 @@ function nextHeader(bytes: Buffer, startByte: number): number {
   while (newline >= 0) {
     const candidate = newline + 1 - HEADER_BYTES;
     if (headerAt(bytes, candidate) !== undefined) return candidate;
+    if (isOldLine(bytes, newline + 1)) return newline + 1;
     newline = bytes.indexOf(NEWLINE, newline + 1);
   }
   return bytes.length;
