@@ -64,7 +64,7 @@ export class EngineLoop {
     this.#scheduler = new Scheduler<Sequence>({
       slots,
       queueLimit,
-      busyChunkTokens: () => budget.chunkTokens,
+      busyChunkTokens: (waiting) => budget.chunkTokens(waiting),
       restorable: ({ prompt, cacheSalt }) => cache.restorable(prompt, cacheSalt),
     });
     this.#runner = new Runner({

@@ -5,22 +5,15 @@ import { BLOCK_TOKENS, type CopyableKv, PrefixCache } from './prefix-cache.ts';
 /** One slot whose KV memory at a position tells all tokens up to there, as a model's does. */
 class Slot implements CopyableKv {
   readonly positionElements = 1;
+  restored = 0;
   #kv: number[] = [];
 
   compute(prompt: readonly number[]): void {
-    let hash = 7;
-    this.#kv = prompt.map((token) => {
-      hash = (hash * 31 + token + 1) % 16_777_213;
-      return hash;
-    });
+    this.#kv = kvOf(prompt);
   }
 
   get kv(): readonly number[] {
     return this.#kv;
-  }
-
-  clear(): void {
-    this.#kv = [];
   }
 
   save(_slot: number, position: number, into: Float32Array): void {
@@ -28,8 +21,17 @@ class Slot implements CopyableKv {
   }
 
   restore(from: Float32Array, _slot: number, position: number): void {
+    this.restored++;
     this.#kv.splice(position, from.length, ...from);
   }
+}
+
+function kvOf(prompt: readonly number[]): number[] {
+  let hash = 7;
+  return prompt.map((token) => {
+    hash = (hash * 31 + token + 1) % 16_777_213;
+    return hash;
+  });
 }
 
 function cacheOf(blocks: number): { slot: Slot; cache: PrefixCache } {
@@ -59,11 +61,8 @@ test('what is restored is what was computed, and memory stays bounded', () => {
       for (const { prompt, kept } of all) {
         const length = cache.restorable(prompt);
         expect(length).toBeLessThan(prompt.length);
-        slot.compute(prompt);
-        const computed = [...slot.kv];
-        slot.clear();
         cache.restore(prompt, length, 0);
-        expect(slot.kv.slice(0, length)).toEqual(computed.slice(0, length));
+        expect(slot.kv.slice(0, length)).toEqual(kvOf(prompt).slice(0, length));
         slot.compute(prompt);
         cache.keep(prompt, Math.floor(kept * prompt.length), 0);
         expect(cache.sizeBytes).toBeLessThanOrEqual(blocks * BLOCK_TOKENS * 4);
@@ -126,4 +125,30 @@ test('of a prompt too long for the memory the beginning is kept', () => {
   const known = cacheOf(2);
   keep(known, [...block(1), ...block(2), ...block(3)]);
   expect(known.cache.restorable([...block(1), ...block(2), ...block(3), 0])).toBe(2 * BLOCK_TOKENS);
+});
+
+test('what a slot still holds is not copied there again', () => {
+  const { slot, cache } = cacheOf(8);
+  const prompt = [...block(1), ...block(2), 5];
+  keep({ slot, cache }, prompt);
+  cache.restore([...prompt, 6], 2 * BLOCK_TOKENS, 0);
+  expect(slot.restored).toBe(0);
+  cache.moved(0, 1, BLOCK_TOKENS + 1);
+  cache.restore(prompt, 2 * BLOCK_TOKENS, 1);
+  expect(slot.restored).toBe(1);
+  cache.vacate(0);
+  cache.restore(prompt, 2 * BLOCK_TOKENS, 0);
+  expect(slot.restored).toBe(3);
+});
+
+test('what came into a slot since is not taken for what it held', () => {
+  const { slot, cache } = cacheOf(1);
+  keep({ slot, cache }, block(1));
+  // Takes the memory of the first.
+  keep({ slot, cache }, block(2));
+  keep({ slot, cache }, block(1));
+  slot.compute(block(3));
+  cache.vacate(0);
+  cache.restore([...block(1), 0], BLOCK_TOKENS, 0);
+  expect(slot.kv).toEqual(kvOf(block(1)));
 });

@@ -126,7 +126,7 @@ export class Runner {
       }
     };
 
-    for (const { from, to, length } of plan.moves) this.#decoder.move(from, to, length);
+    for (const { from, to, length } of plan.moves) this.#copy(from, to, length);
     let cachedTokens = 0;
     // Before anything is kept, which may evict what the plan counts on.
     for (const { sequence, slot, length } of plan.restores) {
@@ -168,6 +168,7 @@ export class Runner {
     let prefillTokens = 0;
     for (const { sequence, slot, from, to, last, forks } of plan.prefill) {
       const chunkStartedAtMs = this.#now();
+      if (from === 0) this.#cache.vacate(slot);
       const logits = this.#decoder.prefill(slot, sequence.prompt.slice(from, to), from, last);
       prefillTokens += to - from;
       this.#cache.keep(sequence.prompt, to, slot, sequence.cacheSalt);
@@ -175,7 +176,7 @@ export class Runner {
       if (logits === undefined) continue;
       accept(sequence, logits);
       for (const fork of forks) {
-        this.#decoder.move(slot, fork.slot, to);
+        this.#copy(slot, fork.slot, to);
         cachedTokens += to;
         accept(fork.sequence, logits);
       }
@@ -216,6 +217,11 @@ export class Runner {
       draftedTokens: 0,
       acceptedTokens: 0,
     };
+  }
+
+  #copy(fromSlot: number, toSlot: number, length: number): void {
+    this.#decoder.move(fromSlot, toSlot, length);
+    this.#cache.moved(fromSlot, toSlot, length);
   }
 
   #fail(id: number, error: AppError): Delivery {

@@ -47,13 +47,19 @@ export interface SchedulerOptions<S> {
   readonly slots: number;
   /** Sequences that may wait for a slot. */
   readonly queueLimit: number;
-  /** Prompt tokens per step while something decodes, asked in every step: bounds the gap between two tokens of those that do. */
-  readonly busyChunkTokens?: () => number;
+  /** Prompt tokens per step while something decodes, asked in every step: bounds the gap between two tokens of those that do. `waiting`: sequences without a slot. */
+  readonly busyChunkTokens?: (waiting: number) => number;
   /** Prompt tokens per step while nothing decodes. */
   readonly idleChunkTokens?: number;
   /** Positions of its prompt that can be restored instead of computed, fewer than it has; asked when it gets a slot. */
   readonly restorable?: (sequence: S) => number;
 }
+
+/**
+ * A chunk of fewer tokens takes nearly as long as this many: none is begun behind another one, and so few last tokens of a prompt are not
+ * left for the next step.
+ */
+const SMALL_CHUNK_TOKENS = 24;
 
 interface Running<S> {
   readonly sequence: S;
@@ -70,8 +76,8 @@ interface Running<S> {
  * Invariants:
  * - The decoding sequences fill slots 0 … d-1 without a hole: a batch is one contiguous range of KV memory. When one
  *   ends, the last one is copied into its slot.
- * - Every decoding sequence decodes in every step, and the step prefills at most `busyChunkTokens`: nobody waits for
- *   another's prompt longer than that.
+ * - Every decoding sequence decodes in every step, and the step prefills at most `busyChunkTokens` and the few last ones of a prompt:
+ *   nobody waits for another's prompt longer than that.
  * - Every step makes progress on the oldest prompt, as long as a slot is free.
  * - Sequences of one prompt that wait one behind the other share its computation, as far as there are slots.
  * - A sequence that is done holds no slot from the next plan on.
@@ -79,7 +85,7 @@ interface Running<S> {
 export class Scheduler<S extends Schedulable> {
   readonly #slots: number;
   readonly #queueLimit: number;
-  readonly #busyChunkTokens: () => number;
+  readonly #busyChunkTokens: (waiting: number) => number;
   readonly #idleChunkTokens: number;
   readonly #restorable: (sequence: S) => number;
   #waiting: S[] = [];
@@ -144,16 +150,18 @@ export class Scheduler<S extends Schedulable> {
 
   #fill(moves: SlotMove[], restores: Restore<S>[]): PrefillChunk<S>[] {
     const chunks: PrefillChunk<S>[] = [];
-    const busyChunkTokens = this.#busyChunkTokens();
+    const busyChunkTokens = this.#busyChunkTokens(this.#waiting.length);
     let spent = 0;
     for (;;) {
       // A prompt that ended in this step counts as decoding: its first token is not held up by the prompts behind it.
       const budget = (this.#decoding.length > 0 ? busyChunkTokens : this.#idleChunkTokens) - spent;
-      const current = budget > 0 ? (this.#prefilling ?? this.#admit(restores)) : undefined;
+      const worthwhile = budget >= (chunks.length === 0 ? 1 : SMALL_CHUNK_TOKENS);
+      const current = worthwhile ? (this.#prefilling ?? this.#admit(restores)) : undefined;
       if (current === undefined) return chunks;
+      const { promptLength } = current.sequence;
       const from = current.length;
-      const to = Math.min(current.sequence.promptLength, from + budget);
-      const last = to === current.sequence.promptLength;
+      const last = promptLength - from < budget + SMALL_CHUNK_TOKENS;
+      const to = last ? promptLength : from + budget;
       if (last && current.slot !== this.#decoding.length) {
         // Others ended while it was prefilled; it joins the batch behind those that are left.
         moves.push({ from: current.slot, to: this.#decoding.length, length: from });

@@ -1,5 +1,8 @@
 /** Nobody notices a pause between two tokens below this, and longer chunks of a prompt are hardly computed any faster. */
 const TARGET_STEP_MS = 120;
+/** Where so many prompts wait, those who decode wait a little longer for the sake of so many first tokens. */
+const CROWD_PROMPTS = 4;
+const CROWDED_STEP_MS = 160;
 
 const GRAIN_TOKENS = 16;
 const MOST_CHUNK_TOKENS = 256;
@@ -18,9 +21,11 @@ export class StepBudget {
   #prefillMs = 0;
   #prefillTokens = 0;
 
-  get chunkTokens(): number {
+  /** @param waiting Prompts that have no slot yet. */
+  chunkTokens(waiting: number): number {
     if (this.#prefillTokens === 0) return FIRST_CHUNK_TOKENS;
-    const tokens = ((TARGET_STEP_MS - this.#decodeMs) * this.#prefillTokens) / this.#prefillMs;
+    const stepMs = waiting < CROWD_PROMPTS ? TARGET_STEP_MS : CROWDED_STEP_MS;
+    const tokens = ((stepMs - this.#decodeMs) * this.#prefillTokens) / this.#prefillMs;
     const whole = Math.floor(tokens / GRAIN_TOKENS) * GRAIN_TOKENS;
     return Math.min(MOST_CHUNK_TOKENS, Math.max(GRAIN_TOKENS, whole));
   }
