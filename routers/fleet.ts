@@ -33,7 +33,6 @@ export class Fleet {
   readonly prefixes: PrefixIndex;
   readonly outputs = new OutputLengths();
   readonly #states = new Map<string, DeploymentState>();
-  readonly #running = new Map<DispatchInfo, Running>();
 
   constructor(options: { readonly maxPrefixBlocks?: number } = {}) {
     this.prefixes = new PrefixIndex(options.maxPrefixBlocks);
@@ -46,7 +45,11 @@ export class Fleet {
     nowMs: number,
     policy?: { observe?(event: LifecycleEvent): void },
   ): Dispatch {
-    return new Dispatch(deployment, request, nowMs, [this, policy]);
+    let running: Running | undefined;
+    const observe = (event: LifecycleEvent) => {
+      running = this.#follow(event, running);
+    };
+    return new Dispatch(deployment, request, nowMs, [{ observe }, policy]);
   }
 
   state(deployment: string): DeploymentState {
@@ -94,28 +97,25 @@ export class Fleet {
     }
   }
 
-  observe(event: LifecycleEvent): void {
+  /** @returns What is known of the request from here on; undefined: it has ended. */
+  #follow(event: LifecycleEvent, running: Running | undefined): Running | undefined {
     const { dispatch, nowMs } = event;
-    if (event.type === 'dispatched') {
-      this.#enter(dispatch, nowMs);
-      return;
-    }
-    const running = this.#running.get(dispatch);
-    if (running === undefined) return;
+    if (event.type === 'dispatched') return this.#enter(dispatch, nowMs);
+    if (running === undefined) return undefined;
     const state = this.state(dispatch.deployment);
     if (event.type === 'first-token') {
       running.ttftMs = event.ttftMs;
       state.firstToken(running, nowMs);
       state.latency.observeSpeed(sum(running.work, running.workAhead), event.ttftMs);
       if (event.cachedTokens !== undefined) this.#learnTtft(state, running, event);
-      return;
+      return running;
     }
     if (event.type === 'finished') this.#learn(state, running, event.usage, nowMs);
     state.leave(running);
-    this.#running.delete(dispatch);
+    return undefined;
   }
 
-  #enter(dispatch: DispatchInfo, nowMs: number): void {
+  #enter(dispatch: DispatchInfo, nowMs: number): Running {
     const { deployment, request } = dispatch;
     const state = this.state(deployment);
     const { matchedBlocks, cachedTokens, ttftMs } = this.forecast(deployment, request, nowMs);
@@ -131,10 +131,13 @@ export class Fleet {
       ttftMs: undefined,
       sequences: 0,
       kvTokens: 0,
+      older: undefined,
+      newer: undefined,
+      inLine: false,
     };
-    this.#running.set(dispatch, running);
     state.enter(running);
     this.prefixes.touch(deployment, request.blocks);
+    return running;
   }
 
   #learn(state: DeploymentState, running: Running, usage: MeasuredUsage, nowMs: number): void {
