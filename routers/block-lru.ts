@@ -15,6 +15,9 @@ export class BlockLru {
   #newer = new Int32Array(FIRST_CAPACITY + 1);
   #older = new Int32Array(FIRST_CAPACITY + 1);
   #chain = new Int32Array(FIRST_CAPACITY + 1);
+  /** Of each entry, `#inserted` when it was touched last. */
+  #stamps = new Float64Array(FIRST_CAPACITY + 1);
+  #inserted = 0;
   #heads = new Int32Array(FIRST_CAPACITY);
   /** Entries that were removed, by way of `#chain`. */
   #free = 0;
@@ -39,17 +42,27 @@ export class BlockLru {
     return present + 1;
   }
 
-  /** Remembers a prompt. @param limit The most blocks to hold; older ones make room. */
-  touch(blocks: Int32Array, limit: number): void {
+  /** @returns Blocks that came to be remembered since block `i` was touched last; it has to be there. */
+  ageOf(blocks: Int32Array, i: number): number {
+    return this.#inserted - this.#stamps[this.#find(blocks, i)]!;
+  }
+
+  /** Blocks had to be computed anew that were believed to be there: room was made for them. */
+  age(blocks: number): void {
+    this.#inserted += blocks;
+  }
+
+  /** Remembers a prompt. */
+  touch(blocks: Int32Array): void {
     for (let i = (blocks.length >> 1) - 1; i >= 0; i -= 1) {
       const found = this.#find(blocks, i);
       if (found !== 0) {
         this.#unlink(found);
         this.#linkNewest(found);
-        continue;
+      } else {
+        this.#inserted += 1;
+        this.#linkNewest(this.#insert(blocks[2 * i]!, blocks[2 * i + 1]!));
       }
-      if (this.#size >= limit) this.shrink(limit - 1);
-      this.#linkNewest(this.#insert(blocks[2 * i]!, blocks[2 * i + 1]!));
     }
   }
 
@@ -109,6 +122,9 @@ export class BlockLru {
     this.#lanes = copied(this.#lanes, 2 * (this.#capacity + 1));
     this.#newer = copied(this.#newer, this.#capacity + 1);
     this.#older = copied(this.#older, this.#capacity + 1);
+    const stamps = this.#stamps;
+    this.#stamps = new Float64Array(this.#capacity + 1);
+    this.#stamps.set(stamps);
     this.#chain = new Int32Array(this.#capacity + 1);
     this.#heads = new Int32Array(this.#capacity);
     for (let entry = 1; entry <= this.#used; entry += 1) this.#hang(entry);
@@ -127,6 +143,7 @@ export class BlockLru {
     this.#newer[entry] = 0;
     this.#newer[newest] = entry;
     this.#older[0] = entry;
+    this.#stamps[entry] = this.#inserted;
   }
 }
 

@@ -1,18 +1,21 @@
 import { LatencyModel, type PrefillWork } from './latency-model.ts';
 import type { DispatchInfo } from './lifecycle.ts';
+import type { PrefixMatch } from './prefix-index.ts';
 import { RepliesUnderWay } from './replies-under-way.ts';
-import { type InLine, WaitingLine } from './waiting-line.ts';
 
 /** A request that is at a deployment. */
-export interface Running extends InLine<Running> {
+export interface Running {
   readonly dispatch: DispatchInfo;
   /** Its own, as was expected when it was sent. */
   readonly work: PrefillWork;
   /** All before its first token: its own and that of the requests ahead. */
   readonly workAhead: PrefillWork;
-  readonly matchedBlocks: number;
+  readonly match: PrefixMatch;
   readonly cachedTokens: number;
   readonly predictedTtftMs: number;
+  /** The same without what others were said to have waiting there, and what that would come to. */
+  readonly plainTtftMs: number;
+  readonly claimedMs: number;
   firstTokenAtMs: number | undefined;
   ttftMs: number | undefined;
   /** Sequences and KV tokens beside it when its first token came. */
@@ -26,7 +29,7 @@ export class DeploymentState {
   readonly foreign = new ForeignLoad();
   readonly replies = new RepliesUnderWay();
   /** Without a first token, oldest first. */
-  readonly #waiting = new WaitingLine<Running>();
+  readonly #waiting = new Set<Running>();
   /** Of those that show no first token, the earliest that is taken to have had it by now. */
   #nextUnseenMs = Number.POSITIVE_INFINITY;
   #waitingTokens = 0;
@@ -36,7 +39,7 @@ export class DeploymentState {
   #lastSentAtMs = Number.NEGATIVE_INFINITY;
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.size;
   }
 
   get decoding(): number {
@@ -51,7 +54,7 @@ export class DeploymentState {
   /** Prompt work before a request that is sent now, without what the oldest has had done already. */
   workAhead(nowMs: number): PrefillWork {
     if (nowMs >= this.#nextUnseenMs) this.#passUnseen(nowMs);
-    const { oldest } = this.#waiting;
+    const [oldest] = this.#waiting;
     if (oldest === undefined) return { tokens: 0, pairs: 0 };
     const { tokens, pairs } = oldest.work;
     const ownMs = this.latency.scale * this.latency.prefillMs(tokens, pairs);
@@ -78,7 +81,7 @@ export class DeploymentState {
 
   enter(running: Running): void {
     this.#lastSentAtMs = running.dispatch.dispatchedAtMs;
-    this.#waiting.join(running);
+    this.#waiting.add(running);
     this.#waitingTokens += running.work.tokens;
     this.#waitingPairs += running.work.pairs;
     this.#kvTokens += running.dispatch.request.promptTokens;
@@ -87,7 +90,7 @@ export class DeploymentState {
   }
 
   firstToken(running: Running, nowMs: number): void {
-    if (!this.#waiting.leave(running)) return;
+    if (!this.#waiting.delete(running)) return;
     this.#noLongerWaits(running);
     const { tokens, pairs } = running.work;
     this.replies.begin(running, this.latency.scale * this.latency.prefillMs(tokens, pairs), nowMs);
@@ -98,20 +101,20 @@ export class DeploymentState {
   }
 
   leave(running: Running): void {
-    if (this.#waiting.leave(running)) this.#noLongerWaits(running);
+    if (this.#waiting.delete(running)) this.#noLongerWaits(running);
     else this.replies.end(running);
     this.#kvTokens -= running.dispatch.request.promptTokens;
   }
 
   #noLongerWaits({ work }: Running): void {
-    const empty = this.#waiting.length === 0;
+    const empty = this.#waiting.size === 0;
     this.#waitingTokens = empty ? 0 : this.#waitingTokens - work.tokens;
     this.#waitingPairs = empty ? 0 : this.#waitingPairs - work.pairs;
   }
 
   #passUnseen(nowMs: number): void {
     this.#nextUnseenMs = Number.POSITIVE_INFINITY;
-    for (const running of this.#waiting) {
+    for (const running of [...this.#waiting]) {
       if (running.dispatch.request.stream) continue;
       const atMs = unseenAtMs(running);
       if (atMs <= nowMs) this.firstToken(running, atMs);
@@ -124,6 +127,8 @@ function unseenAtMs({ dispatch, predictedTtftMs }: Running): number {
   return dispatch.dispatchedAtMs + predictedTtftMs;
 }
 
+/** How far one first token moves the trust in what a deployment says. */
+const TRUST_STEP = 0.1;
 const HALF_LIFE_MS = 3_000;
 const FORGOTTEN_MS = 15_000;
 /** Requests of others that a scrape is believed to tell of, at most. */
@@ -131,12 +136,26 @@ const MAX_FOREIGN = 256;
 
 /**
  * Requests at a deployment that others sent, as told by its metrics: what it says is waiting beyond what we have waiting
- * there. A hint that fades: between scrapes, own accounting is what counts.
+ * there. A hint that fades: between scrapes, own accounting is what counts. Whose first tokens come as if nobody else were
+ * there is believed less.
  */
 export class ForeignLoad {
   #waiting = 0;
   #running = 0;
   #atMs = Number.NEGATIVE_INFINITY;
+  #trust = 1;
+
+  /** Of what it says: 0 to 1. */
+  get trust(): number {
+    return this.#trust;
+  }
+
+  /** A first token came: nearer to what was expected without what others were said to have waiting, or with it? */
+  judge({ plainTtftMs, claimedMs }: Running, ttftMs: number): void {
+    if (claimedMs < plainTtftMs) return;
+    const isBorneOut = ttftMs ** 2 > plainTtftMs * (plainTtftMs + claimedMs);
+    this.#trust += TRUST_STEP * ((isBorneOut ? 1 : 0) - this.#trust);
+  }
 
   scraped(own: { waiting: number; decoding: number }, waiting: number, running: number, nowMs: number): void {
     if (!Number.isFinite(waiting + running)) return;
@@ -147,10 +166,12 @@ export class ForeignLoad {
     this.#atMs = nowMs;
   }
 
+  /** As it says. */
   waiting(nowMs: number): number {
     return this.#waiting * this.#freshness(nowMs);
   }
 
+  /** As it says. */
   running(nowMs: number): number {
     return this.#running * this.#freshness(nowMs);
   }

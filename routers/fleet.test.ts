@@ -127,6 +127,28 @@ describe('what deployments say of themselves', () => {
     expect(fleet.forecast('a', request(1_000), 0).queuedMs).toBe(own);
   });
 
+  /** Every other time others are said to wait there, and first tokens come later by `othersMs`. @returns What is expected the next time. */
+  function afterHearing(othersMs: number): number {
+    const fleet = new Fleet();
+    let nowMs = 0;
+    for (let i = 0; i < 60; i += 1) {
+      const busy = i % 2;
+      fleet.scraped('a', { waiting: 20 * busy, running: 0 }, nowMs);
+      const dispatch = fleet.dispatch('a', request(1_000), nowMs);
+      nowMs += 55 + othersMs * busy;
+      dispatch.firstToken(nowMs);
+      dispatch.finished(nowMs + 100, { promptTokens: 1_000, cachedTokens: 0, outputTokens: 2 });
+      nowMs += 1_000;
+    }
+    fleet.scraped('a', { waiting: 20, running: 0 }, nowMs);
+    return fleet.forecast('a', request(1_000), nowMs).ttftMs;
+  }
+
+  it('is believed less where first tokens come as if it were not so, and no less where they do not', () => {
+    expect(afterHearing(0)).toBeLessThan(150);
+    expect(afterHearing(1_000)).toBeGreaterThan(700);
+  });
+
   it('can take nothing away, and lies are bounded', () => {
     const fleet = new Fleet();
     fleet.dispatch('a', request(1_000), 0);

@@ -2,7 +2,7 @@ import { DeploymentState, type Running } from './deployment-state.ts';
 import { type PrefillWork, prefillWork } from './latency-model.ts';
 import { Dispatch, type DispatchInfo, type LifecycleEvent, type MeasuredUsage } from './lifecycle.ts';
 import { OutputLengths } from './output-lengths.ts';
-import { PrefixIndex } from './prefix-index.ts';
+import { PrefixIndex, type PrefixMatch } from './prefix-index.ts';
 import type { RequestFeatures } from './request.ts';
 
 /** What a deployment's own metrics say, at the moment they were read. */
@@ -15,7 +15,7 @@ export interface ScrapedLoad {
 
 /** What is expected of a request at a deployment, before price and wishes are looked at. */
 export interface Forecast {
-  readonly matchedBlocks: number;
+  readonly match: PrefixMatch;
   readonly cachedTokens: number;
   /** The request's own prompt work. */
   readonly ownMs: number;
@@ -23,6 +23,10 @@ export interface Forecast {
   readonly queuedMs: number;
   readonly ttftMs: number;
   readonly tpotMs: number;
+  /** `ttftMs` without the work that others are said to have waiting there. */
+  readonly plainTtftMs: number;
+  /** That work, as the deployment says. */
+  readonly claimedMs: number;
 }
 
 /**
@@ -33,6 +37,7 @@ export class Fleet {
   readonly prefixes: PrefixIndex;
   readonly outputs = new OutputLengths();
   readonly #states = new Map<string, DeploymentState>();
+  readonly #running = new Map<DispatchInfo, Running>();
 
   constructor(options: { readonly maxPrefixBlocks?: number } = {}) {
     this.prefixes = new PrefixIndex(options.maxPrefixBlocks);
@@ -45,11 +50,7 @@ export class Fleet {
     nowMs: number,
     policy?: { observe?(event: LifecycleEvent): void },
   ): Dispatch {
-    let running: Running | undefined;
-    const observe = (event: LifecycleEvent) => {
-      running = this.#follow(event, running);
-    };
-    return new Dispatch(deployment, request, nowMs, [{ observe }, policy]);
+    return new Dispatch(deployment, request, nowMs, [this, policy]);
   }
 
   state(deployment: string): DeploymentState {
@@ -64,17 +65,23 @@ export class Fleet {
   forecast(deployment: string, request: RequestFeatures, nowMs: number): Forecast {
     const state = this.state(deployment);
     const { latency, foreign } = state;
-    const matchedBlocks = this.prefixes.match(deployment, request.blocks);
-    const cachedTokens = Math.min(matchedBlocks * request.blockTokens, Math.max(0, request.promptTokens - 1));
+    const match = this.prefixes.match(deployment, request.blocks);
+    const seenTokens = match.blocks * match.kept * request.blockTokens;
+    const cachedTokens = Math.min(seenTokens, Math.max(0, request.promptTokens - 1));
     const own = prefillWork(request.promptTokens, cachedTokens);
     const ahead = state.workAhead(nowMs);
     const ownMs = latency.scale * latency.prefillMs(own.tokens, own.pairs);
-    const foreignMs = foreign.waiting(nowMs) * ownMs;
+    const claimedMs = foreign.waiting(nowMs) * ownMs;
+    const foreignMs = foreign.trust * claimedMs;
     const queuedMs = latency.scale * latency.prefillMs(ahead.tokens, ahead.pairs) + foreignMs;
     // A deployment that has kept somebody waiting for so long will not serve anybody sooner: it may have hung.
     const ttftMs = Math.max(latency.scale * latency.netMs + queuedMs + ownMs, state.oldestWaitMs(nowMs));
-    const tpotMs = latency.tpotMs(state.decoding + 1 + foreign.running(nowMs), state.kvTokens);
-    return { matchedBlocks, cachedTokens, ownMs, queuedMs, ttftMs, tpotMs };
+    const tpotMs = latency.tpotMs(
+      state.decoding + 1 + foreign.trust * foreign.running(nowMs),
+      state.kvTokens,
+    );
+    const plainTtftMs = ttftMs - foreignMs;
+    return { match, cachedTokens, ownMs, queuedMs, ttftMs, tpotMs, plainTtftMs, claimedMs };
   }
 
   /** Corrects what is known by what the deployment says of itself. */
@@ -97,47 +104,50 @@ export class Fleet {
     }
   }
 
-  /** @returns What is known of the request from here on; undefined: it has ended. */
-  #follow(event: LifecycleEvent, running: Running | undefined): Running | undefined {
+  observe(event: LifecycleEvent): void {
     const { dispatch, nowMs } = event;
-    if (event.type === 'dispatched') return this.#enter(dispatch, nowMs);
-    if (running === undefined) return undefined;
+    if (event.type === 'dispatched') {
+      this.#enter(dispatch, nowMs);
+      return;
+    }
+    const running = this.#running.get(dispatch);
+    if (running === undefined) return;
     const state = this.state(dispatch.deployment);
     if (event.type === 'first-token') {
       running.ttftMs = event.ttftMs;
+      state.foreign.judge(running, event.ttftMs);
       state.firstToken(running, nowMs);
       state.latency.observeSpeed(sum(running.work, running.workAhead), event.ttftMs);
       if (event.cachedTokens !== undefined) this.#learnTtft(state, running, event);
-      return running;
+      return;
     }
     if (event.type === 'finished') this.#learn(state, running, event.usage, nowMs);
     state.leave(running);
-    return undefined;
+    this.#running.delete(dispatch);
   }
 
-  #enter(dispatch: DispatchInfo, nowMs: number): Running {
+  #enter(dispatch: DispatchInfo, nowMs: number): void {
     const { deployment, request } = dispatch;
     const state = this.state(deployment);
-    const { matchedBlocks, cachedTokens, ttftMs } = this.forecast(deployment, request, nowMs);
+    const { match, cachedTokens, ttftMs, plainTtftMs, claimedMs } = this.forecast(deployment, request, nowMs);
     const work = prefillWork(request.promptTokens, cachedTokens);
     const running: Running = {
       dispatch,
       work,
       workAhead: state.workAhead(nowMs),
-      matchedBlocks,
+      match,
       cachedTokens,
       predictedTtftMs: ttftMs,
+      plainTtftMs,
+      claimedMs,
       firstTokenAtMs: undefined,
       ttftMs: undefined,
       sequences: 0,
       kvTokens: 0,
-      older: undefined,
-      newer: undefined,
-      inLine: false,
     };
+    this.#running.set(dispatch, running);
     state.enter(running);
     this.prefixes.touch(deployment, request.blocks);
-    return running;
   }
 
   #learn(state: DeploymentState, running: Running, usage: MeasuredUsage, nowMs: number): void {
@@ -156,11 +166,11 @@ export class Fleet {
 
   /** Once per request, when it is known how much of it was cached, or clear that nobody will tell. */
   #learnTtft(state: DeploymentState, running: Running, usage: MeasuredUsage): void {
-    const { dispatch, workAhead, matchedBlocks } = running;
+    const { dispatch, workAhead, match } = running;
     const { blockTokens, promptTokens } = dispatch.request;
     const { cachedTokens = running.cachedTokens } = usage;
     if (usage.cachedTokens !== undefined && blockTokens > 0)
-      this.prefixes.correct(dispatch.deployment, matchedBlocks, Math.round(cachedTokens / blockTokens));
+      this.prefixes.correct(dispatch.deployment, match, Math.round(cachedTokens / blockTokens));
     const own = prefillWork(usage.promptTokens ?? promptTokens, cachedTokens);
     state.latency.observeTtft(sum(own, workAhead), running.ttftMs!);
     running.ttftMs = undefined;

@@ -14,8 +14,8 @@ export function prefixCacheAware({ fleet }: PolicyOptions): Policy {
     name: 'prefix-cache-aware',
     rank<C extends Candidate>({ candidates, request, nowMs, random }: PolicyInput<C>): readonly Ranked<C>[] {
       return rankBy(candidates, ({ id, inFlight }) => {
-        const matched = fleet.prefixes.match(id, request.blocks) * request.blockTokens;
-        const uncached = Math.max(1, request.promptTokens - matched);
+        const { blocks, kept } = fleet.prefixes.match(id, request.blocks);
+        const uncached = Math.max(1, request.promptTokens - blocks * kept * request.blockTokens);
         const queued = fleet.state(id).workAhead(nowMs).tokens;
         const score = uncached + queued + TOKENS_PER_REQUEST * (inFlight + random() / 2);
         return { score, parts: { uncached, queued, inFlight } };

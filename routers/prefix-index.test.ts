@@ -1,8 +1,9 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { BlockLru } from './block-lru.ts';
 import { PrefixIndex } from './prefix-index.ts';
 import { BLOCK_BYTES, hashPrompt, MAX_BLOCKS } from './prompt-hash.ts';
+import { Survival } from './survival.ts';
 
 /** Conversations over few words share beginnings of all lengths. */
 const prompt = fc
@@ -64,7 +65,8 @@ describe('block memory', () => {
         const model = new Model();
         for (const blocks of prompts) {
           expect(lru.match(blocks)).toBe(model.match(blocks));
-          lru.touch(blocks, limit);
+          lru.touch(blocks);
+          lru.shrink(limit);
           model.touch(blocks, limit);
           expect(lru.size).toBe(model.keys.length);
         }
@@ -75,14 +77,17 @@ describe('block memory', () => {
   it('loses the end of a prompt before its beginning', () => {
     const lru = new BlockLru();
     const blocks = hashPrompt('model', 'x'.repeat(10 * BLOCK_BYTES));
-    lru.touch(blocks, 100);
+    lru.touch(blocks);
     lru.shrink(3);
     expect(lru.match(blocks)).toBe(3);
   });
 
   it('goes on after growing many times', () => {
     const lru = new BlockLru();
-    for (let i = 0; i < 5_000; i += 1) lru.touch(Int32Array.of(i, ~i), 4_000);
+    for (let i = 0; i < 5_000; i += 1) {
+      lru.touch(Int32Array.of(i, ~i));
+      lru.shrink(4_000);
+    }
     expect(lru.size).toBe(4_000);
     expect(lru.match(Int32Array.of(4_999, ~4_999))).toBe(1);
     expect(lru.match(Int32Array.of(999, ~999))).toBe(0);
@@ -100,13 +105,33 @@ describe('prefix index', () => {
     expect(index.size).toBe(0);
   });
 
-  it('believes a deployment that remembers less than was thought', () => {
+  const ten = (i: number) => hashPrompt(`${i}`, 'x'.repeat(10 * BLOCK_BYTES));
+
+  it('believes a deployment that remembers less than was thought, of what is as old', () => {
     const index = new PrefixIndex();
-    const prompts = Array.from({ length: 100 }, (_, i) => hashPrompt(`${i}`, 'x'.repeat(10 * BLOCK_BYTES)));
-    for (const blocks of prompts) index.touch('d', blocks);
-    for (let i = 0; i < 8; i += 1) index.correct('d', 10, 0);
-    expect(index.match('d', prompts[0]!)).toBe(0);
-    expect(index.match('d', prompts[99]!)).toBe(10);
+    for (let i = 0; i < 100; i += 1) index.touch('d', ten(i));
+    expect(index.match('d', ten(0))).toMatchObject({ blocks: 10, kept: 1 });
+    for (let i = 0; i < 40; i += 1) index.correct('d', index.match('d', ten(i % 8)), 0);
+    expect(index.match('d', ten(0)).kept).toBeLessThan(0.1);
+    expect(index.match('d', ten(99)).kept).toBe(1);
+  });
+
+  it('expects something of a memory that loses one block or another', () => {
+    const index = new PrefixIndex();
+    for (let i = 0; i < 100; i += 1) index.touch('d', ten(i));
+    for (let i = 0; i < 60; i += 1)
+      index.correct('d', index.match('d', ten(40 + (i % 4))), i % 2 === 0 ? 10 : 0);
+    const { kept } = index.match('d', ten(41));
+    expect(kept).toBeGreaterThan(0.3);
+    expect(kept).toBeLessThan(0.7);
+  });
+
+  it('takes what had to be computed anew for room that was made', () => {
+    const index = new PrefixIndex();
+    for (let i = 0; i < 3; i += 1) index.touch('d', ten(i));
+    const { age } = index.match('d', ten(2));
+    index.correct('d', index.match('d', ten(0)), 3);
+    expect(index.match('d', ten(2)).age).toBe(age + 7);
   });
 
   it('forgets what a restarted deployment has forgotten, and only that', () => {
@@ -115,7 +140,18 @@ describe('prefix index', () => {
     index.touch('a', blocks);
     index.touch('b', blocks);
     index.forget('a');
-    expect(index.match('a', blocks)).toBe(0);
-    expect(index.match('b', blocks)).toBe(4);
+    expect(index.match('a', blocks).blocks).toBe(0);
+    expect(index.match('b', blocks).blocks).toBe(4);
   });
+});
+
+test('what is kept is learnt by age, and believed to be all before', () => {
+  const survival = new Survival();
+  expect(survival.at(1e9)).toBe(1);
+  for (let i = 0; i < 100; i += 1) {
+    survival.observe(1_000, 0);
+    survival.observe(100, 1);
+  }
+  expect(survival.at(1_000)).toBeLessThan(0.01);
+  expect(survival.at(100)).toBe(1);
 });

@@ -14,7 +14,7 @@ test('what an engine remembered is forgotten when it starts anew, and nothing el
   const observe = forgetRestarted(knowledge, () => [{ deployments } as unknown as PublicModel]);
   const event: EngineStateChanged = { type: 'engine-state-changed', engine: 'a', state: 'ready', detail: '' };
   observe(event);
-  expect(ids.map((id) => knowledge.prefixes.match(id, blocks))).toEqual([8, 8]);
+  expect(ids.map((id) => knowledge.prefixes.match(id, blocks).blocks)).toEqual([8, 8]);
   observe({ ...event, state: 'starting' });
-  expect(ids.map((id) => knowledge.prefixes.match(id, blocks))).toEqual([0, 8]);
+  expect(ids.map((id) => knowledge.prefixes.match(id, blocks).blocks)).toEqual([0, 8]);
 });
