@@ -14,7 +14,7 @@ import { AlarmWebhook } from './ledger/alarm-webhook.ts';
 import { BudgetAlarms } from './ledger/budget-alarms.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { LedgerReader } from './ledger/ledger-reader.ts';
-import type { SpentTotals } from './ledger/spent.ts';
+import { type SpentTotals, spentTotals } from './ledger/spent.ts';
 import { SpentWatch } from './ledger/spent-watch.ts';
 import { ApiKeys } from './store/api-keys.ts';
 import { asking } from './store/asking.ts';
@@ -98,6 +98,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
       logger.error(losses, 'usage is in no sum: the database refuses rows, or a journal is damaged'),
   });
   let takenOver = ledger.flush();
+  let serving = false;
   const reader = new LedgerReader(location);
   const gateways = config.listen.workers * config.limits.replicas;
   const admission = createAdmission({
@@ -129,7 +130,8 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
         takenOver = ledger.flush();
         throw new Error(problem);
       }
-      return await reader.spentTotals(atMs);
+      // Until somebody is served nobody is held up, and no thread need be started.
+      return await (serving ? reader.spentTotals(atMs) : spentTotals(database.get(), atMs));
     },
     nowMs: () => admission.nowMs(),
     onSpent(totals, atMs) {
@@ -143,6 +145,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
     everyMs: gateways > 1 || config.redis !== null ? TOTALS_MS : OWN_TOTALS_MS,
   });
   await Promise.race([Promise.all([spent.look(), admission.ready]), delay(START_MS)]);
+  serving = true;
   return {
     door,
     admission: accountable(admission, ledger, spent),

@@ -11,6 +11,8 @@ export interface DrainOptions {
   readonly insert: (rows: readonly JournalRecord['rows'][]) => Promise<readonly RefusedRow[]>;
   /** Of the journal that is followed while it is written. */
   readonly own: string;
+  /** Up to where its files are in the database already: their paths, and bytes. */
+  readonly read?: readonly (readonly [path: string, bytes: number])[];
 }
 
 /** How far a journal has been read. */
@@ -45,6 +47,7 @@ export class Drain {
 
   constructor(options: DrainOptions) {
     this.#options = options;
+    for (const [path, bytes] of options.read ?? []) this.#own.offsets.set(path, bytes);
   }
 
   /** What is new in our own journal. Rejected: the database could not be written, and nothing is forgotten. @param finished It gets nothing more */
@@ -71,6 +74,11 @@ export class Drain {
         failures.push(error);
       }
     if (failures.length > 0) throw failures[0];
+  }
+
+  /** Of our own journal, for who goes on with it. */
+  get read(): readonly (readonly [path: string, bytes: number])[] {
+    return [...this.#own.offsets];
   }
 
   /** What is in our journals and not in the database. @throws Error of the system */

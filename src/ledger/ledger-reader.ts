@@ -13,6 +13,9 @@ const PROGRAM = new URL(
 /** They are answered one after the other; more than so many are not worth waiting behind. */
 const MAX_WAITING = 16;
 
+/** So long it waits for another question: it takes as much memory as a fifth of the gateway. */
+const IDLE_MS = 10_000;
+
 interface Waiting {
   resolve(answer: Questions[keyof Questions]['answer']): void;
   reject(error: Error): void;
@@ -20,12 +23,13 @@ interface Waiting {
 
 /**
  * Asks the ledger without holding up the thread that serves: SQLite works in the thread that asks it, and takes a second for a million
- * rows. The thread is there from the first question on.
+ * rows. The thread is there while somebody asks.
  */
 export class LedgerReader implements UsageReader {
   readonly #location: DatabaseLocation;
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | undefined;
+  #idle: NodeJS.Timeout | undefined;
   #lastId = 0;
   #closed = false;
 
@@ -50,6 +54,7 @@ export class LedgerReader implements UsageReader {
 
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#idle);
     await this.#worker?.terminate();
   }
 
@@ -58,6 +63,7 @@ export class LedgerReader implements UsageReader {
     asked: Questions[Q]['asked'],
   ): Promise<Questions[Q]['answer']> {
     if (this.#closed) return Promise.reject(new Error('The ledger is closed.'));
+    clearTimeout(this.#idle);
     this.#worker ??= this.#start();
     const id = ++this.#lastId;
     const { promise, resolve, reject } = Promise.withResolvers<Questions[Q]['answer']>();
@@ -74,16 +80,23 @@ export class LedgerReader implements UsageReader {
       this.#waiting.delete(message.id);
       if ('problem' in message) waiting?.reject(new Error(message.problem));
       else waiting?.resolve(message.answer);
+      if (this.#waiting.size === 0) this.#idle = setTimeout(() => this.#rest(), IDLE_MS).unref();
     });
     let problem = new Error('The thread that reads the ledger has ended.');
     worker.on('error', (error) => {
       problem = error as Error;
     });
     worker.on('exit', () => {
+      if (this.#worker !== worker) return;
       this.#worker = undefined;
       for (const { reject } of this.#waiting.values()) reject(problem);
       this.#waiting.clear();
     });
     return worker;
+  }
+
+  #rest(): void {
+    void this.#worker?.terminate();
+    this.#worker = undefined;
   }
 }

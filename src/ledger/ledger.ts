@@ -1,11 +1,11 @@
-import { Worker } from 'node:worker_threads';
 import type { GatewayEvent, RequestAdmitted, RequestSettled } from '../core/event.ts';
 import type { DatabaseLocation } from '../store/location.ts';
 import { Journal } from './journal.ts';
 import { type Claim, claimNew } from './owner.ts';
 import { encodeRecord } from './record.ts';
 import { rowsSoFar, type SettledWithCaller, settledRows } from './row.ts';
-import type { FromWriter, LedgerLosses, ToWriter, WriterStart } from './writer-messages.ts';
+import { Writer } from './writer.ts';
+import type { LedgerLosses } from './writer-messages.ts';
 
 export interface LedgerOptions {
   readonly location: DatabaseLocation;
@@ -35,14 +35,6 @@ const FIRST_NOTE_LOOKS = 2;
 const NOTE_LOOKS = 4;
 const NOTE_LOOKS_OF_MANY = 10;
 const MANY = 64;
-const FINISH_MS = 10_000;
-const RESTART_MS = 1_000;
-
-/** The program is TypeScript or JavaScript, as this file is. */
-const PROGRAM = new URL(
-  import.meta.url.endsWith('.ts') ? './writer-thread.ts' : './writer-thread.js',
-  import.meta.url,
-);
 
 /**
  * What every attempt of every caller used and cost, once each, whatever happens meanwhile:
@@ -57,12 +49,9 @@ export class Ledger {
   readonly #wall: () => number;
   readonly #claim: Claim;
   readonly #journal: Journal;
-  #worker: Worker;
+  readonly #writer: Writer;
   readonly #open = new Map<string, OpenRequest>();
-  readonly #flushes = new Map<number, (problem: string | undefined) => void>();
   readonly #progress: NodeJS.Timeout;
-  readonly #finished = Promise.withResolvers<void>();
-  #lastFlush = 0;
   #problem: string | undefined;
   #toldState: 'well' | 'behind' | 'stuck' = 'well';
   #journalProblem: string | undefined;
@@ -70,13 +59,11 @@ export class Ledger {
   #backlogBytes = 0;
   #losses: LedgerLosses = { broken: 0, refused: 0, refusedPath: undefined };
   #looks = 0;
-  #isEmpty = false;
-  #closing = false;
 
   constructor(options: LedgerOptions) {
     this.#options = options;
     this.#wall = options.wall ?? Date.now;
-    const { dir } = options;
+    const { location, dir } = options;
     this.#claim = claimNew(dir);
     this.#journal = new Journal({
       dir,
@@ -86,7 +73,22 @@ export class Ledger {
         this.#tell();
       },
     });
-    this.#worker = this.#startWriter();
+    this.#writer = new Writer({
+      location,
+      dir,
+      journal: this.#claim.name,
+      isQuiet: () => this.#open.size === 0,
+      onPassed: ({ problem, backlogBytes, losses }) => {
+        this.#backlogBytes = backlogBytes;
+        this.#databaseProblem = problem;
+        this.#tell();
+        this.#tellLosses(losses);
+      },
+      onDied: (error) => {
+        this.#databaseProblem = `the thread that writes the ledger has died: ${error.message}`;
+        this.#tell();
+      },
+    });
     this.#progress = setInterval(() => this.#noteProgress(), LOOK_MS).unref();
   }
 
@@ -116,7 +118,7 @@ export class Ledger {
     } else if (event.type === 'request-settled') {
       // A request that was refused has not begun, and uses nothing.
       if (!hasCaller(event) || !this.#forget(event.settlementId)) return;
-      this.#journal.add(encodeRecord('settled', event.settlementId, settledRows(event, this.#wall())));
+      this.#note(encodeRecord('settled', event.settlementId, settledRows(event, this.#wall())));
     }
   };
 
@@ -134,45 +136,19 @@ export class Ledger {
   /** Resolves when all that was observed is in the database, or to why it is not. */
   flush(): Promise<string | undefined> {
     this.#journal.write();
-    const id = ++this.#lastFlush;
-    const { promise, resolve } = Promise.withResolvers<string | undefined>();
-    this.#flushes.set(id, resolve);
-    this.#send({ type: 'flush', id });
-    return promise;
+    return this.#writer.flush();
   }
 
   /** Resolves when all is in the database; or after a while without, in which case the journal keeps it. */
   async close(): Promise<void> {
-    this.#closing = true;
     clearInterval(this.#progress);
     this.#journal.close();
-    this.#send({ type: 'finish' });
-    const timer = setTimeout(() => this.#finished.resolve(), FINISH_MS);
-    await this.#finished.promise;
-    clearTimeout(timer);
-    await this.#worker.terminate();
-    this.#claim.release(this.#isEmpty);
+    this.#claim.release(await this.#writer.finish());
   }
 
-  #startWriter(): Worker {
-    const { location, dir } = this.#options;
-    const start: WriterStart = { location, dir, journal: this.#claim.name };
-    const worker = new Worker(PROGRAM, { workerData: start });
-    worker.unref();
-    worker.on('message', (message: FromWriter) => this.#heard(message));
-    worker.on('error', (error) => {
-      this.#databaseProblem = `the thread that writes the ledger has died: ${error.message}`;
-      this.#tell();
-      for (const resolve of this.#flushes.values()) resolve(this.#databaseProblem);
-      this.#flushes.clear();
-      if (this.#closing) this.#finished.resolve();
-      else setTimeout(() => this.#restartWriter(), RESTART_MS).unref();
-    });
-    return worker;
-  }
-
-  #restartWriter(): void {
-    if (!this.#closing) this.#worker = this.#startWriter();
+  #note(record: string): void {
+    this.#journal.add(record);
+    this.#writer.wake();
   }
 
   #noteProgress(): void {
@@ -183,29 +159,7 @@ export class Ledger {
     for (const [settlementId, request] of this.#open) {
       if (request.event === undefined || request.dueAtLook > this.#looks) continue;
       request.dueAtLook = this.#looks + pause;
-      this.#journal.add(encodeRecord('open', settlementId, rowsSoFar(request.event, this.#wall())));
-    }
-  }
-
-  #send(message: ToWriter): void {
-    this.#worker.postMessage(message);
-  }
-
-  #heard(message: FromWriter): void {
-    switch (message.type) {
-      case 'flushed':
-        this.#flushes.get(message.id)?.(message.problem);
-        this.#flushes.delete(message.id);
-        return;
-      case 'passed':
-        this.#backlogBytes = message.backlogBytes;
-        this.#databaseProblem = message.problem;
-        this.#tell();
-        this.#tellLosses(message.losses);
-        return;
-      case 'finished':
-        this.#isEmpty = message.empty;
-        this.#finished.resolve();
+      this.#note(encodeRecord('open', settlementId, rowsSoFar(request.event, this.#wall())));
     }
   }
 

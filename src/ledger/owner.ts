@@ -67,6 +67,11 @@ export function isAnyHeld(dir: string): boolean {
   return false;
 }
 
+/** Whether nothing is in the folder but what belongs to this journal. @throws Error of the system */
+export function isAlone(dir: string, name: string): boolean {
+  return readdirSync(dir).every((file) => file.startsWith(name));
+}
+
 const OWNED = /^(?<name>\d+-[0-9a-f]+)(?:-\d+\.journal|\.lock)$/;
 
 function ownedNames(dir: string): ReadonlySet<string> {

@@ -5,10 +5,18 @@ export interface WriterStart {
   readonly dir: string;
   /** The journal that is ours. */
   readonly journal: string;
+  /** Up to where the files of our own are in the database already: their paths, and bytes. */
+  readonly read: readonly (readonly [path: string, bytes: number])[];
 }
 
-/** `flush`: bring in now what is there, also what others have left. `finish`: the journal gets nothing more; bring it in, and end. */
-export type ToWriter = { readonly type: 'flush'; readonly id: number } | { readonly type: 'finish' };
+/**
+ * `flush`: bring in now what is there, also what others have left. `rest`: there is nothing to do for now; end. `finish`: the journal gets nothing
+ * more; bring it in, and end.
+ */
+export type ToWriter =
+  | { readonly type: 'flush'; readonly id: number }
+  | { readonly type: 'rest' }
+  | { readonly type: 'finish' };
 
 /** What is in no sum, and somebody has to look at. */
 export interface LedgerLosses {
@@ -30,5 +38,6 @@ export type FromWriter =
       readonly backlogBytes: number;
       readonly losses: LedgerLosses;
     }
+  | { readonly type: 'rested'; readonly read: WriterStart['read'] }
   /** `empty`: nothing is left of our own journal. */
   | { readonly type: 'finished'; readonly empty: boolean };

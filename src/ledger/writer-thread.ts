@@ -17,9 +17,9 @@ const LOOK_MS = 5_000;
 /** What is only in the journal, such as requests that run, survives a power failure after so long. */
 const SYNC_MS = 500;
 
-const { location, dir, journal } = workerData as WriterStart;
+const { location, dir, journal, read } = workerData as WriterStart;
 const database = new LateDatabase(location, BATCH_TIMEOUT_MS);
-const drain = new Drain({ dir, own: journal, insert: (rows) => insertRecords(database.get(), rows) });
+const drain = new Drain({ dir, own: journal, read, insert: (rows) => insertRecords(database.get(), rows) });
 const tell = (message: FromWriter) => parentPort!.postMessage(message);
 let failures = 0;
 let backlogBytes = 0;
@@ -80,12 +80,14 @@ parentPort!.on('message', async (message: ToWriter) => {
     tell({ type: 'flushed', id: message.id, problem: await pass() });
     return;
   }
+  const isLast = message.type === 'finish';
   clearTimeout(timer);
-  const problem = await pass(true);
+  const problem = await (isLast ? pass(true) : last);
   clearTimeout(timer);
+  if (!isLast) await failureOf(() => drain.sync());
   drain.close();
   await database.close().catch(() => {});
-  tell({ type: 'finished', empty: problem === undefined });
+  tell(isLast ? { type: 'finished', empty: problem === undefined } : { type: 'rested', read: drain.read });
   parentPort!.close();
 });
 await database.start().catch(() => {});

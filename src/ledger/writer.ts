@@ -1,0 +1,171 @@
+import { Worker } from 'node:worker_threads';
+import type { DatabaseLocation } from '../store/location.ts';
+import { isAlone } from './owner.ts';
+import { segmentsOf } from './segment.ts';
+import type { FromWriter, ToWriter, WriterStart } from './writer-messages.ts';
+
+export interface WriterOptions {
+  readonly location: DatabaseLocation;
+  /** Of the journals. */
+  readonly dir: string;
+  /** The one that is ours. */
+  readonly journal: string;
+  /** Whether nothing may come into the journal by itself. */
+  readonly isQuiet: () => boolean;
+  readonly onPassed: (passed: FromWriter & { readonly type: 'passed' }) => void;
+  readonly onDied: (error: Error) => void;
+  /** The thread ends after so many looks at which there was nothing to do. */
+  readonly quietPasses?: number;
+}
+
+/** About 10 s: to start it again takes longer than a request, of which there may be one every few seconds. */
+const QUIET_PASSES = 25;
+const LOOK_MS = 5_000;
+const FINISH_MS = 10_000;
+const RESTART_MS = 1_000;
+
+/** The program is TypeScript or JavaScript, as this file is. */
+const PROGRAM = new URL(
+  import.meta.url.endsWith('.ts') ? './writer-thread.ts' : './writer-thread.js',
+  import.meta.url,
+);
+
+/**
+ * The thread that brings journals into the database. It takes as much memory as a fifth of the gateway, so that it is there only while there is
+ * something to bring: a record of ours, or anything of others, who may die at any time.
+ */
+export class Writer {
+  readonly #options: WriterOptions;
+  readonly #look: NodeJS.Timeout;
+  readonly #flushes = new Map<number, (problem: string | undefined) => void>();
+  readonly #finished = Promise.withResolvers<boolean>();
+  #worker: Worker | undefined;
+  /** It hears nothing any more, and is about to end. */
+  #isLeaving = false;
+  /** There is something for the one after it. */
+  #isWanted = false;
+  #isFinishing = false;
+  #quietPasses = 0;
+  #lastFlush = 0;
+  /** How far the last one has read. */
+  #read: WriterStart['read'] = [];
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.#look = setInterval(() => this.#lookForOthers(), LOOK_MS).unref();
+    this.#lookForOthers();
+  }
+
+  get isAwake(): boolean {
+    return this.#worker !== undefined;
+  }
+
+  /** To be called whenever there is something new in the journal. */
+  wake(): void {
+    this.#quietPasses = 0;
+    if (this.#worker === undefined) this.#start();
+    else if (this.#isLeaving) this.#isWanted = true;
+  }
+
+  /** Resolves when all that was written is in the database, or to why it is not. */
+  flush(): Promise<string | undefined> {
+    if (this.#worker === undefined && this.#isAlone()) return Promise.resolve(undefined);
+    const id = ++this.#lastFlush;
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    this.#flushes.set(id, resolve);
+    if (this.#worker !== undefined && !this.#isLeaving) this.#send({ type: 'flush', id });
+    else this.wake();
+    return promise;
+  }
+
+  /** Resolves when all is in the database, or after a while without. @returns Whether nothing is left of our own journal */
+  async finish(): Promise<boolean> {
+    const { dir, journal } = this.#options;
+    clearInterval(this.#look);
+    if (this.#worker === undefined && segmentsOf(dir, journal).length === 0) return true;
+    this.#isFinishing = true;
+    if (this.#worker !== undefined && !this.#isLeaving) this.#send({ type: 'finish' });
+    else this.wake();
+    const timer = setTimeout(() => this.#finished.resolve(false), FINISH_MS);
+    const isEmpty = await this.#finished.promise;
+    clearTimeout(timer);
+    await this.#worker?.terminate();
+    return isEmpty;
+  }
+
+  #lookForOthers(): void {
+    if (this.#worker === undefined && !this.#isAlone()) this.#start();
+  }
+
+  /** Nothing is in the folder but what is ours. */
+  #isAlone(): boolean {
+    const { dir, journal } = this.#options;
+    try {
+      return isAlone(dir, journal);
+    } catch {
+      // It tells why.
+      return false;
+    }
+  }
+
+  #start(): void {
+    const { location, dir, journal, onDied } = this.#options;
+    this.#isLeaving = false;
+    this.#isWanted = false;
+    this.#quietPasses = 0;
+    const start: WriterStart = { location, dir, journal, read: this.#read };
+    const worker = new Worker(PROGRAM, { workerData: start });
+    this.#worker = worker;
+    let restartMs = 0;
+    worker.unref();
+    worker.on('message', (message: FromWriter) => this.#heard(message));
+    worker.on('error', (error) => {
+      this.#isLeaving = true;
+      this.#isWanted = true;
+      this.#read = [];
+      restartMs = RESTART_MS;
+      onDied(error as Error);
+      for (const resolve of this.#flushes.values()) resolve((error as Error).message);
+      this.#flushes.clear();
+      if (this.#isFinishing) this.#finished.resolve(false);
+    });
+    worker.on('exit', () => {
+      if (this.#isWanted) setTimeout(() => this.#start(), restartMs).unref();
+      else this.#worker = undefined;
+    });
+    for (const id of this.#flushes.keys()) this.#send({ type: 'flush', id });
+    if (this.#isFinishing) this.#send({ type: 'finish' });
+  }
+
+  #send(message: ToWriter): void {
+    this.#worker?.postMessage(message);
+  }
+
+  #heard(message: FromWriter): void {
+    switch (message.type) {
+      case 'flushed':
+        this.#flushes.get(message.id)?.(message.problem);
+        this.#flushes.delete(message.id);
+        return;
+      case 'passed':
+        this.#options.onPassed(message);
+        this.#restWhenQuiet(message);
+        return;
+      case 'rested':
+        this.#read = message.read;
+        return;
+      case 'finished':
+        this.#finished.resolve(message.empty);
+    }
+  }
+
+  #restWhenQuiet({ problem, backlogBytes, losses }: FromWriter & { readonly type: 'passed' }): void {
+    const isWell = problem === undefined && losses.broken === 0 && losses.refused === 0;
+    const isIdle = backlogBytes === 0 && this.#flushes.size === 0 && this.#options.isQuiet();
+    this.#quietPasses = isWell && isIdle ? this.#quietPasses + 1 : 0;
+    if (this.#quietPasses < (this.#options.quietPasses ?? QUIET_PASSES)) return;
+    if (this.#isLeaving || this.#isFinishing || !this.#isAlone()) return;
+    this.#isLeaving = true;
+    this.#send({ type: 'rest' });
+  }
+}
