@@ -6,6 +6,7 @@ import { openDatabase } from '../store/database.ts';
 import { inspectDatabase } from '../store/inspect.ts';
 import { type DatabaseLocation, databaseLocation, locationText } from '../store/location.ts';
 import { readConfig } from './read-config.ts';
+import { refusedRows } from './refused.ts';
 import { restoreDatabase } from './restore.ts';
 import type { Environment } from './run.ts';
 import { type DatabaseFlags, jsonText, refuse, withDatabaseOptions } from './with-database.ts';
@@ -39,6 +40,14 @@ export function addDatabaseCommands(program: Command, env: Environment): void {
     .command('check')
     .description('read all of the database and say what is wrong with it');
   withDatabaseOptions(checking).action((flags) => check(locationOf(flags), flags));
+
+  const refusing = database
+    .command('refused')
+    .description(
+      'list rows of the ledger that the database has refused, or try them again; also while in use',
+    )
+    .option('--retry', 'bring them into the database, now that what was wrong is mended');
+  withDatabaseOptions(refusing).action((flags) => refusedRows(flags, env));
 
   const copying = database
     .command('copy')

@@ -93,7 +93,7 @@ describe('a journal of lines with checksums, as they were before there were bloc
 
   it('is read', () => {
     expect(decodeBlocks(bytes, true)).toEqual({ records, sizeBytes: bytes.length, broken: 0 });
-    const [{ rows }] = decodeBlocks(WRITTEN, true).records as [{ rows: string }];
+    const [{ rows }] = decodeBlocks(WRITTEN, true).records as unknown as [{ rows: string }];
     expect(JSON.parse(`[${rows}]`)[0]).toHaveLength(COLUMNS.length);
   });
 

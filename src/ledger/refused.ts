@@ -1,33 +1,84 @@
+import { randomBytes } from 'node:crypto';
 import {
   closeSync,
-  existsSync,
   fdatasyncSync,
   fstatSync,
   ftruncateSync,
   openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { RefusedRow } from './row.ts';
+import type { LedgerRow, RefusedRow } from './row.ts';
+
+const FILE = 'refused-rows.jsonl';
+/** The file, or one that somebody has begun to try again. */
+const NAME = /^refused-rows(?:-[0-9a-f]+)?\.jsonl$/;
 
 /**
  * Where rows are that the database will not take, beside the journals: a line of JSON each, with the reason. They are in no sum; somebody has
- * to look at them, and to move the file away then.
+ * to look at them, and to try them again or to move the file away then.
  *
  * @returns Undefined: there are none.
  */
 export function refusedPath(dir: string): string | undefined {
-  const path = pathIn(dir);
-  return existsSync(path) ? path : undefined;
+  return refusedPaths(dir)[0];
 }
 
 /** They survive a power failure. May come twice, as rows do; they have names. @throws Error of the system */
 export function setAside(dir: string, refused: readonly RefusedRow[]): void {
-  if (refused.length === 0) return;
-  const fd = openSync(pathIn(dir), 'a', 0o600);
-  const { size } = fstatSync(fd);
+  append(
+    dir,
+    refused.map((one) => JSON.stringify(one)),
+  );
+}
+
+export interface Refused {
+  /** Each once. */
+  readonly rows: readonly RefusedRow[];
+  /** Lines that hold none: somebody or something has changed them. */
+  readonly unreadable: readonly string[];
+}
+
+/** All that are set aside. @throws Error of the system */
+export function readRefused(dir: string): Refused {
+  return readAll(refusedPaths(dir));
+}
+
+/**
+ * Tries all of them again, also while gateways run. What is refused again, and what cannot be read, stays set aside; a crash in the middle loses
+ * nothing.
+ *
+ * @param insert Adds rows that may be there already. Resolves to those that are refused.
+ * @returns What is still refused, and how many are not any more.
+ * @throws Error of the system, and what `insert` throws: then all stays where it is.
+ */
+export async function retryRefused(
+  dir: string,
+  insert: (rows: readonly LedgerRow[]) => Promise<readonly RefusedRow[]>,
+): Promise<Refused & { readonly taken: number }> {
+  // Under another name it gets nothing more. It may have been taken by somebody else meanwhile.
+  const own = join(dir, `refused-rows-${randomBytes(6).toString('hex')}.jsonl`);
+  ifThere(() => renameSync(join(dir, FILE), own), undefined);
+  const paths = refusedPaths(dir).filter((path) => path !== join(dir, FILE));
+  const { rows, unreadable } = readAll(paths);
+  const refused = await insert(rows.map(({ row }) => row));
+  append(dir, [...refused.map((one) => JSON.stringify(one)), ...unreadable]);
+  for (const path of paths) rmSync(path, { force: true });
+  return { rows: refused, unreadable, taken: rows.length - refused.length };
+}
+
+function append(dir: string, lines: readonly string[]): void {
+  if (lines.length === 0) return;
+  const path = join(dir, FILE);
+  const fd = openSync(path, 'a', 0o600);
+  const { size, ino } = fstatSync(fd);
   try {
-    writeFileSync(fd, refused.map((one) => `${JSON.stringify(one)}\n`).join(''));
+    writeFileSync(fd, lines.map((line) => `${line}\n`).join(''));
     fdatasyncSync(fd);
   } catch (error) {
     // No half a line: they come again.
@@ -36,8 +87,44 @@ export function setAside(dir: string, refused: readonly RefusedRow[]): void {
   } finally {
     closeSync(fd);
   }
+  // Somebody has taken the file away, and may have read it before.
+  if (statSync(path, { throwIfNoEntry: false })?.ino !== ino) append(dir, lines);
 }
 
-function pathIn(dir: string): string {
-  return join(dir, 'refused-rows.jsonl');
+function readAll(paths: readonly string[]): Refused {
+  const rows = new Map<string, RefusedRow>();
+  const unreadable = new Set<string>();
+  for (const path of paths)
+    for (const line of ifThere(() => readFileSync(path, 'utf8'), '').split('\n')) {
+      if (line === '') continue;
+      const one = parse(line);
+      if (one === undefined) unreadable.add(line);
+      else rows.set(one.row[0], one);
+    }
+  return { rows: [...rows.values()], unreadable: [...unreadable] };
+}
+
+function parse(line: string): RefusedRow | undefined {
+  try {
+    const { row, reason } = JSON.parse(line) as Partial<RefusedRow>;
+    return Array.isArray(row) && typeof row[0] === 'string' && typeof reason === 'string'
+      ? { row: row as LedgerRow, reason }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function refusedPaths(dir: string): readonly string[] {
+  const names = ifThere(() => readdirSync(dir), []).filter((name) => NAME.test(name));
+  return names.toSorted((a, b) => a.length - b.length).map((name) => join(dir, name));
+}
+
+function ifThere<T>(work: () => T, otherwise: T): T {
+  try {
+    return work();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return otherwise;
+    throw error;
+  }
 }

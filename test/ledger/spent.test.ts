@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -8,7 +8,8 @@ import { Drain } from '../../src/ledger/drain.ts';
 import { insertRecords } from '../../src/ledger/insert.ts';
 import { Journal } from '../../src/ledger/journal.ts';
 import { encodeRecord } from '../../src/ledger/record.ts';
-import { COLUMNS, settledRows } from '../../src/ledger/row.ts';
+import { retryRefused } from '../../src/ledger/refused.ts';
+import { COLUMNS, type LedgerRow, settledRows } from '../../src/ledger/row.ts';
 import { spentTotals } from '../../src/ledger/spent.ts';
 import { retryWhileContended } from '../../src/store/contention.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
@@ -205,5 +206,18 @@ describeDatabases('what was spent', (newLocation) => {
     expect(lines.map((line) => JSON.parse(line).row[0])).toEqual(['r07.0', 'r30.0']);
     expect(lines[0]).toMatch(/"reason":".*(NOT NULL|not-null)/);
     expect([drain.refused, drain.backlogBytes()]).toEqual([2, 0]);
+    // Somebody mends one of the two, and has them tried again.
+    writeFileSync(join(dir, 'refused-rows.jsonl'), `${lines.join('\n').replace(',-100,', ',100,')}\n`);
+    const insert = (rows: readonly LedgerRow[]) =>
+      insertRecords(
+        database,
+        rows.map((row) => JSON.stringify(row)),
+      );
+    const tried = await retryRefused(dir, insert);
+    expect([tried.taken, tried.rows.map(({ row }) => row[0])]).toEqual([1, ['r07.0']]);
+    expect((await retryRefused(dir, insert)).taken).toBe(0);
+    expect(await ids()).toHaveLength(49);
+    expect((await spentTotals(database, NOON_MS)).organization.get('org_1')?.day).toBe(49 * COST);
+    expect(await problems()).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -153,6 +153,26 @@ describe('the command line', () => {
     expect(checked.code).toBe(1);
     expect(JSON.parse(checked.out)).toMatchObject({ ok: false, problems: [expect.stringContaining(path)] });
     expect((await qianmen('key', 'list')).err).toContain('qianmen database check');
+  });
+
+  it('lists what the database has refused of the ledger, and has it tried again', async () => {
+    const ledger = join(folder, 'data', 'ledger');
+    mkdirSync(ledger, { recursive: true });
+    const row = ['s.0', 1.7e12, 'org_1', 'proj_1', 'key_1', 'req', 'chat', 'm', 'u/m', 'first', 'delivered'];
+    const rows = [
+      { row: [...row, 1, 10, 0, 5, 0, 1_500_000, 0, 9], reason: 'of old' },
+      { row: ['t.0', ...row.slice(1), 1, -10, 0, 5, 0, 70, 0, 9], reason: 'of old' },
+    ];
+    const lines = rows.map((one) => JSON.stringify(one));
+    writeFileSync(join(ledger, 'refused-rows.jsonl'), `${lines.join('\n')}\n`);
+    const listed = await qianmen('database', 'refused');
+    expect(listed.code).toBe(0);
+    expect(listed.out).toMatch(/s\.0 +2023-11-14 22:13 +proj_1 +key_1 +m +0\.0015 +of old\n/);
+    const tried = await qianmen('database', 'refused', '--retry');
+    expect(tried.code).toBe(1);
+    expect(tried.out).toMatch(/^The database has taken 1 rows\.\nID .*\nt\.0 .*CHECK/);
+    const { out } = await qianmen('database', 'refused', '--json');
+    expect(JSON.parse(out)).toMatchObject({ rows: [{ row: rows[1]!.row }], unreadable: [] });
   });
 
   it('restores a backup, but not under a gateway that runs', async () => {
