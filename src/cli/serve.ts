@@ -7,6 +7,7 @@ import { configFile, modelFetcher, readConfig, type ServeFlags } from './read-co
 import { onReloadRequests } from './reload-requests.ts';
 import type { Environment } from './run.ts';
 import { onStopSignals } from './stop-signal.ts';
+import { tidyWhileIdle } from './tidy-heap.ts';
 import { tuneHeap } from './tune-heap.ts';
 import { serveAsWorker } from './worker.ts';
 
@@ -38,6 +39,7 @@ export async function serve(flags: ServeFlags, env: Environment): Promise<void> 
   const running = await startGateway(config, { logger, modelPaths, fetchModel: models.one });
   onStopSignals({ stop: stop.resolve, endNow: () => process.exit(130) });
   started.resolve(running);
+  tidyWhileIdle({ isIdle: () => running.gateway.inFlight === 0 });
   logger.info({ url: `${running.url}/v1`, models: running.gateway.models().map((m) => m.name) }, 'listening');
   void running.enginesSettled.then(() => {
     if (!running.readiness().ready) return;

@@ -3,6 +3,7 @@ import type { WorkerReport } from '../api/admin/upstream-report.ts';
 import { type RunningGateway, startGateway } from '../serve.ts';
 import { createLogger } from '../telemetry/log.ts';
 import type { Scrape } from '../telemetry/metrics.ts';
+import { tidyWhileIdle } from './tidy-heap.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
 
 /**
@@ -43,6 +44,7 @@ export async function serveAsWorker(): Promise<void> {
         onCanaryRolledBack: (found) => send({ type: 'roll-back-canary', found }),
       });
       for (const found of rollBacks) running.gateway.rollBackCanary(found);
+      tidyWhileIdle({ isIdle: () => running.gateway.inFlight === 0 });
       send({ type: 'listening', url: running.url });
       return running;
     } catch (error) {
