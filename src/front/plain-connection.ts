@@ -58,6 +58,8 @@ export class PlainConnection implements ReplyHost {
     this.socket = socket;
     this.#host = host;
     this.#sinceMs = performance.now();
+    // As long as one listens, the table of listeners does not come and go with every request.
+    this.#gone.signal.addEventListener('abort', () => {});
     this.#listeners = {
       drain: () => {
         this.#reply?.drainedNow();

@@ -13,9 +13,8 @@ const METHOD = 'POST ';
 const SPACE = 0x20;
 const TAB = 0x09;
 const VERSION = ' HTTP/1.1';
-const NAME = /^[\w!#$%&'*+\-.^`|~]+$/;
-/** Visible characters, spaces and tabs, and bytes above ASCII. */
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** Names of token characters; values of visible characters, spaces and tabs, and bytes above ASCII. */
+const HEADERS = /(?:\r\n[\w!#$%&'*+\-.^`|~]+:[\t\x20-\x7e\x80-\xff]*)*$/y;
 const LENGTH = /^\d{1,15}$/;
 const HOST = /^(?:[\w.~%-]+|\[[0-9a-f:.%]+\])(?::\d{1,5})?$/i;
 
@@ -29,22 +28,23 @@ export function plainHead(text: string): PlainHead | undefined {
   let end = text.indexOf('\r\n');
   if (!text.startsWith(METHOD) || end < 0 || !text.startsWith(VERSION, end - VERSION.length))
     return undefined;
+  HEADERS.lastIndex = end;
+  if (!HEADERS.test(text)) return undefined;
   const path = text.slice(METHOD.length, end - VERSION.length);
   const headers = new Map<string, string>();
+  let count = 0;
   while (end < text.length) {
     const start = end + 2;
     end = text.indexOf('\r\n', start);
     if (end < 0) end = text.length;
     const colon = text.indexOf(':', start);
-    if (colon < 0 || colon > end) return undefined;
-    const name = text.slice(start, colon).toLowerCase();
-    const value = trimmed(text, colon + 1, end);
-    if (!NAME.test(name) || !VALUE.test(value) || headers.has(name)) return undefined;
-    headers.set(name, value);
+    headers.set(text.slice(start, colon).toLowerCase(), trimmed(text, colon + 1, end));
+    count += 1;
   }
   const length = headers.get('content-length');
   const connection = headers.get('connection')?.toLowerCase() ?? 'keep-alive';
   const plain =
+    headers.size === count &&
     length !== undefined &&
     LENGTH.test(length) &&
     isHost(headers.get('host')) &&
