@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { eventually, residentBytes } from '../support/gateway-process.ts';
-import { type Answer, quantile, sendSteadily, sendWithClients, shareAmong } from './tenants.ts';
+import { type Answer, quantile, type Shared, sendSteadily, sendWithClients, shareAmong } from './tenants.ts';
 
 /** Sixteen places, a reply takes half a second: 32 requests a second at the most. */
 const SIXTEEN = { capacity: 16, ttftMs: 200, itlMs: 30, tokens: 11 };
@@ -11,44 +11,61 @@ const p95Ttft = (answers: readonly Answer[]) =>
     0.95,
   );
 
-// A process that gets no processor for a while shows in the figures.
-describe('a neighbour that sends a hundred times as much as each of the others', { retry: 2 }, () => {
+/** A process that gets no processor for a while shows in the figures: so many times they are taken before they count. */
+const MEASUREMENTS = 3;
+
+describe('a neighbour that sends a hundred times as much as each of the others', () => {
   it('is hardly felt by them, and gets most of what they leave', async () => {
-    const shared = await shareAmong([{}, {}, {}, {}], SIXTEEN);
-    const quiet = [0, 1, 2];
-    const others = async (forMs: number) =>
-      (await Promise.all(quiet.map((tenant) => sendSteadily(shared, tenant, 1.6, forMs)))).flat();
-    await others(2_000);
-    const alone = await others(9_000);
-    const loud = sendSteadily(shared, 3, 160, 15_000);
-    await others(4_000);
-    const beganAtMs = performance.now();
-    const beside = await others(10_000);
-    const tookMs = performance.now() - beganAtMs;
+    // The same tenants alone, at the same time on the same machine: what else that does shows in both.
+    const [shared, alone] = [
+      await shareAmong([{}, {}, {}, {}], SIXTEEN),
+      await shareAmong([{}, {}, {}], SIXTEEN),
+    ];
+    const others = async (where: Shared, forMs: number) =>
+      (await Promise.all([0, 1, 2].map((tenant) => sendSteadily(where, tenant, 1.6, forMs)))).flat();
+    let done = 0;
+    const ask: Shared['ask'] = async (tenant, options) => {
+      const answer = await shared.ask(tenant, options);
+      done += Number(answer.whole);
+      return answer;
+    };
+    const beside = { ...shared, ask };
+    await Promise.all([others(beside, 2_000), others(alone, 6_000)]);
+    const end = new AbortController();
+    const loud = sendSteadily(beside, 3, 160, 120_000, end.signal);
+    await others(beside, 4_000);
+
+    const quiet: Answer[] = [];
+    const measured: string[] = [];
+    const measure = async () => {
+      const before = { done, atMs: performance.now() };
+      const [felt, control] = await Promise.all([others(beside, 12_000), others(alone, 12_000)]);
+      const perSecond = ((done - before.done) / (performance.now() - before.atMs)) * 1_000;
+      quiet.push(...felt, ...control);
+      const replyMs = quantile(
+        control.map(({ askedAtMs, doneAtMs }) => doneAtMs - askedAtMs),
+        0.5,
+      );
+      const ratio = p95Ttft(felt) / p95Ttft(control);
+      const share = perSecond / ((SIXTEEN.capacity / replyMs) * 1_000);
+      measured.push(
+        `p95 TTFT of the others ${p95Ttft(control).toFixed(0)} ms alone, beside it ×${ratio.toFixed(2)}; ` +
+          `${perSecond.toFixed(1)} requests a second, ${(100 * share).toFixed(0)} % of what the server can do`,
+      );
+      return ratio < 1.2 && share > 0.7;
+    };
+    let isFair = await measure();
+    while (!isFair && measured.length < MEASUREMENTS) isFair = await measure();
+    end.abort();
     const loudAnswers = await loud;
 
-    expect([...alone, ...beside].filter(({ whole }) => !whole)).toEqual([]);
-    const ratio = p95Ttft(beside) / p95Ttft(alone);
-    const done = [...loudAnswers, ...beside].filter(
-      ({ whole, doneAtMs }) => whole && doneAtMs > beganAtMs && doneAtMs < beganAtMs + tookMs,
-    );
-    const perSecond = (done.length / tookMs) * 1_000;
-    // On this machine, now: a busy one is late with every word.
-    const aloneMs = quantile(
-      alone.map(({ askedAtMs, doneAtMs }) => doneAtMs - askedAtMs),
-      0.5,
-    );
-    const most = (SIXTEEN.capacity / aloneMs) * 1_000;
-    console.info(
-      `p95 TTFT of the others ${p95Ttft(alone).toFixed(0)} ms alone, ${p95Ttft(beside).toFixed(0)} ms beside: ×${ratio.toFixed(2)}; ` +
-        `${perSecond.toFixed(1)} of ${most.toFixed(1)} requests a second done`,
-    );
-    expect(ratio).toBeLessThan(1.2);
-    expect(perSecond / most).toBeGreaterThan(0.7);
+    console.info(measured.join('\n'));
+    expect(isFair, measured.join('\n')).toBe(true);
+    expect(quiet.filter(({ whole }) => !whole)).toEqual([]);
     const refused = loudAnswers.filter(({ status }) => status !== 200);
     expect(refused.filter(({ status }) => status !== 429 && status !== 503)).toEqual([]);
     expect(refused.every(({ retryAfterS }) => retryAfterS > 0)).toBe(true);
-  }, 90_000);
+  }, 120_000);
 
   it('gets by its weight what two that want everything share', async () => {
     const shared = await shareAmong(

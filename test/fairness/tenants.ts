@@ -113,22 +113,32 @@ export async function shareAmong(
   };
 }
 
-/** Sends at random times, as often as that on average, whatever becomes of it. @returns All answers. */
+/**
+ * Sends at random times, as often as that on average, whatever becomes of it. @returns All answers.
+ * @param signal Ends it early, and all that was not answered by then.
+ */
 export async function sendSteadily(
   { ask }: Shared,
   tenant: number,
   perSecond: number,
   forMs: number,
+  signal?: AbortSignal,
 ): Promise<Answer[]> {
-  const answers: Promise<Answer>[] = [];
+  const answers: Promise<Answer | undefined>[] = [];
   const untilMs = performance.now() + forMs;
   for (let atMs = performance.now(); ; ) {
     atMs += (-Math.log(1 - Math.random()) / perSecond) * 1_000;
     if (atMs > untilMs) break;
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, atMs - performance.now())));
-    answers.push(ask(tenant));
+    if (signal?.aborted) break;
+    answers.push(
+      ask(tenant, signal && { signal }).catch((error: unknown) => {
+        if (signal?.aborted) return undefined;
+        throw error;
+      }),
+    );
   }
-  return await Promise.all(answers);
+  return (await Promise.all(answers)).filter((answer) => answer !== undefined);
 }
 
 /** So many clients that ask again as soon as they are answered; refused ones after a while. @returns All answers. */
