@@ -1,6 +1,7 @@
 import { ApiKeys, type NewApiKey } from '../store/api-keys.ts';
 import { asking } from '../store/asking.ts';
 import type { Database } from '../store/database.ts';
+import type { KeyRoles } from '../store/key-roles.ts';
 import { Organizations } from '../store/organizations.ts';
 import { Projects } from '../store/projects.ts';
 import { newApiKey } from './api-key.ts';
@@ -27,13 +28,13 @@ export function tenantAdmin(database: () => Database, changed: () => Promise<voi
       list: (within: Parameters<ApiKeys['list']>[0]) => asking(() => keys().list(within)),
       get: (id: string) => asking(() => keys().get(id)),
       update: (...given: Parameters<ApiKeys['update']>) => changing(() => keys().update(...given), changed),
-      rotate: (id: string, rotation: Parameters<ApiKeys['rotate']>[2]) =>
+      rotate: (id: string, rotation: Parameters<ApiKeys['rotate']>[2], roles?: KeyRoles) =>
         changing(async () => {
           const { hash, secret } = newApiKey();
-          const key = await keys().rotate(id, hash, rotation);
+          const key = await keys().rotate(id, hash, rotation, roles);
           return key && { ...key, secret };
         }, changed),
-      revoke: (id: string) => changing(() => keys().revoke(id), changed),
+      revoke: (id: string, roles?: KeyRoles) => changing(() => keys().revoke(id, roles), changed),
     },
   };
 }
@@ -42,8 +43,8 @@ interface Table<New, Page, Change, Row> {
   create(given: New): Promise<Row>;
   list(within: Page): Promise<readonly Row[]>;
   get(id: string): Promise<Row | undefined>;
-  update(id: string, change: Change): Promise<Row | undefined>;
-  archive(id: string): Promise<boolean>;
+  update(id: string, change: Change, roles?: KeyRoles): Promise<Row | undefined>;
+  archive(id: string, roles?: KeyRoles): Promise<boolean>;
 }
 
 function kept<New, Page, Change, Row>(
@@ -54,8 +55,8 @@ function kept<New, Page, Change, Row>(
     create: (given) => changing(() => table().create(given), changed),
     list: (within) => asking(() => table().list(within)),
     get: (id) => asking(() => table().get(id)),
-    update: (id, change) => changing(() => table().update(id, change), changed),
-    archive: (id) => changing(() => table().archive(id), changed),
+    update: (...given) => changing(() => table().update(...given), changed),
+    archive: (...given) => changing(() => table().archive(...given), changed),
   };
 }
 

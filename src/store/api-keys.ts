@@ -2,6 +2,7 @@ import { type Kysely, type RawBuilder, type Selectable, type SqlBool, sql } from
 import { ROLES, type Role } from '../core/caller.ts';
 import { unarchived } from './archive.ts';
 import type { Database } from './database.ts';
+import { type KeyRoles, requireRole } from './key-roles.ts';
 import { type Page, pageOf } from './page.ts';
 import { changingKeys } from './revision.ts';
 import type { ApiKeySecretTable, ApiKeyTable, Schema } from './schema.ts';
@@ -112,10 +113,10 @@ export class ApiKeys {
     return row !== undefined;
   }
 
-  /** @returns Undefined: there is none, or it is revoked. @throws AppError `invalid_value` */
-  async update(id: string, change: ApiKeyChange): Promise<ApiKey | undefined> {
+  /** @returns Undefined: there is none, or it is revoked. @throws AppError `invalid_value`, `permission_denied` */
+  async update(id: string, change: ApiKeyChange, roles?: KeyRoles): Promise<ApiKey | undefined> {
     return changingKeys(this.#database, async (transaction) => {
-      const row = await unrevoked(transaction, id);
+      const row = await unrevoked(transaction, id, roles);
       if (row === undefined) return undefined;
       const columns = columnsOf(apiKeyOf(row), change, this.#now());
       await transaction.updateTable('api_key').set(columns).where('id', '=', id).execute();
@@ -129,7 +130,7 @@ export class ApiKeys {
    *
    * @param expiresAtMs Of the key from now on; undefined: as before; null: never.
    * @returns Undefined: there is none, or it is revoked.
-   * @throws AppError `invalid_value` where it has expired and still would be
+   * @throws AppError `invalid_value` where it has expired and still would be; `permission_denied`
    */
   async rotate(
     id: string,
@@ -138,11 +139,12 @@ export class ApiKeys {
       overlapMs,
       expiresAtMs,
     }: { readonly overlapMs: number; readonly expiresAtMs?: number | null | undefined },
+    roles?: KeyRoles,
   ): Promise<ApiKey | undefined> {
     if (!(overlapMs >= 0)) throw invalid('overlapMs', 'must be a number from 0');
     const nowMs = this.#now();
     return changingKeys(this.#database, async (transaction) => {
-      const row = await unrevoked(transaction, id);
+      const row = await unrevoked(transaction, id, roles);
       if (row === undefined) return undefined;
       const columns = columnsOf(
         apiKeyOf(row),
@@ -165,27 +167,31 @@ export class ApiKeys {
     });
   }
 
-  /** At once, with all its secrets, and for good. @returns Whether there was one that was not revoked */
-  async revoke(id: string): Promise<boolean> {
-    const { numUpdatedRows } = await changingKeys(this.#database, (transaction) =>
-      transaction
-        .updateTable('api_key')
-        .set({ revoked_at_ms: this.#now() })
-        .where('id', '=', id)
-        .where('revoked_at_ms', 'is', null)
-        .executeTakeFirstOrThrow(),
-    );
-    return numUpdatedRows > 0n;
+  /** At once, with all its secrets, and for good. @returns Whether there was one that was not revoked. @throws AppError `permission_denied` */
+  async revoke(id: string, roles?: KeyRoles): Promise<boolean> {
+    return changingKeys(this.#database, async (transaction) => {
+      if ((await unrevoked(transaction, id, roles)) === undefined) return false;
+      const ended = { revoked_at_ms: this.#now() };
+      await transaction.updateTable('api_key').set(ended).where('id', '=', id).execute();
+      return true;
+    });
   }
 }
 
-function unrevoked(transaction: Kysely<Schema>, id: string): Promise<Selectable<ApiKeyTable> | undefined> {
-  return transaction
+/** @throws AppError `permission_denied` */
+async function unrevoked(
+  transaction: Kysely<Schema>,
+  id: string,
+  roles: KeyRoles,
+): Promise<Selectable<ApiKeyTable> | undefined> {
+  const row = await transaction
     .selectFrom('api_key')
     .selectAll()
     .where('id', '=', id)
     .where('revoked_at_ms', 'is', null)
     .executeTakeFirst();
+  if (row !== undefined) requireRole(row.role as Role, roles);
+  return row;
 }
 
 function secretRow(id: string, hash: Buffer, nowMs: number): Selectable<ApiKeySecretTable> {

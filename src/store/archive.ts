@@ -5,21 +5,28 @@ import type { Schema } from './schema.ts';
 
 type Archived = 'organization' | 'project';
 
-/** What is archived stays where it is, as the ledger points to it. @returns Whether there was one that was not archived yet */
+/**
+ * What is archived stays where it is, as the ledger points to it.
+ *
+ * @param check Called before, in the same transaction; what it throws keeps it as it is.
+ * @returns Whether there was one that was not archived yet
+ */
 export async function archive(
   database: Database,
   table: Archived,
   id: string,
   nowMs: number,
+  check: (transaction: Kysely<Schema>) => Promise<void> = async () => {},
 ): Promise<boolean> {
-  const { numUpdatedRows } = await changingKeys(database, (transaction) =>
-    transaction
+  const { numUpdatedRows } = await changingKeys(database, async (transaction) => {
+    await check(transaction);
+    return transaction
       .updateTable(table)
       .set({ archived_at_ms: nowMs })
       .where('id', '=', id)
       .where('archived_at_ms', 'is', null)
-      .executeTakeFirstOrThrow(),
-  );
+      .executeTakeFirstOrThrow();
+  });
   return numUpdatedRows > 0n;
 }
 

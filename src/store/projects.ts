@@ -2,6 +2,7 @@ import { type Selectable, sql } from 'kysely';
 import { archive, unarchived } from './archive.ts';
 import type { Database } from './database.ts';
 import { newId } from './id.ts';
+import { type KeyRoles, requireRolesIn } from './key-roles.ts';
 import { refusingTakenName } from './name-taken.ts';
 import { type Page, pageOf } from './page.ts';
 import { changingKeys } from './revision.ts';
@@ -85,12 +86,13 @@ export class Projects {
     return row && projectOf(row);
   }
 
-  /** @returns Undefined: there is none, or it is archived. @throws As `create` does */
-  async update(id: string, change: ProjectChange): Promise<Project | undefined> {
+  /** @returns Undefined: there is none, or it is archived. @throws As `create` does; AppError `permission_denied` */
+  async update(id: string, change: ProjectChange, roles?: KeyRoles): Promise<Project | undefined> {
     return refusingTakenName(change.name, () =>
       changingKeys(this.#database, async (transaction) => {
         const row = await unarchived(transaction, 'project', { id });
         if (row === undefined) return undefined;
+        await requireRolesIn(transaction, id, roles, this.#now());
         const columns = columnsOf(projectOf(row), change);
         await transaction.updateTable('project').set(columns).where('id', '=', id).execute();
         return projectOf({ ...row, ...columns });
@@ -98,9 +100,12 @@ export class Projects {
     );
   }
 
-  /** With it all its keys end. @returns Whether there was one that was not archived */
-  archive(id: string): Promise<boolean> {
-    return archive(this.#database, 'project', id, this.#now());
+  /** With it all its keys end. @returns Whether there was one that was not archived. @throws AppError `permission_denied` */
+  archive(id: string, roles?: KeyRoles): Promise<boolean> {
+    const nowMs = this.#now();
+    return archive(this.#database, 'project', id, nowMs, (transaction) =>
+      requireRolesIn(transaction, id, roles, nowMs),
+    );
   }
 }
 

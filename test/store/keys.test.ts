@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { beforeEach, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type ApiKey, ApiKeys, type NewApiKey } from '../../src/store/api-keys.ts';
 import { findCaller } from '../../src/store/callers.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
@@ -222,6 +222,47 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
     await expect(projects.create({ organizationId, name: 'new' })).rejects.toThrow('organizationId');
     await expect(keys.create(newKey(again.id))).rejects.toThrow('projectId');
     expect((await projects.get(project.id))?.archivedAtMs).toBe(nowMs);
+  });
+
+  describe('of roles that somebody has nothing to do with', () => {
+    const ROLES = ['user'] as const;
+    const denied = { code: 'permission_denied' };
+
+    it('are neither changed nor given another secret nor revoked', async () => {
+      const given = { ...newKey((await someProject()).id), role: 'admin' as const };
+      await keys.create(given);
+      await expect(keys.update(given.id, { name: 'x' }, ROLES)).rejects.toMatchObject(denied);
+      await expect(keys.rotate(given.id, newHash(), { overlapMs: 0 }, ROLES)).rejects.toMatchObject(denied);
+      await expect(keys.revoke(given.id, ROLES)).rejects.toMatchObject(denied);
+      expect(await keys.revoke(given.id)).toBe(true);
+      expect(await keys.revoke(given.id, ROLES)).toBe(false);
+    });
+
+    it('keep their project as it is, as long as they are good', async () => {
+      const project = await someProject();
+      const [revoked, expiring] = [newKey(project.id), newKey(project.id)];
+      await keys.create({ ...revoked, role: 'admin' });
+      await keys.create({ ...expiring, role: 'viewer', expiresAtMs: nowMs + 10 });
+      await keys.create(newKey(project.id));
+      await keys.revoke(revoked.id);
+      await expect(projects.update(project.id, { limits: {} }, ROLES)).rejects.toMatchObject(denied);
+      await expect(projects.archive(project.id, ROLES)).rejects.toMatchObject(denied);
+      expect((await projects.get(project.id))?.archivedAtMs).toBeUndefined();
+      nowMs += 10;
+      expect(await projects.update(project.id, { limits: {} }, ROLES)).toBeDefined();
+      expect(await projects.archive(project.id, ROLES)).toBe(true);
+    });
+
+    it('are not ended with their project by whoever archives it at the moment that they are made', async () => {
+      for (let i = 0; i < 10; i++) {
+        const project = (await projectFor(database, { project: `p-${i}` })).project;
+        const [made, archived] = await Promise.allSettled([
+          keys.create({ ...newKey(project.id), role: 'admin' }),
+          projects.archive(project.id, ROLES),
+        ]);
+        expect([made.status, archived.status].toSorted()).toEqual(['fulfilled', 'rejected']);
+      }
+    });
   });
 
   it('refuses a name that is taken, by another in the same organization only', async () => {

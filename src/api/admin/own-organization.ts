@@ -1,4 +1,4 @@
-import { type Caller, isBound, type Role } from '../../core/caller.ts';
+import { type Caller, isBound, ROLES, type Role } from '../../core/caller.ts';
 import { AppError } from '../../core/error.ts';
 import { invalidValue } from '../openai/invalid-request.ts';
 import type { TenantAdmin } from './tenant-admin.ts';
@@ -24,20 +24,6 @@ function withinOrganization({ organizations, projects, keys }: TenantAdmin, own:
     const key = await keys.get(id);
     return key !== undefined && (await ownProject(key.projectId)) ? key : undefined;
   };
-  const changeableKey = async (id: string) => {
-    const key = await ownKey(id);
-    if (key !== undefined) requireGrantable(key.role);
-    return key;
-  };
-  /** What is done to a project is done to all its keys. */
-  const requireGrantableKeys = async (projectId: string) => {
-    let after: string | undefined;
-    do {
-      const page = await keys.list({ projectId, limit: KEYS_PER_PAGE, after });
-      for (const { role, revokedAtMs } of page) if (revokedAtMs === undefined) requireGrantable(role);
-      after = page.at(-1)?.id;
-    } while (after !== undefined);
-  };
   return {
     organizations: {
       create: denied,
@@ -62,14 +48,11 @@ function withinOrganization({ organizations, projects, keys }: TenantAdmin, own:
       async update(id, change) {
         requireNoShare(change);
         if ((await ownProject(id)) === undefined) return undefined;
-        if (change.limits !== undefined || change.demands !== undefined) await requireGrantableKeys(id);
-        return await projects.update(id, change);
+        // What is done to a project is done to all its keys.
+        const concernsKeys = change.limits !== undefined || change.demands !== undefined;
+        return await projects.update(id, change, concernsKeys ? GRANTABLE : undefined);
       },
-      async archive(id) {
-        if ((await ownProject(id)) === undefined) return false;
-        await requireGrantableKeys(id);
-        return await projects.archive(id);
-      },
+      archive: async (id) => (await ownProject(id)) !== undefined && (await projects.archive(id, GRANTABLE)),
     },
     keys: {
       async create(given) {
@@ -82,19 +65,20 @@ function withinOrganization({ organizations, projects, keys }: TenantAdmin, own:
       get: ownKey,
       async update(id, change) {
         requireGrantable(change.role);
-        return (await changeableKey(id)) && (await keys.update(id, change));
+        return (await ownKey(id)) && (await keys.update(id, change, GRANTABLE));
       },
-      rotate: async (id, rotation) => (await changeableKey(id)) && (await keys.rotate(id, rotation)),
-      revoke: async (id) => (await changeableKey(id)) !== undefined && (await keys.revoke(id)),
+      rotate: async (id, rotation) => (await ownKey(id)) && (await keys.rotate(id, rotation, GRANTABLE)),
+      revoke: async (id) => (await ownKey(id)) !== undefined && (await keys.revoke(id, GRANTABLE)),
     },
   };
 }
 
-const KEYS_PER_PAGE = 1_000;
+/** Roles of keys that an organization has to do with; those of all others are the operator's. */
+const GRANTABLE = ROLES.filter((role) => role === 'user' || isBound(role));
 
 /** @throws AppError `permission_denied` */
 function requireGrantable(role: Role | undefined): void {
-  if (role === undefined || role === 'user' || isBound(role)) return;
+  if (role === undefined || GRANTABLE.includes(role)) return;
   throw new AppError('permission_denied', {
     message: `Keys with the role \`${role}\` are the operator’s to make and to change.`,
   });

@@ -25,7 +25,8 @@ interface KeptKey extends Kept {
 
 /**
  * Keeps organizations, projects and keys. Lists begin with the oldest. Undefined and false: there is none of that id, or it has ended.
- * What is thrown is an AppError: `invalid_value`; with status 409 where a name is taken; `keys_unavailable`.
+ * What is thrown is an AppError: `invalid_value`; with status 409 where a name is taken; `permission_denied` where a key that is changed, or one
+ * that is good in a project, has none of the `roles` that are given; `keys_unavailable`.
  */
 export interface TenantAdmin {
   readonly organizations: {
@@ -39,8 +40,12 @@ export interface TenantAdmin {
     create(given: z.output<typeof wire.newProject>): Promise<KeptProject>;
     list(within: Page & { readonly organizationId?: string | undefined }): Promise<readonly KeptProject[]>;
     get(id: string): Promise<KeptProject | undefined>;
-    update(id: string, change: z.output<typeof wire.projectChange>): Promise<KeptProject | undefined>;
-    archive(id: string): Promise<boolean>;
+    update(
+      id: string,
+      change: z.output<typeof wire.projectChange>,
+      roles?: readonly Role[],
+    ): Promise<KeptProject | undefined>;
+    archive(id: string, roles?: readonly Role[]): Promise<boolean>;
   };
   readonly keys: {
     create(given: z.output<typeof wire.newApiKey>): Promise<KeptKey & WithSecret>;
@@ -51,9 +56,17 @@ export interface TenantAdmin {
       },
     ): Promise<readonly KeptKey[]>;
     get(id: string): Promise<KeptKey | undefined>;
-    update(id: string, change: z.output<typeof wire.apiKeyChange>): Promise<KeptKey | undefined>;
-    rotate(id: string, rotation: z.output<typeof wire.rotation>): Promise<(KeptKey & WithSecret) | undefined>;
-    revoke(id: string): Promise<boolean>;
+    update(
+      id: string,
+      change: z.output<typeof wire.apiKeyChange>,
+      roles?: readonly Role[],
+    ): Promise<KeptKey | undefined>;
+    rotate(
+      id: string,
+      rotation: z.output<typeof wire.rotation>,
+      roles?: readonly Role[],
+    ): Promise<(KeptKey & WithSecret) | undefined>;
+    revoke(id: string, roles?: readonly Role[]): Promise<boolean>;
   };
 }
 
