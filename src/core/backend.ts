@@ -1,5 +1,5 @@
 import type { Observation } from './observation.ts';
-import type { Part } from './part.ts';
+import type { PartSource } from './part-source.ts';
 import type { GenerateRequest, Requirement, WireRequest } from './request.ts';
 
 export interface RunOptions {
@@ -80,7 +80,7 @@ export interface Backend {
    */
   readonly places?: number | undefined;
   /** The reply as typed parts. The iterator's `return` stops the work. */
-  run(request: GenerateRequest, options: RunOptions): Promise<AsyncIterable<Part>>;
+  run(request: GenerateRequest, options: RunOptions): Promise<PartSource>;
   /** The reply as bytes in the request's own dialect; absent where the backend does not speak one. */
   relay?(request: RelayRequest, options: RunOptions): Promise<Relay>;
   /** The first requirement that this backend cannot meet, if any. */

@@ -1,7 +1,7 @@
 import type { Backend, BackendHealth, RunOptions } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
-import type { Part } from '../core/part.ts';
+import type { PartSource } from '../core/part-source.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
 import type { SamplingDefaults } from '../core/sampling.ts';
 import { ENGINE_PROGRAM, type SpawnEngine } from './engine-child.ts';
@@ -133,7 +133,7 @@ class LocalEngine implements EngineBackend {
     return this.#supervisor.readySinceMs;
   }
 
-  async run(request: GenerateRequest, { signal }: RunOptions): Promise<AsyncIterable<Part>> {
+  async run(request: GenerateRequest, { signal }: RunOptions): Promise<PartSource> {
     if (signal.aborted) throw abortError(signal);
     const choices = request.prompts.length * request.n;
     this.#admit(choices);

@@ -1,5 +1,6 @@
 import { AppError } from '../core/error.ts';
 import type { Part } from '../core/part.ts';
+import type { PartSource } from '../core/part-source.ts';
 import { PartStream } from './part-stream.ts';
 
 export interface EngineRunOptions {
@@ -12,18 +13,18 @@ export interface EngineRunOptions {
 /** One request at the engine, seen from the gateway. */
 export class EngineRun {
   /** Resolves to the parts once the reply has begun; rejects if it fails before that. */
-  readonly begun: Promise<AsyncIterable<Part>>;
+  readonly begun: Promise<PartSource>;
   /** Resolves when nothing more will come, whatever the reason. */
   readonly over: Promise<void>;
   readonly #stream: PartStream;
-  readonly #begin: { resolve: (parts: AsyncIterable<Part>) => void; reject: (error: AppError) => void };
+  readonly #begin: { resolve: (parts: PartSource) => void; reject: (error: AppError) => void };
   readonly #cancel: () => void;
   #openChoices: number;
   readonly #settle: () => void;
   #state: 'waiting' | 'running' | 'over' = 'waiting';
 
   constructor({ choices, cancel }: EngineRunOptions) {
-    const { promise, resolve, reject } = Promise.withResolvers<AsyncIterable<Part>>();
+    const { promise, resolve, reject } = Promise.withResolvers<PartSource>();
     this.begun = promise;
     this.#begin = { resolve, reject };
     const over = Promise.withResolvers<void>();

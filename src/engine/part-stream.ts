@@ -1,7 +1,8 @@
 import type { Part } from '../core/part.ts';
+import type { PartSource, TakePart } from '../core/part-source.ts';
 
 /** Parts on their way to one reader. What it holds is bounded by the tokens of one request. */
-export class PartStream implements AsyncIterableIterator<Part> {
+export class PartStream implements PartSource, AsyncIterableIterator<Part> {
   readonly #onReturn: () => void;
   #parts: Part[] = [];
   #ended = false;
@@ -45,5 +46,40 @@ export class PartStream implements AsyncIterableIterator<Part> {
     }
     this.#parts = [];
     return { value: undefined, done: true };
+  }
+
+  async pump(take: TakePart): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    let isTaking = false;
+    const fail = (error: unknown): void => {
+      this.#wake = undefined;
+      reject(error);
+    };
+    const goOn = (): void => {
+      if (isTaking) return;
+      try {
+        for (let part = this.#parts.shift(); part !== undefined; part = this.#parts.shift()) {
+          const taken = take(part);
+          if (taken === undefined) continue;
+          isTaking = true;
+          taken.then(() => {
+            isTaking = false;
+            goOn();
+          }, fail);
+          return;
+        }
+        if (this.#ended) resolve();
+      } catch (error) {
+        fail(error);
+      }
+    };
+    this.#wake = goOn;
+    goOn();
+    try {
+      await promise;
+    } catch (error) {
+      await this.return();
+      throw error;
+    }
   }
 }

@@ -45,7 +45,8 @@ export class PrefixCache {
   readonly #blocks = new Map<string, Block>();
   /** By slot: the blocks that its memory begins with, those that were evicted since included. */
   readonly #inSlots = new Map<number, readonly Block[]>();
-  #slab = new Float32Array(0);
+  /** Memory that was taken and is not yet used. */
+  #slab: Float32Array = new Float32Array(0);
   #nextId = 1;
 
   constructor(kv: CopyableKv, maxBytes: number) {

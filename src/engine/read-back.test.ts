@@ -13,7 +13,7 @@ function answered(roomTokens: number) {
   decoder.prefill(1, prompt, 0, false);
   cache.keep(prompt, prompt.length, 1);
   decoder.prefillSizes.length = 0;
-  return { decoder, cache, prompt, readBack: new ReadBack(decoder, cache) };
+  return { decoder, cache, prompt, readBack: new ReadBack(decoder, cache, 0) };
 }
 
 function run(readBack: ReadBack): number[] {
@@ -26,8 +26,8 @@ test('a reply is computed by chunks, up to its last whole block, and found by th
   const { decoder, cache, prompt, readBack } = answered(320);
   const output = tokens(70, 500);
   readBack.add(prompt, output);
-  expect(run(readBack)).toEqual([32, 32]);
-  expect(decoder.prefillSizes).toEqual([32, 32]);
+  expect(run(readBack)).toEqual([16, 16, 16, 16]);
+  expect(decoder.prefillSizes).toEqual([16, 16, 16, 16]);
   expect(cache.restorable([...prompt, ...output, 7])).toBe(104);
 });
 
@@ -35,7 +35,7 @@ test('what others computed meanwhile is not computed again', () => {
   const { cache, decoder, prompt, readBack } = answered(320);
   const reply = [...prompt, ...tokens(70, 500)];
   readBack.add(prompt, reply.slice(40));
-  expect(readBack.step()).toBe(32);
+  expect(readBack.step()).toBe(16);
   decoder.prefill(0, reply, 0, false);
   cache.keep(reply, reply.length, 0);
   expect(run(readBack)).toEqual([]);

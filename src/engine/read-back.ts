@@ -1,7 +1,7 @@
 import { BLOCK_TOKENS, type PrefixCache } from './prefix-cache.ts';
 
-/** What a request that arrives meanwhile has to wait for. */
-const CHUNK_TOKENS = 32;
+/** What a request that arrives meanwhile has to wait for: half of it, on the average. */
+const CHUNK_TOKENS = 16;
 
 /** More replies than this are forgotten, the oldest first. */
 const MOST_REPLIES = 64;
@@ -22,17 +22,19 @@ interface PrefillingDecoder {
  * Computes finished replies once more, as prompts, while there is nothing else to do: the next turn of a chat begins with
  * them, and what was decoded cannot be kept, because it rounds differently.
  *
- * Only while no sequence has a slot: it works in slot 0. It holds no state there from step to step; how far it has come
- * is what the cache has.
+ * Only while no sequence has a slot. It holds no state in its own from step to step; how far it has come is what the cache has.
  */
 export class ReadBack {
   readonly #decoder: PrefillingDecoder;
   readonly #cache: PrefixCache;
+  readonly #slot: number;
   readonly #replies: Reply[] = [];
 
-  constructor(decoder: PrefillingDecoder, cache: PrefixCache) {
+  /** @param slot Where it works: better not in the first, where the next turn of a chat finds most of the one before. */
+  constructor(decoder: PrefillingDecoder, cache: PrefixCache, slot: number) {
     this.#decoder = decoder;
     this.#cache = cache;
+    this.#slot = slot;
   }
 
   add(prompt: readonly number[], output: readonly number[], salt = ''): void {
@@ -56,9 +58,9 @@ export class ReadBack {
         continue;
       }
       const to = Math.min(end, from + CHUNK_TOKENS);
-      this.#cache.restore(tokens, from, 0, salt);
-      this.#decoder.prefill(0, tokens.slice(from, to), from, false);
-      this.#cache.keep(tokens, to, 0, salt);
+      this.#cache.restore(tokens, from, this.#slot, salt);
+      this.#decoder.prefill(this.#slot, tokens.slice(from, to), from, false);
+      this.#cache.keep(tokens, to, this.#slot, salt);
       if (this.#cache.restorable(tokens, salt) <= from) this.#replies.pop();
       return to - from;
     }

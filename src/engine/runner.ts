@@ -78,7 +78,7 @@ export class Runner {
     this.#verifier = verifier;
     this.#speculation = new Speculation((verifier?.verifyRows ?? 1) - 1);
     this.#cache = cache;
-    this.#readBack = new ReadBack(decoder, cache);
+    this.#readBack = new ReadBack(decoder, cache, Math.min(1, scheduler.slots - 1));
     this.#scheduler = scheduler;
     this.#budget = budget;
     this.#now = now;

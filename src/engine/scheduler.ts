@@ -83,7 +83,7 @@ interface Running<S> {
  * - A sequence that is done holds no slot from the next plan on.
  */
 export class Scheduler<S extends Schedulable> {
-  readonly #slots: number;
+  readonly slots: number;
   readonly #queueLimit: number;
   readonly #busyChunkTokens: (waiting: number) => number;
   readonly #idleChunkTokens: number;
@@ -93,7 +93,7 @@ export class Scheduler<S extends Schedulable> {
   readonly #decoding: Running<S>[] = [];
 
   constructor(options: SchedulerOptions<S>) {
-    this.#slots = options.slots;
+    this.slots = options.slots;
     this.#queueLimit = options.queueLimit;
     this.#busyChunkTokens = options.busyChunkTokens ?? (() => 64);
     this.#idleChunkTokens = options.idleChunkTokens ?? 256;
@@ -112,7 +112,7 @@ export class Scheduler<S extends Schedulable> {
 
   /** Whether so many more sequences would be accepted. */
   hasRoomFor(count: number): boolean {
-    const freeSlots = this.#slots - this.running;
+    const freeSlots = this.slots - this.running;
     return this.#waiting.length + count <= this.#queueLimit + freeSlots;
   }
 
@@ -177,7 +177,7 @@ export class Scheduler<S extends Schedulable> {
   }
 
   #admit(restores: Restore<S>[]): (Running<S> & { slot: number }) | undefined {
-    if (this.#decoding.length >= this.#slots) return undefined;
+    if (this.#decoding.length >= this.slots) return undefined;
     const sequence = this.#waiting.shift();
     if (sequence === undefined) return undefined;
     const slot = this.#decoding.length;
@@ -188,7 +188,7 @@ export class Scheduler<S extends Schedulable> {
 
   #fork({ sequence: { prompt }, length }: Running<S>): { sequence: S; slot: number }[] {
     const forks: { sequence: S; slot: number }[] = [];
-    while (this.#decoding.length < this.#slots && this.#waiting[0]?.prompt === prompt) {
+    while (this.#decoding.length < this.slots && this.#waiting[0]?.prompt === prompt) {
       const sequence = this.#waiting.shift()!;
       forks.push({ sequence, slot: this.#decoding.length });
       this.#decoding.push({ sequence, length });

@@ -8,7 +8,7 @@ import type { PublicModel } from '../core/deployment.ts';
 import type { EncodeRequest } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import type { CanaryRolledBack, Emit } from '../core/event.ts';
-import type { Part } from '../core/part.ts';
+import type { PartSource } from '../core/part-source.ts';
 import type { GatewayReport } from '../core/report.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import type { DifficultyClassifier } from '../difficulty/classifier.ts';
@@ -59,7 +59,7 @@ export interface Route {
 
 /** A reply that has begun: typed parts, or bytes in the client's own dialect. */
 export type Reply =
-  | { readonly kind: 'parts'; readonly parts: AsyncIterable<Part> }
+  | { readonly kind: 'parts'; readonly parts: PartSource }
   | { readonly kind: 'relay'; readonly relay: Relay };
 
 export interface GatewayOptions {

@@ -10,7 +10,7 @@ import type {
   RerankRequest,
   RerankScores,
 } from '../core/encoder.ts';
-import type { Part } from '../core/part.ts';
+import type { PartSource } from '../core/part-source.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
 import type { LocalEncoder } from '../encoder/local-encoder-options.ts';
 import { type EngineBackend, engineLacks } from '../engine/engine-backend.ts';
@@ -38,7 +38,7 @@ export class LocalGenerator implements Backend {
     return this.local.settings.slots;
   }
 
-  run(request: GenerateRequest, options: RunOptions): Promise<AsyncIterable<Part>> {
+  run(request: GenerateRequest, options: RunOptions): Promise<PartSource> {
     return this.local.use(options.signal, (engine) => engine.run(request, options));
   }
 

@@ -2,6 +2,7 @@ import type { Hono } from 'hono';
 import type { Decision } from '../../core/decision.ts';
 import { AppError } from '../../core/error.ts';
 import type { Part } from '../../core/part.ts';
+import { pumpParts } from '../../core/part-source.ts';
 import type { GenerateRequest, WireRequest } from '../../core/request.ts';
 import type { Gateway, Reply, RequestTerms } from '../../gateway/gateway.ts';
 import type { AppEnv } from '../http/app-env.ts';
@@ -78,9 +79,7 @@ async function streamReply(
       return;
     }
     const encoder = endpoint.stream(replyHead(request));
-    for await (const part of reply.parts) {
-      if (!stream.write(encoder.push(part))) await stream.drained();
-    }
+    await pumpParts(reply.parts, (part) => (stream.write(encoder.push(part)) ? undefined : stream.drained()));
     stream.end(encoder.end());
   };
   try {
