@@ -37,6 +37,8 @@ export interface RequestFeatures {
   readonly tenant?: string | undefined;
   /** What the operator, the tenant and the request demand, already combined by `strictest`. */
   readonly constraints: Constraints;
+  /** Less than this quality will do, and is to be preferred: the request is easy. 0 to 1. */
+  readonly enoughBelow?: number | undefined;
   /** Replaces the model's aim. */
   readonly sloTtftMs?: number | undefined;
   readonly sloTpotMs?: number | undefined;

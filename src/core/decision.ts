@@ -61,6 +61,8 @@ export interface DecisionFeatures {
   readonly sloTtftMs?: number | undefined;
   /** 0 to 1; undefined: nobody asked. */
   readonly difficulty?: number | undefined;
+  /** Deployments of less than this quality were preferred, because it was easy. */
+  readonly enoughBelow?: number | undefined;
   /** The classifier that said so, with its version. */
   readonly judgedBy?: string | undefined;
 }

@@ -50,6 +50,8 @@ export interface DecisionView {
     readonly sloTtftMs: number | undefined;
     /** As the model's classifier judged it, if it has one. */
     readonly difficulty: number | undefined;
+    /** Deployments of less than this quality were preferred, because it was easy. */
+    readonly enoughBelow: number | undefined;
     /** The classifier, with its version. */
     readonly judgedBy: string | undefined;
   };
@@ -121,6 +123,7 @@ export function decisionView(settled: Explained, atEpochMs: number): DecisionVie
       constraints: features.constraints,
       sloTtftMs: features.sloTtftMs,
       difficulty: features.difficulty,
+      enoughBelow: features.enoughBelow,
       judgedBy: features.judgedBy,
     },
     refused: decision.refused,

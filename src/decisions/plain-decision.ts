@@ -170,6 +170,7 @@ export function isPlain({ decision: { choices, refused, trials, features }, atte
     refused.length === 0 &&
     trials.length === 0 &&
     features.blocks.length === 0 &&
+    features.enoughBelow === undefined &&
     attempts.length === 1 &&
     !attempts[0]!.lost &&
     attempts[0]!.deployment === only.candidate.id

@@ -29,6 +29,7 @@ function record(i: number, candidates = ['dear', 'cheap']): DecisionView {
       sloTtftMs: undefined,
       difficulty: undefined,
       judgedBy: undefined,
+      enoughBelow: undefined,
     },
     refused: [],
     trials: [],

@@ -1,6 +1,7 @@
 import type { Candidate } from '../../routers/candidate.ts';
 import { expectedCostUsd } from '../../routers/cost.ts';
 import { Fleet } from '../../routers/fleet.ts';
+import { goodEnoughFirst } from '../../routers/good-enough.ts';
 import type { Dispatch } from '../../routers/lifecycle.ts';
 import { POLICIES, type PolicyName } from '../../routers/policies.ts';
 import { DEFAULT_SETTINGS } from '../../routers/policy.ts';
@@ -64,7 +65,12 @@ export function replay(
     const decideAgain = () => {
       if (choice.candidates.length > 1) {
         const candidates = choice.candidates.map(candidateOf);
-        const [best] = policy.rank({ request, candidates, nowMs: startMs, random });
+        const [best] = goodEnoughFirst(policy, {
+          request,
+          candidates,
+          nowMs: startMs,
+          random,
+        });
         if (best !== undefined) {
           if (best.candidate.id === taken.id) agreed += 1;
           recorded.add(fleet, candidateOf(taken), record, request, startMs);
@@ -169,6 +175,7 @@ function featuresOf({ request }: DecisionView): RequestFeatures {
     tenant: request.tenant,
     sessionKey: request.session,
     sloTtftMs: request.sloTtftMs,
+    enoughBelow: request.enoughBelow,
     blockTokens: request.blockTokens,
     blocks,
   };

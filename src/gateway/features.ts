@@ -42,6 +42,7 @@ class GenerationFeatures implements RequestFeatures {
   readonly constraints: Constraints;
   readonly difficulty: number | undefined;
   readonly judgedBy: string | undefined;
+  readonly enoughBelow: number | undefined;
   readonly sloTtftMs: number | undefined;
   /** Until it is hashed: decisions are kept, and texts must not be kept with them. */
   #prompt: { readonly salt: string; readonly body: Buffer } | undefined;
@@ -65,6 +66,7 @@ class GenerationFeatures implements RequestFeatures {
     this.judgedBy = judgement?.by;
     const hard = tiers !== undefined && this.difficulty !== undefined && this.difficulty >= tiers.threshold;
     const demanded = constraintsOf(request, asked);
+    this.enoughBelow = hard || this.difficulty === undefined ? undefined : tiers?.quality;
     this.constraints = hard ? { ...demanded, minQuality: tiers.quality } : demanded;
   }
 

@@ -1,6 +1,7 @@
 import type { Candidate } from '../../routers/candidate.ts';
 import { isForbidden } from '../../routers/constraints.ts';
 import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
+import { goodEnoughFirst } from '../../routers/good-enough.ts';
 import type { Ranked } from '../../routers/policy.ts';
 import { predicted } from '../../routers/predicted.ts';
 import type { Choice } from '../core/decision.ts';
@@ -138,7 +139,7 @@ export class Placement {
     const nowMs = now();
     const ranked = choice
       ? predicted(
-          route.policy.rank({ request: features, candidates: free, nowMs, random }),
+          goodEnoughFirst(route.policy, { request: features, candidates: free, nowMs, random }),
           knowledge,
           features,
           nowMs,
