@@ -74,6 +74,7 @@ function runScenario({
   faults = [],
   scrapeMs = 50,
   gateways = 1,
+  liar,
   all,
 }: BenchScenario) {
   const recorded = parseTrace(readFileSync(join(folder, trace), 'utf8'));
@@ -90,6 +91,7 @@ function runScenario({
           seed,
           scrapeMs,
           gateways,
+          liar,
         };
         return figures(simulate(scenario, make));
       });

@@ -11,6 +11,7 @@ export interface BenchScenario {
   readonly loads: readonly number[];
   readonly faults?: readonly FaultAt[];
   readonly scrapeMs?: number;
+  readonly liar?: number;
   readonly gateways?: number;
   /** All of our own policies too, not the default one alone. */
   readonly all?: boolean;
@@ -76,6 +77,20 @@ export const SCENARIOS: Readonly<Record<string, BenchScenario>> = {
     loads: [1.25],
     scrapeMs: 5_000,
     gateways: 2,
+  },
+  memory: {
+    title:
+      'Mooncake conversation × 1.25, engines whose memory of prompts is half as large and loses any block',
+    trace: 'mooncake-conversation.jsonl',
+    machines: fleet(8, { engine: { ...LARGE, kvTokens: 500_000, eviction: 'random' } }),
+    loads: [1.25],
+  },
+  liar: {
+    title: 'Mooncake conversation × 1.25, one whose metrics always say that 500 wait and 500 run',
+    trace: 'mooncake-conversation.jsonl',
+    machines: large,
+    loads: [1.25],
+    liar: 3,
   },
   prices: {
     title: 'Mooncake conversation × 1, 4 own engines and 4 of a cloud at four times the price',

@@ -90,7 +90,8 @@ export function replay(
           outputTokens: observed.completionTokens,
         });
     };
-    const { ttftMs } = observed;
+    // As while serving: a reply that comes as a whole shows no first token.
+    const ttftMs = request.stream ? observed.ttftMs : undefined;
     const firstMs = Date.parse(record.at) - observed.durationMs + (ttftMs ?? 0);
     return [
       { atMs: startMs, happens: decideAgain },

@@ -1,4 +1,5 @@
 import { KvCache } from './kv-cache.ts';
+import { seededRandom } from './random.ts';
 import { BLOCK_TOKENS, type TraceRequest } from './trace.ts';
 
 /** A machine and how vLLM was started on it. */
@@ -15,6 +16,8 @@ export interface EngineSettings {
   /** `max_num_seqs` */
   readonly maxSequences: number;
   readonly kvTokens: number;
+  /** Which blocks go when there is no room. Default: those that were not used for longest. */
+  readonly eviction?: 'lru' | 'random';
 }
 
 /** A 70B model in 8 bits on four 80 GB accelerators, about: 16,000 tokens/s of prefill at most. */
@@ -84,6 +87,7 @@ export class Engine {
   busyMs = 0;
   readonly #settings: EngineSettings;
   readonly #events: EngineEvents;
+  readonly #random = seededRandom(1);
   #cache: KvCache;
   #waiting: Sequence[] = [];
   #running: Sequence[] = [];
@@ -95,7 +99,7 @@ export class Engine {
   constructor(settings: EngineSettings, events: EngineEvents) {
     this.#settings = settings;
     this.#events = events;
-    this.#cache = new KvCache(settings.kvTokens);
+    this.#cache = this.#newCache();
   }
 
   get load(): { readonly waiting: number; readonly running: number; readonly kvUsage: number } {
@@ -151,12 +155,17 @@ export class Engine {
   /** @returns What was lost. */
   crash(): Sequence[] {
     const lost = [...this.#running, ...this.#waiting];
-    this.#cache = new KvCache(this.#settings.kvTokens);
+    this.#cache = this.#newCache();
     this.#waiting = [];
     this.#running = [];
     this.#chunks = [];
     this.nextMs = Number.POSITIVE_INFINITY;
     return lost;
+  }
+
+  #newCache(): KvCache {
+    const { kvTokens, eviction } = this.#settings;
+    return new KvCache(kvTokens, eviction === 'random' ? this.#random : undefined);
   }
 
   #begin(nowMs: number): void {

@@ -2,7 +2,7 @@ import { BLOCK_TOKENS } from './trace.ts';
 
 /**
  * KV memory of one engine, as vLLM keeps it: blocks of known prefixes are shared and counted; those that nobody uses stay
- * until their room is needed, least recently used first, a prompt's last block before its first.
+ * until their room is needed, least recently used first, a prompt's last block before its first; or any of them, by `random`.
  */
 export class KvCache {
   readonly #capacityTokens: number;
@@ -12,8 +12,11 @@ export class KvCache {
   /** Of running sequences, in no shared block. */
   #privateTokens = 0;
 
-  constructor(capacityTokens: number) {
+  readonly #random: (() => number) | undefined;
+
+  constructor(capacityTokens: number, random?: () => number) {
     this.#capacityTokens = capacityTokens;
+    this.#random = random;
   }
 
   get usage(): number {
@@ -30,9 +33,8 @@ export class KvCache {
   /** @returns False when there is no room and nothing to evict. */
   takePrivate(tokens: number): boolean {
     while (this.#used() + tokens > this.#capacityTokens) {
-      const [oldest] = this.#idle;
-      if (oldest === undefined) return false;
-      this.#idle.delete(oldest);
+      if (this.#idle.size === 0) return false;
+      this.#idle.delete(this.#next());
     }
     this.#privateTokens += tokens;
     return true;
@@ -58,6 +60,16 @@ export class KvCache {
         this.#idle.add(id);
       }
     }
+  }
+
+  /** The one that goes next; there is one. */
+  #next(): number {
+    let skip = this.#random === undefined ? 0 : Math.floor(this.#random() * this.#idle.size);
+    for (const id of this.#idle) {
+      if (skip === 0) return id;
+      skip -= 1;
+    }
+    throw new Error('nothing is idle');
   }
 
   #holds(blockId: number): boolean {

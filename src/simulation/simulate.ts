@@ -38,6 +38,8 @@ export interface Scenario {
   readonly faults: readonly FaultAt[];
   readonly seed: number;
   readonly scrapeMs: number;
+  /** The machine whose metrics say, whatever it does, that many wait. */
+  readonly liar?: number | undefined;
   /** Gateways that share the machines and know nothing of each other. */
   readonly gateways: number;
 }
@@ -57,6 +59,7 @@ export interface Outcome {
   readonly durationMs: number;
 }
 
+const LIE = { waiting: 500, running: 500, kvUsage: 1 };
 /** As a gateway would: one more try elsewhere while nothing was delivered. */
 const MAX_TRIES = 2;
 
@@ -152,9 +155,9 @@ class Simulation {
 
   #scrapeUntil(nextMs: number): void {
     if (nextMs < this.#nextScrapeMs) return;
-    const { scrapeMs } = this.#scenario;
+    const { scrapeMs, liar } = this.#scenario;
     this.#views.forEach((view, i) => {
-      view.scraped = this.#engines[i]!.load;
+      view.scraped = i === liar ? LIE : this.#engines[i]!.load;
       for (const { fleet } of this.#gateways) fleet.scraped(view.id, view.scraped, this.#nowMs);
     });
     this.#nextScrapeMs = Math.ceil((nextMs + 1) / scrapeMs) * scrapeMs;
