@@ -50,7 +50,7 @@ describe('every reply is valid under', () => {
   const ajv = new Ajv2020({ strict: false });
   addFormats.default(ajv);
 
-  test.each(Object.keys(SCHEMAS))('%s', async (name) => {
+  test.concurrent.each(Object.keys(SCHEMAS))('%s', async (name) => {
     const schema = SCHEMAS[name]!;
     const valid = ajv.compile(schema);
     const replies = await Promise.all(
