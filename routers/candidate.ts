@@ -7,11 +7,15 @@ export type Usd = number;
 export const PRIVACY_CLASSES = ['local', 'private', 'public'] as const;
 export type PrivacyClass = (typeof PRIVACY_CLASSES)[number];
 
-/** What a provider charges, in USD per million tokens. */
+/** What a provider charges: USD per million tokens, and what comes on top. */
 export interface TokenPrice {
   readonly inputUsdPerMTok: number;
   readonly cachedInputUsdPerMTok: number;
   readonly outputUsdPerMTok: number;
+  readonly usdPerRequest?: number | undefined;
+  /** Of the prompt. */
+  readonly usdPerImage?: number | undefined;
+  readonly usdPerAudioSecond?: number | undefined;
 }
 
 /** What a policy may know of a deployment. Whatever is undefined is unknown and neither helps nor excludes, except where said. */

@@ -110,3 +110,22 @@ it('names what stands in the way', () => {
     missing: 'tools',
   });
 });
+
+it('counts in what a request may cost all that it is charged for', () => {
+  const price = { inputUsdPerMTok: 1, cachedInputUsdPerMTok: 0, outputUsdPerMTok: 10 };
+  const cloud: Candidate = { id: 'cloud', ready: true, inFlight: 0, price };
+  const fits = (candidate: Candidate, more: Partial<RequestFeatures>) =>
+    obstacle(candidate, {
+      ...UNKNOWN_REQUEST,
+      promptTokens: 100,
+      ...more,
+      constraints: { maxCostUsd: 0.002 },
+    }) === undefined;
+  expect(fits(cloud, { maxOutputTokens: 100 })).toBe(true);
+  expect(fits(cloud, { likelyOutputTokens: 300 })).toBe(false);
+  expect(fits(cloud, { maxOutputTokens: 100, likelyOutputTokens: 200 })).toBe(false);
+  expect(fits({ ...cloud, price: { ...price, usdPerRequest: 0.003 } }, {})).toBe(false);
+  const seeing = { ...cloud, price: { ...price, usdPerImage: 0.001 } };
+  expect(fits(seeing, { media: { images: 1, audioSeconds: 0 } })).toBe(true);
+  expect(fits(seeing, { media: { images: 2, audioSeconds: 0 } })).toBe(false);
+});

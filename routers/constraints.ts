@@ -1,4 +1,5 @@
 import { type Candidate, PRIVACY_CLASSES, type PrivacyClass } from './candidate.ts';
+import { expectedCostUsd } from './cost.ts';
 import type { Constraints, RequestFeatures } from './request.ts';
 
 /** Why a deployment may not serve a request, whatever the load. */
@@ -48,8 +49,9 @@ function isWithinRegions({ region, privacy }: Standing, regions: readonly string
 /** What the request is expected to cost if nothing of its prompt is cached. */
 function leastCostUsd({ price }: Standing, request: RequestFeatures): number {
   if (price === undefined) return 0;
-  const outputTokens = request.expectedOutputTokens ?? request.maxOutputTokens ?? 0;
-  return (request.promptTokens * price.inputUsdPerMTok + outputTokens * price.outputUsdPerMTok) / 1e6;
+  const { likelyOutputTokens, expectedOutputTokens, maxOutputTokens, promptTokens, media } = request;
+  const output = likelyOutputTokens ?? expectedOutputTokens ?? maxOutputTokens ?? 0;
+  return expectedCostUsd({ price }, { uncached: promptTokens, cached: 0, output }, 0, media);
 }
 
 /** What satisfies both: nobody can loosen what another demanded. */

@@ -32,6 +32,6 @@ export function estimate(
   };
   // Sequences that decode together share the machine.
   const serviceMs = ownMs + (outputTokens * tpotMs) / (fleet.state(candidate.id).decoding + 1);
-  const costUsd = expectedCostUsd(candidate, tokens, serviceMs);
+  const costUsd = expectedCostUsd(candidate, tokens, serviceMs, request.media);
   return { forecast, prediction: { ttftMs, tpotMs, costUsd, cachedTokens, outputTokens } };
 }

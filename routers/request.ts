@@ -23,6 +23,13 @@ export interface RequestFeatures {
   /** If somebody knows better than what is learnt of the tenant's earlier requests. */
   readonly expectedOutputTokens?: number | undefined;
   /**
+   * All choices together, as a limit of its cost has to reckon with them: as many as it asks for, or as usual where it does not say. Known
+   * where there is such a limit.
+   */
+  readonly likelyOutputTokens?: number | undefined;
+  /** What the prompt has beside its text, as far as it has a price. Default: none. */
+  readonly media?: { readonly images: number; readonly audioSeconds: number } | undefined;
+  /**
    * The prompt's beginning in blocks of equal size, as made by `hashPrompt`: two 32-bit lanes per block, each block's
    * hash covering everything before it. Empty: unknown, nothing is expected to be cached.
    */

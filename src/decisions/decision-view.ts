@@ -191,7 +191,7 @@ function sameReplyUsd(
   if (price === undefined) return null;
   const cached = id === deployment ? cachedPromptTokens : Math.min(expectedCached, promptTokens);
   const tokens = { uncached: promptTokens - cached, cached, output: completionTokens };
-  return expectedCostUsd({ price }, tokens, 0) + (price.usdPerRequest ?? 0);
+  return expectedCostUsd({ price }, tokens, 0);
 }
 
 function round(ms: number): number {

@@ -5,6 +5,7 @@ import type { EncodeRequest } from '../core/encoder.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import type { Judgement } from '../difficulty/classifier.ts';
 import type { AttemptOptions } from './attempts.ts';
+import { mediaOf, NO_MEDIA } from './media.ts';
 import { textDemands } from './privacy-rule.ts';
 
 type Asked = Pick<AttemptOptions, 'route' | 'placement' | 'demands' | 'privacy' | 'caller'> & {
@@ -43,6 +44,8 @@ class GenerationFeatures implements RequestFeatures {
   readonly difficulty: number | undefined;
   readonly judgedBy: string | undefined;
   readonly enoughBelow: number | undefined;
+  readonly likelyOutputTokens: number | undefined = undefined;
+  readonly media: RequestFeatures['media'];
   readonly sloTtftMs: number | undefined;
   /** Until it is hashed: decisions are kept, and texts must not be kept with them. */
   #prompt: { readonly salt: string; readonly body: Buffer } | undefined;
@@ -67,6 +70,12 @@ class GenerationFeatures implements RequestFeatures {
     const hard = tiers !== undefined && this.difficulty !== undefined && this.difficulty >= tiers.threshold;
     const demanded = constraintsOf(request, asked);
     this.enoughBelow = hard || this.difficulty === undefined ? undefined : tiers?.quality;
+    if (demanded.maxCostUsd !== undefined) {
+      const { maxTokens = asked.placement.usualOutputTokens(this.tenant) } = request.stop;
+      this.likelyOutputTokens = Math.ceil(maxTokens) * request.n * Math.max(1, request.prompts.length);
+    }
+    const media = mediaOf(request);
+    this.media = media === NO_MEDIA ? undefined : media;
     this.constraints = hard ? { ...demanded, minQuality: tiers.quality } : demanded;
   }
 

@@ -170,6 +170,11 @@ export class Placement {
     this.model(model).canaries.rolledBackElsewhere(found);
   }
 
+  /** Of a tenant's replies, as they have been of late. */
+  usualOutputTokens(tenant: string | undefined): number {
+    return this.#options.knowledge.outputs.expect(tenant, undefined);
+  }
+
   /** One of the deployments takes requests as far as is known. */
   anyReady(deployments: readonly Deployment[]): boolean {
     return deployments.some(({ backend }) => this.lane(backend).ready);

@@ -19,8 +19,17 @@ afterEach(async () => {
   await Promise.all(fakes.splice(0).map((fake) => fake.close()));
 });
 
-/** Two servers of one model: `house` is private and dear, `cloud` is public and cheap. */
-async function start(extra: object = {}, model: object = {}) {
+const price = (usd: number) => ({ inputUsdPerMTok: usd, outputUsdPerMTok: usd });
+const DEPLOYMENTS = [
+  { upstream: 'house', model: 'fake-model', price: price(10) },
+  { upstream: 'cloud', model: 'fake-model', price: price(1) },
+];
+
+/**
+ * Two servers of one model: `house` is private and dear, `cloud` is public and cheap.
+ * @param policies For each of them there is one more model, of its name.
+ */
+async function start(extra: object = {}, model: object = {}, policies: readonly string[] = []) {
   const [house, cloud] = [await startFakeUpstream(), await startFakeUpstream()];
   fakes.push(house, cloud);
   gateway = await startGatewayProcess({
@@ -29,15 +38,8 @@ async function start(extra: object = {}, model: object = {}) {
       { name: 'cloud', url: cloud.url, region: 'eu-1' },
     ],
     models: [
-      {
-        name: 'm',
-        policy: 'lowest-cost',
-        deployments: [
-          { upstream: 'house', model: 'fake-model', price: { inputUsdPerMTok: 10, outputUsdPerMTok: 10 } },
-          { upstream: 'cloud', model: 'fake-model', price: { inputUsdPerMTok: 1, outputUsdPerMTok: 1 } },
-        ],
-        ...model,
-      },
+      { name: 'm', policy: 'lowest-cost', deployments: DEPLOYMENTS, ...model },
+      ...policies.map((policy) => ({ name: policy, policy, deployments: DEPLOYMENTS })),
     ],
     ...extra,
   });
@@ -96,22 +98,23 @@ it.each([true, false])(
   },
 );
 
-it.each(Object.keys(POLICIES))(
-  'predicts time and cost of every candidate, whichever policy chooses: %s',
-  async (policy) => {
-    const { url } = await start({}, { policy });
-    for (let i = 0; i < 4; i += 1) await (await ask(url, {}, { stream: true })).text();
+it('predicts time and cost of every candidate, whichever policy chooses', async () => {
+  const policies = Object.keys(POLICIES);
+  const { url } = await start({}, {}, policies);
+  for (const policy of policies) {
+    for (let i = 0; i < 4; i += 1) await (await ask(url, {}, { model: policy, stream: true })).text();
     const { body } = await admin(url, '/decisions?limit=1');
     const [decision] = (body as unknown as { decisions: DecisionView[] }).decisions;
+    expect(decision!.model).toBe(policy);
     const { candidates } = decision!.choices[0]!;
-    expect(candidates).toHaveLength(2);
+    expect(candidates, policy).toHaveLength(2);
     for (const { predicted } of candidates)
-      expect(predicted).toMatchObject({ ttftMs: expect.any(Number), costUsd: expect.any(Number) });
+      expect(predicted, policy).toMatchObject({ ttftMs: expect.any(Number), costUsd: expect.any(Number) });
     // Ten times the price for the same tokens.
     const usd = (id: string) => candidates.find((one) => one.id === id)!.sameReplyUsd!;
-    expect(usd('house/fake-model') / usd('cloud/fake-model')).toBeCloseTo(10, 6);
-  },
-);
+    expect(usd('house/fake-model') / usd('cloud/fake-model'), policy).toBeCloseTo(10, 6);
+  }
+});
 
 it('says why a server was not asked', async () => {
   const { url, house } = await start({}, { policy: 'round-robin' });
@@ -156,6 +159,19 @@ it('keeps a text with a card number in the house, and a request in its region', 
   expect(house.requests).toHaveLength(3);
   await (await ask(url)).text();
   expect(cloud.requests).toHaveLength(1);
+});
+
+it('reckons with a usual reply where a request limits its cost and not its length', async () => {
+  const { url } = await start();
+  const limited = await ask(url, { 'x-qianmen-max-cost': '0.001' });
+  await limited.text();
+  const { body } = await admin(url, `/decisions/${limited.headers.get('x-qianmen-decision')}`);
+  expect(body).toMatchObject({ refused: [{ deployment: 'house/fake-model', obstacle: 'cost' }] });
+  const dear = await ask(url, { 'x-qianmen-max-cost': '0.001' }, { max_tokens: 400, n: 3 });
+  expect(dear.status).toBe(503);
+  expect(await dear.json()).toMatchObject({
+    error: { code: 'no_deployment_allowed', message: expect.stringContaining('0.001 USD') },
+  });
 });
 
 it('tells clients the route where the operator wants that, and refuses what it cannot understand', async () => {
