@@ -81,8 +81,8 @@ export const model = z.strictObject({
   /** Share of the requests that go elsewhere, in the same privacy class, to learn. */
   exploration: share.default(0.01),
   /**
-   * Requests at least so difficult (0: any, 1: hardly any) need a deployment of at least this `quality`; the others may go
-   * to any, and so to the cheapest. Every decision tells its difficulty. Default: all may go to any.
+   * Requests at least so difficult (0: any, 1: hardly any) need a deployment of at least this `quality`; the others go to those of
+   * less, and to the rest while none of these has room or answers. Every decision tells its difficulty. Default: all may go to any.
    */
   tiers: z
     .strictObject({

@@ -6,6 +6,8 @@ export const privacy = z.strictObject({
   detect: z
     .array(z.enum(['identity-number', 'phone', 'payment-card', 'bank-account', 'secret', 'email']))
     .default([]),
+  /** Pictures, sound and files in requests, which nobody looks into here: let them pass, or take each for something found. */
+  media: z.enum(['ignored', 'found']).default('ignored'),
   /** The loosest class of deployment that may see a request in which something was found. */
   whenFound: z.enum(['local', 'private']).default('private'),
 });

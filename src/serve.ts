@@ -242,13 +242,16 @@ function takesRequests({ state }: BackendHealth): boolean {
   return state === 'ready' || state === 'unloaded';
 }
 
-function gatewayLimits({ limits, privacy: { detect, whenFound } }: Config) {
+function gatewayLimits({ limits, privacy: { detect, media, whenFound } }: Config) {
   return {
     maxRetries: limits.maxRetries,
     queue: { capacity: limits.queueLength, maxWaitMs: limits.queueTimeoutMs },
     timeoutMs: limits.requestTimeoutMs,
     assumedOutputTokens: limits.assumedOutputTokens,
-    privacy: detect.length === 0 ? undefined : { detector: patternDetector(detect), whenFound },
+    privacy:
+      detect.length === 0 && media === 'ignored'
+        ? undefined
+        : { detector: patternDetector(detect), mediaCount: media === 'found', whenFound },
   };
 }
 

@@ -97,7 +97,7 @@ function over(
     emit: () => {},
     maxRetries: 2,
     knowledge,
-    privacy: detect ? { detector, whenFound: 'local' } : undefined,
+    privacy: detect ? { detector, mediaCount: false, whenFound: 'local' } : undefined,
     ...(random === undefined ? {} : { random }),
   });
   const ask = async (request: GenerateRequest, demands: RequestDemands = {}, signal?: AbortSignal) => {

@@ -4,7 +4,7 @@ import { patternDetector } from '../privacy/detector.ts';
 import { SENSITIVE_KINDS } from '../privacy/pattern.ts';
 import { textDemands } from './privacy-rule.ts';
 
-const rule = { detector: patternDetector(SENSITIVE_KINDS), whenFound: 'local' } as const;
+const rule = { detector: patternDetector(SENSITIVE_KINDS), mediaCount: false, whenFound: 'local' } as const;
 
 function demandsOf(body: string) {
   const request = { prompts: [], wire: { body: Buffer.from(body) } };
@@ -48,3 +48,16 @@ describe('reads all of a body that an upstream would get', () => {
     ).toEqual({});
   });
 });
+
+test.each([false, true])(
+  'pictures, sound and files count as found where the rule says so (%s)',
+  (mediaCount) => {
+    const withPicture = {
+      prompts: [],
+      requirements: [{ capability: 'image', param: 'messages[0].content[0]' }],
+      wire: { body: Buffer.from('{}') },
+    };
+    const demands = textDemands(withPicture as unknown as GenerateRequest, { ...rule, mediaCount });
+    expect(demands).toEqual(mediaCount ? { privacy: 'local' } : {});
+  },
+);

@@ -6,21 +6,26 @@ import type { SensitiveDetector } from '../privacy/detector.ts';
 /** Texts may demand by themselves to stay where nobody else reads them. */
 export interface PrivacyRule {
   readonly detector: SensitiveDetector;
+  /** Pictures, sound and files count as found. */
+  readonly mediaCount: boolean;
   /** The loosest class of deployment that may see a request in which something was found. */
   readonly whenFound: 'local' | 'private';
 }
 
 /**
  * What a request's texts demand. All of the body is read, not only what is understood of it: a relay sends all of it.
- * Token ids cannot be read, so they are taken for the worst; pictures and sound are not looked at.
+ * Token ids cannot be read, so they are taken for the worst; pictures, sound and files are, where the rule says so.
  */
 export function textDemands(
   request: GenerateRequest | EncodeRequest,
   rule: PrivacyRule | undefined,
 ): RouteDemands {
   if (rule === undefined) return {};
-  const { detector, whenFound } = rule;
-  const found = hasTokens(request) || detector.detect([unescaped(request.wire.body.toString())]).size > 0;
+  const { detector, mediaCount, whenFound } = rule;
+  const found =
+    (mediaCount && hasMedia(request)) ||
+    hasTokens(request) ||
+    detector.detect([unescaped(request.wire.body.toString())]).size > 0;
   return found ? { privacy: whenFound } : {};
 }
 
@@ -28,6 +33,12 @@ function hasTokens(request: GenerateRequest | EncodeRequest): boolean {
   if ('prompts' in request) return request.prompts.some(({ kind }) => kind === 'tokens');
   return 'inputs' in request && request.inputs.some((input) => typeof input !== 'string');
 }
+
+function hasMedia(request: GenerateRequest | EncodeRequest): boolean {
+  return 'requirements' in request && request.requirements.some(({ capability }) => MEDIA.has(capability));
+}
+
+const MEDIA: ReadonlySet<string> = new Set(['image', 'audio', 'file']);
 
 /** Arguments of tool calls are JSON within JSON, and may hold some again. */
 const MOST_NESTED = 4;
