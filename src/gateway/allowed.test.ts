@@ -23,6 +23,7 @@ type Place = Pick<Deployment, 'privacy' | 'region'> & {
   readonly does?: 'answers' | 'fails' | 'hangs';
   readonly down?: boolean;
   readonly quality?: number;
+  readonly onAsked?: () => void;
 };
 
 function asking(text: string, stream = true): GenerateRequest {
@@ -59,6 +60,7 @@ function over(
       kind: 'engine',
       async run(_, { signal }) {
         asked.push(i);
+        place.onAsked?.();
         if (place.does === 'fails') throw new AppError('upstream_error');
         if (place.does === 'hangs')
           await new Promise((_resolve, reject) =>
@@ -110,7 +112,7 @@ function over(
       { demands },
     );
   };
-  return { ask, asked, gateway };
+  return { ask, asked, gateway, route };
 }
 
 /** Ten requests each: `QIANMEN_PRIVACY_RUNS=10000` for a hundred thousand. */
@@ -119,6 +121,21 @@ const RUNS = Number(process.env.QIANMEN_PRIVACY_RUNS ?? 1_000);
 const CARD = 'my card is 4111 1111 1111 1111';
 
 describe('where a request may be served', () => {
+  it('is held to what the operator demands by the time of another attempt', async () => {
+    let tighten = () => {};
+    const { ask, asked, gateway, route } = over(
+      [
+        { privacy: 'private', region: undefined, does: 'fails', onAsked: () => tighten() },
+        { privacy: 'public', region: undefined },
+      ],
+      { policy: 'round-robin' },
+    );
+    tighten = () =>
+      gateway.configure({ routes: new Map([['m', { ...route, demands: { privacy: 'private' as const } }]]) });
+    await expect(ask(asking('hello'))).rejects.toMatchObject({ code: 'upstream_error' });
+    expect(asked).toEqual([0]);
+  });
+
   it('is told by the client, however many are ready elsewhere', async () => {
     const { ask, asked } = over([
       { privacy: 'public', region: undefined },

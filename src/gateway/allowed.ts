@@ -1,4 +1,4 @@
-import { type Obstacle, obstacle } from '../../routers/constraints.ts';
+import { type Obstacle, obstacle, strictest } from '../../routers/constraints.ts';
 import type { RequestFeatures } from '../../routers/request.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
@@ -25,7 +25,7 @@ export async function startAtAllowed<D extends Deployment, T>(
   options.settlement.decision = trace;
   const allowedAt = (route: Route) => {
     const all = capable(route);
-    return allowedOf(all, features, route.model.name, trace);
+    return allowedOf(all, underDemands(features, route), route.model.name, trace);
   };
   try {
     const { placement } = options;
@@ -63,6 +63,15 @@ function allowedOf<D extends Deployment>(
   throw new AppError('no_deployment_allowed', {
     message: `No deployment of the model \`${model}\` may serve this request: ${demandsText(request)}.`,
   });
+}
+
+/** What the operator has come to demand since the request came holds for it, too. */
+function underDemands(features: RequestFeatures, { demands }: Route): RequestFeatures {
+  if (demands === undefined) return features;
+  const constraints = strictest(features.constraints, demands);
+  return constraints === features.constraints
+    ? features
+    : Object.create(features, { constraints: { value: constraints } });
 }
 
 /** Says of a failure that others were not asked, and why. */

@@ -34,11 +34,12 @@ function beginJudged(
 ): Promise<Reply> {
   const features = generationFeatures(request, options);
   const capable = ({ model }: Route) => capableDeployments(model.deployments.filter(isGenerator), request);
-  const { shadow } = options.route();
-  let mirrored = shadow === undefined;
+  let mirrored = false;
   return startAtAllowed(capable, request, features, options, ({ backend, model }, signal) => {
     const reply = start(backend, request, { model, signal }, options.caller);
-    if (!mirrored) shadows.mirror(ofTenant(request, options.caller), features, shadow);
+    const { shadow } = options.route();
+    if (!mirrored && shadow !== undefined)
+      shadows.mirror(ofTenant(request, options.caller), features, shadow);
     mirrored = true;
     return reply;
   });
