@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type FakeUpstream, startFakeUpstream } from './fakes/openai-upstream.ts';
 import { realModelPath } from './model-file.ts';
 import {
@@ -31,18 +31,9 @@ async function withUpstream(listen: object = {}) {
   return { fake, gateway };
 }
 
-async function withEngine() {
-  gateway = await startGatewayProcess({
-    engines: [{ name: 'smol', path: realModelPath(), threads: 1, slots: 8 }],
-  });
-  const { url } = gateway;
-  await eventually('the engine is ready', async () => (await fetch(`${url}/readyz`)).status === 200, 60_000);
-  return gateway;
-}
-
 describe('SIGTERM', () => {
   it('lets every running stream finish, fails readiness meanwhile, and exits with 0', async () => {
-    const { fake, gateway } = await withUpstream({ drainDelayMs: 300 });
+    const { fake, gateway } = await withUpstream({ drainDelayMs: 2_000 });
     fake.setBehaviour({ tokens: 40, itlMs: 20 });
     const replies = Array.from({ length: 8 }, () => postChat(gateway.url, chatBody('m', { stream: true })));
     const started = await Promise.all(replies);
@@ -97,17 +88,18 @@ describe('SIGTERM', () => {
   });
 });
 
-describe('a client that leaves', () => {
-  const stopsWithinASecond = async (gateway: GatewayProcess, working: () => boolean | Promise<boolean>) => {
-    await eventually('the work stops', async () => !(await working()), 1_000);
-    await eventually(
-      'the counters are zero',
-      async () => (await metric(gateway.url, 'qianmen_requests_in_flight')) === 0,
-      1_000,
-    );
-    expect(await metric(gateway.url, 'qianmen_backend_requests_in_flight')).toBe(0);
-  };
+/** Long before what was asked for would have been done. */
+async function workStops(gateway: GatewayProcess, working: () => boolean | Promise<boolean>): Promise<void> {
+  await eventually('the work stops', async () => !(await working()), 5_000);
+  await eventually(
+    'the counters are zero',
+    async () => (await metric(gateway.url, 'qianmen_requests_in_flight')) === 0,
+    5_000,
+  );
+  expect(await metric(gateway.url, 'qianmen_backend_requests_in_flight')).toBe(0);
+}
 
+describe('a client that leaves', () => {
   it.each([
     ['before the first byte, streaming', { ttftMs: 20_000 }, true, false],
     ['before the reply, not streaming', { ttftMs: 20_000 }, false, false],
@@ -121,34 +113,39 @@ describe('a client that leaves', () => {
     if (readsFirst) await (await reply).body?.getReader().read();
     await eventually('the upstream works', () => fake.inFlight() === 1);
     leave.abort();
-    await stopsWithinASecond(gateway, () => fake.inFlight() > 0);
+    await workStops(gateway, () => fake.inFlight() > 0);
     expect(fake.requests[0]?.aborted).toBe(true);
   });
+});
+
+describe('an engine', () => {
+  let gateway: GatewayProcess;
+  beforeAll(async () => {
+    gateway = await startGatewayProcess({
+      engines: [{ name: 'smol', path: realModelPath(), threads: 1, slots: 8 }],
+    });
+    const isReady = async () => (await fetch(`${gateway.url}/readyz`)).status === 200;
+    await eventually('the engine is ready', isReady, 60_000);
+  });
+  afterAll(() => gateway?.kill());
+  const LONG = { max_tokens: 1_500, ignore_eos: true };
 
   it.each([
     ['streaming', true],
     ['not streaming', false],
-  ])('stops the engine, %s', async (_, stream) => {
-    const gateway = await withEngine();
+  ])('stops when its client leaves, %s', async (_, stream) => {
     const leave = new AbortController();
-    const body = chatBody('smol', { stream, max_tokens: 1_500, ignore_eos: true });
-    const reply = postChat(gateway.url, body, leave.signal);
+    const reply = postChat(gateway.url, chatBody('smol', { stream, ...LONG }), leave.signal);
     reply.catch(() => {});
     if (stream) await (await reply).body?.getReader().read();
     const working = async () => (await metric(gateway.url, 'qianmen_backend_requests_in_flight')) > 0;
     await eventually('the engine works', working);
     leave.abort();
-    await stopsWithinASecond(gateway, working);
+    await workStops(gateway, working);
   });
-});
 
-describe('SIGKILL of the engine process', () => {
-  it('costs only its own requests: 503 with Retry-After, then the model is back', async () => {
-    const gateway = await withEngine();
-    const running = await postChat(
-      gateway.url,
-      chatBody('smol', { stream: true, max_tokens: 1_500, ignore_eos: true }),
-    );
+  it('whose process is killed costs only its own requests: 503 with Retry-After, then the model is back', async () => {
+    const running = await postChat(gateway.url, chatBody('smol', { stream: true, ...LONG }));
     const reader = running.body?.getReader();
     await reader?.read();
     const [pid] = gateway.enginePids();
