@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROLES } from '../../src/core/caller.ts';
 import { ApiKeys } from '../../src/store/api-keys.ts';
+import { disguised } from './disguised.ts';
 import { bearer, chat, makeKey, send, startTenants, type Tenants } from './tenants.ts';
 
 let tenants: Tenants;
@@ -155,26 +156,6 @@ describe('what is sent for a key', () => {
     expect(statusOf(await ask(`authorization: Bearer ${user}\u0000`))).toBe(400);
   });
 });
-
-/** Ways to write a path that some part on the way may take for another. */
-function disguised(path: string): string[] {
-  const [, first, rest] = /^\/(\w+)\/(.*)$/.exec(path)!;
-  return [
-    ...[
-      `/${path}`,
-      `/${first}//${rest}`,
-      `${path}/`,
-      `${path}?x=1`,
-      `${path}#x`,
-      `${path};x=1`,
-      `${path}%00`,
-    ],
-    ...[`/./${first}/${rest}`, `/healthz/..${path}`, `/healthz/%2e%2e${path}`, `/metrics/..;${path}`],
-    ...[path.toUpperCase(), `/%${first!.charCodeAt(0).toString(16)}${first!.slice(1)}/${rest}`],
-    ...[`/${first}%2f${rest}`, `/${first}%5c${rest}`, `/${first}\\${rest}`, `http://localhost${path}`],
-    ...[`http://healthz${path}`, `${path}%20`, `${path}%0d%0ax:y`, `${path}?/healthz`],
-  ];
-}
 
 describe('a path in disguise', () => {
   it('leads nobody without a key anywhere', async () => {

@@ -6,6 +6,7 @@ import { generationRoutes } from '../../src/api/openai/routes.ts';
 import { type AppOptions, createRouter } from '../../src/app.ts';
 import type { Role } from '../../src/core/caller.ts';
 import { eventually } from '../support/gateway-process.ts';
+import { disguised } from './disguised.ts';
 import { bearer, chat, send, startTenants, type Tenant, type Tenants } from './tenants.ts';
 
 let tenants: Tenants;
@@ -130,7 +131,7 @@ describe.each(routes)('$route', ({ method, path, access }) => {
       const { a, b } = tenants;
       const secret = a.secrets[role];
       const before = await everythingOf(b);
-      for (const id of marks(b)) {
+      for (const id of [b.organizationId, b.projectId, b.model, b.keyIds.user, b.secrets.user]) {
         const query = new URLSearchParams({
           ...{ start_time: '1', limit: '1', end_time: '9999999999', organization: b.organizationId },
           ...{ projectId: b.projectId, organizationId: b.organizationId, project: b.projectId },
@@ -154,6 +155,77 @@ describe.each(routes)('$route', ({ method, path, access }) => {
       expect(await everythingOf(b)).toEqual(before);
     },
   );
+});
+
+const METHODS = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE', 'QUERY', 'TRACE'];
+
+describe.each(routes.filter(({ access }) => access !== 'open'))('$route, asked for in other ways,', (one) => {
+  const { route, path } = one;
+  /** With the route's own method, or one that its path has not. */
+  const askAs = (method: string, asked: string, secret: string | undefined, victim: Tenant) => {
+    const headers = {
+      'x-http-method-override': one.method,
+      'x-original-url': pathOf(path, victim.projectId),
+    };
+    const body = JSON.stringify(
+      ATTACKS[route]?.(victim) ?? { model: victim.model, messages: [], input: 'x' },
+    );
+    return ask(method, asked, secret, { headers, body });
+  };
+
+  const idOf = ({ keyIds, projectId, organizationId, model }: Tenant) =>
+    path.includes('/keys/')
+      ? keyIds.user
+      : path.includes('/projects/')
+        ? projectId
+        : path.includes('/organizations/')
+          ? organizationId
+          : model;
+
+  it('opens to nobody without a key', async () => {
+    const own = pathOf(path, idOf(tenants.b));
+    for (const method of METHODS) {
+      const { status } = await askAs(method, own, undefined, tenants.b);
+      expect([method, status]).toEqual([method, 401]);
+    }
+    for (const asked of disguised(own)) {
+      const { status } = await askAs(one.method, asked, undefined, tenants.b);
+      expect([asked, status < 400]).toEqual([asked, false]);
+    }
+  });
+
+  it('tells a tenant nothing of another, nor that it is there, and changes nothing of it', async () => {
+    const { a, b } = tenants;
+    const secret = a.secrets[path.startsWith('/admin') ? 'organization-admin' : 'user'];
+    const before = await everythingOf(b);
+    const id = idOf(b);
+    const said = async (method: string, asked: string, itsId: string) => {
+      const { status, body } = await askAs(method, asked, secret, b);
+      return [status, body.replaceAll(itsId, '').replaceAll(b.model, '')] as const;
+    };
+    for (const method of METHODS) {
+      const theirs = await said(method, pathOf(path, id), id);
+      expect([method, marks(b).filter((mark) => theirs[1].includes(mark))]).toEqual([method, []]);
+      const nobody = `${id.slice(0, -1)}_`;
+      if (path.includes(':'))
+        expect([method, theirs]).toEqual([method, await said(method, pathOf(path, nobody), nobody)]);
+    }
+    for (const asked of disguised(pathOf(path, id))) {
+      const [, body] = await said(one.method, asked, id);
+      expect([asked, marks(b).filter((mark) => body.includes(mark))]).toEqual([asked, []]);
+    }
+    expect(await everythingOf(b)).toEqual(before);
+  });
+
+  it('lets a viewer change nothing', async () => {
+    const { a, b } = tenants;
+    // But for what it has used itself: it may use the models.
+    const kept = async () => [await everythingOf(b), (await everythingOf(a)).slice(0, -1)];
+    const before = await kept();
+    for (const method of METHODS)
+      for (const victim of [a, b]) await askAs(method, pathOf(path, idOf(victim)), a.secrets.viewer, victim);
+    expect(await kept()).toEqual(before);
+  });
 });
 
 describe('usage and costs', () => {
