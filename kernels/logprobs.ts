@@ -13,7 +13,7 @@ export function tokenLogprobs(logits: Float32Array, token: number, topCount: num
   const top = topTokens(logits, Math.max(1, topCount));
   const max = top.logits[0] ?? 0;
   const kernels = rowKernels(logits.length);
-  kernels.row.set(logits);
+  kernels.load(logits);
   const logNormaliser = max + Math.log(kernels.exponentials(max, 1));
   return {
     logprob: logits[token]! - logNormaliser,

@@ -1,7 +1,7 @@
-import { drawAny, drawFromNucleus, drawFromTop, drawTypical } from './draw.ts';
+import { draw } from './draw.ts';
 import { type Random, seededRandom } from './random.ts';
 import { rowKernels } from './simd/row-kernels.ts';
-import { argmax, selectLargest, topTokens } from './top-tokens.ts';
+import { argmax, topTokens } from './top-tokens.ts';
 
 /** How tokens are drawn; the semantics are vLLM's. */
 export interface SamplerParameters {
@@ -77,8 +77,8 @@ function repeated(logit: number, penalty: number): number {
 /** Below this a temperature counts as 0, as in vLLM. */
 const MIN_TEMPERATURE = 1e-5;
 
-/** Up to this many, the top tokens are kept in a heap; beyond, only the lowest logit among them is determined. */
-const MAX_HEAP_TOKENS = 256;
+/** Up to this many, the top tokens are found by a heap; of more, by a histogram of distances from the maximum. */
+const MOST_HEAP_TOKENS = 256;
 
 /**
  * Draws one token. `logits` [vocabSize] is left as it is. `bannedTokenIds` cannot be drawn this time, nor what the
@@ -94,25 +94,19 @@ export function sample(
   bannedTokenIds: readonly number[] = [],
   mask?: Int32Array | undefined,
 ): number {
-  const { temperature, topK, topP, minP, typicalP } = state.parameters;
+  const { temperature, topK } = state.parameters;
   const row = adjustedRow(logits, state, bannedTokenIds, mask);
   if (temperature < MIN_TEMPERATURE) return drawable(argmax(row));
 
   const random = state.random();
-  // A probability of minP times the highest is, in logits, this distance from the maximum.
-  const reach = minP > 0 ? -Math.log(minP) * temperature : Number.POSITIVE_INFINITY;
-  if (topK > 0 && topK <= MAX_HEAP_TOKENS)
-    return drawable(drawFromTop(topTokens(row, topK), { temperature, reach, topP, typicalP }, random));
-
-  const kernels = rowKernels(row.length);
-  if (row !== kernels.row) kernels.row.set(row);
-  const max = kernels.max();
-  if (max === Number.NEGATIVE_INFINITY) throw nothingToDraw();
-  const ranked = topK > 0 && topK < row.length;
-  const lowest = Math.max(max - reach, ranked ? selectLargest(row.slice(), topK) : Number.NEGATIVE_INFINITY);
-  const distribution = { kernels, max, lowest, temperature };
-  if (typicalP < 1) return drawTypical(distribution, { topP, typicalP }, random);
-  return topP < 1 ? drawFromNucleus(distribution, topP, random) : drawAny(distribution, random);
+  const kernels = rowKernels(logits.length);
+  if (topK > 0 && topK <= MOST_HEAP_TOKENS) {
+    const { ids, logits: best } = topTokens(row, topK);
+    kernels.load(best);
+    return ids[drawable(draw(kernels, state.parameters, random))]!;
+  }
+  if (row === logits) kernels.load(logits);
+  return drawable(draw(kernels, state.parameters, random));
 }
 
 function drawable(token: number): number {
@@ -131,8 +125,7 @@ function adjustedRow(
   mask: Int32Array | undefined,
 ): Float32Array {
   if (!state.adjusts && bannedTokenIds.length === 0 && mask === undefined) return logits;
-  const { row } = rowKernels(logits.length);
-  row.set(logits);
+  const row = rowKernels(logits.length).load(logits);
   state.adjust(row);
   for (const token of bannedTokenIds) row[token] = Number.NEGATIVE_INFINITY;
   if (mask !== undefined) applyMask(row, mask);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { argmax, selectLargest, topTokens } from './top-tokens.ts';
+import { argmax, topTokens } from './top-tokens.ts';
 
 /** Few distinct values, so that equal ones are common; no −0, which is 0 to all but the tests' own comparisons. */
 const rows = fc
@@ -38,17 +38,6 @@ describe('argmax', () => {
     fc.assert(
       fc.property(rows, (row) => {
         expect(argmax(row)).toBe(sortedIds(row)[0] ?? -1);
-      }),
-    );
-  });
-});
-
-describe('selectLargest', () => {
-  it('agrees with sorting', () => {
-    fc.assert(
-      fc.property(rows, fc.nat(), (row, rank) => {
-        const within = (rank % row.length) + 1;
-        expect(selectLargest(row.slice(), within)).toBe(row.toSorted((a, b) => b - a)[within - 1]);
       }),
     );
   });

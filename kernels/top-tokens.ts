@@ -5,7 +5,7 @@ export interface TopTokens {
 }
 
 /** Tokens that are compared with a threshold together: most groups hold none above it. */
-export const GROUP = 8;
+const GROUP = 8;
 
 /**
  * The `count` largest of `logits`, in one pass over a heap of `count`: once the heap is full, most of a vocabulary
@@ -45,7 +45,7 @@ export function argmax(logits: Float32Array): number {
 }
 
 /** Whether one of the GROUP values from `start` on is above the threshold. Past the end there is nothing above. */
-export function anyAbove(values: Float32Array, start: number, threshold: number): boolean {
+function anyAbove(values: Float32Array, start: number, threshold: number): boolean {
   return (
     values[start]! > threshold ||
     values[start + 1]! > threshold ||
@@ -56,31 +56,6 @@ export function anyAbove(values: Float32Array, start: number, threshold: number)
     values[start + 6]! > threshold ||
     values[start + 7]! > threshold
   );
-}
-
-/** The `rank`-th largest (1 is the largest) of `values`, which are reordered. Quickselect: linear time on average. */
-export function selectLargest(values: Float32Array, rank: number): number {
-  let low = 0;
-  let high = values.length - 1;
-  const target = rank - 1;
-  while (low < high) {
-    const pivot = values[(low + high) >> 1]!;
-    let left = low;
-    let right = high;
-    while (left <= right) {
-      while (values[left]! > pivot) left++;
-      while (values[right]! < pivot) right--;
-      if (left <= right) {
-        const swapped = values[left]!;
-        values[left++] = values[right]!;
-        values[right--] = swapped;
-      }
-    }
-    if (target <= right) high = right;
-    else if (target >= left) low = left;
-    else break;
-  }
-  return values[target]!;
 }
 
 /** The root is the one to lose first: the smallest logit, and of equal ones the highest id. */

@@ -39,22 +39,41 @@ export const tee = (local: number): Code => [0x22, ...unsigned(local)];
 
 const WORK = {
   'i32.add': [0x6a],
+  'i32.sub': [0x6b],
+  'i32.and': [0x71],
   'i32.lt_u': [0x49],
+  'f32.gt': [0x5e],
   'f32.max': [0x97],
   'f64.add': [0xa0],
+  'f64.sub': [0xa1],
+  'f64.ge': [0x66],
+  'f64.promote_f32': [0xbb],
+  /** a where c is not 0, else b. */
+  select: [0x1b],
+  'i32x4.splat': vectorWork(0x11),
   'f32x4.splat': vectorWork(0x13),
   'f64x2.promote_low_f32x4': vectorWork(0x5f),
   'i32x4.shl': vectorWork(0xab),
+  'i32x4.eq': vectorWork(0x37),
+  'i32x4.lt_s': vectorWork(0x39),
   'i32x4.add': vectorWork(0xae),
+  'i32x4.sub': vectorWork(0xb1),
   'f32x4.lt': vectorWork(0x43),
+  'f32x4.gt': vectorWork(0x44),
+  'f32x4.ge': vectorWork(0x46),
+  'f32x4.abs': vectorWork(0xe0),
   'f32x4.add': vectorWork(0xe4),
   'f32x4.sub': vectorWork(0xe5),
   'f32x4.mul': vectorWork(0xe6),
+  /** b where b < a, else a: NaN in b is passed over. */
+  'f32x4.pmin': vectorWork(0xea),
   /** b where a < b, else a: NaN in b is passed over. */
   'f32x4.pmax': vectorWork(0xeb),
   'f64x2.add': vectorWork(0xf0),
+  'v128.and': vectorWork(0x4e),
   /** a & ~b */
   'v128.andnot': vectorWork(0x4f),
+  'v128.any_true': vectorWork(0x53),
 } as const;
 
 /** Operators without operands of their own, in order. */
@@ -63,8 +82,18 @@ export function work(...names: readonly (keyof typeof WORK)[]): Code {
 }
 
 export const i32Constant = (value: number): Code => [0x41, ...signed(value)];
+export const FLOAT_ZERO: Code = [0x43, 0, 0, 0, 0];
+export const DOUBLE_ZERO: Code = [0x44, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/** The address is on the stack, and what is stored above it. */
+export const floatLoad = (): Code => [0x2a, 2, 0];
+export const floatStore = (offsetBytes = 0): Code => [0x38, 2, ...unsigned(offsetBytes)];
+export const intStore = (offsetBytes = 0): Code => [0x36, 2, ...unsigned(offsetBytes)];
+export const doubleLoad = (offsetBytes = 0): Code => [0x2b, 3, ...unsigned(offsetBytes)];
+export const doubleStore = (offsetBytes = 0): Code => [0x39, 3, ...unsigned(offsetBytes)];
 export const vectorLoad = (offsetBytes = 0): Code => [...vectorWork(0x00), 2, ...unsigned(offsetBytes)];
 export const vectorStore = (): Code => [...vectorWork(0x0b), 2, 0];
+export const intLane = (lane: number): Code => [...vectorWork(0x1b), lane];
 export const floatLane = (lane: number): Code => [...vectorWork(0x1f), lane];
 export const doubleLane = (lane: number): Code => [...vectorWork(0x21), lane];
 /** The upper two of four floats in place of the lower. */
@@ -74,6 +103,9 @@ export const upperHalf = (local: number): Code => [
   ...vectorWork(0x0d),
   ...[8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15],
 ];
+
+/** Runs the body if what is on the stack is not 0. */
+export const when = (body: Code): Code => [0x04, 0x40, ...body, 0x0b];
 
 /** Runs the body, and again while what it leaves on the stack is not 0. */
 export const doWhile = (body: Code): Code => [0x03, 0x40, ...body, 0x0d, 0x00, 0x0b];
