@@ -253,3 +253,19 @@ describe('usage and costs', () => {
     }
   });
 });
+
+it('/readyz tells everybody whether it is ready, and operators alone why it is not', async () => {
+  const { gateway, a } = tenants;
+  gateway.setDrained('fake', true);
+  const told = async (secret: string | undefined) => {
+    const { status, body } = await ask('GET', '/readyz', secret);
+    return [status, body.includes('"state":"down"'), body.includes('drained by an operator')];
+  };
+  try {
+    for (const secret of [undefined, 'wrong', a.secrets.user, a.secrets['organization-admin']])
+      expect(await told(secret)).toEqual([503, true, false]);
+    expect(await told(a.secrets.viewer)).toEqual([503, true, true]);
+  } finally {
+    gateway.setDrained('fake', false);
+  }
+});
