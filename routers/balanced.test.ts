@@ -114,8 +114,21 @@ describe('cost and quality', () => {
     teach(fleet, 'dear', 0.02);
     const candidates = [candidate('cheap', { price: cheap }), candidate('dear', { price: dear })];
     expect(rank(prompt('x'.repeat(8_000)), candidates)[0]!.candidate.id).toBe('dear');
-    const patient = prompt('x'.repeat(8_000), { sloTtftMs: 60_000 });
-    expect(rank(patient, candidates)[0]!.candidate.id).toBe('cheap');
+  });
+
+  it('hurries for a request that wants it, and does not let one wait longer than the model allows', () => {
+    const { fleet, rank } = gateway();
+    teach(fleet, 'cheap', 0.4);
+    teach(fleet, 'late', 4);
+    teach(fleet, 'dear', 0.02);
+    const asked = (sloTtftMs: number, other: string) =>
+      rank(prompt('x'.repeat(8_000), { sloTtftMs }), [
+        candidate(other, { price: cheap }),
+        candidate('dear', { price: dear }),
+      ])[0]!.candidate.id;
+    expect(asked(2_000, 'cheap')).toBe('cheap');
+    expect(asked(100, 'cheap')).toBe('dear');
+    expect(asked(60_000, 'late')).toBe('dear');
   });
 
   it('prefers quality where cost is equal', () => {

@@ -1,5 +1,5 @@
 import type { Candidate } from './candidate.ts';
-import { estimate, expectedOutputTokens } from './estimate.ts';
+import { estimate, expectedOutputTokens, ttftAimMs } from './estimate.ts';
 import type { Policy, PolicyInput, PolicyOptions, Ranked } from './policy.ts';
 import { isOpen, rankBy } from './ranking.ts';
 
@@ -33,8 +33,8 @@ export function balanced({ fleet, settings }: PolicyOptions): Policy {
     name: 'balanced',
     rank<C extends Candidate>({ candidates, request, nowMs, random }: PolicyInput<C>): readonly Ranked<C>[] {
       const outputTokens = expectedOutputTokens(fleet, request);
-      const aimMs = request.sloTtftMs ?? slo.ttftMs + slo.ttftMsPerPromptToken * request.promptTokens;
-      const tpotAimMs = request.sloTpotMs ?? slo.tpotMs;
+      const aimMs = ttftAimMs(request, slo);
+      const tpotAimMs = Math.min(request.sloTpotMs ?? slo.tpotMs, slo.tpotMs);
       const ranked = rankBy(candidates, (candidate) => {
         const { forecast, prediction } = estimate(fleet, candidate, request, outputTokens, nowMs);
         const { ownMs, queuedMs, ttftMs, tpotMs } = forecast;

@@ -1,12 +1,18 @@
 import type { Candidate } from './candidate.ts';
 import { expectedCostUsd } from './cost.ts';
 import type { Fleet, Forecast } from './fleet.ts';
-import type { Prediction } from './policy.ts';
+import type { PolicySettings, Prediction } from './policy.ts';
 import type { RequestFeatures } from './request.ts';
 
 export interface Estimate {
   readonly forecast: Forecast;
   readonly prediction: Prediction;
+}
+
+/** The time to first token that a request aims at: the model's, or a shorter one that it asks for itself. */
+export function ttftAimMs({ sloTtftMs, promptTokens }: RequestFeatures, slo: PolicySettings['slo']): number {
+  const usualMs = slo.ttftMs + slo.ttftMsPerPromptToken * promptTokens;
+  return Math.min(sloTtftMs ?? usualMs, usualMs);
 }
 
 /** Expected length of the reply. */

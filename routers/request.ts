@@ -46,7 +46,7 @@ export interface RequestFeatures {
   readonly constraints: Constraints;
   /** Less than this quality will do, and is to be preferred: the request is easy. 0 to 1. */
   readonly enoughBelow?: number | undefined;
-  /** Replaces the model's aim. */
+  /** Replaces the model's aim, if it is shorter. */
   readonly sloTtftMs?: number | undefined;
   readonly sloTpotMs?: number | undefined;
 }

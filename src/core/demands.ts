@@ -15,7 +15,7 @@ export interface RouteDemands {
 
 /** What one request brings along in its headers. */
 export interface RequestDemands extends RouteDemands {
-  /** Replaces the time to first token that the model aims at. */
+  /** Replaces the time to first token that the model aims at, if it is shorter. */
   readonly sloTtftMs?: number | undefined;
   /** Requests with the same key are served at the same place if possible. */
   readonly sessionKey?: string | undefined;

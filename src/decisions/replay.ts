@@ -1,5 +1,6 @@
 import type { Candidate } from '../../routers/candidate.ts';
 import { expectedCostUsd } from '../../routers/cost.ts';
+import { ttftAimMs } from '../../routers/estimate.ts';
 import { Fleet } from '../../routers/fleet.ts';
 import { goodEnoughFirst } from '../../routers/good-enough.ts';
 import type { Dispatch } from '../../routers/lifecycle.ts';
@@ -129,10 +130,9 @@ class Tally {
   ): void {
     const { ttftMs, ownMs, tpotMs, cachedTokens } = fleet.forecast(candidate.id, request, nowMs);
     const { promptTokens, completionTokens } = record.observed;
-    const { ttftMs: aimMs, ttftMsPerPromptToken } = DEFAULT_SETTINGS.slo;
     const cached = Math.min(cachedTokens, promptTokens);
     this.#ttftsMs.push(ttftMs);
-    if (ttftMs <= (request.sloTtftMs ?? aimMs + ttftMsPerPromptToken * request.promptTokens)) this.#good += 1;
+    if (ttftMs <= ttftAimMs(request, DEFAULT_SETTINGS.slo)) this.#good += 1;
     this.#costUsd += expectedCostUsd(
       candidate,
       { uncached: promptTokens - cached, cached, output: completionTokens },

@@ -9,7 +9,7 @@ export type HeaderReader = (name: string) => string | undefined;
  *
  *   x-qianmen-privacy: local | region | any    who may see the text: this process group, the gateway's region, anybody
  *   x-qianmen-max-cost: 0.002                  US dollars that the request may be expected to cost
- *   x-qianmen-slo-ttft-ms: 500                 time to first token to aim at
+ *   x-qianmen-slo-ttft-ms: 500                 time to first token to aim at, where it is shorter than the model's
  *   x-qianmen-session: abc                     requests with the same value go to the same place
  *
  * @param region Where this gateway stands; undefined: the configuration does not say.
