@@ -73,7 +73,7 @@ export class LedgerReader implements UsageReader {
   }
 
   #start(): Worker {
-    const worker = new Worker(PROGRAM, { workerData: this.#location });
+    const worker = new Worker(PROGRAM, { name: 'ledger-reader', workerData: this.#location });
     worker.unref();
     worker.on('message', (message: FromReader) => {
       const waiting = this.#waiting.get(message.id);

@@ -114,7 +114,7 @@ export class Writer {
     this.#isWanted = false;
     this.#quietPasses = 0;
     const start: WriterStart = { location, dir, journal, read: this.#read };
-    const worker = new Worker(PROGRAM, { workerData: start });
+    const worker = new Worker(PROGRAM, { name: 'ledger-writer', workerData: start });
     this.#worker = worker;
     let restartMs = 0;
     worker.unref();
