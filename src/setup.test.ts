@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -64,7 +64,7 @@ interface Result {
   readonly stderr: string;
 }
 
-async function setup(path = `${join(root, 'bin')}:/usr/bin:/bin`): Promise<Result> {
+function start(path = `${join(root, 'bin')}:/usr/bin:/bin`) {
   const child = spawn(process.execPath, [join(root, 'src/setup.mjs')], {
     env: { PATH: path },
     stdio: ['ignore', 'inherit', 'pipe'],
@@ -73,8 +73,11 @@ async function setup(path = `${join(root, 'bin')}:/usr/bin:/bin`): Promise<Resul
   child.stderr.on('data', (text: Buffer) => {
     stderr += text;
   });
-  return await new Promise((resolve) => child.once('close', (code) => resolve({ code, stderr })));
+  const ended = new Promise<Result>((resolve) => child.once('close', (code) => resolve({ code, stderr })));
+  return { child, ended, isWaiting: () => stderr.includes('another setup is at work') };
 }
+
+const setup = (path?: string): Promise<Result> => start(path).ended;
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((done) => setTimeout(done, 20));
@@ -156,10 +159,12 @@ describe('setup', () => {
   });
 
   it('is done once when two start at the same time', async () => {
-    await fakeNpm('sleep 1');
-    const both = await Promise.all([setup(), setup()]);
-    expect(both.map((result) => result.code)).toEqual([0, 0]);
-    expect(both.filter((result) => result.stderr.includes('another setup is at work'))).toHaveLength(1);
+    await fakeNpm('while [ ! -e go ]; do sleep 0.1; done');
+    const both = [start(), start()];
+    await until(() => both.some(({ isWaiting }) => isWaiting()));
+    await write('go', '');
+    for (const { ended } of both) expect((await ended).code).toBe(0);
+    expect(both.filter(({ isWaiting }) => isWaiting())).toHaveLength(1);
     expect(await npmCalls()).toBe(1);
   });
 
@@ -179,34 +184,31 @@ describe('setup', () => {
     await fakeNpm(
       'trap "sleep 0.5; echo stopped >> npm-calls; exit 1" TERM; touch started; while :; do sleep 0.1; done',
     );
-    const child = spawn(process.execPath, [join(root, 'src/setup.mjs')], {
-      env: { PATH: `${join(root, 'bin')}:/usr/bin:/bin` },
-      stdio: 'ignore',
-    });
+    const { child, ended } = start();
     await until(() => existsSync(join(root, 'started')));
     child.kill('SIGINT');
-    const [code] = await once(child, 'exit');
-    expect(code).toBe(130);
+    expect((await ended).code).toBe(130);
     expect(await readFile(join(root, 'npm-calls'), 'utf8')).toContain('stopped');
     expect(existsSync(join(root, '.cache/setup.lock'))).toBe(false);
   });
 
   it('waits for the npm of a setup that was killed', async () => {
     await fakeNpm('touch started; while [ ! -e go ]; do sleep 0.1; done; echo done >> npm-calls; exit 0');
-    const child = spawn(process.execPath, [join(root, 'src/setup.mjs')], {
-      env: { PATH: `${join(root, 'bin')}:/usr/bin:/bin` },
-      stdio: 'ignore',
-    });
-    await until(() => existsSync(join(root, 'started')));
+    const { child } = start();
+    const lock = join(root, '.cache/setup.lock');
+    // A moment after npm was started, its name is in the lock.
+    await until(() => existsSync(join(root, 'started')) && /^\d+ \d+$/.test(readFileSync(lock, 'utf8')));
     child.kill('SIGKILL');
     await once(child, 'exit');
     const calls = await npmCalls();
     await fakeNpm('');
-    const second = setup();
-    await new Promise((done) => setTimeout(done, 800));
+    const second = start();
+    await until(second.isWaiting);
+    // Longer than it takes to look again.
+    await new Promise((done) => setTimeout(done, 500));
     expect(await npmCalls()).toBe(calls);
     await write('go', '');
-    expect((await second).code).toBe(0);
+    expect((await second.ended).code).toBe(0);
     expect(await npmCalls()).toBe(calls + 2);
   });
 

@@ -116,7 +116,7 @@ describe('workers', () => {
   });
 
   it('all drain on SIGTERM: no request fails, streams finish, exit code 0', async () => {
-    const { gateway, fake } = await startWorkers({ drainDelayMs: 400 });
+    const { gateway, fake } = await startWorkers({ drainDelayMs: 2_000 });
     fake.setBehaviour({ tokens: 40, itlMs: 20 });
     const streams = await Promise.all(
       Array.from({ length: 6 }, () => postChat(gateway.url, chatBody('m', { stream: true, max_tokens: 40 }))),

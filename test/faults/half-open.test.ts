@@ -76,12 +76,17 @@ const WAYS = [
   ],
 ] as const;
 
+/** Of the odd one. The good one has its time: a process that gets no processor for a second must not seem to have vanished, too. */
 const LIMITS = {
-  upstream: {
-    timeouts: { connectMs: 500, firstByteMs: 800, idleMs: 800, totalMs: 20_000 },
-    probe: { intervalMs: 200, timeoutMs: 1_000 },
+  upstreams: {
+    a: {
+      timeouts: { connectMs: 500, firstByteMs: 800, idleMs: 800, totalMs: 60_000 },
+      probe: { intervalMs: 200, timeoutMs: 1_000 },
+    },
   },
 };
+/** Many times the limits, and a fraction of what a reply may take in all. */
+const LATE_MS = 15_000;
 
 describe.each(WAYS)('an upstream %s', (_, make, unavailable) => {
   const test = unavailable === undefined ? it : it.skip;
@@ -115,7 +120,7 @@ describe.each(WAYS)('an upstream %s', (_, make, unavailable) => {
     odd.vanish();
     for (const { status, text, durationMs } of await Promise.all(asked)) {
       expect(status, text).toBe(200);
-      expect(durationMs).toBeLessThan(10_000);
+      expect(durationMs).toBeLessThan(LATE_MS);
     }
     await fleet.idle();
   });
@@ -133,7 +138,7 @@ describe.each(WAYS)('an upstream %s', (_, make, unavailable) => {
         for (let read = await reader.read(); !read.done; read = await reader.read()) texts[i] += read.value;
       }),
     );
-    expect(performance.now() - vanishedAtMs).toBeLessThan(2_500);
+    expect(performance.now() - vanishedAtMs).toBeLessThan(LATE_MS);
     const [broken, ...others] = texts.sort(
       (one, other) => Number(one.includes('[DONE]')) - Number(other.includes('[DONE]')),
     );
@@ -153,8 +158,9 @@ describe.each(WAYS)('an upstream %s', (_, make, unavailable) => {
       expect(answers.filter((one) => !isWhole(one)).map(({ text }) => text)).toEqual([]);
     }
     await eventually('it is known to be down', () => fleet.backend('a').health.state === 'down');
-    const { durationMs } = await fleet.ask();
-    expect(durationMs).toBeLessThan(800);
+    const { retries } = fleet.model();
+    expect(isWhole(await fleet.ask())).toBe(true);
+    expect(fleet.model().retries).toBe(retries);
     await odd.comeBack();
     await eventually('it is back', () => fleet.backend('a').health.state === 'ready', 30_000);
     const answers = await Promise.all(Array.from({ length: 10 }, () => fleet.ask()));

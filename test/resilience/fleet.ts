@@ -9,6 +9,8 @@ import { chatBody, eventually, metric } from '../support/gateway-process.ts';
 export interface FleetOptions {
   /** Of every entry under `upstreams`. */
   readonly upstream?: object;
+  /** Of single ones, by name. */
+  readonly upstreams?: Readonly<Record<string, object>>;
   readonly model?: object;
   readonly limits?: object;
   readonly listen?: object;
@@ -50,7 +52,12 @@ export async function serveUpstreams(
     configSchema.parse({
       listen: { port: 0, ...options.listen },
       dataDir: newDataDir(),
-      upstreams: urls.map((url, i) => ({ name: names[i], url, ...options.upstream })),
+      upstreams: urls.map((url, i) => ({
+        name: names[i],
+        url,
+        ...options.upstream,
+        ...options.upstreams?.[names[i]!],
+      })),
       models: [
         {
           name: 'm',
