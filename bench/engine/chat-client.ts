@@ -30,11 +30,28 @@ export async function chat(
     stream: true,
   });
   const startedAtMs = performance.now();
+  const pieces: Piece[] = [];
+  const status = await post(`${url}/v1/chat/completions`, body, pieces);
+  const { atMs, text, rest } = read(pieces);
+  if (status !== 200) throw new Error(`${status}: ${rest}`);
+  if (atMs.length === 0) throw new Error('a reply without text');
+  return { startedAtMs, atMs, text };
+}
+
+/** Bytes as they came. */
+interface Piece {
+  readonly atMs: number;
+  readonly bytes: Buffer;
+}
+
+/** When each piece of text came, with the bytes that made its event whole. Throws an Error where the stream tells of one. */
+function read(pieces: readonly Piece[]): { atMs: number[]; text: string; rest: string } {
   const atMs: number[] = [];
+  const decoder = new TextDecoder();
   let text = '';
   let rest = '';
-  const receive = (piece: string): void => {
-    const lines = (rest + piece).split('\n');
+  for (const piece of pieces) {
+    const lines = (rest + decoder.decode(piece.bytes, { stream: true })).split('\n');
     rest = lines.pop()!;
     for (const line of lines) {
       if (!line.startsWith(DATA) || line === `${DATA}[DONE]`) continue;
@@ -42,29 +59,19 @@ export async function chat(
       if (chunk.error !== undefined) throw new Error(line);
       const content: unknown = chunk.choices?.[0]?.delta?.content;
       if (typeof content !== 'string' || content === '') continue;
-      atMs.push(performance.now());
+      atMs.push(piece.atMs);
       text += content;
     }
-  };
-  const status = await post(`${url}/v1/chat/completions`, body, receive);
-  if (status !== 200) throw new Error(`${status}: ${rest}`);
-  if (atMs.length === 0) throw new Error('a reply without text');
-  return { startedAtMs, atMs, text };
+  }
+  return { atMs, text, rest };
 }
 
-/** Resolves to the status when the reply has ended. */
-function post(url: string, body: string, receive: (piece: string) => void): Promise<number> {
+/** Resolves to the status when the reply has ended. What comes is only noted: to read it would take from the servers' time. */
+function post(url: string, body: string, pieces: Piece[]): Promise<number> {
   return new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
     const sent = request(url, { method: 'POST', headers, agent: false }, (reply) => {
-      reply.setEncoding('utf8');
-      reply.on('data', (piece: string) => {
-        try {
-          receive(piece);
-        } catch (error) {
-          sent.destroy(error as Error);
-        }
-      });
+      reply.on('data', (bytes: Buffer) => pieces.push({ atMs: performance.now(), bytes }));
       reply.once('end', () => resolve(reply.statusCode ?? 0));
       reply.once('error', reject);
     });

@@ -8,6 +8,11 @@ import { RequestGrammars } from './request-grammars.ts';
 
 const tokenizer = tinyTokenizer();
 
+/** Those of `abc`; replies that are read back meanwhile are longer. */
+function promptsComputed({ prefillSizes }: FakeDecoder): number {
+  return prefillSizes.filter((size) => size === 3).length;
+}
+
 function loop(
   options: { slots?: number; queueLimit?: number; drained?: () => Promise<void> | undefined } = {},
 ) {
@@ -77,7 +82,7 @@ test('what waits to be tokenised counts for the queue, and can be cancelled', as
   engine.cancel(2);
   expect(engine.ended()).toEqual([3, 2]);
   await vi.waitFor(() => expect(engine.ended()).toEqual([3, 2, 1]));
-  expect(engine.decoder.prefillSizes).toEqual([3]);
+  expect(promptsComputed(engine.decoder)).toBe(1);
 });
 
 test('what waits for its grammar counts for the queue, and can be cancelled', async () => {
@@ -93,7 +98,7 @@ test('what waits for its grammar counts for the queue, and can be cancelled', as
   expect(engine.ended()).toEqual([3, 2]);
   await vi.waitFor(() => expect(engine.ended()).toEqual([3, 2, 1]), 20_000);
   expect(textOf(engine.parts(1))).toBe('aaa');
-  expect(engine.decoder.prefillSizes).toEqual([3]);
+  expect(promptsComputed(engine.decoder)).toBe(1);
 });
 
 test('a grammar that cannot be used is refused, and only that', async () => {

@@ -52,9 +52,8 @@ const prompts = fc
   .map(([blocks, rest]) => [...blocks.flatMap(block), 99, ...new Array(rest).fill(3)]);
 
 test('what is restored is what was computed, and memory stays bounded', () => {
-  const uses = fc.array(fc.record({ prompt: prompts, kept: fc.double({ min: 0, max: 1, noNaN: true }) }), {
-    maxLength: 60,
-  });
+  const kept = fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: undefined });
+  const uses = fc.array(fc.record({ prompt: prompts, kept }), { maxLength: 60 });
   fc.assert(
     fc.property(uses, fc.nat(12), (all, blocks) => {
       const { slot, cache } = cacheOf(blocks);
@@ -64,7 +63,8 @@ test('what is restored is what was computed, and memory stays bounded', () => {
         cache.restore(prompt, length, 0);
         expect(slot.kv.slice(0, length)).toEqual(kvOf(prompt).slice(0, length));
         slot.compute(prompt);
-        cache.keep(prompt, Math.floor(kept * prompt.length), 0);
+        if (kept === undefined) cache.keepAll(prompt, 0);
+        else cache.keep(prompt, Math.floor(kept * prompt.length), 0);
         expect(cache.sizeBytes).toBeLessThanOrEqual(blocks * BLOCK_TOKENS * 4);
       }
     }),
@@ -100,6 +100,25 @@ test('only whole blocks are kept, and the last token is left to be computed', ()
   expect(known.cache.restorable([...block(1), ...block(3)])).toBe(BLOCK_TOKENS);
   expect(known.cache.restorable([...block(2), 5])).toBe(0);
   expect(known.cache.restorable([1])).toBe(0);
+});
+
+test('of a prompt that goes on all is kept, and more of it in place of its end', () => {
+  const { slot, cache } = cacheOf(8);
+  const prompt = [...block(1), ...block(2), 5, 6, 7];
+  slot.compute(prompt);
+  cache.keepAll(prompt, 0);
+  expect(cache.restorable([...prompt, 8])).toBe(prompt.length);
+  expect(cache.restorable(prompt)).toBe(prompt.length - 1);
+  expect(cache.restorable([...block(1), ...block(2), 5, 6, 9])).toBe(2 * BLOCK_TOKENS);
+  cache.keepAll(prompt, 0);
+  expect(cache.sizeBytes).toBe(3 * BLOCK_TOKENS * 4);
+  const longer = [...prompt, 8, 9, 10, 11, 12, 13];
+  cache.vacate(0);
+  cache.restore(longer, prompt.length, 0);
+  expect(slot.kv.slice(0, prompt.length)).toEqual(kvOf(prompt));
+  slot.compute(longer);
+  cache.keep(longer, longer.length, 0);
+  expect(cache.restorable([...longer, 0])).toBe(3 * BLOCK_TOKENS);
 });
 
 test('what was kept under one salt is not found under another', () => {

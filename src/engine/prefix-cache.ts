@@ -1,6 +1,6 @@
 /**
- * Positions kept, found and evicted together. What is left over of a prompt is computed again, 4 on the average, and a
- * token costs 2.6 ms in so short a chunk (SmolLM2-135M, one core); smaller blocks take longer to copy than they save.
+ * Positions kept, found and evicted together. What is left over of a prompt is computed again, 4 on the average; smaller
+ * blocks take longer to copy than they save.
  */
 export const BLOCK_TOKENS = 8;
 
@@ -18,7 +18,10 @@ const SLAB_BLOCKS = 32;
 interface Block {
   readonly id: number;
   readonly key: string;
-  readonly kv: Float32Array;
+  /** Of fewer tokens than `BLOCK_TOKENS`: nothing is kept behind it. */
+  readonly tokens: number;
+  /** Room for a whole block. */
+  readonly memory: Float32Array;
 }
 
 /**
@@ -61,15 +64,19 @@ export class PrefixCache {
 
   /** Positions of a prompt that can be restored; never all, since the last one's logits are not kept. */
   restorable(prompt: readonly number[], salt = ''): number {
-    return Math.min(this.#chain(prompt, salt).length * BLOCK_TOKENS, prompt.length - 1);
+    const chain = this.#chain(prompt, salt);
+    const tail = this.#tail(chain, prompt, salt)?.tokens ?? 0;
+    return Math.min(chain.length * BLOCK_TOKENS + tail, prompt.length - 1);
   }
 
   /** Fills the first `length` positions of a slot, which `restorable` has said to be there. */
   restore(prompt: readonly number[], length: number, slot: number, salt = ''): void {
-    const chain = this.#chain(prompt, salt).slice(0, Math.ceil(length / BLOCK_TOKENS));
+    const whole = this.#chain(prompt, salt);
+    const tail = this.#tail(whole, prompt, salt);
+    const chain = (tail === undefined ? whole : [...whole, tail]).slice(0, Math.ceil(length / BLOCK_TOKENS));
     const held = this.#inSlots.get(slot) ?? [];
     for (const [i, block] of chain.entries())
-      if (held[i] !== block) this.#kv.restore(block.kv, slot, i * BLOCK_TOKENS);
+      if (held[i] !== block) this.#kv.restore(this.#kvOf(block), slot, i * BLOCK_TOKENS);
     this.#inSlots.set(slot, chain);
     this.#touch(chain);
   }
@@ -90,19 +97,48 @@ export class PrefixCache {
     const chain = this.#chain(prompt, salt);
     // So that room is made at the cost of other chains first.
     this.#touch(chain);
-    for (let at = chain.length * BLOCK_TOKENS; at + BLOCK_TOKENS <= length; at += BLOCK_TOKENS) {
-      const kv = this.#room(chain);
-      if (kv === undefined) break;
-      this.#kv.save(slot, at, kv);
-      const block = { id: this.#nextId++, key: keyOf(chain.at(-1) ?? salt, prompt, at), kv };
-      this.#blocks.set(block.key, block);
-      chain.push(block);
-    }
+    let at = chain.length * BLOCK_TOKENS;
+    while (at + BLOCK_TOKENS <= length && this.#add(chain, prompt, at, BLOCK_TOKENS, slot, salt))
+      at += BLOCK_TOKENS;
     this.#inSlots.set(slot, chain.slice(0, Math.floor(length / BLOCK_TOKENS)));
     this.#touch(chain);
   }
 
-  /** The blocks that a prompt begins with. */
+  /** The same for a prompt that is known to go on: what is behind its last whole block is kept, too. */
+  keepAll(prompt: readonly number[], slot: number, salt = ''): void {
+    this.keep(prompt, prompt.length, slot, salt);
+    const chain = this.#chain(prompt, salt);
+    const at = chain.length * BLOCK_TOKENS;
+    const rest = prompt.length - at;
+    if (rest === 0 || rest >= BLOCK_TOKENS || this.#tail(chain, prompt, salt)?.tokens === rest) return;
+    this.#add(chain, prompt, at, rest, slot, salt);
+    this.#touch(chain);
+  }
+
+  /** @returns False: there was no room. */
+  #add(
+    chain: Block[],
+    prompt: readonly number[],
+    at: number,
+    tokens: number,
+    slot: number,
+    salt: string,
+  ): boolean {
+    const memory = this.#room(chain);
+    if (memory === undefined) return false;
+    const key = keyOf(chain.at(-1) ?? salt, prompt, at, tokens);
+    const block = { id: this.#nextId++, key, tokens, memory };
+    this.#kv.save(slot, at, this.#kvOf(block));
+    this.#blocks.set(key, block);
+    chain.push(block);
+    return true;
+  }
+
+  #kvOf({ memory, tokens }: Block): Float32Array {
+    return memory.subarray(0, tokens * this.#kv.positionElements);
+  }
+
+  /** The whole blocks that a prompt begins with. */
   #chain(prompt: readonly number[], salt: string): Block[] {
     const chain: Block[] = [];
     for (let at = 0; at + BLOCK_TOKENS <= prompt.length; at += BLOCK_TOKENS) {
@@ -111,6 +147,16 @@ export class PrefixCache {
       chain.push(block);
     }
     return chain;
+  }
+
+  /** What is kept of the block behind the whole ones that a prompt begins with. */
+  #tail(chain: readonly Block[], prompt: readonly number[], salt: string): Block | undefined {
+    const at = chain.length * BLOCK_TOKENS;
+    for (let tokens = Math.min(BLOCK_TOKENS - 1, prompt.length - at); tokens > 0; tokens--) {
+      const block = this.#blocks.get(keyOf(chain.at(-1) ?? salt, prompt, at, tokens));
+      if (block !== undefined) return block;
+    }
+    return undefined;
   }
 
   #touch(chain: readonly Block[]): void {
@@ -126,7 +172,7 @@ export class PrefixCache {
     const [oldest] = this.#blocks.values();
     if (oldest === undefined || chain.includes(oldest)) return undefined;
     this.#blocks.delete(oldest.key);
-    return oldest.kv;
+    return oldest.memory;
   }
 
   #newMemory(): Float32Array {
@@ -151,7 +197,7 @@ function lazyMemory(elements: number): Float32Array {
 }
 
 /** `before`: the block before it, or the salt where there is none. */
-function keyOf(before: Block | string, prompt: readonly number[], at: number): string {
+function keyOf(before: Block | string, prompt: readonly number[], at: number, tokens = BLOCK_TOKENS): string {
   const beginning = typeof before === 'string' ? JSON.stringify(before) : before.id;
-  return `${beginning}:${prompt.slice(at, at + BLOCK_TOKENS).join()}`;
+  return `${beginning}:${prompt.slice(at, at + tokens).join()}`;
 }

@@ -22,23 +22,24 @@ function run(readBack: ReadBack): number[] {
   return steps;
 }
 
-test('a reply is computed by chunks, up to its last whole block, and found by the next turn', () => {
+test('a reply is computed by chunks, up to its last token, and found by the next turn', () => {
   const { decoder, cache, prompt, readBack } = answered(320);
   const output = tokens(70, 500);
   readBack.add(prompt, output);
-  expect(run(readBack)).toEqual([16, 16, 16, 16]);
-  expect(decoder.prefillSizes).toEqual([16, 16, 16, 16]);
-  expect(cache.restorable([...prompt, ...output, 7])).toBe(104);
+  const sizes = [8, 8, 8, 8, 8, 8, 8, 8, 6];
+  expect(run(readBack)).toEqual(sizes);
+  expect(decoder.prefillSizes).toEqual(sizes);
+  expect(cache.restorable([...prompt, ...output, 7])).toBe(110);
 });
 
-test('what others computed meanwhile is not computed again', () => {
+test('what others computed meanwhile is not computed again, but for the end that they went beyond', () => {
   const { cache, decoder, prompt, readBack } = answered(320);
   const reply = [...prompt, ...tokens(70, 500)];
   readBack.add(prompt, reply.slice(40));
-  expect(readBack.step()).toBe(16);
+  expect(readBack.step()).toBe(8);
   decoder.prefill(0, reply, 0, false);
   cache.keep(reply, reply.length, 0);
-  expect(run(readBack)).toEqual([]);
+  expect(run(readBack)).toEqual([6]);
 });
 
 test.each([
@@ -63,6 +64,6 @@ test('a reply whose prompt has been evicted is left alone', () => {
 
 test('old replies are forgotten', () => {
   const { prompt, readBack } = answered(6_400);
-  for (let i = 0; i < 70; i++) readBack.add(prompt, tokens(16, 100 + i));
+  for (let i = 0; i < 70; i++) readBack.add(prompt, tokens(8, 100 + i));
   expect(run(readBack)).toHaveLength(64);
 });

@@ -1,7 +1,7 @@
 import { BLOCK_TOKENS, type PrefixCache } from './prefix-cache.ts';
 
 /** What a request that arrives meanwhile has to wait for: half of it, on the average. */
-const CHUNK_TOKENS = 16;
+const CHUNK_TOKENS = BLOCK_TOKENS;
 
 /** More replies than this are forgotten, the oldest first. */
 const MOST_REPLIES = 64;
@@ -50,17 +50,17 @@ export class ReadBack {
       if (reply === undefined) return 0;
       const { tokens, salt } = reply;
       const from = this.#cache.restorable(tokens, salt);
-      const end = wholeBlocks(tokens.length);
       // A prompt that is no longer there has made way for others, which would make way for it again.
-      const worthwhile = from >= wholeBlocks(reply.promptLength) && from < Math.min(end, tokens.length - 1);
+      const worthwhile = from >= wholeBlocks(reply.promptLength) && from < tokens.length - 1;
       if (!worthwhile) {
         this.#replies.pop();
         continue;
       }
-      const to = Math.min(end, from + CHUNK_TOKENS);
+      const to = Math.min(tokens.length, from + CHUNK_TOKENS);
       this.#cache.restore(tokens, from, this.#slot, salt);
       this.#decoder.prefill(this.#slot, tokens.slice(from, to), from, false);
-      this.#cache.keep(tokens, to, this.#slot, salt);
+      if (to < tokens.length) this.#cache.keep(tokens, to, this.#slot, salt);
+      else this.#cache.keepAll(tokens, this.#slot, salt);
       if (this.#cache.restorable(tokens, salt) <= from) this.#replies.pop();
       return to - from;
     }
