@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Fleet } from './fleet.ts';
+import { Fleet, type Forecast } from './fleet.ts';
 import type { Dispatch } from './lifecycle.ts';
 import { hashPrompt } from './prompt-hash.ts';
 import { type RequestFeatures, UNKNOWN_REQUEST } from './request.ts';
@@ -83,6 +83,28 @@ describe('what is expected of a deployment', () => {
     expect(fleet.forecast('b', prompt, 2).cachedTokens).toBe(0);
     fleet.restarted('a');
     expect(fleet.forecast('a', prompt, 2).cachedTokens).toBe(0);
+  });
+
+  it('comes to know how fast each is from replies that come as a whole', () => {
+    const fleet = new Fleet();
+    let nowMs = 0;
+    for (let i = 0; i < 200; i += 1) {
+      const promptTokens = 500 + ((i * 997) % 5_000);
+      const outputTokens = 10 + ((i * 37) % 300);
+      for (const [id, times] of [['fast', 1] as const, ['slow', 10] as const]) {
+        const whole = request(promptTokens, { stream: false });
+        const tookMs = times * (20 + 0.1 * promptTokens + 12 * outputTokens);
+        fleet
+          .dispatch(id, whole, nowMs)
+          .finished(nowMs + tookMs, { promptTokens, cachedTokens: 0, outputTokens });
+      }
+      nowMs += 100_000;
+    }
+    const [fast, slow] = ['fast', 'slow'].map((id) => fleet.forecast(id, request(3_000), nowMs));
+    const totalMs = ({ ttftMs, tpotMs }: Forecast) => ttftMs + 199 * tpotMs;
+    expect(totalMs(fast!)).toBeGreaterThan(0.7 * 2_720);
+    expect(totalMs(fast!)).toBeLessThan(1.3 * 2_720);
+    expect(totalMs(slow!) / totalMs(fast!)).toBeGreaterThan(7);
   });
 
   it('comes to know how fast each is', () => {

@@ -151,17 +151,42 @@ export class Fleet {
   }
 
   #learn(state: DeploymentState, running: Running, usage: MeasuredUsage, nowMs: number): void {
-    const { request } = running.dispatch;
-    if (running.ttftMs !== undefined) this.#learnTtft(state, running, usage);
+    const { request, dispatchedAtMs } = running.dispatch;
     const { outputTokens } = usage;
-    if (outputTokens === undefined) return;
-    this.outputs.observe(request.tenant, outputTokens);
+    if (outputTokens !== undefined) this.outputs.observe(request.tenant, outputTokens);
+    if (!request.stream) {
+      if (outputTokens !== undefined)
+        this.#learnWhole(state, running, usage, outputTokens, nowMs - dispatchedAtMs);
+      return;
+    }
+    if (running.ttftMs !== undefined) this.#learnTtft(state, running, usage);
     const { firstTokenAtMs } = running;
-    if (!request.stream || firstTokenAtMs === undefined || outputTokens < 2) return;
+    if (firstTokenAtMs === undefined || outputTokens === undefined || outputTokens < 2) return;
     const tpotMs = (nowMs - firstTokenAtMs) / (outputTokens - 1);
     const sequences = (running.sequences + state.decoding) / 2;
     const kvTokens = (running.kvTokens + state.kvTokens) / 2;
     state.latency.observeTpot(sequences, kvTokens, tpotMs);
+  }
+
+  /** It shows how long it took, and not when it began: prompt and output are taken to have been slower than expected by as much. */
+  #learnWhole(
+    state: DeploymentState,
+    running: Running,
+    usage: MeasuredUsage,
+    outputTokens: number,
+    durationMs: number,
+  ): void {
+    const { latency } = state;
+    const { tokens, pairs } = sum(running.work, running.workAhead);
+    const sequences = Math.max(1, ((running.sequences || state.decoding) + state.decoding) / 2);
+    const kvTokens = ((running.kvTokens || state.kvTokens) + state.kvTokens) / 2;
+    const ttftMs = latency.netMs + latency.prefillMs(tokens, pairs);
+    const tpotMs = latency.tpotMs(sequences, kvTokens);
+    const steps = Math.max(0, outputTokens - 1);
+    const slowness = durationMs / Math.max(1, ttftMs + steps * tpotMs);
+    running.ttftMs = ttftMs * slowness;
+    this.#learnTtft(state, running, usage);
+    if (steps > 0) latency.observeTpot(sequences, kvTokens, tpotMs * slowness);
   }
 
   /** Once per request, when it is known how much of it was cached, or clear that nobody will tell. */

@@ -12,7 +12,7 @@ const metrics = (waiting: number) =>
 
 it('a server that others keep busy gets less, as far as it tells', async () => {
   const [busy, idle] = [
-    await startFakeUpstream({ behaviour: { metrics: metrics(200) } }),
+    await startFakeUpstream({ behaviour: { metrics: metrics(0) } }),
     await startFakeUpstream({ behaviour: { metrics: metrics(0) } }),
   ];
   fakes.push(busy, idle);
@@ -25,6 +25,7 @@ it('a server that others keep busy gets less, as far as it tells', async () => {
     await ask();
     return busy.requests.length > 0 && idle.requests.length > 0;
   });
+  busy.setBehaviour({ metrics: metrics(200) });
   await eventually('the busy one is spared', async () => {
     const before = busy.requests.length;
     for (let i = 0; i < 10; i += 1) await ask();
