@@ -49,6 +49,8 @@ export interface RunningGateway {
   /** Base URL, such as http://127.0.0.1:8080 */
   readonly url: string;
   readonly gateway: Gateway;
+  /** Requests that have ended so far, or were refused. */
+  ended(): number;
   /** Resolves when every engine is ready or has failed for the first time. */
   readonly enginesSettled: Promise<void>;
   readiness(): Readiness;
@@ -128,8 +130,10 @@ async function startWith(
   );
   const decisionFile = config.decisions.log ? openDecisionFile(config, logger) : undefined;
   if (decisionFile) sinks.push(decisionFile.observe);
+  let ended = 0;
   sinks.push((event) => {
-    if (event.type === 'canary-rolled-back') options.onCanaryRolledBack?.(event);
+    if (event.type === 'request-settled' || event.type === 'request-refused') ended += 1;
+    else if (event.type === 'canary-rolled-back') options.onCanaryRolledBack?.(event);
   });
   await fleet.apply(config, options.modelPaths ?? new Map());
   for (const { name, drained } of options.drains ?? []) fleet.setDrained(name, drained);
@@ -211,6 +215,7 @@ async function startWith(
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     gateway,
+    ended: () => ended,
     enginesSettled: fleet.enginesSettled(),
     readiness,
     snapshot: metrics.snapshot,

@@ -39,7 +39,7 @@ export async function serve(flags: ServeFlags, env: Environment): Promise<void> 
   const running = await startGateway(config, { logger, modelPaths, fetchModel: models.one });
   onStopSignals({ stop: stop.resolve, endNow: () => process.exit(130) });
   started.resolve(running);
-  tidyWhileIdle({ isIdle: () => running.gateway.inFlight === 0 });
+  tidyWhileIdle(running);
   logger.info({ url: `${running.url}/v1`, models: running.gateway.models().map((m) => m.name) }, 'listening');
   void running.enginesSettled.then(() => {
     if (!running.readiness().ready) return;

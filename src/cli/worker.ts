@@ -44,7 +44,7 @@ export async function serveAsWorker(): Promise<void> {
         onCanaryRolledBack: (found) => send({ type: 'roll-back-canary', found }),
       });
       for (const found of rollBacks) running.gateway.rollBackCanary(found);
-      tidyWhileIdle({ isIdle: () => running.gateway.inFlight === 0 });
+      tidyWhileIdle(running);
       send({ type: 'listening', url: running.url });
       return running;
     } catch (error) {
