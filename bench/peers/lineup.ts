@@ -114,6 +114,16 @@ export async function taking<T>(
   }
 }
 
+/** What the gateways keep in memory after all loads, once they have had nothing to do for so long: in the order of `entrants`. */
+export async function restedRssBytes(entrants: readonly Entrant[], restS: number): Promise<number[]> {
+  const trees = entrants.map(({ running }) => processTree(running.pid));
+  for (const pids of trees) signalAll(pids, 'SIGCONT');
+  await new Promise((resolve) => setTimeout(resolve, restS * 1_000));
+  const bytes = entrants.map(({ running }) => residentBytes(processTree(running.pid)));
+  for (const pids of trees) signalAll(pids, 'SIGSTOP');
+  return bytes;
+}
+
 /** What a slow gateway still has to do for clients that have left must not fall into its next turn. */
 async function settled(pids: readonly number[]): Promise<void> {
   let before = cpuSeconds(pids);

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { allPeers } from './adapters/all.ts';
 import { buildGoPrograms } from './install.ts';
-import { type Entrant, faultOf, lineUp, taking } from './lineup.ts';
+import { type Entrant, faultOf, lineUp, restedRssBytes, taking } from './lineup.ts';
 import { type Bench, measure, type Sample, type Target } from './measure.ts';
 import { cacheFolder, peersFolder } from './paths.ts';
 import { stopAll } from './processes.ts';
@@ -36,6 +36,7 @@ const { values } = parseArgs({
 });
 const rounds = values.quick ? 1 : bounded('rounds', values.rounds, 1, 9);
 const windowS = values.quick ? 1.5 : bounded('seconds', values.seconds, 1, 60);
+const restS = values.quick ? 5 : 30;
 const warmupS = values.quick ? 0.5 : bounded('warmup', values.warmup, 0, 60);
 const gatewayCore = bounded('gateway-core', values['gateway-core'], 0, 1023);
 const loadCore = bounded('load-core', values['load-core'], 0, 1023);
@@ -112,16 +113,19 @@ async function main(): Promise<void> {
     }
   }
 
+  say(`resting for ${restS} s`);
+  const rested = await restedRssBytes(entrants, restS);
   const results: Results = {
     at: new Date().toISOString(),
     machine: describeMachine(),
     rounds,
     windowS,
-    peers: entrants.map(({ peer, version, idleRssBytes }) => ({
+    peers: entrants.map(({ peer, version, idleRssBytes }, i) => ({
       name: peer.name,
       setup: peer.setup,
       version,
       idleRssBytes,
+      restedRssBytes: rested[i]!,
       openRatePerSecond: peer.openRatePerSecond,
       pacedStreams: peer.pacedStreams,
     })),
