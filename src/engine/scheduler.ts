@@ -55,11 +55,10 @@ export interface SchedulerOptions<S> {
   readonly restorable?: (sequence: S) => number;
 }
 
-/**
- * A chunk of fewer tokens takes nearly as long as this many: none is begun behind another one, and so few last tokens of a prompt are not
- * left for the next step.
- */
+/** A chunk of fewer tokens takes nearly as long as this many: none is begun behind another one. */
 const SMALL_CHUNK_TOKENS = 24;
+/** A prompt's last tokens are not left for the next step if they are at most this part more than there is room for. */
+const MORE_AT_END = 1 / 4;
 
 interface Running<S> {
   readonly sequence: S;
@@ -160,7 +159,7 @@ export class Scheduler<S extends Schedulable> {
       if (current === undefined) return chunks;
       const { promptLength } = current.sequence;
       const from = current.length;
-      const last = promptLength - from < budget + SMALL_CHUNK_TOKENS;
+      const last = promptLength - from <= budget * (1 + MORE_AT_END);
       const to = last ? promptLength : from + budget;
       if (last && current.slot !== this.#decoding.length) {
         // Others ended while it was prefilled; it joins the batch behind those that are left.
