@@ -1,6 +1,8 @@
 import { cpus, totalmem } from 'node:os';
+import { bareColumn, type Column, figure, median, present, ratioColumn } from './columns.ts';
 import type { Figure, Task } from './figures.ts';
 import type { Served } from './served.ts';
+import { targetRows } from './targets.ts';
 
 export type Contestant = 'qianmen' | 'llama.cpp' | 'llama.cpp Q4_0' | 'onnxruntime-node' | 'node-llama-cpp';
 
@@ -25,8 +27,8 @@ interface ReportOptions {
 export function render(rounds: readonly Round[], { task, slots, absent }: ReportOptions): string {
   const names = [...task.prompts.map((p) => `prompt ${p}`), ...task.batches.map((b) => `decode ${b}`)];
   const bare = names.map((name) => {
-    const ours = column(rounds, (round) => bareFigure(round, 'qianmen', name));
-    const theirs = OTHERS.map((other) => column(rounds, (round) => bareFigure(round, other, name)));
+    const ours = bareColumn(rounds, 'qianmen', name);
+    const theirs = OTHERS.map((other) => bareColumn(rounds, other, name));
     return [name, whole(ours), ...theirs.map((figures) => beside(ours, figures))];
   });
   const servedRows = SERVED.map(({ name, read, ratio }) => {
@@ -59,6 +61,10 @@ export function render(rounds: readonly Round[], { task, slots, absent }: Report
 ${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux, Node ${process.version}. ${task.threads} threads each,
 ${roundsText(rounds)}. All contestants use the same file, but for llama.cpp Q4_0: the format that it computes fastest, made from that file. Ratios are Qianmen ÷ the other, as median (least–greatest) of the rounds;
 absolute figures drift with the machine. Written by \`node bench/engine/run.ts\`.
+
+## What was aimed at
+
+${table(['', 'aim', 'median', 'met'], targetRows(rounds))}
 
 ## Engines without servers
 
@@ -110,18 +116,8 @@ function roundsText(rounds: readonly Round[]): string {
   return `${bare} round(s) of the engines, ${count(({ served }) => served.qianmen)} of the servers`;
 }
 
-type Column = readonly (number | undefined)[];
-
 function column(rounds: readonly Round[], read: (round: Round) => number | undefined): Column {
   return rounds.map(read);
-}
-
-function bareFigure(round: Round, contestant: Contestant, name: string): number | undefined {
-  return figure(round.bare[contestant], name);
-}
-
-function figure(figures: readonly Figure[] | undefined, name: string): number | undefined {
-  return figures?.find((each) => each.name === name)?.tokensPerSecond;
 }
 
 function beside(ours: Column, theirs: Column): string {
@@ -129,7 +125,7 @@ function beside(ours: Column, theirs: Column): string {
 }
 
 function ratios(ours: Column, theirs: Column): string {
-  const each = sorted(ours.map((value, i) => value !== undefined && theirs[i] && value / theirs[i]));
+  const each = present(ratioColumn(ours, theirs));
   if (each.length === 0) return '–';
   const [middle, least, greatest] = [median(each), each[0]!, each.at(-1)!].map((ratio) => ratio.toFixed(2));
   return each.length === 1 ? `${middle}` : `${middle} (${least}–${greatest})`;
@@ -144,19 +140,8 @@ function percent(values: Column): string {
 }
 
 function show(values: Column, format: (value: number) => string): string {
-  const present = sorted(values);
-  return present.length === 0 ? '–' : format(median(present));
-}
-
-function sorted(values: readonly (number | false | 0 | undefined)[]): number[] {
-  return values
-    .filter((value) => typeof value === 'number' && value > 0)
-    .sort((a, b) => Number(a) - Number(b)) as number[];
-}
-
-function median(ascending: readonly number[]): number {
-  const middle = (ascending.length - 1) / 2;
-  return (ascending[Math.floor(middle)]! + ascending[Math.ceil(middle)]!) / 2;
+  const all = present(values);
+  return all.length === 0 ? '–' : format(median(all));
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

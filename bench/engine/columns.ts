@@ -1,0 +1,31 @@
+import type { Figure } from './figures.ts';
+import type { Contestant, Round } from './report.ts';
+
+/** One value per round, where it was measured. */
+export type Column = readonly (number | undefined)[];
+
+export function bareColumn(rounds: readonly Round[], contestant: Contestant, name: string): Column {
+  return rounds.map((round) => figure(round.bare[contestant], name));
+}
+
+export function figure(figures: readonly Figure[] | undefined, name: string): number | undefined {
+  return figures?.find((each) => each.name === name)?.tokensPerSecond;
+}
+
+/** Within each round. */
+export function ratioColumn(ours: Column, theirs: Column): Column {
+  return ours.map((value, i) => {
+    const other = theirs[i];
+    return value === undefined || other === undefined || other === 0 ? undefined : value / other;
+  });
+}
+
+export function present(values: Column): number[] {
+  return values.filter((value) => value !== undefined && value > 0).sort((a, b) => a! - b!) as number[];
+}
+
+/** Of at least one. */
+export function median(ascending: readonly number[]): number {
+  const middle = (ascending.length - 1) / 2;
+  return (ascending[Math.floor(middle)]! + ascending[Math.ceil(middle)]!) / 2;
+}
