@@ -127,6 +127,8 @@ export class Drain {
       if ((grows && path === latest) || needed.has(path)) continue;
       rmSync(path, { force: true });
       progress.offsets.delete(path);
+      // What was in it is in the database.
+      if (this.#unsafePath === path) this.#unsafePath = undefined;
     }
   }
 

@@ -163,10 +163,10 @@ describe.skipIf(cannotMount)('a disk that is full', () => {
       async () => (await metric(gateway.url, 'qianmen_ledger_up', secret)) === 1,
     );
     gateway.child.kill('SIGTERM');
-    await gateway.exited;
+    expect(await gateway.exited).toBe(0);
     const found = await rows();
     expect(new Map(found.map((row) => [row.request_id, row.completion_tokens]))).toEqual(told);
     expect(found).toHaveLength(told.size);
-    expect(readdirSync(join(dir, 'ledger'))).toEqual([]);
+    expect(readdirSync(join(dir, 'ledger')), gateway.output()).toEqual([]);
   });
 });
