@@ -115,6 +115,8 @@ export class Ledger {
   readonly observe = (event: GatewayEvent): void => {
     if (event.type === 'request-admitted') {
       this.#open.set(event.settlementId, { event, dueAtLook: this.#looks + FIRST_NOTE_LOOKS });
+      // There will be a record: until then it has started.
+      this.#writer.wake();
     } else if (event.type === 'request-settled') {
       // A request that was refused has not begun, and uses nothing.
       if (!hasCaller(event) || !this.#forget(event.settlementId)) return;
