@@ -1,5 +1,8 @@
+import { mkdtempSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type FakeUpstream, startFakeUpstream } from './fakes/openai-upstream.ts';
 import { realModelPath } from './model-file.ts';
@@ -11,6 +14,7 @@ import {
   postChat,
   startGatewayProcess,
 } from './support/gateway-process.ts';
+import { tinyChatEngine } from './tiny-chat-model.ts';
 
 let gateway: GatewayProcess | undefined;
 const fakes: FakeUpstream[] = [];
@@ -227,33 +231,32 @@ describe('a model file that cannot be fetched', () => {
 });
 
 describe('engines', () => {
-  const engine = (name: string, extra: object = {}) => ({
-    name,
-    path: realModelPath(),
-    threads: 1,
-    slots: 2,
-    contextTokens: 256,
-    ...extra,
-  });
   const generates = async (gateway: GatewayProcess, model: string) =>
     (await postChat(gateway.url, chatBody(model, { max_tokens: 2 }))).status === 200;
 
   it('keep their process when unchanged, start when new, end when removed', async () => {
     const a = await startFake();
-    const gateway = await start({ engines: [engine('one')], ...serving(['a', a]) });
+    const folder = mkdtempSync(join(tmpdir(), 'qianmen-reload-'));
+    const [one, two] = [tinyChatEngine(folder, 'one'), tinyChatEngine(folder, 'two')];
+    const gateway = await start({ engines: [one], ...serving(['a', a]) });
     await eventually('one is ready', () => generates(gateway, 'one'), 60_000);
     const [pid] = gateway.enginePids();
-    await reload(gateway, () => gateway.reconfigure({ engines: [engine('one'), engine('two')] }));
+    await reload(gateway, () => gateway.reconfigure({ engines: [one, two] }));
     await eventually('two is ready', () => generates(gateway, 'two'), 60_000);
     expect(gateway.enginePids()).toContain(pid);
     expect(gateway.enginePids()).toHaveLength(2);
-    await reload(gateway, () => gateway.reconfigure({ engines: [engine('two')] }));
+    await reload(gateway, () => gateway.reconfigure({ engines: [two] }));
     await eventually('the first process is gone', () => !gateway.enginePids().includes(pid as number));
     expect(await generates(gateway, 'two')).toBe(true);
   });
 
   it('with new settings take over once they are ready, and not if they never are', async () => {
-    const gateway = await start({ engines: [engine('one')] });
+    // Of a size that takes a while to start and to answer.
+    const engine = (extra: object = {}) => {
+      const sizes = { threads: 1, slots: 2, contextTokens: 256 };
+      return { engines: [{ name: 'one', path: realModelPath(), ...sizes, ...extra }] };
+    };
+    const gateway = await start(engine());
     await eventually('it is ready', () => generates(gateway, 'one'), 60_000);
     const running = await postChat(
       gateway.url,
@@ -266,7 +269,7 @@ describe('engines', () => {
     })();
     const [pid] = gateway.enginePids();
     const swapped = reloads(gateway);
-    gateway.reconfigure({ engines: [engine('one', { slots: 3 })] });
+    gateway.reconfigure(engine({ slots: 3 }));
     await eventually('it was replaced', () => reloads(gateway) > swapped, 60_000);
     changing = false;
     await client;
@@ -275,7 +278,7 @@ describe('engines', () => {
     await eventually('the old process is gone', () => !gateway.enginePids().includes(pid as number));
 
     const broken = reloads(gateway);
-    gateway.reconfigure({ engines: [engine('one', { path: new URL(import.meta.url).pathname })] });
+    gateway.reconfigure(engine({ path: new URL(import.meta.url).pathname }));
     await eventually('it was refused', () => reloads(gateway) > broken, 60_000);
     expect((await readyz(gateway)).config?.detail).toMatch(/Engine one/);
     expect(await generates(gateway, 'one')).toBe(true);

@@ -41,7 +41,7 @@ function askOnce(url: string, agent: Agent, stream: boolean): Promise<string> {
   return promise;
 }
 
-it.each([0, 3_000])(
+it.each([0, 2_000])(
   'SIGTERM under load loses no request that was sent (drain delay %d ms)',
   async (drainDelayMs) => {
     const gateway = await serve({ drainDelayMs }, { ttftMs: 5, itlMs: 5, tokens: 10 });
@@ -88,7 +88,7 @@ it('SIGTERM waits for a request whose body is still on its way', async () => {
   await fetch(`${gateway.url}/healthz`);
   gateway.child.kill('SIGTERM');
   await eventually('it drains', () => gateway.output().includes('"draining"'));
-  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  await new Promise((resolve) => setTimeout(resolve, 1_200));
   socket.write(body.slice(10));
   let reply = '';
   socket.on('data', (piece) => {
