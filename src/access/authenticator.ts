@@ -25,11 +25,13 @@ const MAX_KNOWN = 100_000;
 /** Guesses are remembered apart from keys, so that guessing pushes no key out, and for a short time, so that it asks the database little. */
 const MAX_UNKNOWN = 10_000;
 const UNKNOWN_MS = 5_000;
+/** Keys whose hash need not be computed again. */
+const MAX_HASHES = 4_096;
 /** Look-ups of keys never seen, at a time: guesses beyond it wait for nothing. */
 const MAX_LOOKUPS = 1_024;
 
 /**
- * Finds out who calls. A key that was seen before costs a hash and a look into a map. The database is asked about others, and twice
+ * Finds out who calls. A key that was seen before costs two looks into a map. The database is asked about others, and twice
  * a second whether anything has changed: after a change every key is asked about once more, when it comes again.
  *
  * As long as no key exists nobody needs one. Of that it is never sure before the database has said so.
@@ -38,6 +40,11 @@ export class Authenticator {
   readonly #options: Required<Pick<AuthenticatorOptions, 'wall' | 'now'>> & AuthenticatorOptions;
   readonly #known = new KeyCache(MAX_KNOWN);
   readonly #unknown = new Map<string, number>();
+  /**
+   * Of secrets that are known to be good, and of no others: guesses are hashed whole, however much of a secret they have right, and a map finds nothing
+   * by a part of a text. Until anything changes; whoever can read this process' memory can read the requests.
+   */
+  readonly #hashes = new Map<string, string>();
   readonly #lookups = new Map<string, Promise<Caller>>();
   #revision: number | undefined;
   #confirmedAtMs = 0;
@@ -85,11 +92,15 @@ export class Authenticator {
   authenticate(secret: string | undefined): Caller | undefined | Promise<Caller> {
     if (!this.keysNeeded) return undefined;
     if (secret === undefined) throw missingKey();
-    if (!isApiKeyShaped(secret)) throw wrongKey();
+    const seen = this.#hashes.get(secret);
+    if (seen === undefined && !isApiKeyShaped(secret)) throw wrongKey();
     const { now } = this.#options;
-    const hash = digest('sha256', secret, 'base64url');
+    const hash = seen ?? digest('sha256', secret, 'base64url');
     const known = this.#valid(hash);
-    if (known !== undefined && known.revision === this.#revision) return known.caller;
+    if (known !== undefined && known.revision === this.#revision) {
+      if (seen === undefined) this.#remember(secret, hash);
+      return known.caller;
+    }
     const knownWrongAtMs = this.#unknown.get(hash);
     if (knownWrongAtMs !== undefined && now() - knownWrongAtMs < UNKNOWN_MS) throw wrongKey();
     return this.#lookUp(hash, known?.caller);
@@ -119,12 +130,19 @@ export class Authenticator {
         this.#keysExist = await directory.anyKeys();
         this.#revision = revision;
         this.#unknown.clear();
+        this.#hashes.clear();
       }
       this.#confirmedAtMs = askedAtMs;
       this.#tell(undefined);
     } catch (error) {
       this.#tell(error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  #remember(secret: string, hash: string): void {
+    if (this.#hashes.size >= MAX_HASHES) this.#hashes.clear();
+    // A text of its own: a part of another would keep all of that, the rest of the request's head.
+    this.#hashes.set(Buffer.from(secret, 'latin1').toString('latin1'), hash);
   }
 
   /** One that was valid when the database last could be asked, not too long ago. */

@@ -251,6 +251,19 @@ describe('admission in one process', () => {
     expect(admission.reserved).toBe(0);
   });
 
+  it('counts for those together whom it has forgotten in between, however each of them asks again', () => {
+    const { admission, pass } = setUp();
+    const key = { concurrency: 1 };
+    const before = callerWith({ key });
+    ask(admission, before).settle({ tokens: 1, nanoUsd: 0 });
+    pass(3_600_000);
+    for (let i = 0; i < 10_001; i++)
+      ask(admission, callerWith({}, `key_${i + 2}`)).settle({ tokens: 1, nanoUsd: 0 });
+    expect(admission.subjectCount).toBeLessThan(10_000);
+    ask(admission, callerWith({ key }));
+    expect(refusedBy(() => ask(admission, before)).code).toBe('rate_limit_exceeded');
+  });
+
   it('gives out its share only where it is one of several, and at least one', () => {
     const { admission } = setUp({ share: 1 / 4 });
     const caller = callerWith({ key: { requestsPerMinute: 9 }, project: { concurrency: 2 } });

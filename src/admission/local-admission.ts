@@ -24,6 +24,8 @@ export interface LocalAdmissionOptions {
 export class LocalAdmission implements Admission {
   readonly #clock: SteadyClock;
   readonly #subjects: Subjects;
+  /** Callers stay the same objects from request to request. */
+  readonly #lastOf = new WeakMap<AdmissionAsk['caller'], LastCounted>();
   #share: Share;
   #reserved = 0;
 
@@ -54,7 +56,7 @@ export class LocalAdmission implements Admission {
   /** @throws AppError `rate_limit_exceeded`, `insufficient_quota` */
   admit(ask: AdmissionAsk): LocalReservation {
     const nowMs = this.#clock.nowMs();
-    const periods = this.#clock.periods();
+    const periods = this.#clock.periods(nowMs);
     const wanted = wantedOf(ask);
     const all = this.#counted(ask);
     for (const one of all) {
@@ -85,23 +87,43 @@ export class LocalAdmission implements Admission {
   }
 
   #counted(ask: AdmissionAsk): readonly Counted[] {
-    const share = this.#share;
     this.#subjects.sweepIfDue();
-    return partiesOf(ask).map((party) => new Counted(party, this.#subjects.get(party.kind, party.id), share));
+    const { sweeps } = this.#subjects;
+    const share = this.#share;
+    const { caller, model, modelLimits } = ask;
+    const last = this.#lastOf.get(caller);
+    if (
+      last?.model === model &&
+      last.modelLimits === modelLimits &&
+      last.share === share &&
+      last.sweeps === sweeps
+    )
+      return last.all;
+    const all = partiesOf(ask).map(
+      (party) => new Counted(party, this.#subjects.get(party.kind, party.id), share),
+    );
+    this.#lastOf.set(caller, { model, modelLimits, share, sweeps, all });
+    return all;
   }
 
   #take(all: readonly Counted[], wanted: Wanted, nowMs: number): LocalReservation {
-    for (const one of all) one.tokensEnd = one.subject.take(one, wanted, nowMs);
+    const tokensEnds = all.map((one) => one.subject.take(one, wanted, nowMs));
     this.#reserved += 1;
-    return new LocalReservation(rateOf(all, nowMs), (used) => this.#settle(all, wanted, used));
+    return new LocalReservation(rateOf(all, nowMs), (used) => this.#settle(all, wanted, tokensEnds, used));
   }
 
-  #settle(all: readonly Counted[], wanted: Wanted, { tokens, nanoUsd }: Used): void {
+  #settle(
+    all: readonly Counted[],
+    wanted: Wanted,
+    tokensEnds: readonly number[],
+    { tokens, nanoUsd }: Used,
+  ): void {
     this.#reserved -= 1;
     const used = { tokens: countable(tokens), nanoUsd: countable(nanoUsd) };
     const nowMs = this.#clock.nowMs();
-    const periods = this.#clock.periods();
-    for (const one of all) one.subject.settle(one, wanted, one.tokensEnd, used, nowMs, periods);
+    const periods = this.#clock.periods(nowMs);
+    for (let i = 0; i < all.length; i++)
+      all[i]!.subject.settle(all[i]!, wanted, tokensEnds[i]!, used, nowMs, periods);
   }
 
   #refusal(obstacle: Obstacle, one: Counted, all: readonly Counted[], wanted: Wanted, nowMs: number) {
@@ -127,13 +149,21 @@ export class LocalReservation implements Reservation {
   }
 }
 
+/** What a caller's last request counted for, and what that hangs on. */
+interface LastCounted {
+  readonly model: string;
+  readonly modelLimits: AdmissionAsk['modelLimits'];
+  readonly share: Share;
+  readonly sweeps: number;
+  readonly all: readonly Counted[];
+}
+
 class Counted implements Allowed {
   readonly kind: SubjectKind;
   readonly subject: Subject;
   readonly limits: Allowed['limits'];
   readonly whole: Allowed['limits'];
   readonly share: number;
-  tokensEnd = 0;
 
   constructor({ kind, limits }: Party, subject: Subject, share: Share) {
     this.kind = kind;

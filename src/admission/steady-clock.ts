@@ -38,9 +38,8 @@ export class SteadyClock {
     return this.#sources.monotonic();
   }
 
-  /** Unix milliseconds. */
-  wallMs(): number {
-    const monotonicMs = this.#sources.monotonic();
+  /** Unix milliseconds. @param monotonicMs As `nowMs` has just told */
+  wallMs(monotonicMs = this.nowMs()): number {
     const passedMs = monotonicMs - this.#monotonicMs;
     this.#monotonicMs = monotonicMs;
     this.#wallMs += passedMs;
@@ -53,8 +52,9 @@ export class SteadyClock {
     return this.#wallMs;
   }
 
-  periods(): Periods {
-    const wallMs = this.wallMs();
+  /** @param monotonicMs As `nowMs` has just told */
+  periods(monotonicMs = this.nowMs()): Periods {
+    const wallMs = this.wallMs(monotonicMs);
     if (wallMs >= this.#periodsUntilMs) {
       this.#periods = periodsAt(wallMs);
       this.#periodsUntilMs = wallMs + this.#periods.dayLeftMs;

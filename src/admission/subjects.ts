@@ -41,6 +41,7 @@ export class Subjects {
     model: new Map(),
   };
   #size = 0;
+  #sweeps = 0;
   #sweepAt = SWEEP_FROM;
 
   constructor(clock: SteadyClock) {
@@ -49,6 +50,11 @@ export class Subjects {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Grows when some are forgotten: who has kept a subject has to get it again. */
+  get sweeps(): number {
+    return this.#sweeps;
   }
 
   find(kind: SubjectKind, id: string): Subject | undefined {
@@ -86,6 +92,7 @@ export class Subjects {
       size += known.size;
     }
     this.#size = size;
+    this.#sweeps += 1;
     this.#sweepAt = Math.max(SWEEP_FROM, 2 * size);
   }
 }

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { costNanoUsd } from './money.ts';
 import type { Usage } from './usage.ts';
@@ -48,6 +49,32 @@ describe('what an attempt costs', () => {
   it("is the machine's time where there is no price per token, and nothing without either", () => {
     expect(costNanoUsd({ price: undefined, machineUsdPerHour: 3.6 }, used(), service)).toBe(1_000_000);
     expect(costNanoUsd({ price: undefined }, used(), service)).toBe(0);
+  });
+
+  it('is the same whether it is small enough for doubles or not', () => {
+    const most = 2 ** 40;
+    const count = fc.oneof(fc.integer({ min: 0, max: 10_000 }), fc.integer({ min: 0, max: most }));
+    const usd = fc.double({ min: 0, max: 1_000, noNaN: true });
+    fc.assert(
+      fc.property(count, count, usd, usd, (promptTokens, completionTokens, input, output) => {
+        const some = { inputUsdPerMTok: input, cachedInputUsdPerMTok: 0, outputUsdPerMTok: output };
+        const pico =
+          BigInt(promptTokens) * BigInt(Math.round(input * 1e6)) +
+          BigInt(completionTokens) * BigInt(Math.round(output * 1e6));
+        const nano = (pico + 500n) / 1_000n;
+        const most = BigInt(Number.MAX_SAFE_INTEGER);
+        const usage = used({ promptTokens, completionTokens, cachedPromptTokens: 0 });
+        expect(costNanoUsd({ price: some }, usage, service)).toBe(Number(nano < most ? nano : most));
+      }),
+    );
+    // Just below a whole nano-dollar, where a double is coarsest.
+    const one = { inputUsdPerMTok: 1e-6, cachedInputUsdPerMTok: 0, outputUsdPerMTok: 0 };
+    for (const promptTokens of [2 ** 50 - 325, 2 ** 50, 2 ** 50 + 1, 2 ** 53 - 1]) {
+      const usage = used({ promptTokens, completionTokens: 0, cachedPromptTokens: 0 });
+      expect(costNanoUsd({ price: one }, usage, service)).toBe(
+        Number((BigInt(promptTokens) + 500n) / 1_000n),
+      );
+    }
   });
 
   it('does not overflow', () => {

@@ -8,6 +8,8 @@ export const NANO_USD_PER_USD = 1_000_000_000;
 const PICO_USD_PER_TOKEN = 1_000_000;
 const PICO_PER_NANO = 1_000n;
 const MAX_NANO_USD = BigInt(Number.MAX_SAFE_INTEGER);
+/** Sums of whole numbers up to it are exact in doubles, and so is what they are rounded to after they were divided. */
+const EXACT_PICO_USD = 2 ** 50;
 
 /** What one attempt used, beside its tokens. */
 export interface Service {
@@ -26,29 +28,49 @@ export function costNanoUsd(
   usage: Usage,
   service: Service,
 ): number {
-  if (price !== undefined) return nano(pricePicoUsd(price, usage, service));
+  if (price !== undefined) return priceNanoUsd(price, usage, service);
   if (machineUsdPerHour === undefined) return 0;
-  return nano(picoUsd(machineUsdPerHour / 3_600_000) * BigInt(Math.ceil(service.durationMs)));
+  return nano(product(Math.ceil(service.durationMs), wholePicoUsd(machineUsdPerHour / 3_600_000)));
 }
 
-function pricePicoUsd(price: Price, usage: Usage, { images = 0, audioSeconds = 0 }: Service): bigint {
+function priceNanoUsd(price: Price, usage: Usage, { images = 0, audioSeconds = 0 }: Service): number {
   const cached = Math.min(usage.cachedPromptTokens, usage.promptTokens);
-  return (
-    tokensPicoUsd(usage.promptTokens - cached, price.inputUsdPerMTok) +
-    tokensPicoUsd(cached, price.cachedInputUsdPerMTok) +
-    tokensPicoUsd(usage.completionTokens, price.outputUsdPerMTok) +
-    picoUsd(price.usdPerRequest ?? 0) +
-    picoUsd(price.usdPerImage ?? 0) * BigInt(images) +
-    picoUsd(price.usdPerAudioSecond ?? 0) * BigInt(Math.ceil(audioSeconds))
+  const uncached = usage.promptTokens - cached;
+  const seconds = Math.ceil(audioSeconds);
+  const perUncached = tokenPicoUsd(price.inputUsdPerMTok);
+  const perCached = tokenPicoUsd(price.cachedInputUsdPerMTok);
+  const perCompletion = tokenPicoUsd(price.outputUsdPerMTok);
+  const perRequest = wholePicoUsd(price.usdPerRequest ?? 0);
+  const perImage = wholePicoUsd(price.usdPerImage ?? 0);
+  const perSecond = wholePicoUsd(price.usdPerAudioSecond ?? 0);
+  const pico =
+    uncached * perUncached +
+    cached * perCached +
+    usage.completionTokens * perCompletion +
+    perRequest +
+    images * perImage +
+    seconds * perSecond;
+  if (pico <= EXACT_PICO_USD) return Math.floor((pico + 500) / 1_000);
+  return nano(
+    product(uncached, perUncached) +
+      product(cached, perCached) +
+      product(usage.completionTokens, perCompletion) +
+      BigInt(perRequest) +
+      product(images, perImage) +
+      product(seconds, perSecond),
   );
 }
 
-function tokensPicoUsd(tokens: number, usdPerMTok: number): bigint {
-  return BigInt(tokens) * BigInt(Math.round(usdPerMTok * PICO_USD_PER_TOKEN));
+function tokenPicoUsd(usdPerMTok: number): number {
+  return Math.round(usdPerMTok * PICO_USD_PER_TOKEN);
 }
 
-function picoUsd(usd: number): bigint {
-  return BigInt(Math.round(usd * 1e12));
+function wholePicoUsd(usd: number): number {
+  return Math.round(usd * 1e12);
+}
+
+function product(count: number, picoUsd: number): bigint {
+  return BigInt(count) * BigInt(picoUsd);
 }
 
 function nano(pico: bigint): number {

@@ -6,17 +6,21 @@ import { type Cost, Spending } from './spending.ts';
 const REFUSED = /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG|RANGE)/;
 
 /** A row at a time: one statement for many would have every value of its rows looked up in their JSON. @throws Error of SQLite */
-export function insertIntoSqlite(sqlite: Sqlite.Database, rows: readonly LedgerRow[]): readonly RefusedRow[] {
+export function insertIntoSqlite(
+  sqlite: Sqlite.Database,
+  parts: Iterable<readonly LedgerRow[]>,
+): readonly RefusedRow[] {
   const { insert } = statementsOf(sqlite);
   const refused: RefusedRow[] = [];
   spend(sqlite, (spending) => {
-    for (const row of rows)
-      try {
-        if (insert.run(...row).changes === 1) spending.add(row[1], row[2], row[3], row[4], row[7], row[16]);
-      } catch (error) {
-        if (!isRefusal(error)) throw error;
-        refused.push({ row, reason: error.message });
-      }
+    for (const rows of parts)
+      for (const row of rows)
+        try {
+          if (insert.run(...row).changes === 1) spending.add(row[1], row[2], row[3], row[4], row[7], row[16]);
+        } catch (error) {
+          if (!isRefusal(error)) throw error;
+          refused.push({ row, reason: error.message });
+        }
   });
   return refused;
 }

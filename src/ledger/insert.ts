@@ -15,8 +15,19 @@ export async function insertRecords(
   { kysely, sqlite, timeoutMs }: Database,
   records: readonly JournalRecord['rows'][],
 ): Promise<readonly RefusedRow[]> {
-  const rows = JSON.parse(`[${records.filter((text) => text !== '').join(',')}]`) as readonly LedgerRow[];
-  if (rows.length === 0) return [];
-  if (sqlite === undefined) return insertIntoPostgres(kysely, timeoutMs, rows);
-  return retryWhileContended(() => insertIntoSqlite(sqlite, rows), timeoutMs);
+  const some = records.filter((text) => text !== '');
+  if (some.length === 0) return [];
+  if (sqlite === undefined) return insertIntoPostgres(kysely, timeoutMs, parse(some));
+  return retryWhileContended(() => insertIntoSqlite(sqlite, someAtATime(some)), timeoutMs);
+}
+
+/** What is short-lived costs the garbage collector little. */
+const AT_A_TIME = 100;
+
+function* someAtATime(records: readonly JournalRecord['rows'][]): Iterable<readonly LedgerRow[]> {
+  for (let i = 0; i < records.length; i += AT_A_TIME) yield parse(records.slice(i, i + AT_A_TIME));
+}
+
+function parse(records: readonly JournalRecord['rows'][]): readonly LedgerRow[] {
+  return JSON.parse(`[${records.join(',')}]`);
 }

@@ -3,7 +3,7 @@ import Sqlite from 'better-sqlite3';
 import { damageOf } from './inspect.ts';
 import { explain } from './problem.ts';
 
-const PAGES_PER_STEP = 4096;
+const PAGES_PER_STEP = 1024;
 
 /**
  * Copies a SQLite database, as it is at this moment, to a new file, while others go on reading and writing it. The file appears once it is
