@@ -70,6 +70,7 @@ export class Ledger {
       name: this.#claim.name,
       onProblem: (problem) => {
         this.#journalProblem = problem && `the journal in ${dir} cannot be written: ${problem.message}`;
+        if (problem === undefined) this.#writer.wake();
         this.#tell();
       },
     });
@@ -77,7 +78,7 @@ export class Ledger {
       location,
       dir,
       journal: this.#claim.name,
-      isQuiet: () => this.#open.size === 0,
+      isQuiet: () => this.#open.size === 0 && !this.#journal.isFailing,
       onPassed: ({ problem, backlogBytes, losses }) => {
         this.#backlogBytes = backlogBytes;
         this.#databaseProblem = problem;
@@ -136,9 +137,10 @@ export class Ledger {
   }
 
   /** Resolves when all that was observed is in the database, or to why it is not. */
-  flush(): Promise<string | undefined> {
+  async flush(): Promise<string | undefined> {
     this.#journal.write();
-    return this.#writer.flush();
+    const problem = await this.#writer.flush();
+    return this.#journalProblem ?? problem;
   }
 
   /** Resolves when all is in the database; or after a while without, in which case the journal keeps it. */

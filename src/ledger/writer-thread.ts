@@ -20,6 +20,8 @@ const SYNC_MS = 500;
 const { location, dir, journal, read } = workerData as WriterStart;
 const database = new LateDatabase(location, BATCH_TIMEOUT_MS);
 const drain = new Drain({ dir, own: journal, read, insert: (rows) => insertRecords(database.get(), rows) });
+/** As far as that goes: a database that is away is tried again meanwhile, and says so to who uses it. */
+const started = database.start().catch(() => {});
 const tell = (message: FromWriter) => parentPort!.postMessage(message);
 let failures = 0;
 let backlogBytes = 0;
@@ -38,6 +40,7 @@ function pass(finished = false): Promise<string | undefined> {
 }
 
 async function once(finished: boolean): Promise<string | undefined> {
+  await started;
   const own = await failureOf(() => drain.runOwn(finished));
   // Only this is done less often where it fails: what is wrong with others' journals must not hold up our own.
   failures = own === undefined ? 0 : failures + 1;
@@ -90,5 +93,5 @@ parentPort!.on('message', async (message: ToWriter) => {
   tell(isLast ? { type: 'finished', empty: problem === undefined } : { type: 'rested', read: drain.read });
   parentPort!.close();
 });
-await database.start().catch(() => {});
+await started;
 again();

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { DatabaseLocation } from '../store/location.ts';
 import { isAlone } from './owner.ts';
@@ -40,6 +41,8 @@ export class Writer {
   readonly #flushes = new Map<number, (problem: string | undefined) => void>();
   readonly #finished = Promise.withResolvers<boolean>();
   #worker: Worker | undefined;
+  /** It is about to start. */
+  #starting: NodeJS.Timeout | undefined;
   /** It hears nothing any more, and is about to end. */
   #isLeaving = false;
   /** There is something for the one after it. */
@@ -63,13 +66,14 @@ export class Writer {
   /** To be called whenever there is something new in the journal. */
   wake(): void {
     this.#quietPasses = 0;
-    if (this.#worker === undefined) this.#start();
-    else if (this.#isLeaving) this.#isWanted = true;
+    if (this.#worker !== undefined) this.#isWanted ||= this.#isLeaving;
+    else if (this.#starting === undefined) this.#start();
   }
 
   /** Resolves when all that was written is in the database, or to why it is not. */
   flush(): Promise<string | undefined> {
-    if (this.#worker === undefined && this.#isAlone()) return Promise.resolve(undefined);
+    const isAbsent = this.#worker === undefined && this.#starting === undefined;
+    if (isAbsent && this.#isAlone() && !this.#isAnyUnread()) return Promise.resolve(undefined);
     const id = ++this.#lastFlush;
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
     this.#flushes.set(id, resolve);
@@ -82,7 +86,10 @@ export class Writer {
   async finish(): Promise<boolean> {
     const { dir, journal } = this.#options;
     clearInterval(this.#look);
-    if (this.#worker === undefined && segmentsOf(dir, journal).length === 0) return true;
+    if (this.#worker === undefined && segmentsOf(dir, journal).length === 0) {
+      clearTimeout(this.#starting);
+      return true;
+    }
     this.#isFinishing = true;
     if (this.#worker !== undefined && !this.#isLeaving) this.#send({ type: 'finish' });
     else this.wake();
@@ -94,7 +101,14 @@ export class Writer {
   }
 
   #lookForOthers(): void {
-    if (this.#worker === undefined && !this.#isAlone()) this.#start();
+    if (this.#worker === undefined && this.#starting === undefined && !this.#isAlone()) this.#start();
+  }
+
+  #isAnyUnread(): boolean {
+    const { dir, journal } = this.#options;
+    const read = new Map(this.#read);
+    const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    return segmentsOf(dir, journal).some(({ path }) => sizeOf(path) > (read.get(path) ?? 0));
   }
 
   /** Nothing is in the folder but what is ours. */
@@ -109,12 +123,20 @@ export class Writer {
   }
 
   #start(): void {
-    const { location, dir, journal, onDied } = this.#options;
+    const { location, dir, journal } = this.#options;
     this.#isLeaving = false;
     this.#isWanted = false;
     this.#quietPasses = 0;
     const start: WriterStart = { location, dir, journal, read: this.#read };
-    const worker = new Worker(PROGRAM, { name: 'ledger-writer', workerData: start });
+    let worker: Worker;
+    try {
+      worker = new Worker(PROGRAM, { name: 'ledger-writer', workerData: start });
+    } catch (error) {
+      // The system has no thread to give.
+      this.#died(error as Error);
+      this.#startLater(RESTART_MS);
+      return;
+    }
     this.#worker = worker;
     let restartMs = 0;
     worker.unref();
@@ -124,17 +146,30 @@ export class Writer {
       this.#isWanted = true;
       this.#read = [];
       restartMs = RESTART_MS;
-      onDied(error as Error);
-      for (const resolve of this.#flushes.values()) resolve((error as Error).message);
-      this.#flushes.clear();
-      if (this.#isFinishing) this.#finished.resolve(false);
+      this.#died(error as Error);
     });
     worker.on('exit', () => {
-      if (this.#isWanted) setTimeout(() => this.#start(), restartMs).unref();
-      else this.#worker = undefined;
+      this.#worker = undefined;
+      if (this.#isWanted) this.#startLater(restartMs);
     });
     for (const id of this.#flushes.keys()) this.#send({ type: 'flush', id });
     if (this.#isFinishing) this.#send({ type: 'finish' });
+  }
+
+  #died(error: Error): void {
+    this.#options.onDied(error);
+    for (const resolve of this.#flushes.values()) resolve(error.message);
+    this.#flushes.clear();
+    if (this.#isFinishing) this.#finished.resolve(false);
+  }
+
+  /** Whoever wants it meanwhile waits for that, too. */
+  #startLater(afterMs: number): void {
+    if (this.#isFinishing && afterMs > 0) return;
+    this.#starting ??= setTimeout(() => {
+      this.#starting = undefined;
+      this.#start();
+    }, afterMs).unref();
   }
 
   #send(message: ToWriter): void {

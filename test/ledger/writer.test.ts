@@ -8,66 +8,71 @@ import { encodeRecord } from '../../src/ledger/record.ts';
 import { settledRows } from '../../src/ledger/row.ts';
 import { Writer } from '../../src/ledger/writer.ts';
 import { openDatabase } from '../../src/store/database.ts';
+import { describeDatabases } from '../store/databases.ts';
 import { eventually } from '../support/gateway-process.ts';
 import { callerOf, settled } from './events.ts';
 
-it('is there only while there is something to bring, and brings everything once', async () => {
-  const root = mkdtempSync(join(tmpdir(), 'qianmen-writer-'));
-  const dir = join(root, 'ledger');
-  const location = { kind: 'sqlite', path: join(root, 'qianmen.db') } as const;
-  const { name, release } = claimNew(dir);
-  const journal = new Journal({ dir, name, onProblem: () => {} });
-  const died: Error[] = [];
-  const writer = new Writer({
-    ...{ location, dir, journal: name, quietPasses: 1 },
-    isQuiet: () => true,
-    onPassed: () => {},
-    onDied: (error) => died.push(error),
+describeDatabases("the ledger's thread", (newLocation) => {
+  it('is there only while there is something to bring, and brings everything once', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'qianmen-writer-'));
+    const dir = join(root, 'ledger');
+    const location = await newLocation();
+    const { name, release } = claimNew(dir);
+    const journal = new Journal({ dir, name, onProblem: () => {} });
+    const died: Error[] = [];
+    const writer = new Writer({
+      ...{ location, dir, journal: name, quietPasses: 1 },
+      isQuiet: () => true,
+      onPassed: () => {},
+      onDied: (error) => died.push(error),
+    });
+    onTestFinished(async () => {
+      await writer.finish();
+      release(true);
+      rmSync(root, { recursive: true, force: true });
+    });
+    const recordOf = (id: string) =>
+      encodeRecord('settled', id, settledRows({ ...settled(id, callerOf(1), 3), caller: callerOf(1) }, 1));
+    const write = (id: string) => {
+      journal.add(recordOf(id));
+      journal.write();
+      writer.wake();
+    };
+    const spent = async () => {
+      const database = await openDatabase(location);
+      try {
+        const rows = await database.kysely.selectFrom('ledger').select('id').orderBy('id').execute();
+        return rows.map(({ id }) => id);
+      } finally {
+        await database.close();
+      }
+    };
+
+    expect(await writer.flush()).toBeUndefined();
+    expect(writer.isAwake).toBe(false);
+    write('a');
+    expect(writer.isAwake).toBe(true);
+    await eventually('it rests', () => !writer.isAwake);
+    expect(await spent()).toEqual(['a.0']);
+    write('b');
+    write('c');
+    await eventually('it rests again', () => !writer.isAwake);
+    expect(await spent()).toEqual(['a.0', 'b.0', 'c.0']);
+
+    // Of somebody who has died.
+    const left = new Journal({ dir, name: '1-aaaaaaaaaaaa', onProblem: () => {} });
+    left.add(recordOf('d'));
+    left.close();
+    expect(await writer.flush()).toBeUndefined();
+    expect(await spent()).toEqual(['a.0', 'b.0', 'c.0', 'd.0']);
+
+    // Who comes while it rests, and goes before it has opened its database again.
+    await eventually('it rests once more', () => !writer.isAwake);
+    write('e');
+    journal.close();
+    expect(await writer.finish()).toBe(true);
+    expect(await spent()).toHaveLength(5);
+    expect(readdirSync(dir).filter((file) => file.endsWith('.journal'))).toEqual([]);
+    expect(died).toEqual([]);
   });
-  onTestFinished(async () => {
-    await writer.finish();
-    release(true);
-    rmSync(root, { recursive: true, force: true });
-  });
-  const recordOf = (id: string) =>
-    encodeRecord('settled', id, settledRows({ ...settled(id, callerOf(1), 3), caller: callerOf(1) }, 1));
-  const write = (id: string) => {
-    journal.add(recordOf(id));
-    journal.write();
-    writer.wake();
-  };
-  const spent = async () => {
-    const database = await openDatabase(location);
-    try {
-      const rows = await database.kysely.selectFrom('ledger').select('id').orderBy('id').execute();
-      return rows.map(({ id }) => id);
-    } finally {
-      await database.close();
-    }
-  };
-
-  expect(await writer.flush()).toBeUndefined();
-  expect(writer.isAwake).toBe(false);
-  write('a');
-  expect(writer.isAwake).toBe(true);
-  await eventually('it rests', () => !writer.isAwake);
-  expect(await spent()).toEqual(['a.0']);
-  write('b');
-  write('c');
-  await eventually('it rests again', () => !writer.isAwake);
-  expect(await spent()).toEqual(['a.0', 'b.0', 'c.0']);
-
-  // Of somebody who has died.
-  const left = new Journal({ dir, name: '1-aaaaaaaaaaaa', onProblem: () => {} });
-  left.add(recordOf('d'));
-  left.close();
-  expect(await writer.flush()).toBeUndefined();
-  expect(await spent()).toEqual(['a.0', 'b.0', 'c.0', 'd.0']);
-
-  write('e');
-  journal.close();
-  expect(await writer.finish()).toBe(true);
-  expect(await spent()).toHaveLength(5);
-  expect(readdirSync(dir).filter((file) => file.endsWith('.journal'))).toEqual([]);
-  expect(died).toEqual([]);
 });
