@@ -28,10 +28,12 @@ describe('logs that cannot be written', () => {
   ])('keep nothing from being served, nor %s from ending', async (_, workers) => {
     const fake = await startFakeUpstream();
     const port = await freePort();
-    const file = join(mkdtempSync(join(tmpdir(), 'qianmen-full-')), 'qianmen.yaml');
+    const dataDir = mkdtempSync(join(tmpdir(), 'qianmen-full-'));
+    const file = join(dataDir, 'qianmen.yaml');
     writeFileSync(
       file,
       stringify({
+        dataDir,
         listen: { port, workers },
         upstreams: [{ name: 'fake', url: fake.url }],
         models: [{ name: 'm', deployments: [{ upstream: 'fake', model: 'fake-model' }] }],
