@@ -20,7 +20,8 @@ import {
 } from './json-schema.ts';
 import { areDisjoint, refuseEndless } from './json-schema-analysis.ts';
 import { stringGrammar } from './json-string.ts';
-import { boundsOf, impliedTypes, isOf } from './json-types.ts';
+import { boundsOf, impliedTypes } from './json-types.ts';
+import { isValid } from './listed-values.ts';
 import { repeated } from './regex-grammar.ts';
 import type { Rules } from './rules.ts';
 import type { StringLimits } from './string-limits.ts';
@@ -30,6 +31,8 @@ const MOST_SCHEMAS = 4_096;
 const MOST_CHARS = 256 * 1_024;
 const MOST_LEVELS = 200;
 const MOST_EXCLUSIVE = 128;
+/** Values without a sign of their end: with thousands of numbers of which some begin others, xgrammar lets others through. */
+const MOST_OPEN_VALUES = 128;
 
 /**
  * Turns JSON Schemas into rules whose texts are all valid under them. The texts may be fewer than the schema allows: objects
@@ -73,6 +76,7 @@ export class JsonGrammar {
     if (schema === false) throw new GrammarError('allows no value in some place');
     if (schema === true) return primitive(this.#rules, 'any');
     refuseUnsupported(schema);
+    if (Object.hasOwn(schema, 'const') || schema.enum !== undefined) return this.#enumeration(schema);
     const { $ref, allOf, anyOf, oneOf, ...rest } = constraints(schema);
     if ($ref !== undefined)
       return this.#reference($ref, { ...rest, ...given({ allOf, anyOf, oneOf }) }, level);
@@ -82,8 +86,6 @@ export class JsonGrammar {
     }
     if (anyOf !== undefined) return this.#choice(schema, 'anyOf', { ...rest, ...given({ oneOf }) }, level);
     if (oneOf !== undefined) return this.#choice(schema, 'oneOf', rest, level);
-    if (Object.hasOwn(rest, 'const')) return this.#listed([rest.const]);
-    if (rest.enum !== undefined) return this.#enumeration(rest);
     return this.#typed(rest, level);
   }
 
@@ -126,18 +128,19 @@ export class JsonGrammar {
     return alternatives(joined.map((option) => this.#value(option, level + 1)));
   }
 
+  /** Of the values listed, those that are valid under all that stands beside the list. */
   #enumeration(schema: SchemaObject): string {
-    if (!Array.isArray(schema.enum)) throw new GrammarError('has an `enum` that is not a list');
-    const types = typesOf(schema);
-    const values = schema.enum.filter(
-      (value) => types === undefined || types.some((type) => isOf(value, type)),
-    );
-    if (values.length === 0) throw new GrammarError('has an `enum` without a value that is allowed');
+    const listed = Object.hasOwn(schema, 'const') ? [schema.const] : schema.enum;
+    if (!Array.isArray(listed)) throw new GrammarError('has an `enum` that is not a list');
+    const values = listed.filter((value) => isValid(value, schema, (each) => this.#resolved(each, 0)));
+    if (values.length === 0)
+      throw new GrammarError('has an `enum` or a `const` without a value that is allowed');
     return this.#listed(values);
   }
 
   #listed(values: readonly unknown[]): string {
     const texts = [...new Set(values.map((value) => JSON.stringify(value)))];
+    if (texts.filter((text) => !text.startsWith('"')).length > MOST_OPEN_VALUES) throw unsupported('enum');
     for (const text of texts)
       this.#limits?.need(text.startsWith('"') ? this.#property : undefined, text.length);
     return alternatives(texts.map(literal));
@@ -178,9 +181,9 @@ export class JsonGrammar {
 
   #number(type: 'integer' | 'number', schema: SchemaObject): string {
     const bounds = boundsOf(schema);
-    if (bounds === undefined) return primitive(this.#rules, type);
-    const text =
-      type === 'integer' || schema.multipleOf === 1 ? integerGrammar(bounds) : numberGrammar(bounds);
+    const isWhole = type === 'integer' || schema.multipleOf === 1;
+    if (bounds === undefined) return primitive(this.#rules, isWhole ? 'integer' : 'number');
+    const text = isWhole ? integerGrammar(bounds) : numberGrammar(bounds);
     if (text === undefined) throw new GrammarError('has bounds with no number between them');
     return text;
   }
@@ -189,7 +192,9 @@ export class JsonGrammar {
     const tuple = Array.isArray(schema.items) ? schema.items : schema.prefixItems;
     const first = tuple === undefined ? [] : (tuple as unknown[]).map(asSchema);
     const others =
-      (Array.isArray(schema.items) ? schema.additionalItems : schema.items) ?? first.length === 0;
+      (Array.isArray(schema.items) ? schema.additionalItems : schema.items) ??
+      schema.unevaluatedItems ??
+      first.length === 0;
     const min = countOf(schema, 'minItems', 0);
     const max = countOf(schema, 'maxItems', Number.POSITIVE_INFINITY);
     if (max < min) throw new GrammarError('has a `maxItems` below its `minItems`');
@@ -210,7 +215,7 @@ export class JsonGrammar {
   }
 
   #object(schema: SchemaObject, level: number): string {
-    const additional = asSchema(schema.additionalProperties ?? true);
+    const additional = asSchema(schema.additionalProperties ?? schema.unevaluatedProperties ?? true);
     const properties = new Map(propertiesOf(schema));
     const required = new Set(requiredOf(schema));
     for (const name of required) if (!properties.has(name)) properties.set(name, additional);

@@ -8,6 +8,7 @@ import {
   type Schema,
   type SchemaObject,
 } from './json-schema.ts';
+import { canonical } from './listed-values.ts';
 
 const MOST_REFS = 512;
 const MOST_VISITS = 500_000;
@@ -88,8 +89,8 @@ function disjoint(a: Schema, b: Schema, resolve: (schema: Schema) => Schema): bo
 /** As JSON texts, where they are listed. */
 function valuesOf(schema: Schema): readonly string[] | undefined {
   if (typeof schema === 'boolean') return undefined;
-  if (Object.hasOwn(schema, 'const')) return [JSON.stringify(schema.const)];
-  return Array.isArray(schema.enum) ? schema.enum.map((value) => JSON.stringify(value)) : undefined;
+  if (Object.hasOwn(schema, 'const')) return [canonical(schema.const)];
+  return Array.isArray(schema.enum) ? schema.enum.map(canonical) : undefined;
 }
 
 function kindsOf(schema: SchemaObject): readonly string[] | undefined {

@@ -51,8 +51,13 @@ export function refuseUnsupported(schema: SchemaObject): void {
   if (isObject(schema.patternProperties) && Object.keys(schema.patternProperties).length > 0)
     throw unsupported('patternProperties');
   const names = schema.propertyNames;
-  if (isObject(names) && Object.keys(constraints(names)).some((key) => key !== 'type'))
-    throw unsupported('propertyNames');
+  const allowsNames = names === undefined || names === true || (isObject(names) && allowsStrings(names));
+  if (!allowsNames) throw unsupported('propertyNames');
+}
+
+function allowsStrings(schema: SchemaObject): boolean {
+  const { type, ...others } = constraints(schema);
+  return Object.keys(others).length === 0 && (type === undefined || [type].flat().includes('string'));
 }
 
 export function unsupported(keyword: string): GrammarError {
@@ -80,6 +85,8 @@ export function numberOf(schema: SchemaObject, keyword: string): number | undefi
 /** A length or count. */
 export function countOf(schema: SchemaObject, keyword: string, otherwise: number): number {
   const value = numberOf(schema, keyword) ?? otherwise;
+  if (Number.isFinite(value) && !Number.isInteger(value))
+    throw new GrammarError(`has a \`${keyword}\` that is not a whole number`);
   if (value < 0) throw new GrammarError(`has a negative \`${keyword}\``);
   return value;
 }
@@ -140,6 +147,7 @@ export function intersect(a: Schema, b: Schema): Schema {
   if (a === true) return b;
   if (b === true) return a;
   if (a === false || b === false) return false;
+  refuseEntangled(a, b);
   const joined: Record<string, unknown> = { ...constraints(a) };
   for (const [key, value] of Object.entries(constraints(b))) {
     const own = joined[key];
@@ -198,12 +206,28 @@ function intersectKeyword(key: string, a: unknown, b: unknown): unknown {
   }
 }
 
-/** Properties that one side does not allow are left out; those cannot be required. */
+/** Throws for what reaches from one side into the other in ways that joining would lose. */
+function refuseEntangled(a: SchemaObject, b: SchemaObject): void {
+  const found = ['unevaluatedProperties', 'unevaluatedItems'].find((key) => (a[key] ?? b[key]) !== undefined);
+  if (found !== undefined) throw unsupported(found);
+  const isTuple = ({ items, prefixItems }: SchemaObject) => prefixItems !== undefined || Array.isArray(items);
+  if ((isTuple(a) && b.items !== undefined) || (isTuple(b) && a.items !== undefined))
+    throw unsupported('items');
+}
+
+/**
+ * What one side says of properties that it does not name holds for those that only the other names: they are left out if it allows
+ * none; those cannot be required.
+ */
 function closed(joined: Record<string, unknown>, a: SchemaObject, b: SchemaObject): SchemaObject {
-  const allowed = [a, b]
-    .filter((side) => side.additionalProperties === false)
-    .map((side) => new Set(propertiesOf(side).map(([name]) => name)));
-  if (allowed.length === 0) return joined;
-  const properties = propertiesOf(joined).filter(([name]) => allowed.every((names) => names.has(name)));
+  const sides = [a, b].filter(({ additionalProperties: others }) => others !== undefined && others !== true);
+  if (sides.length === 0 || joined.properties === undefined) return joined;
+  const properties = propertiesOf(joined).flatMap(([name, value]) => {
+    const others = sides
+      .filter((side) => !propertiesOf(side).some(([own]) => own === name))
+      .map((side) => side.additionalProperties);
+    if (others.includes(false)) return [];
+    return [[name, others.length === 0 ? value : { allOf: [value, ...others] }] as const];
+  });
   return { ...joined, properties: Object.fromEntries(properties) };
 }

@@ -5,9 +5,12 @@ import { STRING_FORMATS } from './string-formats.ts';
 /** A schema without `type` that speaks of one type means it: any other value would pass unlooked at. */
 export function impliedTypes(schema: SchemaObject): readonly TypeName[] | undefined {
   const has = (...keywords: string[]) => keywords.some((keyword) => schema[keyword] !== undefined);
-  if (has('properties', 'required', 'additionalProperties', 'minProperties', 'maxProperties'))
+  if (
+    has('properties', 'required', 'additionalProperties', 'unevaluatedProperties') ||
+    has('minProperties', 'maxProperties')
+  )
     return ['object'];
-  if (has('items', 'prefixItems', 'minItems', 'maxItems')) return ['array'];
+  if (has('items', 'prefixItems', 'unevaluatedItems', 'minItems', 'maxItems')) return ['array'];
   if (has('pattern', 'minLength', 'maxLength') || STRING_FORMATS[String(schema.format)]) return ['string'];
   return boundsOf(schema) === undefined ? undefined : ['number'];
 }

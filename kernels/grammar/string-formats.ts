@@ -20,5 +20,11 @@ export const STRING_FORMATS: Readonly<Record<string, string>> = {
   uuid: '^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$',
   uri: `^https?://${HOST}${PATH}$`,
   'uri-reference': `^(https?://${HOST})?${PATH}$`,
+  url: `^https?://${HOST}${PATH}$`,
+  'uri-template': `^https?://${HOST}${PATH}$`,
+  iri: `^https?://${HOST}${PATH}$`,
   'json-pointer': '^(/[A-Za-z0-9_-]+)*$',
+  'relative-json-pointer': '^(0|[1-9]\\d?)(#|(/[A-Za-z0-9_-]+)*)$',
+  regex: '^[A-Za-z0-9]{1,32}$',
+  byte: '^([A-Za-z0-9+/]{4})*$',
 };
