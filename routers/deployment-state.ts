@@ -2,9 +2,10 @@ import { LatencyModel, type PrefillWork } from './latency-model.ts';
 import type { DispatchInfo } from './lifecycle.ts';
 import type { PrefixMatch } from './prefix-index.ts';
 import { RepliesUnderWay } from './replies-under-way.ts';
+import { type InLine, WaitingLine } from './waiting-line.ts';
 
 /** A request that is at a deployment. */
-export interface Running {
+export interface Running extends InLine<Running> {
   readonly dispatch: DispatchInfo;
   /** Its own, as was expected when it was sent. */
   readonly work: PrefillWork;
@@ -29,7 +30,7 @@ export class DeploymentState {
   readonly foreign = new ForeignLoad();
   readonly replies = new RepliesUnderWay();
   /** Without a first token, oldest first. */
-  readonly #waiting = new Set<Running>();
+  readonly #waiting = new WaitingLine<Running>();
   /** Of those that show no first token, the earliest that is taken to have had it by now. */
   #nextUnseenMs = Number.POSITIVE_INFINITY;
   #waitingTokens = 0;
@@ -39,7 +40,7 @@ export class DeploymentState {
   #lastSentAtMs = Number.NEGATIVE_INFINITY;
 
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiting.length;
   }
 
   get decoding(): number {
@@ -54,7 +55,7 @@ export class DeploymentState {
   /** Prompt work before a request that is sent now, without what the oldest has had done already. */
   workAhead(nowMs: number): PrefillWork {
     if (nowMs >= this.#nextUnseenMs) this.#passUnseen(nowMs);
-    const [oldest] = this.#waiting;
+    const { oldest } = this.#waiting;
     if (oldest === undefined) return { tokens: 0, pairs: 0 };
     const { tokens, pairs } = oldest.work;
     const ownMs = this.latency.scale * this.latency.prefillMs(tokens, pairs);
@@ -81,7 +82,7 @@ export class DeploymentState {
 
   enter(running: Running): void {
     this.#lastSentAtMs = running.dispatch.dispatchedAtMs;
-    this.#waiting.add(running);
+    this.#waiting.join(running);
     this.#waitingTokens += running.work.tokens;
     this.#waitingPairs += running.work.pairs;
     this.#kvTokens += running.dispatch.request.promptTokens;
@@ -90,7 +91,7 @@ export class DeploymentState {
   }
 
   firstToken(running: Running, nowMs: number): void {
-    if (!this.#waiting.delete(running)) return;
+    if (!this.#waiting.leave(running)) return;
     this.#noLongerWaits(running);
     const { tokens, pairs } = running.work;
     this.replies.begin(running, this.latency.scale * this.latency.prefillMs(tokens, pairs), nowMs);
@@ -101,20 +102,20 @@ export class DeploymentState {
   }
 
   leave(running: Running): void {
-    if (this.#waiting.delete(running)) this.#noLongerWaits(running);
+    if (this.#waiting.leave(running)) this.#noLongerWaits(running);
     else this.replies.end(running);
     this.#kvTokens -= running.dispatch.request.promptTokens;
   }
 
   #noLongerWaits({ work }: Running): void {
-    const empty = this.#waiting.size === 0;
+    const empty = this.#waiting.length === 0;
     this.#waitingTokens = empty ? 0 : this.#waitingTokens - work.tokens;
     this.#waitingPairs = empty ? 0 : this.#waitingPairs - work.pairs;
   }
 
   #passUnseen(nowMs: number): void {
     this.#nextUnseenMs = Number.POSITIVE_INFINITY;
-    for (const running of [...this.#waiting]) {
+    for (const running of this.#waiting) {
       if (running.dispatch.request.stream) continue;
       const atMs = unseenAtMs(running);
       if (atMs <= nowMs) this.firstToken(running, atMs);

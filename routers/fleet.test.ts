@@ -130,6 +130,20 @@ describe('what is expected of a deployment', () => {
   });
 });
 
+it.each([true, false])('choices are drawn side by side, in the time of one (stream: %s)', (stream) => {
+  const learnt = [1, 4].map((choices) => {
+    const fleet = new Fleet();
+    for (let nowMs = 0; nowMs < 100_000; nowMs += 2_500) {
+      const dispatch = fleet.dispatch('a', request(1_000, { stream, choices }), nowMs);
+      if (stream) dispatch.firstToken(nowMs + 400);
+      dispatch.finished(nowMs + 400 + 99 * 20, { promptTokens: 1_000, outputTokens: 100 * choices });
+    }
+    return fleet.forecast('a', request(1_000), 100_000).tpotMs;
+  });
+  expect(learnt[0]).toBeGreaterThan(15);
+  expect(learnt[1]).toBeCloseTo(learnt[0]!);
+});
+
 describe('what deployments say of themselves', () => {
   it('adds the requests of others, for a while', () => {
     const fleet = new Fleet();

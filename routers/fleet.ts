@@ -37,7 +37,6 @@ export class Fleet {
   readonly prefixes: PrefixIndex;
   readonly outputs = new OutputLengths();
   readonly #states = new Map<string, DeploymentState>();
-  readonly #running = new Map<DispatchInfo, Running>();
 
   constructor(options: { readonly maxPrefixBlocks?: number } = {}) {
     this.prefixes = new PrefixIndex(options.maxPrefixBlocks);
@@ -50,7 +49,11 @@ export class Fleet {
     nowMs: number,
     policy?: { observe?(event: LifecycleEvent): void },
   ): Dispatch {
-    return new Dispatch(deployment, request, nowMs, [this, policy]);
+    let running: Running | undefined;
+    const observe = (event: LifecycleEvent) => {
+      running = this.#follow(event, running);
+    };
+    return new Dispatch(deployment, request, nowMs, [{ observe }, policy]);
   }
 
   state(deployment: string): DeploymentState {
@@ -104,14 +107,11 @@ export class Fleet {
     }
   }
 
-  observe(event: LifecycleEvent): void {
+  /** @returns What is known of the request from here on; undefined: it has ended. */
+  #follow(event: LifecycleEvent, running: Running | undefined): Running | undefined {
     const { dispatch, nowMs } = event;
-    if (event.type === 'dispatched') {
-      this.#enter(dispatch, nowMs);
-      return;
-    }
-    const running = this.#running.get(dispatch);
-    if (running === undefined) return;
+    if (event.type === 'dispatched') return this.#enter(dispatch, nowMs);
+    if (running === undefined) return undefined;
     const state = this.state(dispatch.deployment);
     if (event.type === 'first-token') {
       running.ttftMs = event.ttftMs;
@@ -119,14 +119,14 @@ export class Fleet {
       state.firstToken(running, nowMs);
       state.latency.observeSpeed(sum(running.work, running.workAhead), event.ttftMs);
       if (event.cachedTokens !== undefined) this.#learnTtft(state, running, event);
-      return;
+      return running;
     }
     if (event.type === 'finished') this.#learn(state, running, event.usage, nowMs);
     state.leave(running);
-    this.#running.delete(dispatch);
+    return undefined;
   }
 
-  #enter(dispatch: DispatchInfo, nowMs: number): void {
+  #enter(dispatch: DispatchInfo, nowMs: number): Running {
     const { deployment, request } = dispatch;
     const state = this.state(deployment);
     const { match, cachedTokens, ttftMs, plainTtftMs, claimedMs } = this.forecast(deployment, request, nowMs);
@@ -144,25 +144,28 @@ export class Fleet {
       ttftMs: undefined,
       sequences: 0,
       kvTokens: 0,
+      older: undefined,
+      newer: undefined,
+      inLine: false,
     };
-    this.#running.set(dispatch, running);
     state.enter(running);
     this.prefixes.touch(deployment, request.blocks);
+    return running;
   }
 
   #learn(state: DeploymentState, running: Running, usage: MeasuredUsage, nowMs: number): void {
     const { request, dispatchedAtMs } = running.dispatch;
     const { outputTokens } = usage;
     if (outputTokens !== undefined) this.outputs.observe(request.tenant, outputTokens);
+    const steps = outputTokens === undefined ? undefined : outputTokens / (request.choices ?? 1) - 1;
     if (!request.stream) {
-      if (outputTokens !== undefined)
-        this.#learnWhole(state, running, usage, outputTokens, nowMs - dispatchedAtMs);
+      if (steps !== undefined) this.#learnWhole(state, running, usage, steps, nowMs - dispatchedAtMs);
       return;
     }
     if (running.ttftMs !== undefined) this.#learnTtft(state, running, usage);
     const { firstTokenAtMs } = running;
-    if (firstTokenAtMs === undefined || outputTokens === undefined || outputTokens < 2) return;
-    const tpotMs = (nowMs - firstTokenAtMs) / (outputTokens - 1);
+    if (firstTokenAtMs === undefined || steps === undefined || steps < 1) return;
+    const tpotMs = (nowMs - firstTokenAtMs) / steps;
     const sequences = (running.sequences + state.decoding) / 2;
     const kvTokens = (running.kvTokens + state.kvTokens) / 2;
     state.latency.observeTpot(sequences, kvTokens, tpotMs);
@@ -173,7 +176,7 @@ export class Fleet {
     state: DeploymentState,
     running: Running,
     usage: MeasuredUsage,
-    outputTokens: number,
+    stepsAfterFirst: number,
     durationMs: number,
   ): void {
     const { latency } = state;
@@ -182,7 +185,7 @@ export class Fleet {
     const kvTokens = ((running.kvTokens || state.kvTokens) + state.kvTokens) / 2;
     const ttftMs = latency.netMs + latency.prefillMs(tokens, pairs);
     const tpotMs = latency.tpotMs(sequences, kvTokens);
-    const steps = Math.max(0, outputTokens - 1);
+    const steps = Math.max(0, stepsAfterFirst);
     const slowness = durationMs / Math.max(1, ttftMs + steps * tpotMs);
     running.ttftMs = ttftMs * slowness;
     this.#learnTtft(state, running, usage);

@@ -27,6 +27,8 @@ export interface RequestFeatures {
    * where there is such a limit.
    */
   readonly likelyOutputTokens?: number | undefined;
+  /** Drawn side by side, in the time of one. Default: 1. */
+  readonly choices?: number | undefined;
   /** What the prompt has beside its text, as far as it has a price. Default: none. */
   readonly media?: { readonly images: number; readonly audioSeconds: number } | undefined;
   /**

@@ -44,7 +44,7 @@ export function createHttpServer(answers: Answers, config: () => Config): HttpSe
   server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
     // A body that will be refused is not asked for.
     const tooLarge = Number(incoming.headers['content-length']) > config().listen.maxBodyBytes;
-    if (!tooLarge && hasOneHost(incoming)) outgoing.writeContinue();
+    if (!tooLarge && hasOneHost(incoming)) continueWhenFirst(outgoing);
     serve(incoming, outgoing);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: HttpSocket) => {
@@ -57,6 +57,15 @@ export function createHttpServer(answers: Answers, config: () => Config): HttpSe
   });
   const late = (socket: Socket) => refuse(socket, new AppError('request_timeout'));
   return { server, plain: new PlainConnections(server, answers, config, late) };
+}
+
+/** Behind another request it has no connection to itself yet: it would say so in the middle of the other's reply. */
+function continueWhenFirst(outgoing: ServerResponse): void {
+  if (outgoing.socket !== null) outgoing.writeContinue();
+  else
+    outgoing.once('socket', () => {
+      if (!outgoing.headersSent) outgoing.writeContinue();
+    });
 }
 
 /** Where there is no request to reply to. */

@@ -45,6 +45,7 @@ class GenerationFeatures implements RequestFeatures {
   readonly judgedBy: string | undefined;
   readonly enoughBelow: number | undefined;
   readonly likelyOutputTokens: number | undefined = undefined;
+  readonly choices: number;
   readonly media: RequestFeatures['media'];
   readonly sloTtftMs: number | undefined;
   /** Until it is hashed: decisions are kept, and texts must not be kept with them. */
@@ -61,6 +62,7 @@ class GenerationFeatures implements RequestFeatures {
     this.blockTokens = Math.max(1, Math.round(BLOCK_BYTES / perToken));
     this.stream = request.stream;
     this.maxOutputTokens = request.stop.maxTokens;
+    this.choices = request.n * Math.max(1, request.prompts.length);
     this.sessionKey = asked.demands.sessionKey;
     this.sloTtftMs = asked.demands.sloTtftMs;
     const { tiers } = asked.route();
@@ -72,7 +74,7 @@ class GenerationFeatures implements RequestFeatures {
     this.enoughBelow = hard || this.difficulty === undefined ? undefined : tiers?.quality;
     if (demanded.maxCostUsd !== undefined) {
       const { maxTokens = asked.placement.usualOutputTokens(this.tenant) } = request.stop;
-      this.likelyOutputTokens = Math.ceil(maxTokens) * request.n * Math.max(1, request.prompts.length);
+      this.likelyOutputTokens = Math.ceil(maxTokens) * this.choices;
     }
     const media = mediaOf(request);
     this.media = media === NO_MEDIA ? undefined : media;

@@ -184,3 +184,9 @@ test('a text made to be slow is read in time that grows with its length alone', 
   // Quadratic work would take 256 times as long for sixteen times the length.
   expect(elapsedMs(32_000) / Math.max(elapsedMs(2_000), 1)).toBeLessThan(100);
 });
+
+test('a long row of marks, or of letters that are sentences, does not stop the process, nor hide a number', () => {
+  const long = '\u0301\u0316'.repeat(500_000);
+  expect(kindsIn(`${long}13812345678`)).toEqual(['phone']);
+  expect(kindsIn(`${'\uFDFA'.repeat(300_000)} 13812345678`)).toEqual(['phone']);
+});

@@ -10,6 +10,8 @@ export function plainText(text: string): string {
 function unadorned(text: string): string {
   return (
     text
+      // No number is in them, and what follows takes the square of a long row of them.
+      .replace(MARKS, '')
       // Full-width, circled, raised, bold … characters become the ones they stand for (Unicode's NFKC).
       .normalize('NFKC')
       .replace(INVISIBLE, '')
@@ -22,6 +24,8 @@ function unadorned(text: string): string {
 
 /** Nothing but what a keyboard of the United States types. */
 const PLAIN = /^[\t\n\r -~]*$/;
+/** Marks upon other characters, and the two letters that are whole sentences. */
+const MARKS = /[\p{M}\uFDFA\uFDFB]/gu;
 /** Formatting, marks upon other characters (keycaps, strokes), control characters, blanks that count as letters. */
 const INVISIBLE = /[\p{Cf}\p{M}[\p{Cc}--[\t\n\r]]\u115F\u1160\u3164]/gv;
 /** 0 to 9, four times: as they are spoken, as they are written in years and in telephone numbers, as banks write them. */

@@ -32,6 +32,21 @@ it('one connection carries plain requests, and then others, and then plain ones 
   }
 });
 
+it('a request that waits behind another for leave to send its body tears no reply', async () => {
+  const { url } = await serveFleet([{ ttftMs: 50 }]);
+  const connection = await open(url);
+  const body = chatBody('m');
+  const head = `POST ${CHAT} HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+  connection.send((head + body).repeat(2));
+  let whole = 0;
+  while (whole < 2) {
+    const reply = await connection.reply();
+    if (reply.status === 100) continue;
+    expect(JSON.parse(reply.body).object).toBe('chat.completion');
+    whole += 1;
+  }
+});
+
 it('a body of just the size that is allowed is taken, and one byte more is not', async () => {
   const body = chatBody('m');
   const { url } = await serveFleet([{}], { listen: { maxBodyBytes: body.length + 100 } });
