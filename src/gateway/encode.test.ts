@@ -168,6 +168,8 @@ describe('a request for a text', () => {
       id: 'req_2',
       endpoint: 'chat',
       model: 'm',
+      n: 1,
+      prompts: [],
       stop: {},
       requirements: [],
     } as unknown as GenerateRequest;
