@@ -29,7 +29,7 @@ const NOISE_MS = 5;
 const NEARLY_ALL_OF_FEW = 0.95;
 const FEW_SAMPLES = 128;
 /** Of so few nobody can tell what is usual. */
-const MIN_FEW_SAMPLES = 16;
+const MIN_FEW_SAMPLES = 8;
 const LEARN_EVERY = 8;
 const USUAL_RATIO = 1.5;
 

@@ -31,7 +31,7 @@ describe('a neighbour that sends a hundred times as much as each of the others',
     };
     const beside = { ...shared, ask };
     // What is usual has to be known before there is a loud one.
-    await Promise.all([others(beside, 6_000), others(alone, 6_000)]);
+    await Promise.all([others(beside, 15_000), others(alone, 15_000)]);
     const end = new AbortController();
     const loud = sendSteadily(beside, 3, 160, 120_000, end.signal);
     await others(beside, 4_000);
