@@ -1,12 +1,17 @@
 import { BINS } from './simd/cut-code.ts';
 import type { RowKernels } from './simd/row-kernels.ts';
 
-/** What may be drawn of a row; see SamplerParameters. */
+/** What may be drawn of a row, and how likely. */
 export interface Cuts {
+  /** 0, which cannot be drawn with, is greedy. */
   readonly temperature: number;
+  /** (0, 1]; 1 is off. */
   readonly topP: number;
+  /** 0 is off. */
   readonly topK: number;
+  /** [0, 1]; 0 is off. */
   readonly minP: number;
+  /** (0, 1]; 1 is off. Locally typical sampling. */
   readonly typicalP: number;
 }
 

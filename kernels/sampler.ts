@@ -1,20 +1,10 @@
-import { draw } from './draw.ts';
+import { type Cuts, draw } from './draw.ts';
 import { type Random, seededRandom } from './random.ts';
 import { rowKernels } from './simd/row-kernels.ts';
 import { argmax, topTokens } from './top-tokens.ts';
 
 /** How tokens are drawn; the semantics are vLLM's. */
-export interface SamplerParameters {
-  /** 0: greedy. */
-  readonly temperature: number;
-  /** (0, 1]; 1 is off. */
-  readonly topP: number;
-  /** 0 is off. */
-  readonly topK: number;
-  /** [0, 1]; 0 is off. */
-  readonly minP: number;
-  /** (0, 1]; 1 is off. Locally typical sampling. */
-  readonly typicalP: number;
+export interface SamplerParameters extends Cuts {
   readonly frequencyPenalty: number;
   readonly presencePenalty: number;
   /** > 0; 1 is off. Covers prompt and output. */
@@ -110,12 +100,8 @@ export function sample(
 }
 
 function drawable(token: number): number {
-  if (token < 0) throw nothingToDraw();
+  if (token < 0) throw new Error('no token can be drawn: no logit is a number above -Infinity');
   return token;
-}
-
-function nothingToDraw(): Error {
-  return new Error('no token can be drawn: no logit is a number above -Infinity');
 }
 
 function adjustedRow(

@@ -1,5 +1,6 @@
 import type { Figure } from './figures.ts';
-import type { Contestant, Round } from './report.ts';
+import type { Contestant, Round } from './round.ts';
+import type { Served } from './served.ts';
 
 /** One value per round, where it was measured. */
 export type Column = readonly (number | undefined)[];
@@ -8,8 +9,27 @@ export function bareColumn(rounds: readonly Round[], contestant: Contestant, nam
   return rounds.map((round) => figure(round.bare[contestant], name));
 }
 
-export function figure(figures: readonly Figure[] | undefined, name: string): number | undefined {
+function figure(figures: readonly Figure[] | undefined, name: string): number | undefined {
   return figures?.find((each) => each.name === name)?.tokensPerSecond;
+}
+
+export function servedColumn(
+  rounds: readonly Round[],
+  contestant: Contestant,
+  read: (served: Served) => number | undefined,
+): Column {
+  return rounds.map(({ served }) => {
+    const one = served[contestant];
+    return one && read(one);
+  });
+}
+
+/** What arrives over HTTP, as a share of what the engine computes without its server. */
+export function shareServedColumn(rounds: readonly Round[], clients: number | string): Column {
+  return ratioColumn(
+    servedColumn(rounds, 'qianmen', (served) => served.tokensPerSecond[clients]),
+    rounds.map(({ besideServer }) => figure(besideServer, `decode ${clients}`)),
+  );
 }
 
 /** Within each round. */

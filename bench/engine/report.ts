@@ -1,19 +1,17 @@
 import { cpus, totalmem } from 'node:os';
-import { bareColumn, type Column, figure, median, present, ratioColumn } from './columns.ts';
-import type { Figure, Task } from './figures.ts';
+import {
+  bareColumn,
+  type Column,
+  median,
+  present,
+  ratioColumn,
+  servedColumn,
+  shareServedColumn,
+} from './columns.ts';
+import type { Task } from './figures.ts';
+import type { Contestant, Round } from './round.ts';
 import type { Served } from './served.ts';
 import { targetRows } from './targets.ts';
-
-export type Contestant = 'qianmen' | 'llama.cpp' | 'llama.cpp Q4_0' | 'onnxruntime-node' | 'node-llama-cpp';
-
-export interface Round {
-  readonly bare: Partial<Record<Contestant, readonly Figure[]>>;
-  readonly served: Partial<Record<Contestant, Served>>;
-  /** Qianmen's engine without its server, right before it. */
-  readonly besideServer?: readonly Figure[];
-  /** By kind of text: tokens per second with speculation ÷ without. */
-  readonly speculation?: Readonly<Record<string, number>>;
-}
 
 const OTHERS: readonly Contestant[] = ['llama.cpp', 'llama.cpp Q4_0', 'onnxruntime-node', 'node-llama-cpp'];
 
@@ -32,29 +30,22 @@ export function render(rounds: readonly Round[], { task, slots, absent }: Report
     return [name, whole(ours), ...theirs.map((figures) => beside(ours, figures))];
   });
   const servedRows = SERVED.map(({ name, read, ratio }) => {
-    const ours = column(rounds, (round) => round.served.qianmen && read(round.served.qianmen));
-    const theirs = column(rounds, (round) => {
-      const served = round.served['llama.cpp'];
-      return served && read(served);
-    });
+    const ours = servedColumn(rounds, 'qianmen', read);
+    const theirs = servedColumn(rounds, 'llama.cpp', read);
     return [
       name,
       ratio ? percent(ours) : whole(ours),
       ratio ? percent(theirs) : whole(theirs),
-      ratios(ours, theirs),
+      ratios(ratioColumn(ours, theirs)),
     ];
   });
   const clientCounts = Object.keys(rounds.find(({ served }) => served.qianmen)?.served.qianmen?.bursts ?? {});
-  const ofBare = clientCounts.map((clients) => {
-    const served = column(rounds, (round) => round.served.qianmen?.tokensPerSecond[clients]);
-    const bareFigures = column(rounds, ({ besideServer }) => figure(besideServer, `decode ${clients}`));
-    return [`${clients} clients`, ratios(served, bareFigures)];
-  });
+  const ofBare = clientCounts.map((clients) => [
+    `${clients} clients`,
+    ratios(shareServedColumn(rounds, clients)),
+  ]);
   const guessed = Object.keys(rounds.find(({ speculation }) => speculation)?.speculation ?? {}).map(
-    (kind) => {
-      const each = column(rounds, ({ speculation }) => speculation?.[kind]);
-      return [kind, ratios(each, Array(rounds.length).fill(1))];
-    },
+    (kind) => [kind, ratios(rounds.map(({ speculation }) => speculation?.[kind]))],
   );
   return `# The local engine beside llama.cpp
 
@@ -116,16 +107,14 @@ function roundsText(rounds: readonly Round[]): string {
   return `${bare} round(s) of the engines, ${count(({ served }) => served.qianmen)} of the servers`;
 }
 
-function column(rounds: readonly Round[], read: (round: Round) => number | undefined): Column {
-  return rounds.map(read);
-}
-
 function beside(ours: Column, theirs: Column): string {
-  return theirs.every((value) => value === undefined) ? '–' : `${whole(theirs)} (${ratios(ours, theirs)})`;
+  return theirs.every((value) => value === undefined)
+    ? '–'
+    : `${whole(theirs)} (${ratios(ratioColumn(ours, theirs))})`;
 }
 
-function ratios(ours: Column, theirs: Column): string {
-  const each = present(ratioColumn(ours, theirs));
+function ratios(values: Column): string {
+  const each = present(values);
   if (each.length === 0) return '–';
   const [middle, least, greatest] = [median(each), each[0]!, each.at(-1)!].map((ratio) => ratio.toFixed(2));
   return each.length === 1 ? `${middle}` : `${middle} (${least}–${greatest})`;

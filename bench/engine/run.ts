@@ -19,7 +19,8 @@ import { BATCHES, type Figure, PROMPTS, type Task } from './figures.ts';
 import { cacheFolder, installLlamaCpp, installNodePackages, requantised } from './install.ts';
 import { measureLlamaCpp } from './llama-cpp.ts';
 import { runToEnd, type Server, startServer, stopAll } from './processes.ts';
-import { type Contestant, type Round, render } from './report.ts';
+import { render } from './report.ts';
+import type { Contestant, Round } from './round.ts';
 import { measureServed } from './served.ts';
 
 const root = join(import.meta.dirname, '../..');

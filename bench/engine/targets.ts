@@ -1,56 +1,73 @@
-import { bareColumn, type Column, figure, median, present, ratioColumn } from './columns.ts';
-import type { Contestant, Round } from './report.ts';
+import {
+  bareColumn,
+  type Column,
+  median,
+  present,
+  ratioColumn,
+  servedColumn,
+  shareServedColumn,
+} from './columns.ts';
+import type { Contestant, Round } from './round.ts';
 import type { Served } from './served.ts';
 
-interface Target {
-  readonly name: string;
-  readonly read: (rounds: readonly Round[]) => Column;
+interface Limits {
   readonly least?: number;
   readonly most?: number;
 }
 
-const besideServers = (name: string, read: (served: Served) => number | undefined) => ({
+interface Target extends Limits {
+  readonly name: string;
+  readonly read: (rounds: readonly Round[]) => Column;
+}
+
+const besideServers = (
+  name: string,
+  read: (served: Served) => number | undefined,
+  limits: Limits,
+): Target => ({
   name: `${name}, ÷ llama.cpp's server`,
-  read: (rounds: readonly Round[]) =>
-    ratioColumn(servedBy(rounds, 'qianmen', read), servedBy(rounds, 'llama.cpp', read)),
+  read: (rounds) =>
+    ratioColumn(servedColumn(rounds, 'qianmen', read), servedColumn(rounds, 'llama.cpp', read)),
+  ...limits,
 });
 
-const bare = (other: Contestant, name: string, least: number): Target => ({
-  name: `${name} ÷ ${other}`,
-  read: (rounds) => ratioColumn(bareColumn(rounds, 'qianmen', name), bareColumn(rounds, other, name)),
-  least,
-});
+const bareRatio = (rounds: readonly Round[], other: Contestant, name: string): Column =>
+  ratioColumn(bareColumn(rounds, 'qianmen', name), bareColumn(rounds, other, name));
+
+/** `leasts`: by the name of a figure. */
+const besideBare = (other: Contestant, leasts: Readonly<Record<string, number>>): Target[] =>
+  Object.entries(leasts).map(([name, least]) => ({
+    name: `${name} ÷ ${other}`,
+    read: (rounds) => bareRatio(rounds, other, name),
+    least,
+  }));
 
 const ofBare = (clients: number): Target => ({
   name: `${clients} clients, served ÷ bare engine`,
-  read: (rounds) =>
-    ratioColumn(
-      servedBy(rounds, 'qianmen', (served) => served.tokensPerSecond[clients]),
-      rounds.map(({ besideServer }) => figure(besideServer, `decode ${clients}`)),
-    ),
+  read: (rounds) => shareServedColumn(rounds, clients),
   least: 0.9,
 });
 
 const TARGETS: readonly Target[] = [
-  bare('llama.cpp', 'decode 1', 0.9),
-  bare('llama.cpp', 'decode 8', 1.8),
-  bare('llama.cpp', 'decode 16', 2),
-  bare('llama.cpp', 'decode 32', 2),
-  bare('llama.cpp', 'prompt 512', 2.7),
-  bare('llama.cpp Q4_0', 'decode 1', 0.75),
-  bare('llama.cpp Q4_0', 'decode 8', 1.2),
-  bare('llama.cpp Q4_0', 'decode 16', 1),
-  bare('llama.cpp Q4_0', 'decode 32', 1),
-  bare('llama.cpp Q4_0', 'prompt 512', 1),
-  bare('onnxruntime-node', 'decode 1', 1.1),
-  bare('onnxruntime-node', 'decode 8', 1.4),
+  ...besideBare('llama.cpp', {
+    'decode 1': 0.9,
+    'decode 8': 1.8,
+    'decode 16': 2,
+    'decode 32': 2,
+    'prompt 512': 2.7,
+  }),
+  ...besideBare('llama.cpp Q4_0', {
+    'decode 1': 0.75,
+    'decode 8': 1.2,
+    'decode 16': 1,
+    'decode 32': 1,
+    'prompt 512': 1,
+  }),
+  ...besideBare('onnxruntime-node', { 'decode 1': 1.1, 'decode 8': 1.4 }),
   {
     name: 'one reply that repeats itself, greedy, with speculation ÷ llama.cpp, decode 1',
     read: (rounds) => {
-      const beside = ratioColumn(
-        bareColumn(rounds, 'qianmen', 'decode 1'),
-        bareColumn(rounds, 'llama.cpp', 'decode 1'),
-      );
+      const beside = bareRatio(rounds, 'llama.cpp', 'decode 1');
       return rounds.map(({ speculation }, i) => {
         const gain = speculation?.['repeats itself, greedy'];
         return gain === undefined || beside[i] === undefined ? undefined : gain * beside[i];
@@ -59,24 +76,18 @@ const TARGETS: readonly Target[] = [
     least: 1.3,
   },
   ...[8, 16, 32].flatMap((clients) => [
-    {
-      ...besideServers(`${clients} clients, end to end`, (s) => s.bursts[clients]?.tokensPerSecond),
-      least: 2,
-    },
-    {
-      ...besideServers(`${clients} clients, first token`, (s) => s.bursts[clients]?.firstTokenMs),
-      most: 0.4,
-    },
+    besideServers(`${clients} clients, end to end`, (s) => s.bursts[clients]?.tokensPerSecond, { least: 2 }),
+    besideServers(`${clients} clients, first token`, (s) => s.bursts[clients]?.firstTokenMs, { most: 0.4 }),
   ]),
   {
     name: 'longest gap in six streams while 1,000 tokens arrive, ms',
-    read: (rounds) => servedBy(rounds, 'qianmen', (served) => served.arrival.longestGapMs),
+    read: (rounds) => servedColumn(rounds, 'qianmen', (served) => served.arrival.longestGapMs),
     most: 200,
   },
-  { ...besideServers('first token of those 1,000', (served) => served.arrival.firstTokenMs), most: 1 },
+  besideServers('first token of those 1,000', (served) => served.arrival.firstTokenMs, { most: 1 }),
   {
     name: 'second turn of a chat of 1,000 tokens ÷ the first, to the first token',
-    read: (rounds) => servedBy(rounds, 'qianmen', ({ turns }) => turns.secondMs / turns.firstMs),
+    read: (rounds) => servedColumn(rounds, 'qianmen', ({ turns }) => turns.secondMs / turns.firstMs),
     most: 0.05,
   },
   ofBare(8),
@@ -97,16 +108,5 @@ export function targetRows(rounds: readonly Round[]): string[][] {
       middle >= 10 ? middle.toFixed(0) : middle.toFixed(middle < 0.1 ? 3 : 2),
       isMet ? 'yes' : 'no',
     ];
-  });
-}
-
-function servedBy(
-  rounds: readonly Round[],
-  contestant: Contestant,
-  read: (served: Served) => number | undefined,
-): Column {
-  return rounds.map(({ served }) => {
-    const one = served[contestant];
-    return one && read(one);
   });
 }

@@ -7,6 +7,7 @@ import {
   constraints,
   countOf,
   intersect,
+  listedBy,
   propertiesOf,
   refuseUnsupported,
   requiredOf,
@@ -76,7 +77,7 @@ export class JsonGrammar {
     if (schema === false) throw new GrammarError('allows no value in some place');
     if (schema === true) return primitive(this.#rules, 'any');
     refuseUnsupported(schema);
-    if (Object.hasOwn(schema, 'const') || schema.enum !== undefined) return this.#enumeration(schema);
+    if (listedBy(schema) !== undefined) return this.#enumeration(schema);
     const { $ref, allOf, anyOf, oneOf, ...rest } = constraints(schema);
     if ($ref !== undefined)
       return this.#reference($ref, { ...rest, ...given({ allOf, anyOf, oneOf }) }, level);
@@ -130,7 +131,7 @@ export class JsonGrammar {
 
   /** Of the values listed, those that are valid under all that stands beside the list. */
   #enumeration(schema: SchemaObject): string {
-    const listed = Object.hasOwn(schema, 'const') ? [schema.const] : schema.enum;
+    const listed = listedBy(schema);
     if (!Array.isArray(listed)) throw new GrammarError('has an `enum` that is not a list');
     const values = listed.filter((value) => isValid(value, schema, (each) => this.#resolved(each, 0)));
     if (values.length === 0)

@@ -2,6 +2,7 @@ import { GrammarError } from './grammar-error.ts';
 import {
   asSchema,
   isObject,
+  listedBy,
   propertiesOf,
   requiredOf,
   resolveRef,
@@ -44,7 +45,7 @@ function hasFinite(schema: unknown, finite: ReadonlySet<string>, budget: { visit
   if (--budget.visits < 0) throw new GrammarError('has references that are too entangled');
   if (!isObject(schema)) return schema !== false;
   if (typeof schema.$ref === 'string' && !finite.has(schema.$ref)) return false;
-  if (Object.hasOwn(schema, 'const') || schema.enum !== undefined) return true;
+  if (listedBy(schema) !== undefined) return true;
   for (const keyword of ['anyOf', 'oneOf'] as const) {
     const options = schema[keyword];
     if (Array.isArray(options) && !options.some((option) => hasFinite(option, finite, budget))) return false;
@@ -89,8 +90,8 @@ function disjoint(a: Schema, b: Schema, resolve: (schema: Schema) => Schema): bo
 /** As JSON texts, where they are listed. */
 function valuesOf(schema: Schema): readonly string[] | undefined {
   if (typeof schema === 'boolean') return undefined;
-  if (Object.hasOwn(schema, 'const')) return [canonical(schema.const)];
-  return Array.isArray(schema.enum) ? schema.enum.map(canonical) : undefined;
+  const listed = listedBy(schema);
+  return Array.isArray(listed) ? listed.map(canonical) : undefined;
 }
 
 function kindsOf(schema: SchemaObject): readonly string[] | undefined {

@@ -113,6 +113,11 @@ export function requiredOf(schema: SchemaObject): readonly string[] {
   return [...new Set(required as string[])];
 }
 
+/** The values that a schema lists, if it does: a list, unless `enum` is something else. */
+export function listedBy(schema: SchemaObject): unknown {
+  return Object.hasOwn(schema, 'const') ? [schema.const] : schema.enum;
+}
+
 /** What a `$ref` within the document stands for. */
 export function resolveRef(root: Schema, ref: unknown): Schema {
   if (typeof ref !== 'string' || !ref.startsWith('#'))

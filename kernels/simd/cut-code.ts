@@ -1,4 +1,14 @@
-import { accumulate, advance, constant, laneSum, next, ROUNDER, VECTOR_BYTES } from './row-loop.ts';
+import {
+  accumulate,
+  advance,
+  constant,
+  eachLane,
+  LANES,
+  laneSum,
+  next,
+  ROUNDER,
+  VECTOR_BYTES,
+} from './row-loop.ts';
 import {
   type Code,
   DOUBLE_ZERO,
@@ -25,20 +35,17 @@ import {
   work,
 } from './wasm-code.ts';
 
-/** Distances from a centre are told apart by so many bins; what is too far for all others is in the last. */
+/**
+ * Distances from a centre are told apart by so many bins; what is too far for all others is in the last. A bin has a sum for each
+ * lane: neighbours that fall into one bin do not wait for each other.
+ */
 export const BINS = 1024;
-
-/** A bin has a sum for each lane: neighbours that fall into one bin do not wait for each other. */
-export const BIN_LANES = 4;
-const LANE_BYTES = 8;
-/** Bytes of a bin, as a power of two. */
-const BIN_SHIFT = 5;
+const SUM_BYTES = 8;
+const BIN_SHIFT = Math.log2(LANES * SUM_BYTES);
 
 /** A token in the edge bin: its id (int32) and its weight (float32). The first record tells how many follow. */
 export const EDGE_INTS = 2;
-const EDGE_BYTES = 8;
-
-const LANES = [0, 1, 2, 3];
+const EDGE_BYTES = EDGE_INTS * Int32Array.BYTES_PER_ELEMENT;
 
 /** Leaves, for four numbers, the bins of their distances from the centre. They must be numbers, and the centre and scale finite. */
 function binsOf(at: number, centre: number, perUnit: number): Code {
@@ -59,9 +66,9 @@ function histogram(name: string, addend: (weight: number) => Code): WasmFunction
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
   ];
   const addLane = (lane: number): Code => [
-    ...[...get(binAt), ...intLane(lane), ...tee(laneAt), ...get(laneAt), ...doubleLoad(LANE_BYTES * lane)],
+    ...[...get(binAt), ...intLane(lane), ...tee(laneAt), ...get(laneAt), ...doubleLoad(SUM_BYTES * lane)],
     ...[...get(lane < 2 ? weight : upper), ...doubleLane(lane % 2)],
-    ...[...work('f64.add'), ...doubleStore(LANE_BYTES * lane)],
+    ...[...work('f64.add'), ...doubleStore(SUM_BYTES * lane)],
   ];
   return {
     name,
@@ -75,7 +82,7 @@ function histogram(name: string, addend: (weight: number) => Code): WasmFunction
         ...[...get(weights), ...vectorLoad(), ...set(weight), ...addend(weight), ...set(weight)],
         ...[...upperHalf(weight), ...work('f64x2.promote_low_f32x4'), ...set(upper)],
         ...[...get(weight), ...work('f64x2.promote_low_f32x4'), ...set(weight)],
-        ...LANES.flatMap(addLane),
+        ...eachLane(addLane),
         ...[...next(weights), ...advance(at, end)],
       ]),
       ...get(end),
@@ -117,8 +124,8 @@ export function cutAtBin(): WasmFunction {
         ...[...get(weights), ...vectorLoad(), ...set(weight)],
         ...[...get(bin), ...get(edge), ...work('i32x4.splat', 'i32x4.eq')],
         ...[...get(weight), ...constant(0), ...work('f32x4.gt', 'v128.and'), ...tee(isEdge)],
-        ...[...work('v128.any_true'), ...when(LANES.flatMap(write))],
-        ...[...get(id), ...i32Constant(LANES.length), ...work('i32.add'), ...set(id)],
+        ...[...work('v128.any_true'), ...when(eachLane(write))],
+        ...[...get(id), ...i32Constant(LANES), ...work('i32.add'), ...set(id)],
         ...[...get(weights), ...get(weight), ...get(bin), ...get(edge)],
         ...[...work('i32x4.splat', 'i32x4.lt_s', 'v128.and'), ...tee(weight), ...vectorStore()],
         ...accumulate(sum, weight),

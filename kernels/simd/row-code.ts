@@ -1,4 +1,4 @@
-import { accumulate, advance, constant, laneSum, next, ROUNDER } from './row-loop.ts';
+import { accumulate, advance, constant, eachLane, laneSum, next, ROUNDER } from './row-loop.ts';
 import {
   type Code,
   doWhile,
@@ -32,7 +32,7 @@ const EXPONENT_BIAS = new Float32Array(Int32Array.of(127).buffer)[0]!;
 /** The largest of the numbers at [at, end). NaN is passed over. */
 export function maxOfRow(): WasmFunction {
   const [at, end, best] = [0, 1, 2];
-  const lanes = [0, 1, 2, 3].flatMap((lane) => [...get(best), ...floatLane(lane)]);
+  const lanes = eachLane((lane) => [...get(best), ...floatLane(lane)]);
   return {
     name: 'max',
     parameters: [TYPE.i32, TYPE.i32],

@@ -1,12 +1,4 @@
-import {
-  BIN_LANES,
-  BINS,
-  countByDistance,
-  cutAtBin,
-  EDGE_INTS,
-  locateMass,
-  massByDistance,
-} from './cut-code.ts';
+import { BINS, countByDistance, cutAtBin, EDGE_INTS, locateMass, massByDistance } from './cut-code.ts';
 import { dropBelowFloor, maxOfRow, offsetOfRow, powersOfRow } from './row-code.ts';
 import { constantVectors, LANES, MOST_CONSTANT_BYTES } from './row-loop.ts';
 import { wasmModule } from './wasm-code.ts';
@@ -101,7 +93,7 @@ export class RowKernels {
     this.capacity = capacity;
     this.#weightsAt = this.#rowAt + padded * FLOAT_BYTES;
     this.#binsAt = this.#weightsAt + padded * FLOAT_BYTES;
-    this.#edgesAt = this.#binsAt + BINS * BIN_LANES * Float64Array.BYTES_PER_ELEMENT;
+    this.#edgesAt = this.#binsAt + BINS * LANES * Float64Array.BYTES_PER_ELEMENT;
     // One record before all others, and room to write one behind.
     const edgeInts = (padded + 2) * EDGE_INTS;
     const sizeBytes = this.#edgesAt + edgeInts * FLOAT_BYTES;
@@ -109,7 +101,7 @@ export class RowKernels {
     const { buffer } = memory;
     this.#row = new Float32Array(buffer, this.#rowAt, padded);
     this.#weights = new Float32Array(buffer, this.#weightsAt, padded);
-    this.#bins = new Float64Array(buffer, this.#binsAt, BINS * BIN_LANES);
+    this.#bins = new Float64Array(buffer, this.#binsAt, BINS * LANES);
     this.#edgeInts = new Int32Array(buffer, this.#edgesAt, edgeInts);
     this.#edgeFloats = new Float32Array(buffer, this.#edgesAt, edgeInts);
     compiled ??= compile();
@@ -177,7 +169,7 @@ export class RowKernels {
     fill(this.#rowAt, this.#rowEnd, this.#weightsAt, this.#binsAt, centre, binsPerUnit);
     let before = 0;
     for (let bin = 0; ; bin++) {
-      const at = bin * BIN_LANES;
+      const at = bin * LANES;
       const sum = bins[at]! + bins[at + 1]! + bins[at + 2]! + bins[at + 3]!;
       if (bin === BINS - 1 || before + sum >= target) return { bin, before };
       before += sum;
@@ -187,10 +179,7 @@ export class RowKernels {
   /** Sets weights to 0 but for those in bins before `edge`. Returns their sum, and what was in that bin, by index. */
   cut({ centre, binsPerUnit }: DistanceBins, edge: number): { mass: number; inDoubt: Weighted[] } {
     const { cut } = this.#exports;
-    const mass = cut(
-      ...([this.#rowAt, this.#rowEnd, this.#weightsAt, this.#edgesAt] as const),
-      ...([centre, binsPerUnit, edge] as const),
-    );
+    const mass = cut(this.#rowAt, this.#rowEnd, this.#weightsAt, this.#edgesAt, centre, binsPerUnit, edge);
     const inDoubt: Weighted[] = [];
     const end = this.#edgeInts[0]! / Int32Array.BYTES_PER_ELEMENT;
     for (let at = EDGE_INTS; at < end; at += EDGE_INTS) {

@@ -4,6 +4,11 @@ import { type Code, doubleLane, get, i32Constant, set, upperHalf, vectorLoad, wo
 export const LANES = 4;
 export const VECTOR_BYTES = 16;
 
+/** Code for each of the lanes in turn. */
+export function eachLane(code: (lane: number) => Code): Code {
+  return Array.from({ length: LANES }, (_, lane) => code(lane)).flat();
+}
+
 /** Where constants lie in memory: from address 0 on. */
 export const MOST_CONSTANT_BYTES = 32 * VECTOR_BYTES;
 

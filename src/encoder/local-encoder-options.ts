@@ -1,8 +1,9 @@
 import type { Encoder, EncoderTask } from '../core/encoder.ts';
 import type { Emit } from '../core/event.ts';
+import type { Clock } from '../engine/clock.ts';
 import type { SpawnEngine } from '../engine/engine-child.ts';
 import type { ProviderChoice } from '../engine/provider-choice.ts';
-import type { Clock, SupervisorTimes } from '../engine/supervisor.ts';
+import type { SupervisorTimes } from '../engine/supervisor.ts';
 import type { EncoderInfo, FromEncoder, ToEncoder } from './messages.ts';
 
 export type SpawnEncoder = SpawnEngine<ToEncoder, FromEncoder>;

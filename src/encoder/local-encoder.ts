@@ -14,15 +14,10 @@ import {
 } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
+import { type Clock, SYSTEM_CLOCK } from '../engine/clock.ts';
 import { FrameError } from '../engine/frame.ts';
 import { providerWish, spawnFor } from '../engine/provider-choice.ts';
-import {
-  type Clock,
-  DEFAULT_TIMES,
-  Supervisor,
-  type SupervisorProtocol,
-  SYSTEM_CLOCK,
-} from '../engine/supervisor.ts';
+import { DEFAULT_TIMES, Supervisor, type SupervisorProtocol } from '../engine/supervisor.ts';
 import type { LocalEncoder, LocalEncoderOptions } from './local-encoder-options.ts';
 import {
   type BatchStatistics,

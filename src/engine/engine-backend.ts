@@ -4,6 +4,7 @@ import type { Emit } from '../core/event.ts';
 import type { PartSource } from '../core/part-source.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
 import type { SamplingDefaults } from '../core/sampling.ts';
+import { type Clock, SYSTEM_CLOCK } from './clock.ts';
 import { ENGINE_PROGRAM, type SpawnEngine } from './engine-child.ts';
 import { EngineRun } from './engine-run.ts';
 import { FrameError } from './frame.ts';
@@ -15,7 +16,7 @@ import {
   type WireDelivery,
 } from './messages.ts';
 import { type ProviderChoice, providerWish, spawnFor } from './provider-choice.ts';
-import { type Clock, DEFAULT_TIMES, Supervisor, type SupervisorTimes, SYSTEM_CLOCK } from './supervisor.ts';
+import { DEFAULT_TIMES, Supervisor, type SupervisorTimes } from './supervisor.ts';
 
 const DEFAULT_SLOTS = 16;
 const DEFAULT_QUEUE_LIMIT = 256;

@@ -1,5 +1,5 @@
+import type { Clock } from './clock.ts';
 import { residentBytes } from './process-memory.ts';
-import type { Clock } from './supervisor.ts';
 
 const POLL_MS = 250;
 

@@ -64,16 +64,13 @@ export class PrefixCache {
 
   /** Positions of a prompt that can be restored; never all, since the last one's logits are not kept. */
   restorable(prompt: readonly number[], salt = ''): number {
-    const chain = this.#chain(prompt, salt);
-    const tail = this.#tail(chain, prompt, salt)?.tokens ?? 0;
-    return Math.min(chain.length * BLOCK_TOKENS + tail, prompt.length - 1);
+    const found = this.#found(prompt, salt).reduce((sum, { tokens }) => sum + tokens, 0);
+    return Math.min(found, prompt.length - 1);
   }
 
   /** Fills the first `length` positions of a slot, which `restorable` has said to be there. */
   restore(prompt: readonly number[], length: number, slot: number, salt = ''): void {
-    const whole = this.#chain(prompt, salt);
-    const tail = this.#tail(whole, prompt, salt);
-    const chain = (tail === undefined ? whole : [...whole, tail]).slice(0, Math.ceil(length / BLOCK_TOKENS));
+    const chain = this.#found(prompt, salt).slice(0, Math.ceil(length / BLOCK_TOKENS));
     const held = this.#inSlots.get(slot) ?? [];
     for (const [i, block] of chain.entries())
       if (held[i] !== block) this.#kv.restore(this.#kvOf(block), slot, i * BLOCK_TOKENS);
@@ -97,10 +94,10 @@ export class PrefixCache {
     const chain = this.#chain(prompt, salt);
     // So that room is made at the cost of other chains first.
     this.#touch(chain);
-    let at = chain.length * BLOCK_TOKENS;
-    while (at + BLOCK_TOKENS <= length && this.#add(chain, prompt, at, BLOCK_TOKENS, slot, salt))
-      at += BLOCK_TOKENS;
-    this.#inSlots.set(slot, chain.slice(0, Math.floor(length / BLOCK_TOKENS)));
+    const wholeBlocks = Math.floor(length / BLOCK_TOKENS);
+    for (let hasRoom = true; hasRoom && chain.length < wholeBlocks; )
+      hasRoom = this.#add(chain, prompt, BLOCK_TOKENS, slot, salt);
+    this.#inSlots.set(slot, chain.slice(0, wholeBlocks));
     this.#touch(chain);
   }
 
@@ -108,27 +105,19 @@ export class PrefixCache {
   keepAll(prompt: readonly number[], slot: number, salt = ''): void {
     this.keep(prompt, prompt.length, slot, salt);
     const chain = this.#chain(prompt, salt);
-    const at = chain.length * BLOCK_TOKENS;
-    const rest = prompt.length - at;
+    const rest = prompt.length - chain.length * BLOCK_TOKENS;
     if (rest === 0 || rest >= BLOCK_TOKENS || this.#tail(chain, prompt, salt)?.tokens === rest) return;
-    this.#add(chain, prompt, at, rest, slot, salt);
+    this.#add(chain, prompt, rest, slot, salt);
     this.#touch(chain);
   }
 
-  /** @returns False: there was no room. */
-  #add(
-    chain: Block[],
-    prompt: readonly number[],
-    at: number,
-    tokens: number,
-    slot: number,
-    salt: string,
-  ): boolean {
+  /** Keeps a block behind the chain. @returns False: there was no room. */
+  #add(chain: Block[], prompt: readonly number[], tokens: number, slot: number, salt: string): boolean {
     const memory = this.#room(chain);
     if (memory === undefined) return false;
-    const key = keyOf(chain.at(-1) ?? salt, prompt, at, tokens);
+    const key = keyBehind(chain, prompt, salt, tokens);
     const block = { id: this.#nextId++, key, tokens, memory };
-    this.#kv.save(slot, at, this.#kvOf(block));
+    this.#kv.save(slot, chain.length * BLOCK_TOKENS, this.#kvOf(block));
     this.#blocks.set(key, block);
     chain.push(block);
     return true;
@@ -138,11 +127,18 @@ export class PrefixCache {
     return memory.subarray(0, tokens * this.#kv.positionElements);
   }
 
+  /** All that is kept of what a prompt begins with. */
+  #found(prompt: readonly number[], salt: string): Block[] {
+    const chain = this.#chain(prompt, salt);
+    const tail = this.#tail(chain, prompt, salt);
+    return tail === undefined ? chain : [...chain, tail];
+  }
+
   /** The whole blocks that a prompt begins with. */
   #chain(prompt: readonly number[], salt: string): Block[] {
     const chain: Block[] = [];
-    for (let at = 0; at + BLOCK_TOKENS <= prompt.length; at += BLOCK_TOKENS) {
-      const block = this.#blocks.get(keyOf(chain.at(-1) ?? salt, prompt, at));
+    while ((chain.length + 1) * BLOCK_TOKENS <= prompt.length) {
+      const block = this.#blocks.get(keyBehind(chain, prompt, salt));
       if (block === undefined) break;
       chain.push(block);
     }
@@ -151,9 +147,9 @@ export class PrefixCache {
 
   /** What is kept of the block behind the whole ones that a prompt begins with. */
   #tail(chain: readonly Block[], prompt: readonly number[], salt: string): Block | undefined {
-    const at = chain.length * BLOCK_TOKENS;
-    for (let tokens = Math.min(BLOCK_TOKENS - 1, prompt.length - at); tokens > 0; tokens--) {
-      const block = this.#blocks.get(keyOf(chain.at(-1) ?? salt, prompt, at, tokens));
+    const rest = prompt.length - chain.length * BLOCK_TOKENS;
+    for (let tokens = Math.min(BLOCK_TOKENS - 1, rest); tokens > 0; tokens--) {
+      const block = this.#blocks.get(keyBehind(chain, prompt, salt, tokens));
       if (block !== undefined) return block;
     }
     return undefined;
@@ -196,8 +192,13 @@ function lazyMemory(elements: number): Float32Array {
   return new Float32Array(new ArrayBuffer(sizeBytes, { maxByteLength: sizeBytes }), 0, elements);
 }
 
-/** `before`: the block before it, or the salt where there is none. */
-function keyOf(before: Block | string, prompt: readonly number[], at: number, tokens = BLOCK_TOKENS): string {
-  const beginning = typeof before === 'string' ? JSON.stringify(before) : before.id;
-  return `${beginning}:${prompt.slice(at, at + tokens).join()}`;
+/** Of the block of a prompt behind a chain of whole ones: by the last of them, or by the salt where there is none. */
+function keyBehind(
+  chain: readonly Block[],
+  prompt: readonly number[],
+  salt: string,
+  tokens = BLOCK_TOKENS,
+): string {
+  const at = chain.length * BLOCK_TOKENS;
+  return `${chain.at(-1)?.id ?? JSON.stringify(salt)}:${prompt.slice(at, at + tokens).join()}`;
 }

@@ -1,25 +1,10 @@
 import type { BackendHealth } from '../core/backend.ts';
 import type { Emit } from '../core/event.ts';
+import type { Clock } from './clock.ts';
 import type { EngineChild, SpawnEngine } from './engine-child.ts';
 import { watchMemory } from './memory-watch.ts';
 import type { EngineInfo, FromEngine, LoadOptions, ToEngine } from './messages.ts';
 import { describeProvider, type ProviderInfo } from './provider-info.ts';
-
-/** Time as the supervisor sees it; tests hold it. */
-export interface Clock {
-  /** Monotonic milliseconds. */
-  now(): number;
-  /** Calls back once; returns what undoes that. */
-  after(delayMs: number, callback: () => void): () => void;
-}
-
-export const SYSTEM_CLOCK: Clock = {
-  now: () => performance.now(),
-  after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
-  },
-};
 
 export interface SupervisorTimes {
   readonly pingMs: number;

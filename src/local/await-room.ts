@@ -1,4 +1,4 @@
-import type { Clock } from '../engine/supervisor.ts';
+import { type Clock, pause } from '../engine/clock.ts';
 import { type AdmitOptions, type MemoryBudget, NoRoomError, type Resident } from './memory-budget.ts';
 
 /** A reply that keeps a model busy is often over within this time; who waits longer is better told to come again. */
@@ -25,6 +25,6 @@ export async function awaitRoom(
       const mayPass = error instanceof NoRoomError && error.mayPass;
       if (!mayPass || clock.now() >= untilMs || !goOn()) throw error;
     }
-    await new Promise<void>((resolve) => void clock.after(POLL_MS, resolve));
+    await pause(clock, POLL_MS);
   }
 }

@@ -2,8 +2,8 @@ import type { EngineConfig } from '../../config/engine.ts';
 import type { BackendHealth } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit, LocalModelChanged } from '../core/event.ts';
+import { type Clock, pause, SYSTEM_CLOCK } from '../engine/clock.ts';
 import { residentBytes } from '../engine/process-memory.ts';
-import { type Clock, SYSTEM_CLOCK } from '../engine/supervisor.ts';
 import { abortable } from './abortable.ts';
 import { awaitRoom } from './await-room.ts';
 import type { Engine } from './engine-facts.ts';
@@ -274,7 +274,7 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
   }
 
   async #leave(engine: E, reason: UnloadReason, detail: string): Promise<void> {
-    while (engine.health().inFlight > 0 && !this.#closed) await this.#pause(DRAIN_POLL_MS);
+    while (engine.health().inFlight > 0 && !this.#closed) await pause(this.#clock, DRAIN_POLL_MS);
     await engine.close();
     this.#leaving = undefined;
     this.#options.budget.release(this);
@@ -310,10 +310,6 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
 
   #tell(change: LocalModelChanged['change'], reason: LoadReason | UnloadReason, detail: string): void {
     this.#options.emit({ type: 'local-model-changed', model: this.name, change, reason, detail });
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.#clock.after(ms, resolve));
   }
 }
 
