@@ -20,12 +20,7 @@ export async function refusedRows(
     return;
   }
   await withDatabase(flags, env, async (database) => {
-    const tried = await retryRefused(dir, (rows) =>
-      insertRecords(
-        database,
-        rows.map((row) => JSON.stringify(row)),
-      ),
-    );
+    const tried = await retryRefused(dir, (rows) => insertRecords(database, rows));
     const taken = `The database has taken ${tried.taken} rows.\n`;
     process.stdout.write(flags.json ? jsonText(tried) : `${taken}${refusedText(tried)}`);
     if (tried.rows.length + tried.unreadable.length > 0) process.exitCode = 1;

@@ -28,7 +28,7 @@ it('are listed, each once', () => {
 it('are tried again, and those that are refused again stay, with the new reason', async () => {
   setAside(dir, [refused('a'), refused('b'), refused('c')]);
   const tried = await retryRefused(dir, async (rows) => {
-    expect(rows.map(([id]) => id)).toEqual(['a', 'b', 'c']);
+    expect(rows.map((row) => JSON.parse(row)[0])).toEqual(['a', 'b', 'c']);
     return [refused('b', 'of new')];
   });
   expect(tried).toEqual({ taken: 2, rows: [refused('b', 'of new')], unreadable: [] });
@@ -70,6 +70,13 @@ it('keeps lines that hold none', async () => {
   const tried = await retryRefused(dir, async () => []);
   expect(tried).toMatchObject({ taken: 1, unreadable: ['{"row":["b"', '{"row":{},"reason":"x"}'] });
   expect(readFileSync(path, 'utf8')).toBe('{"row":["b"\n{"row":{},"reason":"x"}\n');
+});
+
+it('are not lost behind what another could write in part only', async () => {
+  setAside(dir, [refused('a')]);
+  appendFileSync(join(dir, 'refused-rows.jsonl'), '{"row":["b"');
+  setAside(dir, [refused('c')]);
+  expect(readRefused(dir)).toEqual({ rows: [refused('a'), refused('c')], unreadable: ['{"row":["b"'] });
 });
 
 it('are left to whoever moves the file away', () => {

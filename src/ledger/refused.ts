@@ -3,7 +3,6 @@ import {
   closeSync,
   fdatasyncSync,
   fstatSync,
-  ftruncateSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -13,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { JournalRecord } from './record.ts';
 import type { LedgerRow, RefusedRow } from './row.ts';
 
 const FILE = 'refused-rows.jsonl';
@@ -59,14 +59,14 @@ export function readRefused(dir: string): Refused {
  */
 export async function retryRefused(
   dir: string,
-  insert: (rows: readonly LedgerRow[]) => Promise<readonly RefusedRow[]>,
+  insert: (rows: readonly JournalRecord['rows'][]) => Promise<readonly RefusedRow[]>,
 ): Promise<Refused & { readonly taken: number }> {
   // Under another name it gets nothing more. It may have been taken by somebody else meanwhile.
   const own = join(dir, `refused-rows-${randomBytes(6).toString('hex')}.jsonl`);
   ifThere(() => renameSync(join(dir, FILE), own), undefined);
   const paths = refusedPaths(dir).filter((path) => path !== join(dir, FILE));
   const { rows, unreadable } = readAll(paths);
-  const refused = await insert(rows.map(({ row }) => row));
+  const refused = await insert(rows.map(({ row }) => JSON.stringify(row)));
   append(dir, [...refused.map((one) => JSON.stringify(one)), ...unreadable]);
   for (const path of paths) rmSync(path, { force: true });
   return { rows: refused, unreadable, taken: rows.length - refused.length };
@@ -76,19 +76,16 @@ function append(dir: string, lines: readonly string[]): void {
   if (lines.length === 0) return;
   const path = join(dir, FILE);
   const fd = openSync(path, 'a', 0o600);
-  const { size, ino } = fstatSync(fd);
   try {
-    writeFileSync(fd, lines.map((line) => `${line}\n`).join(''));
+    const { size, ino } = fstatSync(fd);
+    // Whoever could not write all has left half a line. It is not cut off: others may have written behind it.
+    writeFileSync(fd, `${size > 0 ? '\n' : ''}${lines.map((line) => `${line}\n`).join('')}`);
     fdatasyncSync(fd);
-  } catch (error) {
-    // No half a line: they come again.
-    ftruncateSync(fd, size);
-    throw error;
+    // Somebody has taken the file away, and may have read it before. As long as it is open no other is taken for it.
+    if (statSync(path, { throwIfNoEntry: false })?.ino !== ino) append(dir, lines);
   } finally {
     closeSync(fd);
   }
-  // Somebody has taken the file away, and may have read it before.
-  if (statSync(path, { throwIfNoEntry: false })?.ino !== ino) append(dir, lines);
 }
 
 function readAll(paths: readonly string[]): Refused {

@@ -9,7 +9,7 @@ import { insertRecords } from '../../src/ledger/insert.ts';
 import { Journal } from '../../src/ledger/journal.ts';
 import { encodeRecord } from '../../src/ledger/record.ts';
 import { retryRefused } from '../../src/ledger/refused.ts';
-import { COLUMNS, type LedgerRow, settledRows } from '../../src/ledger/row.ts';
+import { COLUMNS, settledRows } from '../../src/ledger/row.ts';
 import { spentTotals } from '../../src/ledger/spent.ts';
 import { retryWhileContended } from '../../src/store/contention.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
@@ -196,7 +196,8 @@ describeDatabases('what was spent', (newLocation) => {
       journal.add(encodeRecord('settled', `r${i}`, bad));
     }
     journal.close();
-    const drain = new Drain({ dir, own: '1-aa', insert: (rows) => insertRecords(database, rows) });
+    const insert = (rows: readonly string[]) => insertRecords(database, rows);
+    const drain = new Drain({ dir, own: '1-aa', insert });
     await drain.runOwn(true);
     expect(await ids()).toHaveLength(48);
     expect((await spentTotals(database, NOON_MS)).organization.get('org_1')?.day).toBe(48 * COST);
@@ -208,11 +209,6 @@ describeDatabases('what was spent', (newLocation) => {
     expect([drain.refused, drain.backlogBytes()]).toEqual([2, 0]);
     // Somebody mends one of the two, and has them tried again.
     writeFileSync(join(dir, 'refused-rows.jsonl'), `${lines.join('\n').replace(',-100,', ',100,')}\n`);
-    const insert = (rows: readonly LedgerRow[]) =>
-      insertRecords(
-        database,
-        rows.map((row) => JSON.stringify(row)),
-      );
     const tried = await retryRefused(dir, insert);
     expect([tried.taken, tried.rows.map(({ row }) => row[0])]).toEqual([1, ['r07.0']]);
     expect((await retryRefused(dir, insert)).taken).toBe(0);
