@@ -20,10 +20,10 @@ export function tenantAdmin(database: () => Database, changed: () => Promise<voi
     organizations,
     projects,
     keys: {
-      create: (given: Omit<NewApiKey, 'id' | 'hash'>) =>
+      create: (given: Omit<NewApiKey, 'id' | 'hash'>, roles?: KeyRoles) =>
         changing(async () => {
           const { id, hash, secret } = newApiKey();
-          return { ...(await keys().create({ ...given, id, hash })), secret };
+          return { ...(await keys().create({ ...given, id, hash }, roles)), secret };
         }, changed),
       list: (within: Parameters<ApiKeys['list']>[0]) => asking(() => keys().list(within)),
       get: (id: string) => asking(() => keys().get(id)),

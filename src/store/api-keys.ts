@@ -60,15 +60,15 @@ export class ApiKeys {
     this.#now = now;
   }
 
-  /** @throws AppError `invalid_value`, also where there is no such project */
-  async create(given: NewApiKey): Promise<ApiKey> {
+  /** @throws AppError `invalid_value`, also where there is no such project; `permission_denied` */
+  async create(given: NewApiKey, roles?: KeyRoles): Promise<ApiKey> {
     const { id, projectId, name, hash } = given;
     const nowMs = this.#now();
     const secret = secretRow(id, hash, nowMs);
     const row = {
       id,
       project_id: projectId,
-      ...columnsOf({ ...NO_TERMS, name, role: 'user' }, given, nowMs),
+      ...columnsOf({ ...NO_TERMS, name, role: 'user' }, given, nowMs, roles),
       created_at_ms: nowMs,
       revoked_at_ms: null,
     };
@@ -118,7 +118,7 @@ export class ApiKeys {
     return changingKeys(this.#database, async (transaction) => {
       const row = await unrevoked(transaction, id, roles);
       if (row === undefined) return undefined;
-      const columns = columnsOf(apiKeyOf(row), change, this.#now());
+      const columns = columnsOf(apiKeyOf(row), change, this.#now(), roles);
       await transaction.updateTable('api_key').set(columns).where('id', '=', id).execute();
       return apiKeyOf({ ...row, ...columns });
     });
@@ -150,6 +150,7 @@ export class ApiKeys {
         apiKeyOf(row),
         { expiresAtMs: expiresAtMs === undefined ? row.expires_at_ms : expiresAtMs },
         nowMs,
+        roles,
       );
       const untilMs = Math.min(nowMs + Math.round(overlapMs), row.expires_at_ms ?? Number.MAX_SAFE_INTEGER);
       await transaction
@@ -201,9 +202,10 @@ function secretRow(id: string, hash: Buffer, nowMs: number): Selectable<ApiKeySe
 
 type Scope = Pick<ApiKey, 'role' | 'models' | 'endpoints' | 'expiresAtMs'>;
 
-function columnsOf(before: Terms & Scope, change: ApiKeyChange, nowMs: number) {
+function columnsOf(before: Terms & Scope, change: ApiKeyChange, nowMs: number, roles: KeyRoles) {
   const { role, models, endpoints, expiresAtMs } = merged<Scope>(before, change);
   if (!ROLES.includes(role)) throw invalid('role', `must be one of ${ROLES.join(', ')}`);
+  requireRole(role, roles);
   if (models !== undefined && (models.length === 0 || !models.every(isText)))
     throw invalid('models', 'must name at least one model');
   if (endpoints !== undefined && (endpoints.length === 0 || !endpoints.every(isPath)))

@@ -3,7 +3,7 @@ import type { Role } from '../core/caller.ts';
 import { AppError } from '../core/error.ts';
 import type { Schema } from './schema.ts';
 
-/** Roles of the keys that whoever changes something may have to do with. Undefined: all. To be looked at in the transaction of the change. */
+/** Roles of the keys that whoever makes or changes something may have to do with. Undefined: all. To be looked at in the transaction of the change. */
 export type KeyRoles = readonly Role[] | undefined;
 
 /** @throws AppError `permission_denied` */

@@ -228,6 +228,14 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
     const ROLES = ['user'] as const;
     const denied = { code: 'permission_denied' };
 
+    it('are neither made, nor given to others', async () => {
+      const given = newKey((await someProject()).id);
+      await expect(keys.create({ ...given, role: 'admin' }, ROLES)).rejects.toMatchObject(denied);
+      await keys.create(given, ROLES);
+      await expect(keys.update(given.id, { role: 'viewer' }, ROLES)).rejects.toMatchObject(denied);
+      expect((await keys.get(given.id))?.role).toBe('user');
+    });
+
     it('are neither changed nor given another secret nor revoked', async () => {
       const given = { ...newKey((await someProject()).id), role: 'admin' as const };
       await keys.create(given);

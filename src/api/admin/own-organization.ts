@@ -1,4 +1,4 @@
-import { type Caller, isBound, ROLES, type Role } from '../../core/caller.ts';
+import { type Caller, isBound, ROLES } from '../../core/caller.ts';
 import { AppError } from '../../core/error.ts';
 import { invalidValue } from '../openai/invalid-request.ts';
 import type { TenantAdmin } from './tenant-admin.ts';
@@ -58,15 +58,11 @@ function withinOrganization({ organizations, projects, keys }: TenantAdmin, own:
       async create(given) {
         if ((await ownProject(given.projectId)) === undefined)
           throw invalidValue('projectId', 'names no project that there is');
-        requireGrantable(given.role);
-        return await keys.create(given);
+        return await keys.create(given, GRANTABLE);
       },
       list: (within) => keys.list({ ...within, organizationId: own }),
       get: ownKey,
-      async update(id, change) {
-        requireGrantable(change.role);
-        return (await ownKey(id)) && (await keys.update(id, change, GRANTABLE));
-      },
+      update: async (id, change) => (await ownKey(id)) && (await keys.update(id, change, GRANTABLE)),
       rotate: async (id, rotation) => (await ownKey(id)) && (await keys.rotate(id, rotation, GRANTABLE)),
       revoke: async (id) => (await ownKey(id)) !== undefined && (await keys.revoke(id, GRANTABLE)),
     },
@@ -75,14 +71,6 @@ function withinOrganization({ organizations, projects, keys }: TenantAdmin, own:
 
 /** Roles of keys that an organization has to do with; those of all others are the operator's. */
 const GRANTABLE = ROLES.filter((role) => role === 'user' || isBound(role));
-
-/** @throws AppError `permission_denied` */
-function requireGrantable(role: Role | undefined): void {
-  if (role === undefined || GRANTABLE.includes(role)) return;
-  throw new AppError('permission_denied', {
-    message: `Keys with the role \`${role}\` are the operator’s to make and to change.`,
-  });
-}
 
 /** @throws AppError `permission_denied` */
 function requireNoShare({

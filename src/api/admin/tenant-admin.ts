@@ -25,8 +25,8 @@ interface KeptKey extends Kept {
 
 /**
  * Keeps organizations, projects and keys. Lists begin with the oldest. Undefined and false: there is none of that id, or it has ended.
- * What is thrown is an AppError: `invalid_value`; with status 409 where a name is taken; `permission_denied` where a key that is changed, or one
- * that is good in a project, has none of the `roles` that are given; `keys_unavailable`.
+ * What is thrown is an AppError: `invalid_value`; with status 409 where a name is taken; `permission_denied` where a key that is made or changed,
+ * or one that is good in a project, has none of the `roles` that are given, or would have; `keys_unavailable`.
  */
 export interface TenantAdmin {
   readonly organizations: {
@@ -48,7 +48,7 @@ export interface TenantAdmin {
     archive(id: string, roles?: readonly Role[]): Promise<boolean>;
   };
   readonly keys: {
-    create(given: z.output<typeof wire.newApiKey>): Promise<KeptKey & WithSecret>;
+    create(given: z.output<typeof wire.newApiKey>, roles?: readonly Role[]): Promise<KeptKey & WithSecret>;
     list(
       within: Page & {
         readonly projectId?: string | undefined;
