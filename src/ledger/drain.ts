@@ -1,9 +1,9 @@
-import { closeSync, fdatasyncSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync, readSync, rmSync } from 'node:fs';
 import { type Claim, claimDead } from './owner.ts';
 import { decodeBlocks, type JournalRecord, MAX_BLOCK_BYTES } from './record.ts';
 import { setAside } from './refused.ts';
 import type { RefusedRow } from './row.ts';
-import { segmentsOf } from './segment.ts';
+import { type Offsets, segmentsOf, unreadBytes } from './segment.ts';
 
 export interface DrainOptions {
   readonly dir: string;
@@ -11,8 +11,8 @@ export interface DrainOptions {
   readonly insert: (rows: readonly JournalRecord['rows'][]) => Promise<readonly RefusedRow[]>;
   /** Of the journal that is followed while it is written. */
   readonly own: string;
-  /** Up to where its files are in the database already: their paths, and bytes. */
-  readonly read?: readonly (readonly [path: string, bytes: number])[];
+  /** Of that journal: what is in the database already. */
+  readonly read?: Offsets;
 }
 
 /** How far a journal has been read. */
@@ -36,7 +36,7 @@ const READ_BYTES = 4 * MAX_BLOCK_BYTES;
 export class Drain {
   readonly #options: DrainOptions;
   readonly #buffer = Buffer.allocUnsafe(READ_BYTES);
-  readonly #own = newProgress();
+  readonly #own: Progress;
   readonly #dead = new Map<Claim, Progress>();
   /** Own, and not known to survive a power failure: the file that has grown last. */
   #unsafePath: string | undefined;
@@ -47,7 +47,7 @@ export class Drain {
 
   constructor(options: DrainOptions) {
     this.#options = options;
-    for (const [path, bytes] of options.read ?? []) this.#own.offsets.set(path, bytes);
+    this.#own = newProgress(options.read);
   }
 
   /** What is new in our own journal. Rejected: the database could not be written, and nothing is forgotten. @param finished It gets nothing more */
@@ -77,21 +77,15 @@ export class Drain {
   }
 
   /** Of our own journal, for who goes on with it. */
-  get read(): readonly (readonly [path: string, bytes: number])[] {
-    return [...this.#own.offsets];
+  get read(): Offsets {
+    return this.#own.offsets;
   }
 
   /** What is in our journals and not in the database. @throws Error of the system */
   backlogBytes(): number {
     const { dir, own } = this.#options;
-    const journals = [
-      [own, this.#own] as const,
-      ...[...this.#dead].map(([{ name }, it]) => [name, it] as const),
-    ];
-    let sum = 0;
-    for (const [name, { offsets }] of journals)
-      for (const { path } of segmentsOf(dir, name))
-        sum += (statSync(path, { throwIfNoEntry: false })?.size ?? 0) - (offsets.get(path) ?? 0);
+    let sum = unreadBytes(dir, own, this.#own.offsets);
+    for (const [{ name }, { offsets }] of this.#dead) sum += unreadBytes(dir, name, offsets);
     return sum;
   }
 
@@ -171,6 +165,6 @@ export class Drain {
   }
 }
 
-function newProgress(): Progress {
-  return { offsets: new Map(), open: new Map() };
+function newProgress(read: Offsets = new Map()): Progress {
+  return { offsets: new Map(read), open: new Map() };
 }

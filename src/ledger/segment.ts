@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** One file of a journal. */
@@ -22,4 +22,15 @@ export function segmentsOf(dir: string, name: string): readonly Segment[] {
     return journal === name ? [{ path: join(dir, file), number: Number(number) }] : [];
   });
   return found.toSorted((a, b) => a.number - b.number);
+}
+
+/** Up to where files have been read: by their paths, in bytes. */
+export type Offsets = ReadonlyMap<string, number>;
+
+/** What is in a journal behind what has been read of it. @throws Error of the system */
+export function unreadBytes(dir: string, name: string, read: Offsets): number {
+  let sum = 0;
+  for (const { path } of segmentsOf(dir, name))
+    sum += (statSync(path, { throwIfNoEntry: false })?.size ?? 0) - (read.get(path) ?? 0);
+  return sum;
 }

@@ -1,12 +1,13 @@
 import type { DatabaseLocation } from '../store/location.ts';
+import type { Offsets } from './segment.ts';
 
 export interface WriterStart {
   readonly location: DatabaseLocation;
   readonly dir: string;
   /** The journal that is ours. */
   readonly journal: string;
-  /** Up to where the files of our own are in the database already: their paths, and bytes. */
-  readonly read: readonly (readonly [path: string, bytes: number])[];
+  /** Of our own: what is in the database already. */
+  readonly read: Offsets;
 }
 
 /**
@@ -38,6 +39,6 @@ export type FromWriter =
       readonly backlogBytes: number;
       readonly losses: LedgerLosses;
     }
-  | { readonly type: 'rested'; readonly read: WriterStart['read'] }
+  | { readonly type: 'rested'; readonly read: Offsets }
   /** `empty`: nothing is left of our own journal. */
   | { readonly type: 'finished'; readonly empty: boolean };

@@ -1,8 +1,7 @@
-import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { DatabaseLocation } from '../store/location.ts';
 import { isAlone } from './owner.ts';
-import { segmentsOf } from './segment.ts';
+import { type Offsets, segmentsOf, unreadBytes } from './segment.ts';
 import type { FromWriter, ToWriter, WriterStart } from './writer-messages.ts';
 
 export interface WriterOptions {
@@ -51,7 +50,7 @@ export class Writer {
   #quietPasses = 0;
   #lastFlush = 0;
   /** How far the last one has read. */
-  #read: WriterStart['read'] = [];
+  #read: Offsets = new Map();
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -66,19 +65,19 @@ export class Writer {
   /** To be called whenever there is something new in the journal. */
   wake(): void {
     this.#quietPasses = 0;
-    if (this.#worker !== undefined) this.#isWanted ||= this.#isLeaving;
-    else if (this.#starting === undefined) this.#start();
+    if (this.#isAbsent) this.#start();
+    else this.#isWanted ||= this.#isLeaving;
   }
 
   /** Resolves when all that was written is in the database, or to why it is not. */
   flush(): Promise<string | undefined> {
-    const isAbsent = this.#worker === undefined && this.#starting === undefined;
-    if (isAbsent && this.#isAlone() && !this.#isAnyUnread()) return Promise.resolve(undefined);
+    const { dir, journal } = this.#options;
+    if (this.#isAbsent && this.#isAlone() && unreadBytes(dir, journal, this.#read) === 0)
+      return Promise.resolve(undefined);
     const id = ++this.#lastFlush;
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
     this.#flushes.set(id, resolve);
-    if (this.#worker !== undefined && !this.#isLeaving) this.#send({ type: 'flush', id });
-    else this.wake();
+    this.#send({ type: 'flush', id });
     return promise;
   }
 
@@ -91,8 +90,7 @@ export class Writer {
       return true;
     }
     this.#isFinishing = true;
-    if (this.#worker !== undefined && !this.#isLeaving) this.#send({ type: 'finish' });
-    else this.wake();
+    this.#send({ type: 'finish' });
     const timer = setTimeout(() => this.#finished.resolve(false), FINISH_MS);
     const isEmpty = await this.#finished.promise;
     clearTimeout(timer);
@@ -101,14 +99,12 @@ export class Writer {
   }
 
   #lookForOthers(): void {
-    if (this.#worker === undefined && this.#starting === undefined && !this.#isAlone()) this.#start();
+    if (this.#isAbsent && !this.#isAlone()) this.#start();
   }
 
-  #isAnyUnread(): boolean {
-    const { dir, journal } = this.#options;
-    const read = new Map(this.#read);
-    const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-    return segmentsOf(dir, journal).some(({ path }) => sizeOf(path) > (read.get(path) ?? 0));
+  /** It neither is there nor is about to start. */
+  get #isAbsent(): boolean {
+    return this.#worker === undefined && this.#starting === undefined;
   }
 
   /** Nothing is in the folder but what is ours. */
@@ -144,7 +140,7 @@ export class Writer {
     worker.on('error', (error) => {
       this.#isLeaving = true;
       this.#isWanted = true;
-      this.#read = [];
+      this.#read = new Map();
       restartMs = RESTART_MS;
       this.#died(error as Error);
     });
@@ -172,8 +168,10 @@ export class Writer {
     }, afterMs).unref();
   }
 
+  /** What is to be done where nobody hears it is told to the next one as it starts. */
   #send(message: ToWriter): void {
-    this.#worker?.postMessage(message);
+    if (this.#worker === undefined || this.#isLeaving) this.wake();
+    else this.#worker.postMessage(message);
   }
 
   #heard(message: FromWriter): void {
@@ -200,7 +198,7 @@ export class Writer {
     this.#quietPasses = isWell && isIdle ? this.#quietPasses + 1 : 0;
     if (this.#quietPasses < (this.#options.quietPasses ?? QUIET_PASSES)) return;
     if (this.#isLeaving || this.#isFinishing || !this.#isAlone()) return;
-    this.#isLeaving = true;
     this.#send({ type: 'rest' });
+    this.#isLeaving = true;
   }
 }
