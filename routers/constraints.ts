@@ -14,9 +14,17 @@ export type Obstacle =
 /** What does not change about a candidate from one request to the next. */
 export type Standing = Omit<Candidate, 'ready' | 'inFlight' | 'capacity'>;
 
-/** The one place that decides what is allowed. Undefined: the deployment may serve the request. */
-export function obstacle(candidate: Standing, request: RequestFeatures): Obstacle | undefined {
-  const { privacy, regions, maxCostUsd, minQuality } = request.constraints;
+/**
+ * The one place that decides what is allowed. Undefined: the deployment may serve the request.
+ *
+ * @param constraints At least as strict as those that the request came with.
+ */
+export function obstacle(
+  candidate: Standing,
+  request: RequestFeatures,
+  constraints = request.constraints,
+): Obstacle | undefined {
+  const { privacy, regions, maxCostUsd, minQuality } = constraints;
   if (!isWithinPrivacy(candidate.privacy, privacy)) return { kind: 'privacy' };
   if (regions !== undefined && !isWithinRegions(candidate, regions)) return { kind: 'region' };
   const { capabilities } = candidate;

@@ -1,18 +1,17 @@
 import type { Candidate, Usd } from './candidate.ts';
-import type { RequestFeatures } from './request.ts';
+import { type Media, NO_MEDIA } from './request.ts';
 
 /**
  * What a request is expected to cost at a deployment: tokens at the provider's price, or else the machine for as long as
  * the request keeps it busy. 0 where the operator named no cost.
  *
  * @param serviceMs Work of the machine on this request alone.
- * @param media What the prompt has beside its text.
  */
 export function expectedCostUsd(
   { price, machineUsdPerHour }: Pick<Candidate, 'price' | 'machineUsdPerHour'>,
   tokens: { readonly uncached: number; readonly cached: number; readonly output: number },
   serviceMs: number,
-  { images, audioSeconds }: NonNullable<RequestFeatures['media']> = NO_MEDIA,
+  { images, audioSeconds }: Media = NO_MEDIA,
 ): Usd {
   if (price === undefined)
     return machineUsdPerHour === undefined ? 0 : (machineUsdPerHour / 3.6e6) * serviceMs;
@@ -23,5 +22,3 @@ export function expectedCostUsd(
     (uncached * inputUsdPerMTok + cached * cachedInputUsdPerMTok + output * outputUsdPerMTok) / 1e6;
   return tokensUsd + usdPerRequest + images * usdPerImage + audioSeconds * usdPerAudioSecond;
 }
-
-const NO_MEDIA = { images: 0, audioSeconds: 0 };

@@ -1,6 +1,7 @@
 import type { Candidate } from './candidate.ts';
 import { expectedCostUsd } from './cost.ts';
-import type { Fleet, Forecast } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { Forecast } from './forecast.ts';
 import type { PolicySettings, Prediction } from './policy.ts';
 import type { RequestFeatures } from './request.ts';
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Fleet, type Forecast } from './fleet.ts';
+import { Fleet } from './fleet.ts';
+import type { Forecast } from './forecast.ts';
 import type { Dispatch } from './lifecycle.ts';
 import { hashPrompt } from './prompt-hash.ts';
 import { type RequestFeatures, UNKNOWN_REQUEST } from './request.ts';

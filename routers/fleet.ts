@@ -1,8 +1,9 @@
 import { DeploymentState, type Running } from './deployment-state.ts';
+import type { Forecast } from './forecast.ts';
 import { type PrefillWork, prefillWork } from './latency-model.ts';
 import { Dispatch, type DispatchInfo, type LifecycleEvent, type MeasuredUsage } from './lifecycle.ts';
 import { OutputLengths } from './output-lengths.ts';
-import { PrefixIndex, type PrefixMatch } from './prefix-index.ts';
+import { PrefixIndex } from './prefix-index.ts';
 import type { RequestFeatures } from './request.ts';
 
 /** What a deployment's own metrics say, at the moment they were read. */
@@ -11,22 +12,6 @@ export interface ScrapedLoad {
   readonly waiting: number;
   /** vLLM `num_requests_running`, SGLang `num_running_reqs`, llama.cpp's busy slots. */
   readonly running: number;
-}
-
-/** What is expected of a request at a deployment, before price and wishes are looked at. */
-export interface Forecast {
-  readonly match: PrefixMatch;
-  readonly cachedTokens: number;
-  /** The request's own prompt work. */
-  readonly ownMs: number;
-  /** Prompt work ahead of it. */
-  readonly queuedMs: number;
-  readonly ttftMs: number;
-  readonly tpotMs: number;
-  /** `ttftMs` without the work that others are said to have waiting there. */
-  readonly plainTtftMs: number;
-  /** That work, as the deployment says. */
-  readonly claimedMs: number;
 }
 
 /**
@@ -84,7 +69,7 @@ export class Fleet {
       state.kvTokens,
     );
     const plainTtftMs = ttftMs - foreignMs;
-    return { match, cachedTokens, ownMs, queuedMs, ttftMs, tpotMs, plainTtftMs, claimedMs };
+    return { match, cachedTokens, own, ownMs, ahead, queuedMs, ttftMs, tpotMs, plainTtftMs, claimedMs };
   }
 
   /** Corrects what is known by what the deployment says of itself. */
@@ -115,9 +100,9 @@ export class Fleet {
     const state = this.state(dispatch.deployment);
     if (event.type === 'first-token') {
       running.ttftMs = event.ttftMs;
-      state.foreign.judge(running, event.ttftMs);
+      state.foreign.judge(running.forecast, event.ttftMs);
       state.firstToken(running, nowMs);
-      state.latency.observeSpeed(sum(running.work, running.workAhead), event.ttftMs);
+      state.latency.observeSpeed(promptWork(running), event.ttftMs);
       if (event.cachedTokens !== undefined) this.#learnTtft(state, running, event);
       return running;
     }
@@ -129,24 +114,15 @@ export class Fleet {
   #enter(dispatch: DispatchInfo, nowMs: number): Running {
     const { deployment, request } = dispatch;
     const state = this.state(deployment);
-    const { match, cachedTokens, ttftMs, plainTtftMs, claimedMs } = this.forecast(deployment, request, nowMs);
-    const work = prefillWork(request.promptTokens, cachedTokens);
     const running: Running = {
       dispatch,
-      work,
-      workAhead: state.workAhead(nowMs),
-      match,
-      cachedTokens,
-      predictedTtftMs: ttftMs,
-      plainTtftMs,
-      claimedMs,
+      forecast: this.forecast(deployment, request, nowMs),
       firstTokenAtMs: undefined,
       ttftMs: undefined,
       sequences: 0,
       kvTokens: 0,
       older: undefined,
       newer: undefined,
-      inLine: false,
     };
     state.enter(running);
     this.prefixes.touch(deployment, request.blocks);
@@ -180,7 +156,7 @@ export class Fleet {
     durationMs: number,
   ): void {
     const { latency } = state;
-    const { tokens, pairs } = sum(running.work, running.workAhead);
+    const { tokens, pairs } = promptWork(running);
     const sequences = Math.max(1, ((running.sequences || state.decoding) + state.decoding) / 2);
     const kvTokens = ((running.kvTokens || state.kvTokens) + state.kvTokens) / 2;
     const ttftMs = latency.netMs + latency.prefillMs(tokens, pairs);
@@ -194,15 +170,20 @@ export class Fleet {
 
   /** Once per request, when it is known how much of it was cached, or clear that nobody will tell. */
   #learnTtft(state: DeploymentState, running: Running, usage: MeasuredUsage): void {
-    const { dispatch, workAhead, match } = running;
+    const { dispatch, forecast } = running;
     const { blockTokens, promptTokens } = dispatch.request;
-    const { cachedTokens = running.cachedTokens } = usage;
+    const { cachedTokens = forecast.cachedTokens } = usage;
     if (usage.cachedTokens !== undefined && blockTokens > 0)
-      this.prefixes.correct(dispatch.deployment, match, Math.round(cachedTokens / blockTokens));
+      this.prefixes.correct(dispatch.deployment, forecast.match, Math.round(cachedTokens / blockTokens));
     const own = prefillWork(usage.promptTokens ?? promptTokens, cachedTokens);
-    state.latency.observeTtft(sum(own, workAhead), running.ttftMs!);
+    state.latency.observeTtft(sum(own, forecast.ahead), running.ttftMs!);
     running.ttftMs = undefined;
   }
+}
+
+/** All before its first token, as was expected: its own and that of the requests ahead. */
+function promptWork({ forecast: { own, ahead } }: Running): PrefillWork {
+  return sum(own, ahead);
 }
 
 function sum(a: PrefillWork, b: PrefillWork): PrefillWork {

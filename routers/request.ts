@@ -12,6 +12,14 @@ export interface Constraints {
   readonly minQuality?: number | undefined;
 }
 
+/** What a prompt has beside its text, as prices count it. */
+export interface Media {
+  readonly images: number;
+  readonly audioSeconds: number;
+}
+
+export const NO_MEDIA: Media = { images: 0, audioSeconds: 0 };
+
 /** What a policy may know of a request. */
 export interface RequestFeatures {
   /** An estimate will do: bytes / 4 for English, measured per model if possible. */
@@ -29,8 +37,8 @@ export interface RequestFeatures {
   readonly likelyOutputTokens?: number | undefined;
   /** Drawn side by side, in the time of one. Default: 1. */
   readonly choices?: number | undefined;
-  /** What the prompt has beside its text, as far as it has a price. Default: none. */
-  readonly media?: { readonly images: number; readonly audioSeconds: number } | undefined;
+  /** Default: none. */
+  readonly media?: Media | undefined;
   /**
    * The prompt's beginning in blocks of equal size, as made by `hashPrompt`: two 32-bit lanes per block, each block's
    * hash covering everything before it. Empty: unknown, nothing is expected to be cached.

@@ -6,7 +6,7 @@ interface One extends InLine<One> {
   readonly id: number;
 }
 
-const one = (id: number): One => ({ id, older: undefined, newer: undefined, inLine: false });
+const one = (id: number): One => ({ id, older: undefined, newer: undefined });
 
 it('is what a set is, and lets go of who leaves', () => {
   fc.assert(

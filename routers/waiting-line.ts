@@ -1,8 +1,7 @@
-/** What can stand in a line: it says who is next to it, and whether it is in it at all. */
+/** What can stand in one line: it says who is next to it. */
 export interface InLine<T> {
   older: T | undefined;
   newer: T | undefined;
-  inLine: boolean;
 }
 
 /**
@@ -23,7 +22,6 @@ export class WaitingLine<T extends InLine<T>> implements Iterable<T> {
   }
 
   join(one: T): void {
-    one.inLine = true;
     one.older = this.#newest;
     if (this.#newest === undefined) this.#oldest = one;
     else this.#newest.newer = one;
@@ -33,15 +31,14 @@ export class WaitingLine<T extends InLine<T>> implements Iterable<T> {
 
   /** @returns Whether it was in it. */
   leave(one: T): boolean {
-    if (!one.inLine) return false;
     const { older, newer } = one;
+    if (older === undefined && one !== this.#oldest) return false;
     if (older === undefined) this.#oldest = newer;
     else older.newer = newer;
     if (newer === undefined) this.#newest = older;
     else newer.older = older;
     one.older = undefined;
     one.newer = undefined;
-    one.inLine = false;
     this.#length -= 1;
     return true;
   }

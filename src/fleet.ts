@@ -6,7 +6,7 @@ import { changesText } from './changes-text.ts';
 import type { Deployment } from './core/deployment.ts';
 import type { Emit } from './core/event.ts';
 import { expectedModels } from './expected-models.ts';
-import type { Route } from './gateway/gateway.ts';
+import type { Route } from './gateway/route.ts';
 import type { LocalBackend } from './local/local-backends.ts';
 import type { LoadReason } from './local/local-model.ts';
 import { type LocalModelPlan, LocalModels, type WantedModel } from './local/local-models.ts';

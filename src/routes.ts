@@ -8,7 +8,7 @@ import type { Canary, Deployment, PublicModel } from './core/deployment.ts';
 import { EmbeddingClassifier } from './difficulty/embedding-classifier.ts';
 import { EMBEDDING_HEAD } from './difficulty/embedding-head.ts';
 import { featureClassifier } from './difficulty/feature-classifier.ts';
-import type { Route, Tiers } from './gateway/gateway.ts';
+import type { Route, Tiers } from './gateway/route.ts';
 import type { Shadow } from './gateway/shadow.ts';
 import type { UpstreamGroup } from './upstream/group.ts';
 

@@ -171,9 +171,9 @@ export class PlainConnection implements ReplyHost {
     const { socket } = this;
     for (const event in this.#listeners) socket.off(event, this.#listeners[event]!);
     this.#stopReading();
-    const all: Buffer[] = [Buffer.from(bytes)];
+    const all = [bytes];
     for (let rest = socket.read(); rest !== null; rest = socket.read()) all.push(rest as Buffer);
-    this.#host.handOver(socket, all.length === 1 ? all[0]! : Buffer.concat(all));
+    this.#host.handOver(socket, Buffer.concat(all));
   }
 
   /** The next request, once this one has come and is answered, and the client takes its answers. */

@@ -84,7 +84,8 @@ export class PlainConnections implements PlainHost {
 
   #check(): void {
     const nowMs = performance.now();
-    for (const [socket, stall] of this.#stalls) if (stall.stalledMs(nowMs) >= this.stallMs) socket.destroy();
+    const { stallMs } = this;
+    for (const [socket, stall] of this.#stalls) if (stall.stalledMs(nowMs) >= stallMs) socket.destroy();
     for (const connection of this.#open.values()) connection.check(nowMs);
   }
 }

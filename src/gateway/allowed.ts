@@ -1,11 +1,11 @@
 import { type Obstacle, obstacle, strictest } from '../../routers/constraints.ts';
-import type { RequestFeatures } from '../../routers/request.ts';
+import type { Constraints, RequestFeatures } from '../../routers/request.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { WireRequest } from '../core/request.ts';
 import { type AttemptOptions, startAtBest } from './attempts.ts';
 import { DecisionTrace } from './decision-trace.ts';
-import type { Route } from './gateway.ts';
+import type { Route } from './route.ts';
 
 /**
  * Starts a request at the best of the deployments that may serve it. Every way to a deployment, first try, retry and
@@ -23,10 +23,7 @@ export async function startAtAllowed<D extends Deployment, T>(
 ): Promise<T> {
   const trace = new DecisionTrace(options.decisionId, features);
   options.settlement.decision = trace;
-  const allowedAt = (route: Route) => {
-    const all = capable(route);
-    return allowedOf(all, underDemands(features, route), route.model.name, trace);
-  };
+  const allowedAt = (route: Route) => allowedOf(capable(route), features, route, trace);
   try {
     const { placement } = options;
     const drawn = placement.draw(options.route(), features.sessionKey);
@@ -36,7 +33,7 @@ export async function startAtAllowed<D extends Deployment, T>(
     const request = { stream: features.stream, promptBytes, features, trace, drawn, caller, deadlineAtMs };
     return await startAtBest(allowedAt, request, options, start);
   } catch (error) {
-    throw trace.refused.length > 0 ? namingDemands(AppError.from(error), features) : error;
+    throw trace.refused.length > 0 ? namingDemands(AppError.from(error), features.constraints) : error;
   }
 }
 
@@ -46,11 +43,13 @@ export async function startAtAllowed<D extends Deployment, T>(
  */
 function allowedOf<D extends Deployment>(
   deployments: readonly D[],
-  request: RequestFeatures,
-  model: string,
+  features: RequestFeatures,
+  { model, demands = {} }: Route,
   trace: DecisionTrace,
 ): readonly D[] {
-  const obstacles = deployments.map((deployment) => obstacle(deployment, request));
+  // What the operator has come to demand since the request came holds for it, too.
+  const constraints = strictest(features.constraints, demands);
+  const obstacles = deployments.map((deployment) => obstacle(deployment, features, constraints));
   if (obstacles.every((found) => found === undefined)) return deployments;
   trace.refused = deployments.flatMap(({ id }, i) => {
     const found = obstacles[i];
@@ -61,23 +60,14 @@ function allowedOf<D extends Deployment>(
   for (const best of [those(undefined), bestOf(those('quality')), those('context')])
     if (best.length > 0) return best;
   throw new AppError('no_deployment_allowed', {
-    message: `No deployment of the model \`${model}\` may serve this request: ${demandsText(request)}.`,
+    message: `No deployment of the model \`${model.name}\` may serve this request: ${demandsText(constraints)}.`,
   });
 }
 
-/** What the operator has come to demand since the request came holds for it, too. */
-function underDemands(features: RequestFeatures, { demands }: Route): RequestFeatures {
-  if (demands === undefined) return features;
-  const constraints = strictest(features.constraints, demands);
-  return constraints === features.constraints
-    ? features
-    : Object.create(features, { constraints: { value: constraints } });
-}
-
 /** Says of a failure that others were not asked, and why. */
-function namingDemands(failure: AppError, request: RequestFeatures): AppError {
+function namingDemands(failure: AppError, constraints: Constraints): AppError {
   if (!failure.retryable) return failure;
-  return failure.with({ message: `${failure.message} Others were not asked: ${demandsText(request)}.` });
+  return failure.with({ message: `${failure.message} Others were not asked: ${demandsText(constraints)}.` });
 }
 
 function bestOf<D extends Deployment>(deployments: readonly D[]): readonly D[] {
@@ -86,7 +76,7 @@ function bestOf<D extends Deployment>(deployments: readonly D[]): readonly D[] {
 }
 
 /** In words that give nothing of the fleet away. */
-function demandsText({ constraints: { privacy, regions, maxCostUsd } }: RequestFeatures): string {
+function demandsText({ privacy, regions, maxCostUsd }: Constraints): string {
   const demands = [
     privacy === undefined || privacy === 'public' ? [] : `its text must stay ${PLACES[privacy]}`,
     regions === undefined

@@ -1,11 +1,11 @@
+import { type Media, NO_MEDIA } from '../../routers/request.ts';
 import type { Caller, Limits } from '../core/caller.ts';
 import { costNanoUsd } from '../core/money.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import type { AdmissionAsk } from './admission.ts';
 import { promptSizeBytes } from './features.ts';
-import type { Route } from './gateway.ts';
-import { type Media, NO_MEDIA } from './media.ts';
 import type { RecentReplies } from './recent-replies.ts';
+import type { Route } from './route.ts';
 
 /** What a request says of its size. */
 export interface AskedSize {

@@ -8,7 +8,9 @@ import { startAtAllowed } from './allowed.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { ofTenant } from './caller-rules.ts';
 import { generationFeatures } from './features.ts';
-import type { Reply, Route } from './gateway.ts';
+import type { Reply } from './gateway.ts';
+import { isMedia } from './media.ts';
+import type { Route } from './route.ts';
 import type { Shadows } from './shadow.ts';
 
 export type DeploymentOf<B extends Deployment['backend']> = Deployment & { readonly backend: B };
@@ -81,8 +83,7 @@ function capableDeployments(
     return lack === undefined;
   });
   if (capable.length > 0 || missing === undefined) return capable;
-  const content =
-    missing.capability === 'image' || missing.capability === 'audio' || missing.capability === 'file';
+  const content = isMedia(missing);
   throw new AppError(content ? 'unsupported_content' : 'unsupported_parameter', {
     message: content
       ? `The model \`${request.model}\` takes text only; it does not accept ${missing.capability} content.`

@@ -6,7 +6,7 @@ import { startAtAllowed } from './allowed.ts';
 import type { AttemptOptions } from './attempts.ts';
 import type { DeploymentOf } from './begin.ts';
 import { encodeFeatures } from './features.ts';
-import type { Route } from './gateway.ts';
+import type { Route } from './route.ts';
 
 /** What became of the texts, or a remote server's answer in the client's own dialect. */
 export type EncodeReply =

@@ -1,11 +1,16 @@
 import { strictest } from '../../routers/constraints.ts';
 import { BLOCK_BYTES, hashPrompt } from '../../routers/prompt-hash.ts';
-import { type Constraints, type RequestFeatures, UNKNOWN_REQUEST } from '../../routers/request.ts';
+import {
+  type Constraints,
+  type Media,
+  type RequestFeatures,
+  UNKNOWN_REQUEST,
+} from '../../routers/request.ts';
 import type { EncodeRequest } from '../core/encoder.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import type { Judgement } from '../difficulty/classifier.ts';
 import type { AttemptOptions } from './attempts.ts';
-import { mediaOf, NO_MEDIA } from './media.ts';
+import { isMedia, mediaOf } from './media.ts';
 import { textDemands } from './privacy-rule.ts';
 
 type Asked = Pick<AttemptOptions, 'route' | 'placement' | 'demands' | 'privacy' | 'caller'> & {
@@ -46,7 +51,7 @@ class GenerationFeatures implements RequestFeatures {
   readonly enoughBelow: number | undefined;
   readonly likelyOutputTokens: number | undefined = undefined;
   readonly choices: number;
-  readonly media: RequestFeatures['media'];
+  readonly media: Media;
   readonly sloTtftMs: number | undefined;
   /** Until it is hashed: decisions are kept, and texts must not be kept with them. */
   #prompt: { readonly salt: string; readonly body: Buffer } | undefined;
@@ -76,8 +81,7 @@ class GenerationFeatures implements RequestFeatures {
       const { maxTokens = asked.placement.usualOutputTokens(this.tenant) } = request.stop;
       this.likelyOutputTokens = Math.ceil(maxTokens) * this.choices;
     }
-    const media = mediaOf(request);
-    this.media = media === NO_MEDIA ? undefined : media;
+    this.media = mediaOf(request);
     this.constraints = hard ? { ...demanded, minQuality: tiers.quality } : demanded;
   }
 
@@ -105,7 +109,7 @@ function constraintsOf(
 
 /** Pictures and sound are read by other measures than text, and have none here. */
 export function promptSizeBytes({ requirements, prompts, wire }: GenerateRequest): number {
-  if (!requirements.some(({ capability }) => MEDIA.has(capability))) return wire.body.length;
+  if (!requirements.some(isMedia)) return wire.body.length;
   let bytes = 0;
   for (const prompt of prompts)
     if (prompt.kind === 'chat')
@@ -113,8 +117,6 @@ export function promptSizeBytes({ requirements, prompts, wire }: GenerateRequest
         for (const part of content) if (part.type === 'text') bytes += Buffer.byteLength(part.text);
   return bytes;
 }
-
-const MEDIA: ReadonlySet<string> = new Set(['image', 'audio', 'file']);
 
 /**
  * The body from where its prompt begins. One client writes the same conversation the same way every time, so the bytes

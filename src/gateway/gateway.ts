@@ -1,9 +1,8 @@
 import { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
-import type { Policy } from '../../routers/policy.ts';
 import type { Relay } from '../core/backend.ts';
-import type { Caller, Limits } from '../core/caller.ts';
+import type { Caller } from '../core/caller.ts';
 import type { Decision } from '../core/decision.ts';
-import type { RequestDemands, RouteDemands } from '../core/demands.ts';
+import type { RequestDemands } from '../core/demands.ts';
 import type { PublicModel } from '../core/deployment.ts';
 import type { EncodeRequest } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
@@ -11,7 +10,6 @@ import type { CanaryRolledBack, Emit } from '../core/event.ts';
 import type { PartSource } from '../core/part-source.ts';
 import type { GatewayReport } from '../core/report.ts';
 import type { GenerateRequest } from '../core/request.ts';
-import type { DifficultyClassifier } from '../difficulty/classifier.ts';
 import type { Admission, Reservation } from './admission.ts';
 import { type AskedSize, askFor, sizeOf } from './ask.ts';
 import type { AttemptOptions } from './attempts.ts';
@@ -25,37 +23,11 @@ import type { ModelState, QueueBounds } from './model-state.ts';
 import { observeParts } from './observe-parts.ts';
 import { Placement } from './placement.ts';
 import type { PrivacyRule } from './privacy-rule.ts';
+import type { Route } from './route.ts';
 import { type SettledRequest, Settlement } from './settlement.ts';
-import { type Shadow, Shadows } from './shadow.ts';
+import { Shadows } from './shadow.ts';
 import type { Slot } from './slot.ts';
 import { readingBounds, usageBounds } from './usage-bounds.ts';
-
-/** How good a deployment has to be. */
-export interface Tiers {
-  readonly classifier: DifficultyClassifier;
-  /** Requests at least so difficult, 0 to 1 … */
-  readonly threshold: number;
-  /** … need a deployment of at least this quality, 0 to 1. */
-  readonly quality: number;
-}
-
-/** A model and the policy that spreads its requests. */
-export interface Route {
-  readonly model: PublicModel;
-  readonly policy: Policy;
-  /** A stream whose first token is late is asked for at a second deployment too. */
-  readonly hedge?: boolean;
-  /** What the policy was made from: one made from the same is kept, with what it has learnt. */
-  readonly policyKey?: string;
-  /** Requests that are hard need a good deployment. */
-  readonly tiers?: Tiers | undefined;
-  /** Of the operator, for every request. */
-  readonly demands?: RouteDemands;
-  /** Copies of requests go there. */
-  readonly shadow?: Shadow | undefined;
-  /** For all callers together. */
-  readonly limits?: Limits | undefined;
-}
 
 /** A reply that has begun: typed parts, or bytes in the client's own dialect. */
 export type Reply =

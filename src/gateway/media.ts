@@ -1,13 +1,8 @@
+import { type Media, NO_MEDIA } from '../../routers/request.ts';
 import type { ContentPart } from '../core/message.ts';
-import type { GenerateRequest } from '../core/request.ts';
+import type { GenerateRequest, Requirement } from '../core/request.ts';
 
-/** What a prompt has beside its text, as prices count it. */
-export interface Media {
-  readonly images: number;
-  readonly audioSeconds: number;
-}
-
-export const NO_MEDIA: Media = { images: 0, audioSeconds: 0 };
+const MEDIA: ReadonlySet<Requirement['capability']> = new Set(['image', 'audio', 'file']);
 
 /** Of formats that do not say how long they last: 128 kbit/s, what speech and music are usually sent with. */
 const USUAL_BYTES_PER_SECOND = 16_000;
@@ -16,6 +11,11 @@ const MAX_BYTES_PER_SECOND = 1_152_000;
 const BASE64_BYTES_PER_CHAR = 3 / 4;
 const WAV_HEADER_CHARS = 64;
 const BYTE_RATE_AT = 28;
+
+/** Something beside text has to be read, whether it has a price or not. */
+export function isMedia({ capability }: Requirement): boolean {
+  return MEDIA.has(capability);
+}
 
 /** Of a request that wants a reply to pictures or sound. */
 export function mediaOf({ requirements, prompts }: GenerateRequest): Media {

@@ -1,22 +1,20 @@
-import type { Candidate } from '../../routers/candidate.ts';
 import { isForbidden } from '../../routers/constraints.ts';
 import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import { goodEnoughFirst } from '../../routers/good-enough.ts';
-import type { Ranked } from '../../routers/policy.ts';
 import { predicted } from '../../routers/predicted.ts';
-import type { Choice } from '../core/decision.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { CanaryRolledBack, Emit } from '../core/event.ts';
 import type { GatewayReport } from '../core/report.ts';
 import { Canaries } from './canaries.ts';
 import type { Asker } from './fair-queue.ts';
-import type { Route } from './gateway.ts';
 import { Lane } from './lane.ts';
 import { ModelState, type QueueBounds } from './model-state.ts';
 import { ejectIfOutlier } from './outlier.ts';
+import type { Route } from './route.ts';
+import { passedOverOf, type RoutedCandidate, routedCandidate, unranked } from './routed-candidate.ts';
 import { Slot, type SlotRequest } from './slot.ts';
-import { type Tenant, tenantOf } from './tenant.ts';
+import { tenantOf } from './tenant.ts';
 import { Unserved } from './unserved.ts';
 
 export interface PlacementOptions {
@@ -26,13 +24,6 @@ export interface PlacementOptions {
   /** What the policies learn of deployments. */
   readonly knowledge: RoutingKnowledge;
   readonly emit: Emit;
-}
-
-interface RoutedCandidate<D extends Deployment> extends Candidate {
-  /** It has room for the request. */
-  readonly free: boolean;
-  readonly deployment: D;
-  readonly lane: Lane;
 }
 
 const MIN_RETRY_AFTER_MS = 1_000;
@@ -129,7 +120,9 @@ export class Placement {
     const tenant = tenantOf(request.caller);
     const { canaries, queue } = this.model(route.model.name);
     const modest = queue.isModest(tenant);
-    const allowed = deployments.map((deployment) => this.#candidate(deployment, tenant, modest));
+    const allowed = deployments.map((deployment) =>
+      routedCandidate(deployment, this.lane(deployment.backend), tenant, modest),
+    );
     // Only a request that would fail otherwise may leave its side.
     const all = canaries.onSide(allowed, request.drawn, !readyOnly);
     const ready = all.filter((candidate) => candidate.ready);
@@ -231,27 +224,6 @@ export class Placement {
     return false;
   }
 
-  #candidate<D extends Deployment>(deployment: D, tenant: Tenant, modest: boolean): RoutedCandidate<D> {
-    const lane = this.lane(deployment.backend);
-    const { id, contextTokens, price, machineUsdPerHour, privacy, region, quality, weight } = deployment;
-    return {
-      id,
-      ready: lane.ready,
-      free: lane.hasRoomFor(tenant, modest),
-      inFlight: lane.inFlight,
-      capacity: lane.limit?.limit,
-      contextTokens,
-      price,
-      machineUsdPerHour,
-      privacy,
-      region,
-      quality,
-      weight,
-      deployment,
-      lane,
-    };
-  }
-
   #slot<D extends Deployment>(
     { deployment, lane }: RoutedCandidate<D>,
     { model: { name }, policy }: Route,
@@ -289,21 +261,4 @@ function refusal({ excessive, comeBackMs }: Unserved): AppError {
   const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.ceil(comeBackMs));
   if (!excessive) return new AppError('overloaded', { retryAfterMs });
   return new AppError('rate_limit_exceeded', { message: TOO_MUCH, retryAfterMs });
-}
-
-/** Those that might have served the request, and why they were not asked. */
-function passedOverOf<D extends Deployment>(
-  allowed: readonly RoutedCandidate<D>[],
-  considered: readonly RoutedCandidate<D>[],
-): Choice['passedOver'] {
-  return allowed
-    .filter((one) => !considered.includes(one))
-    .map(({ id, ready, free }) => ({
-      deployment: id,
-      because: ready ? (free ? 'trial' : 'full') : 'not-ready',
-    }));
-}
-
-function unranked<C extends Candidate>(candidate: C): Ranked<C> {
-  return { candidate, score: 0, parts: {} };
 }

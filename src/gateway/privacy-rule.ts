@@ -2,6 +2,7 @@ import type { RouteDemands } from '../core/demands.ts';
 import type { EncodeRequest } from '../core/encoder.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import type { SensitiveDetector } from '../privacy/detector.ts';
+import { isMedia } from './media.ts';
 
 /** Texts may demand by themselves to stay where nobody else reads them. */
 export interface PrivacyRule {
@@ -35,10 +36,8 @@ function hasTokens(request: GenerateRequest | EncodeRequest): boolean {
 }
 
 function hasMedia(request: GenerateRequest | EncodeRequest): boolean {
-  return 'requirements' in request && request.requirements.some(({ capability }) => MEDIA.has(capability));
+  return 'requirements' in request && request.requirements.some(isMedia);
 }
-
-const MEDIA: ReadonlySet<string> = new Set(['image', 'audio', 'file']);
 
 /** Arguments of tool calls are JSON within JSON, and may hold some again. */
 const MOST_NESTED = 4;

@@ -1,3 +1,4 @@
+import { type Media, NO_MEDIA } from '../../routers/request.ts';
 import { isAbandonment } from '../core/abandonment.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Decision } from '../core/decision.ts';
@@ -8,7 +9,6 @@ import { costNanoUsd } from '../core/money.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
 import { plausibleUsage, type UsageBounds } from '../core/plausible-usage.ts';
 import type { Usage } from '../core/usage.ts';
-import { type Media, NO_MEDIA } from './media.ts';
 
 /** What a settlement tells of the request itself. */
 export interface SettledRequest {

@@ -3,8 +3,8 @@ import { AppError } from '../core/error.ts';
 import type { AttemptKind } from '../core/event.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { endedBy } from './deadline.ts';
-import type { Route } from './gateway.ts';
 import { type Attempt, hedge } from './hedge.ts';
+import type { Route } from './route.ts';
 import type { Slot, SlotRequest } from './slot.ts';
 
 type Outcome<T> = { readonly reply: T } | { readonly failure: AppError };

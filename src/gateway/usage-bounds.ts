@@ -1,6 +1,6 @@
+import { type Media, NO_MEDIA } from '../../routers/request.ts';
 import type { UsageBounds } from '../core/plausible-usage.ts';
 import type { GenerateRequest } from '../core/request.ts';
-import { type Media, NO_MEDIA } from './media.ts';
 
 /** A template, and tools that a server adds by itself, are tokens that no byte of the request stands for. */
 const UNSEEN_PROMPT_TOKENS = 65_536;

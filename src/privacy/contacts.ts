@@ -21,8 +21,7 @@ export const CONTACTS: readonly Pattern[] = [
     kind: 'phone',
     expression:
       /(?<![\d.-])(?:\+?1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[.-]\d{4}(?![\d.-]*\d)/g,
-    // Neither those of fiction nor those that are free of charge: firms have them. Nor 400, which is China's for the same.
-    accepts: (match) => !/555[.-]?01\d\d$|^\D*(?:1[ .-])?\(?(?:400|8(?:00|33|44|55|66|77|88))\b/.test(match),
+    accepts: (match) => !FICTION.test(match) && !FREE_AREA.test(match),
   },
   {
     // E.164 with its plus: a country code and at least seven digits more.
@@ -38,7 +37,7 @@ export const CONTACTS: readonly Pattern[] = [
     kind: 'phone',
     expression:
       /(?:[电電][话話]|手[机機]|联系方式|聯絡方式|(?<![A-Za-z])(?:tele)?(?:phone|tel|mobile|cell)(?:[ _-]?(?:number|no))?(?![a-z]))[^\d\n]{0,12}\d(?:[ ./-]{0,3}\d){6,14}(?!\d)/gi,
-    accepts: (match) => !/(?:^|\D)(?:400|8(?:00|33|44|55|66|77|88))[ -]?\d{3}[ -]?\d{4}$/.test(match),
+    accepts: (match) => !FREE_NUMBER.test(match),
   },
   {
     kind: 'email',
@@ -46,6 +45,12 @@ export const CONTACTS: readonly Pattern[] = [
     accepts: (match) => !/@(?:[\w-]+\.)*example\.(?:com|org|net)$|\.(?:test|invalid|localhost)$/i.test(match),
   },
 ];
+
+const FICTION = /555[.-]?01\d\d$/;
+/** Whom it costs nothing to call is a firm: North America's, and 400, which is China's for the same. */
+const FREE = '(?:400|8(?:00|33|44|55|66|77|88))';
+const FREE_AREA = new RegExp(String.raw`^\D*(?:1[ .-])?\(?${FREE}\b`);
+const FREE_NUMBER = new RegExp(String.raw`(?:^|\D)${FREE}[ -]?\d{3}[ -]?\d{4}$`);
 
 /** Numbers before and behind it: three of a table. */
 function isInRow(match: string, { index, input }: RegExpExecArray): boolean {

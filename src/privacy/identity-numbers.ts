@@ -1,13 +1,18 @@
 import { isDate, passesMod11Radix2, weightedSum } from './checksums.ts';
 import type { Pattern } from './pattern.ts';
 
+/** Between the groups of one that may go on in the next line, or in the next cell of a table. */
+const GAP = String.raw`[\s,./·_-]{0,3}`;
+
 /** Numbers that a state gives a person. Those without a checksum count only beside a word that says what they are. */
 export const IDENTITY_NUMBERS: readonly Pattern[] = [
   {
     // GB 11643: six digits of place, date of birth, sequence, check. Written in groups, and over lines, too.
     kind: 'identity-number',
-    expression:
-      /(?<!\d)[1-8]\d{5}[\s,./·_-]{0,3}(?:19|20)\d{2}[\s,./·_-]{0,3}\d{2}[\s,./·_-]{0,3}\d{2}[\s,./·_-]{0,3}\d{3}[\dXx](?!\d)/g,
+    expression: new RegExp(
+      String.raw`(?<!\d)[1-8]\d{5}${GAP}(?:19|20)\d{2}${GAP}\d{2}${GAP}\d{2}${GAP}\d{3}[\dXx](?!\d)`,
+      'g',
+    ),
     accepts: (match) => {
       const number = match.replace(/[^\dXx]/g, '');
       return isMainlandPlace(number) && isDate(number.slice(6, 14)) && passesMod11Radix2(number);

@@ -26,7 +26,7 @@ function unadorned(text: string): string {
 const PLAIN = /^[\t\n\r -~]*$/;
 /** Marks upon other characters, and the two letters that are whole sentences. */
 const MARKS = /[\p{M}\uFDFA\uFDFB]/gu;
-/** Formatting, marks upon other characters (keycaps, strokes), control characters, blanks that count as letters. */
+/** Formatting, the marks that NFKC brings (´ is a blank with one), control characters, blanks that count as letters. */
 const INVISIBLE = /[\p{Cf}\p{M}[\p{Cc}--[\t\n\r]]\u115F\u1160\u3164]/gv;
 /** 0 to 9, four times: as they are spoken, as they are written in years and in telephone numbers, as banks write them. */
 const NUMERALS = '零一二三四五六七八九〇壹贰叁肆伍陆柒捌玖○幺貳參肆伍陸柒捌玖';

@@ -17,7 +17,7 @@ export interface ConnectionsOptions {
 }
 
 /** Servers such as uvicorn close idle connections after 5 s: be gone before. */
-const KEEP_ALIVE_MS = 4_000;
+export const KEEP_ALIVE_MS = 4_000;
 /** Of one that says for how long it keeps them: so much earlier, and never longer than that. */
 const MARGIN_MS = 2_000;
 const MAX_KEEP_ALIVE_MS = 600_000;

@@ -1,4 +1,5 @@
 import type { Address } from './address.ts';
+import { KEEP_ALIVE_MS } from './connections.ts';
 import { Inquiry } from './inquiry.ts';
 import { LOAD_PAGES, type LoadPage, type ServerLoads } from './server-load.ts';
 
@@ -13,8 +14,6 @@ export interface LoadWatchOptions {
 
 /** A server that has no page that tells is asked again after so long: it may have been started anew with other flags. */
 const LOOK_AGAIN_MS = 60_000;
-/** Servers that do not say how long they keep an idle connection do so for 5 s at least. */
-const KEEP_MS = 4_000;
 
 /**
  * Reads again and again how much a server says it has to do, over a connection of its own. Servers that do not tell, or
@@ -25,7 +24,7 @@ const KEEP_MS = 4_000;
  */
 export function watchLoad(options: LoadWatchOptions): () => void {
   const { origin, address, headers, intervalMs, timeoutMs, onLoads } = options;
-  const inquiry = new Inquiry({ origin, address, headers, keepMs: KEEP_MS });
+  const inquiry = new Inquiry({ origin, address, headers, keepMs: KEEP_ALIVE_MS });
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   let page: LoadPage | undefined;

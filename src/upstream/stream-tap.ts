@@ -51,8 +51,8 @@ export class StreamTap {
     return this.failure;
   }
 
-  /** Some servers never tell why a choice has ended: whoever says that all is done is believed, unless nothing came. */
-  #end(): boolean {
+  /** Some servers never tell why a choice has ended: whoever says that all is done is believed, unless nothing came. @returns Whether it is. */
+  #believeDone(): boolean {
     const { contentEvents, finishReasons } = this.observation;
     this.done = contentEvents > 0 || finishReasons.length > 0;
     if (!this.done) this.failure = unexpectedReply('the stream ended without a word of content');
@@ -102,7 +102,7 @@ export class StreamTap {
   #inspect(event: Buffer): boolean {
     const data = eventData(event);
     if (data === undefined || data === '') return true;
-    if (data.trim() === '[DONE]') return this.#end();
+    if (data.trim() === '[DONE]') return this.#believeDone();
     let chunk: Wire;
     try {
       chunk = asWire(JSON.parse(data));

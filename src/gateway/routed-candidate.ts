@@ -1,0 +1,58 @@
+import type { Candidate } from '../../routers/candidate.ts';
+import type { Ranked } from '../../routers/policy.ts';
+import type { Choice } from '../core/decision.ts';
+import type { Deployment } from '../core/deployment.ts';
+import type { Lane } from './lane.ts';
+import type { Tenant } from './tenant.ts';
+
+/** A deployment as policies see it, and what a request needs that is sent there. */
+export interface RoutedCandidate<D extends Deployment> extends Candidate {
+  /** It has room for the request. */
+  readonly free: boolean;
+  readonly deployment: D;
+  readonly lane: Lane;
+}
+
+/** @param modest The tenant takes less than its share in any case. */
+export function routedCandidate<D extends Deployment>(
+  deployment: D,
+  lane: Lane,
+  tenant: Tenant,
+  modest: boolean,
+): RoutedCandidate<D> {
+  const { id, contextTokens, price, machineUsdPerHour, privacy, region, quality, weight } = deployment;
+  return {
+    id,
+    ready: lane.ready,
+    free: lane.hasRoomFor(tenant, modest),
+    inFlight: lane.inFlight,
+    capacity: lane.limit?.limit,
+    contextTokens,
+    price,
+    machineUsdPerHour,
+    privacy,
+    region,
+    quality,
+    weight,
+    deployment,
+    lane,
+  };
+}
+
+/** Those that might have served the request, and why they were not asked. */
+export function passedOverOf<D extends Deployment>(
+  allowed: readonly RoutedCandidate<D>[],
+  considered: readonly RoutedCandidate<D>[],
+): Choice['passedOver'] {
+  return allowed
+    .filter((one) => !considered.includes(one))
+    .map(({ id, ready, free }) => ({
+      deployment: id,
+      because: ready ? (free ? 'trial' : 'full') : 'not-ready',
+    }));
+}
+
+/** Where nobody chose. */
+export function unranked<C extends Candidate>(candidate: C): Ranked<C> {
+  return { candidate, score: 0, parts: {} };
+}
