@@ -1,13 +1,11 @@
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { configSchema } from '../../config/schema.ts';
 import { startGateway } from '../../src/serve.ts';
 import { createLogger } from '../../src/telemetry/log.ts';
+import { newDataDir } from '../support/data-dir.ts';
 import { chatBody, eventually, postChat } from '../support/gateway-process.ts';
 
 const OLD = 'sk-old-0123456789';
@@ -78,7 +76,7 @@ function serving(dataDir: string, upstreams: readonly [KeyedServer, string][]) {
 }
 
 async function serve(...upstreams: readonly [KeyedServer, string][]) {
-  const dataDir = mkdtempSync(join(tmpdir(), 'qianmen-test-'));
+  const dataDir = newDataDir();
   let log = '';
   const logger = createLogger('debug', {
     write: (line) => {
