@@ -83,6 +83,16 @@ describe('ends at once, with a grammar or a reason', () => {
       { type: 'number', exclusiveMinimum: 1, exclusiveMaximum: 1 + 2 ** -52 },
     ],
     ['a huge enumeration', { enum: names(20_000) }],
+    ['two huge enumerations', { allOf: [{ enum: names(15_000) }, { enum: names(15_000).toReversed() }] }],
+    [
+      'a huge enumeration beside a huge choice',
+      { enum: names(8_000), anyOf: names(4_000).map((name) => ({ const: `${name}!` })) },
+    ],
+    [
+      'an expression that matches in more ways than can be tried',
+      { enum: [`${'a'.repeat(5_000)}!`], pattern: '^(((a*)*)*)*$' },
+    ],
+    ['a value under a choice that leads in circles', { enum: [1], anyOf: [{ $ref: '#' }] }],
     ['more than may be read', { description: 'x'.repeat(300_000) }],
   ] as [string, Schema][])('%s', (_, schema) => {
     const size = ofSchema(schema);

@@ -3,11 +3,12 @@ import { integerGrammar, numberGrammar } from './decimal-range.ts';
 import { GrammarError } from './grammar-error.ts';
 import { COLON, COMMA, primitive } from './json-primitives.ts';
 import {
-  asSchema,
   constraints,
   countOf,
   intersect,
+  itemsOf,
   listedBy,
+  othersOf,
   propertiesOf,
   refuseUnsupported,
   requiredOf,
@@ -22,7 +23,7 @@ import {
 import { areDisjoint, refuseEndless } from './json-schema-analysis.ts';
 import { stringGrammar } from './json-string.ts';
 import { boundsOf, impliedTypes } from './json-types.ts';
-import { isValid } from './listed-values.ts';
+import { ListedValues } from './listed-values.ts';
 import { repeated } from './regex-grammar.ts';
 import type { Rules } from './rules.ts';
 import type { StringLimits } from './string-limits.ts';
@@ -133,7 +134,8 @@ export class JsonGrammar {
   #enumeration(schema: SchemaObject): string {
     const listed = listedBy(schema);
     if (!Array.isArray(listed)) throw new GrammarError('has an `enum` that is not a list');
-    const values = listed.filter((value) => isValid(value, schema, (each) => this.#resolved(each, 0)));
+    const allowed = new ListedValues((each) => this.#resolved(each, 0));
+    const values = listed.filter((value) => allowed.isValid(value, schema));
     if (values.length === 0)
       throw new GrammarError('has an `enum` or a `const` without a value that is allowed');
     return this.#listed(values);
@@ -190,23 +192,18 @@ export class JsonGrammar {
   }
 
   #array(schema: SchemaObject, level: number): string {
-    const tuple = Array.isArray(schema.items) ? schema.items : schema.prefixItems;
-    const first = tuple === undefined ? [] : (tuple as unknown[]).map(asSchema);
-    const others =
-      (Array.isArray(schema.items) ? schema.additionalItems : schema.items) ??
-      schema.unevaluatedItems ??
-      first.length === 0;
+    const { first, others = first.length === 0 } = itemsOf(schema);
     const min = countOf(schema, 'minItems', 0);
     const max = countOf(schema, 'maxItems', Number.POSITIVE_INFINITY);
     if (max < min) throw new GrammarError('has a `maxItems` below its `minItems`');
     if (first.length > max) throw unsupported('prefixItems');
     const items = first.map((item) => this.#value(item, level + 1));
-    const open = asSchema(others) !== false && max > first.length;
+    const open = others !== false && max > first.length;
     if (!open) {
       if (min > first.length) throw new GrammarError('has a `minItems` that it does not allow');
       return items.length === 0 ? '"[]"' : `"[" ${items.join(` ${COMMA} `)} "]"`;
     }
-    const item = group(this.#value(asSchema(others), level + 1));
+    const item = group(this.#value(others, level + 1));
     if (items.length > 0) {
       const more = this.#more(item, Math.max(0, min - first.length), max - first.length);
       return `"[" ${items.join(` ${COMMA} `)} ${more} "]"`;
@@ -216,7 +213,7 @@ export class JsonGrammar {
   }
 
   #object(schema: SchemaObject, level: number): string {
-    const additional = asSchema(schema.additionalProperties ?? schema.unevaluatedProperties ?? true);
+    const additional = othersOf(schema);
     const properties = new Map(propertiesOf(schema));
     const required = new Set(requiredOf(schema));
     for (const name of required) if (!properties.has(name)) properties.set(name, additional);

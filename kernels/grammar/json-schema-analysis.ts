@@ -1,6 +1,7 @@
 import { GrammarError } from './grammar-error.ts';
 import {
   asSchema,
+  canonical,
   isObject,
   listedBy,
   propertiesOf,
@@ -9,7 +10,6 @@ import {
   type Schema,
   type SchemaObject,
 } from './json-schema.ts';
-import { canonical } from './listed-values.ts';
 
 const MOST_REFS = 512;
 const MOST_VISITS = 500_000;

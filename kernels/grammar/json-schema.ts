@@ -105,6 +105,22 @@ export function propertiesOf(schema: SchemaObject): readonly (readonly [string, 
   return Object.entries(properties).map(([name, value]) => [name, asSchema(value)]);
 }
 
+/** What is said of properties that are not named. */
+export function othersOf(schema: SchemaObject): Schema {
+  return asSchema(schema.additionalProperties ?? schema.unevaluatedProperties ?? true);
+}
+
+/** What is said of an array's first items, in order, and of those behind them, if anything is. */
+export function itemsOf(schema: SchemaObject): {
+  readonly first: readonly Schema[];
+  readonly others: Schema | undefined;
+} {
+  const isTuple = Array.isArray(schema.items);
+  const first = ((isTuple ? schema.items : schema.prefixItems) ?? []) as unknown[];
+  const others = (isTuple ? schema.additionalItems : schema.items) ?? schema.unevaluatedItems;
+  return { first: first.map(asSchema), others: others === undefined ? undefined : asSchema(others) };
+}
+
 export function requiredOf(schema: SchemaObject): readonly string[] {
   const { required } = schema;
   if (required === undefined) return [];
@@ -116,6 +132,13 @@ export function requiredOf(schema: SchemaObject): readonly string[] {
 /** The values that a schema lists, if it does: a list, unless `enum` is something else. */
 export function listedBy(schema: SchemaObject): unknown {
   return Object.hasOwn(schema, 'const') ? [schema.const] : schema.enum;
+}
+
+/** A text that values which are the same share, in whatever order their properties stand. */
+export function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, each: unknown) =>
+    isObject(each) ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1))) : each,
+  );
 }
 
 /** What a `$ref` within the document stands for. */
@@ -185,10 +208,10 @@ function intersectKeyword(key: string, a: unknown, b: unknown): unknown {
     }
     case 'required':
       return [...new Set([...(a as string[]), ...(b as string[])])];
-    case 'enum':
-      return (a as unknown[]).filter((x) =>
-        (b as unknown[]).some((y) => JSON.stringify(x) === JSON.stringify(y)),
-      );
+    case 'enum': {
+      const texts = new Set((b as unknown[]).map(canonical));
+      return (a as unknown[]).filter((value) => texts.has(canonical(value)));
+    }
     case 'minimum':
     case 'exclusiveMinimum':
     case 'minLength':
@@ -211,10 +234,16 @@ function intersectKeyword(key: string, a: unknown, b: unknown): unknown {
   }
 }
 
+/** Throws for what would have to know of the schemas that stand beside it. */
+export function refuseUnevaluated(schema: SchemaObject): void {
+  const found = ['unevaluatedProperties', 'unevaluatedItems'].find((key) => schema[key] !== undefined);
+  if (found !== undefined) throw unsupported(found);
+}
+
 /** Throws for what reaches from one side into the other in ways that joining would lose. */
 function refuseEntangled(a: SchemaObject, b: SchemaObject): void {
-  const found = ['unevaluatedProperties', 'unevaluatedItems'].find((key) => (a[key] ?? b[key]) !== undefined);
-  if (found !== undefined) throw unsupported(found);
+  refuseUnevaluated(a);
+  refuseUnevaluated(b);
   const isTuple = ({ items, prefixItems }: SchemaObject) => prefixItems !== undefined || Array.isArray(items);
   if ((isTuple(a) && b.items !== undefined) || (isTuple(b) && a.items !== undefined))
     throw unsupported('items');
