@@ -7,6 +7,7 @@ import { residentBytes } from '../engine/process-memory.ts';
 import { abortable } from './abortable.ts';
 import { awaitRoom } from './await-room.ts';
 import type { Engine } from './engine-facts.ts';
+import { IdleWatch } from './idle-watch.ts';
 import { type MemoryBudget, NoRoomError, type Resident } from './memory-budget.ts';
 import { type MemoryEstimate, sizeText } from './memory-estimate.ts';
 
@@ -29,8 +30,6 @@ export interface LocalModelOptions<E extends Engine> {
 /** How much more than expected a process may take where the configuration does not say. */
 const LIMIT_FACTOR = 2;
 const LIMIT_EXTRA_BYTES = 512 * 2 ** 20;
-/** What becomes idle without a word is noticed within this time. */
-const MOST_IDLE_POLL_MS = 1_000;
 const DRAIN_POLL_MS = 50;
 /** When to ask again for a model that found no room. */
 const NO_ROOM_RETRY_MS = 5_000;
@@ -62,10 +61,8 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
   /** In memory beyond a budget that was guessed. */
   #overBytes = 0;
   #waiting = 0;
-  /** Of its last request, or of its loading: since when it is idle. */
-  #lastUsedMs: number;
   #lastRequestMs: number | undefined;
-  #cancelIdleTimer: () => void = () => {};
+  readonly #idle: IdleWatch;
   #closed = false;
 
   constructor(options: LocalModelOptions<E>) {
@@ -73,7 +70,7 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
     this.#options = options;
     this.#settings = options.settings;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
-    this.#lastUsedMs = this.#clock.now();
+    this.#idle = new IdleWatch(this.#clock, () => this.#isBusy);
     this.#absence = { state: 'unloaded', detail: 'the first request loads it' };
   }
 
@@ -111,12 +108,7 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
   }
 
   get idleSinceMs(): number | undefined {
-    const isBusy =
-      this.#engine === undefined ||
-      this.#loading !== undefined ||
-      this.#waiting > 0 ||
-      this.#engine.health().inFlight > 0;
-    return isBusy ? undefined : this.#lastUsedMs;
+    return this.#idle.sinceMs;
   }
 
   /** The process is ended when it takes more. */
@@ -190,7 +182,7 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
     while (this.#engine === undefined && this.#loading !== undefined) await this.#loading.catch(() => {});
     const engine = this.#engine;
     if (engine !== undefined) {
-      this.#cancelIdleTimer();
+      this.#idle.end();
       this.#engine = undefined;
       this.#leaving = { engine, gone: this.#leave(engine, reason, detail) };
     }
@@ -210,7 +202,7 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
   async use<T>(signal: AbortSignal, work: (engine: E) => Promise<T>): Promise<T> {
     if (this.#closed) throw new AppError('shutting_down');
     this.#lastRequestMs = this.#clock.now();
-    this.#lastUsedMs = this.#lastRequestMs;
+    this.#idle.used();
     if (this.#engine !== undefined && this.#loading === undefined) return await work(this.#engine);
     if (this.#held) throw new AppError('model_unavailable', { cause: new Error(this.#absence.detail) });
     if (this.#waiting >= this.#settings.queueLimit) throw new AppError('overloaded', { retryAfterMs: 1_000 });
@@ -242,7 +234,7 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#cancelIdleTimer();
+    this.#idle.end();
     await Promise.all([this.#engine?.close(), this.#leaving?.engine.close()]);
     this.#options.budget.release(this);
   }
@@ -250,6 +242,16 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
   /** By the configuration; then it does so for operators, too. */
   get #comesAndGoes(): boolean {
     return this.#settings.load === 'demand' || this.#settings.keepAliveMs !== undefined;
+  }
+
+  /** Or not there: it is not idle. */
+  get #isBusy(): boolean {
+    return (
+      this.#engine === undefined ||
+      this.#loading !== undefined ||
+      this.#waiting > 0 ||
+      this.#engine.health().inFlight > 0
+    );
   }
 
   async #load(reason: LoadReason, spare: Resident | undefined): Promise<void> {
@@ -266,8 +268,8 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
     this.#watchIdle();
     await engine.ready;
     if (this.#engine !== engine) throw new Error('it was unloaded meanwhile');
-    this.#lastUsedMs = this.#clock.now();
-    const seconds = ((this.#lastUsedMs - startedAtMs) / 1000).toFixed(1);
+    this.#idle.used();
+    const seconds = ((this.#clock.now() - startedAtMs) / 1000).toFixed(1);
     const over = this.#overBytes > 0 ? `, ${sizeText(this.#overBytes)} more than all models should take` : '';
     this.#tell('loaded', reason, `in ${seconds} s; may take ${sizeText(this.expectedBytes)}${over}`);
     this.#tellReduced(engine);
@@ -282,17 +284,9 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
   }
 
   #watchIdle(): void {
-    this.#cancelIdleTimer();
     const { keepAliveMs } = this.#settings;
-    if (keepAliveMs === undefined || this.#engine === undefined) return;
-    const nowMs = this.#clock.now();
-    if (this.idleSinceMs === undefined) this.#lastUsedMs = nowMs;
-    const leftMs = this.#lastUsedMs + keepAliveMs - nowMs;
-    if (leftMs <= 0) void this.unload('idle', `idle for ${keepAliveMs} ms`);
-    else {
-      const waitMs = Math.min(leftMs, MOST_IDLE_POLL_MS);
-      this.#cancelIdleTimer = this.#clock.after(waitMs, () => this.#watchIdle());
-    }
+    if (keepAliveMs === undefined || this.#engine === undefined) this.#idle.end();
+    else this.#idle.start(keepAliveMs, () => void this.unload('idle', `idle for ${keepAliveMs} ms`));
   }
 
   #tellReduced(engine: E): void {
