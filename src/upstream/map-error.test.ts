@@ -56,6 +56,18 @@ describe('mapFailedReply', () => {
     expect(message.length).toBe(2_000);
   });
 
+  it('scrubs the name of the parameter too', () => {
+    const { param } = map(400, { error: { message: 'bad', param: 'sk-upstream-key@gpu-7.internal' } });
+    expect(param).toBe('…@…');
+  });
+
+  it('tells operators no part of the key, where what they are told is cut either', () => {
+    for (let before = 1_970; before < 2_000; before++) {
+      const { cause } = map(401, `${'x'.repeat(before)}sk-upstream-key`);
+      expect((cause as Error).message).not.toContain('sk-');
+    }
+  });
+
   it('passes Retry-After on', () => {
     expect(map(429, {}, 1_500).retryAfterMs).toBe(1_500);
     expect(map(503, {}, 1_500).retryAfterMs).toBe(1_500);

@@ -30,7 +30,9 @@ export interface FailedReply {
  */
 export function mapFailedReply(reply: FailedReply, secrets: Secrets): AppError {
   const { status, retryAfterMs } = reply;
-  const cause = new Error(`HTTP ${status}: ${reply.body.slice(0, MAX_MESSAGE_CHARS)}`);
+  // Before it is cut: half a key is a secret too.
+  const said = secrets.apiKey ? scrub(reply.body, [secrets.apiKey]) : reply.body;
+  const cause = new Error(`HTTP ${status}: ${said.slice(0, MAX_MESSAGE_CHARS)}`);
   switch (status) {
     case 400:
     case 413:
@@ -58,8 +60,8 @@ function rejected(status: number, body: string, cause: Error, secrets: Secrets):
   return new AppError(tooLong ? 'context_length_exceeded' : 'upstream_rejected', {
     status,
     cause,
-    param: param?.slice(0, MAX_PARAM_CHARS),
-    ...(message !== undefined && { message: scrub(message, secrets).slice(0, MAX_MESSAGE_CHARS) }),
+    ...(param !== undefined && { param: scrub(param, secrets.values).slice(0, MAX_PARAM_CHARS) }),
+    ...(message !== undefined && { message: scrub(message, secrets.values).slice(0, MAX_MESSAGE_CHARS) }),
   });
 }
 
@@ -80,9 +82,9 @@ function readErrorBody(body: string): { message: string | undefined; param: stri
   return { message: message || undefined, param: param || undefined };
 }
 
-function scrub(message: string, secrets: Secrets): string {
-  let clean = message;
-  for (const value of secrets.values) clean = clean.replaceAll(value, '…');
+function scrub(text: string, secrets: readonly string[]): string {
+  let clean = text;
+  for (const value of secrets) clean = clean.replaceAll(value, '…');
   return clean;
 }
 
