@@ -3,3 +3,18 @@
  * the next read. Node would set 64 KiB aside for each read, and leave it to the garbage collector.
  */
 export const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
+
+/** Of reads that are shorter, views are kept: the same sizes come again and again. */
+const KEPT_BELOW_BYTES = 4 * 1024;
+const views: (Buffer | undefined)[] = new Array(KEPT_BELOW_BYTES).fill(undefined);
+
+/** What a read has brought. */
+export function bytesRead(sizeBytes: number): Buffer {
+  if (sizeBytes >= KEPT_BELOW_BYTES) return readBuffer.subarray(0, sizeBytes);
+  let view = views[sizeBytes];
+  if (view === undefined) {
+    view = readBuffer.subarray(0, sizeBytes);
+    views[sizeBytes] = view;
+  }
+  return view;
+}

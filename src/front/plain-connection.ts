@@ -159,7 +159,7 @@ export class PlainConnection implements ReplyHost {
     this.#sinceMs = performance.now();
     const start = end + HEAD_END.length;
     if (start < bytes.length || incoming.whole) {
-      const past = start + incoming.push(bytes.subarray(start));
+      const past = start + incoming.push(bytes, start);
       if (past < bytes.length) this.#keepEarly(bytes.subarray(past));
     }
     this.#host.answer(head.path, incoming, reply);

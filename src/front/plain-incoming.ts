@@ -63,12 +63,16 @@ export class PlainIncoming implements Incoming {
     this.#onWanted();
   }
 
-  /** @param bytes Copied as far as they have to stay. @returns How many of them are of the body. */
-  push(bytes: Buffer): number {
+  /**
+   * @param bytes Copied as far as they have to stay.
+   * @param start Of what has not been looked at.
+   * @returns How many of them are of the body.
+   */
+  push(bytes: Buffer, start = 0): number {
     if (this.whole) return 0;
-    const size = Math.min(bytes.length, this.#leftBytes);
+    const size = Math.min(bytes.length - start, this.#leftBytes);
     this.#leftBytes -= size;
-    if (!this.#isDropped) this.#keep(size < bytes.length ? bytes.subarray(0, size) : bytes);
+    if (!this.#isDropped) this.#keep(bytes, start, start + size);
     if (this.whole) {
       this.#wanted?.resolve(this.#taken());
       this.#onEnded?.();
@@ -83,12 +87,14 @@ export class PlainIncoming implements Incoming {
     this.#onEnded?.();
   }
 
-  #keep(piece: Buffer): void {
-    if (this.whole && this.#collector === undefined) this.#piece = Buffer.from(piece);
-    else {
-      this.#collector ??= new BodyCollector(this.#head.bodyBytes, true);
-      this.#collector.push(piece);
+  #keep(bytes: Buffer, start: number, end: number): void {
+    if (this.whole && this.#collector === undefined) {
+      this.#piece = Buffer.allocUnsafe(end - start);
+      bytes.copy(this.#piece, 0, start, end);
+      return;
     }
+    this.#collector ??= new BodyCollector(this.#head.bodyBytes, true);
+    this.#collector.push(bytes.subarray(start, end));
   }
 
   #taken(): Buffer {

@@ -22,6 +22,10 @@ const COPIED_BYTES = 16 * 1024;
 /** Node looks for the same in what it sends. */
 const INVALID_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 const LAST_CHUNK = '0\r\n\r\n';
+const HEX = '0123456789abcdef';
+const LINE_END_BYTES = 2;
+const CR = 0x0d;
+const LF = 0x0a;
 
 /**
  * The reply to one plain request, written straight to the socket: whatever is written in one turn of the event loop makes one chunk
@@ -138,23 +142,18 @@ export class PlainReply implements ClientReply, Writer {
   #send(socket: Socket): void {
     const pending = this.#pending;
     const bytes = this.#pendingBytes;
-    let before = this.#head;
-    let after = '';
-    if (this.#isChunked) {
-      if (bytes > 0) {
-        before += `${bytes.toString(16)}\r\n`;
-        after = '\r\n';
-      }
-      if (this.#isEnding) after += LAST_CHUNK;
-    }
+    const head = this.#head;
+    const isChunk = this.#isChunked && bytes > 0;
+    const last = this.#isChunked && this.#isEnding ? LAST_CHUNK : '';
     this.#head = '';
     this.#pending = [];
     this.#pendingBytes = 0;
-    const total = before.length + bytes + after.length;
+    const total = head.length + bytes + last.length + (isChunk ? hexDigits(bytes) + 2 * LINE_END_BYTES : 0);
     if (total === 0) return;
     if (total <= COPIED_BYTES) {
       const message = Buffer.allocUnsafe(total);
-      let at = message.write(before, 'latin1');
+      let at = head === '' ? 0 : message.write(head, 'latin1');
+      if (isChunk) at = writeSize(message, at, bytes);
       for (const chunk of pending) {
         if (typeof chunk === 'string') at += message.write(chunk, at);
         else {
@@ -162,14 +161,36 @@ export class PlainReply implements ClientReply, Writer {
           at += chunk.length;
         }
       }
-      message.write(after, at, 'latin1');
+      if (isChunk) at = writeLineEnd(message, at);
+      if (last !== '') message.write(last, at, 'latin1');
       socket.write(message);
       return;
     }
     socket.cork();
+    const before = isChunk ? `${head}${bytes.toString(16)}\r\n` : head;
     if (before !== '') socket.write(before, 'latin1');
     for (const chunk of pending) socket.write(chunk);
+    const after = isChunk ? `\r\n${last}` : last;
     if (after !== '') socket.write(after, 'latin1');
     socket.uncork();
   }
+}
+
+/** Of a number above 0. */
+function hexDigits(number: number): number {
+  return Math.ceil((32 - Math.clz32(number)) / 4);
+}
+
+/** Of a chunk. @returns The offset past it. */
+function writeSize(message: Buffer, at: number, sizeBytes: number): number {
+  let end = at + hexDigits(sizeBytes);
+  const past = writeLineEnd(message, end);
+  for (let left = sizeBytes; end > at; left >>>= 4) message[--end] = HEX.charCodeAt(left & 0xf);
+  return past;
+}
+
+function writeLineEnd(message: Buffer, at: number): number {
+  message[at] = CR;
+  message[at + 1] = LF;
+  return at + LINE_END_BYTES;
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { readBuffer } from '../core/read-buffer.ts';
+import { bytesRead, readBuffer } from '../core/read-buffer.ts';
 
 /**
  * Has a connection of a server read into the one buffer for all. For connections that are opened Node has an option for it, `onread`; for those
@@ -19,7 +19,7 @@ export function readShared(socket: Socket, read: (bytes: Buffer) => void): () =>
   let isShared = true;
   Reflect.set(socket, buffer, readBuffer);
   Reflect.set(socket, callback, (sizeBytes: number): boolean => {
-    const bytes = readBuffer.subarray(0, sizeBytes);
+    const bytes = bytesRead(sizeBytes);
     if (!isShared) return socket.push(Buffer.from(bytes));
     read(bytes);
     return true;

@@ -1,6 +1,6 @@
 import { connect as connectPlain, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { readBuffer } from '../core/read-buffer.ts';
+import { bytesRead, readBuffer } from '../core/read-buffer.ts';
 import { type Writer, writeSoon } from '../core/write-batch.ts';
 import type { Carrier, Exchange } from './exchange.ts';
 import { ResponseParser } from './response-parser.ts';
@@ -206,7 +206,7 @@ function open({ host, port, isTls, tlsName }: ServerAddress, read: (bytes: Buffe
     onread: {
       buffer: readBuffer,
       callback(sizeBytes: number) {
-        read(readBuffer.subarray(0, sizeBytes));
+        read(bytesRead(sizeBytes));
         return true;
       },
     },

@@ -12,7 +12,18 @@ export interface SpliceOptions {
 interface Edit {
   readonly start: number;
   readonly end: number;
-  readonly text: string;
+  readonly bytes: Buffer;
+}
+
+const TRUE = Buffer.from('true');
+const WITH_USAGE = Buffer.from('{"include_usage":true}');
+
+let lastName = { model: '', bytes: Buffer.from('""') };
+
+/** As JSON. Mostly it is that of the last request. */
+function nameBytes(model: string): Buffer {
+  if (model !== lastName.model) lastName = { model, bytes: Buffer.from(JSON.stringify(model)) };
+  return lastName.bytes;
 }
 
 /**
@@ -38,7 +49,7 @@ function findEdits(body: Buffer, root: SkimmedObject, options: SpliceOptions): E
     if (member.keyEscaped) return undefined;
     if (member.key === 'model') {
       modelSeen = true;
-      edits.push(replacing(member, JSON.stringify(options.model)));
+      edits.push(replacing(member, nameBytes(options.model)));
     } else if (member.key === 'stream_options' && options.forceUsage) {
       optionsSeen = true;
       const inner = usageEdits(body, member);
@@ -55,30 +66,30 @@ function findEdits(body: Buffer, root: SkimmedObject, options: SpliceOptions): E
 
 function usageEdits(body: Buffer, member: Member): Edit[] | undefined {
   const inner = skimObject(body, member.valueStart);
-  if (inner === undefined) return [replacing(member, '{"include_usage":true}')];
+  if (inner === undefined) return [replacing(member, WITH_USAGE)];
   const edits: Edit[] = [];
   for (const { key, keyEscaped, valueStart, valueEnd } of inner.members) {
     if (keyEscaped) return undefined;
-    if (key === 'include_usage') edits.push({ start: valueStart, end: valueEnd, text: 'true' });
+    if (key === 'include_usage') edits.push({ start: valueStart, end: valueEnd, bytes: TRUE });
   }
   return edits.length > 0 ? edits : [inserting(inner, '"include_usage":true')];
 }
 
-function replacing(member: Member, text: string): Edit {
-  return { start: member.valueStart, end: member.valueEnd, text };
+function replacing(member: Member, bytes: Buffer): Edit {
+  return { start: member.valueStart, end: member.valueEnd, bytes };
 }
 
 /** First in the object: a member must follow with a comma, unless there is none. */
 function inserting(object: SkimmedObject, text: string): Edit {
   const at = object.start + 1;
-  return { start: at, end: at, text: object.members.length > 0 ? `${text},` : text };
+  return { start: at, end: at, bytes: Buffer.from(object.members.length > 0 ? `${text},` : text) };
 }
 
 function applyEdits(body: Buffer, edits: readonly Edit[]): Buffer[] {
   const pieces: Buffer[] = [];
   let at = 0;
   for (const edit of edits) {
-    pieces.push(body.subarray(at, edit.start), Buffer.from(edit.text));
+    pieces.push(body.subarray(at, edit.start), edit.bytes);
     at = edit.end;
   }
   pieces.push(body.subarray(at));
