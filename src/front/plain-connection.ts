@@ -1,6 +1,9 @@
+import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import type { ClientReply } from '../api/http/client-reply.ts';
 import type { Incoming } from '../api/http/incoming.ts';
+import { onAbort } from '../core/on-abort.ts';
 import { type PlainHead, plainHead } from './plain-head.ts';
 import { PlainIncoming } from './plain-incoming.ts';
 import { PlainReply, type ReplyHost } from './plain-reply.ts';
@@ -58,8 +61,8 @@ export class PlainConnection implements ReplyHost {
     this.socket = socket;
     this.#host = host;
     this.#sinceMs = performance.now();
-    // As long as one listens, the table of listeners does not come and go with every request.
-    this.#gone.signal.addEventListener('abort', () => {});
+    // What requests add and remove is cheap as long as one stays.
+    onAbort(this.#gone.signal, () => {});
     this.#listeners = {
       drain: () => {
         this.#reply?.drainedNow();

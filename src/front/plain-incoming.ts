@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { BodyCollector, bodyTooLarge } from '../api/http/body-collector.ts';
 import type { Incoming } from '../api/http/incoming.ts';
 import { AppError } from '../core/error.ts';

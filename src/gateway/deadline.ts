@@ -1,4 +1,5 @@
 import { AppError } from '../core/error.ts';
+import { offAbort, onAbort } from '../core/on-abort.ts';
 
 export interface Deadline {
   /** Aborted with the client's reason, or with `deadline_exceeded` when the time is over. */
@@ -13,7 +14,7 @@ export function withDeadline(client: AbortSignal, timeoutMs: number | undefined)
   const controller = new AbortController();
   const leave = () => controller.abort(client.reason);
   if (client.aborted) leave();
-  else client.addEventListener('abort', leave, { once: true });
+  else onAbort(client, leave);
   const timer = setTimeout(() => {
     const message = `The request did not finish within ${timeoutMs} ms.`;
     controller.abort(new AppError('deadline_exceeded', { message }));
@@ -22,7 +23,7 @@ export function withDeadline(client: AbortSignal, timeoutMs: number | undefined)
     signal: controller.signal,
     clear() {
       clearTimeout(timer);
-      client.removeEventListener('abort', leave);
+      offAbort(client, leave);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import type { Relay } from '../core/backend.ts';
 import type { Caller } from '../core/caller.ts';

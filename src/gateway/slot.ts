@@ -77,18 +77,23 @@ export class Slot<D extends Deployment = Deployment> {
   }
 
   get ageMs(): number {
-    return this.#now() - this.#passage.entry.startedAtMs;
+    return this.#now() - this.startedAtMs;
+  }
+
+  get startedAtMs(): number {
+    return this.#passage.entry.startedAtMs;
   }
 
   /** The reply has begun: the first token of a stream is there, or a whole reply is. */
   answered(): void {
-    const { lane, ageMs } = this;
+    const { lane } = this;
+    const nowMs = this.#now();
+    const ageMs = nowMs - this.startedAtMs;
     this.#answeredMs = ageMs;
     lane.begun(this.#passage);
     lane.coolDown.answered();
     const { promptBytes, stream } = this.#request;
     const timing = lane.latency(this.deployment.model).begin(stream);
-    const nowMs = this.#now();
     if (stream) {
       this.#dispatch.firstToken(nowMs);
       lane.ttft.observe(ageMs);
@@ -99,7 +104,7 @@ export class Slot<D extends Deployment = Deployment> {
   }
 
   failed(error: AppError): void {
-    this.lane.failed(error, this.#passage.entry.startedAtMs);
+    this.lane.failed(error, this.startedAtMs);
     if (error.retryable) {
       this.#dispatch.failed(this.#now());
       this.#model.canaries.outcome(this.deployment, true);
@@ -122,16 +127,21 @@ export class Slot<D extends Deployment = Deployment> {
   release({ outcome, code, tpotMs, usage, usageMeasured }: RequestSettled): void {
     const { lane } = this;
     const { completionTokens } = usage;
-    this.#tellPolicies(outcome, usageMeasured ? usage : undefined);
+    const nowMs = this.#now();
+    this.#tellPolicies(outcome, usageMeasured ? usage : undefined, nowMs);
     const fault = code !== undefined && ERROR_CATALOGUE[code].retryable;
     if (outcome === 'ok' || fault) this.#model.canaries.outcome(this.deployment, fault);
     if (tpotMs !== undefined) lane.tpot.observe(tpotMs);
     if (outcome === 'ok')
-      this.#model.replies.observe(tenantOf(this.#request.caller).projectId, completionTokens, this.ageMs);
+      this.#model.replies.observe(
+        tenantOf(this.#request.caller).projectId,
+        completionTokens,
+        nowMs - this.startedAtMs,
+      );
     if (outcome === 'ok' && !this.#request.stream && completionTokens > 0) {
       const { wholeByTokens } = lane.latency(this.deployment.model);
       this.#compare('whole', this.#answeredMs, wholeByTokens.predictMs(completionTokens));
-      wholeByTokens.observe(completionTokens, this.#answeredMs, this.#now());
+      wholeByTokens.observe(completionTokens, this.#answeredMs, nowMs);
     }
     this.#free({ prompt: usage.promptTokens - usage.cachedPromptTokens, output: completionTokens });
   }
@@ -157,8 +167,7 @@ export class Slot<D extends Deployment = Deployment> {
     this.lane.answered(kind, observedMs, predictedMs, this.#passage, idle, this.heldUpMs);
   }
 
-  #tellPolicies(outcome: RequestSettled['outcome'], usage: Usage | undefined): void {
-    const nowMs = this.#now();
+  #tellPolicies(outcome: RequestSettled['outcome'], usage: Usage | undefined, nowMs: number): void {
     if (outcome === 'cancelled') this.#dispatch.cancelled(nowMs);
     if (outcome === 'error') this.#dispatch.failed(nowMs);
     if (outcome !== 'ok') return;

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { connect as connectPlain, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { bytesRead, readBuffer } from '../core/read-buffer.ts';

@@ -1,4 +1,5 @@
 import type { AppError } from '../core/error.ts';
+import { offAbort, onAbort } from '../core/on-abort.ts';
 import type { SentRequest } from './connection.ts';
 import { abortError, mapTransportError, timedOut } from './map-error.ts';
 import type { ParsedHead } from './response-head.ts';
@@ -69,7 +70,7 @@ export class Exchange implements ResponseListener, Watched {
   readonly #host: ExchangeHost;
   readonly #limits: ExchangeLimits;
   readonly #signal: AbortSignal;
-  readonly #onAbort: () => void;
+  readonly #leaveOnAbort: () => void;
   readonly #startedAtMs: number;
   #reader: Reader;
   #totalDeadlineMs: number;
@@ -94,10 +95,10 @@ export class Exchange implements ResponseListener, Watched {
     this.#startedAtMs = host.now();
     this.#totalDeadlineMs = this.#startedAtMs + limits.totalMs;
     // By way of a local: V8 puts a function that is assigned straight to a property into old space, where it would keep
-    // every finished request alive until a full collection. Node does that to listeners that are objects.
-    const onAbort = () => this.fail(abortError(signal));
-    this.#onAbort = onAbort;
-    signal.addEventListener('abort', onAbort, { once: true });
+    // every finished request alive until a full collection.
+    const leave = () => this.fail(abortError(signal));
+    this.#leaveOnAbort = leave;
+    onAbort(signal, leave);
     host.watchdog.add(this);
   }
 
@@ -211,7 +212,7 @@ export class Exchange implements ResponseListener, Watched {
 
   #leave(): void {
     this.#over = true;
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    offAbort(this.#signal, this.#leaveOnAbort);
     this.#host.watchdog.delete(this);
   }
 }

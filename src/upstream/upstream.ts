@@ -1,4 +1,5 @@
 import { validateHeaderValue } from 'node:http';
+import { performance } from 'node:perf_hooks';
 import type {
   Backend,
   BackendHealth,

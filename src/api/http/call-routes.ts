@@ -3,7 +3,7 @@ import type { Emit } from '../../core/event.ts';
 import type { Call } from './call.ts';
 import { requireEndpoint } from './door.ts';
 
-/** Reads the request and writes the reply. What it throws has yet to be told to the client. */
+/** Reads the request and writes the reply. What it throws, or rejects with, has yet to be told to the client. */
 export type CallHandler = (call: Call) => Promise<void>;
 
 /** POST routes by path. They are on the hot path: no framework is between them and the socket. */

@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer';
+import { performance } from 'node:perf_hooks';
 import type { Relay } from '../../core/backend.ts';
 import type { Caller } from '../../core/caller.ts';
 import type { Decision } from '../../core/decision.ts';

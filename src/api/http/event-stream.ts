@@ -1,5 +1,6 @@
 import type { RelaySink } from '../../core/backend.ts';
 import type { AppError } from '../../core/error.ts';
+import { offAbort, onAbort } from '../../core/on-abort.ts';
 import { errorEvent } from '../openai/error-body.ts';
 import type { Call } from './call.ts';
 import type { ClientReply } from './client-reply.ts';
@@ -28,7 +29,7 @@ export class EventStream implements RelaySink {
     this.#timer.unref();
     const stop = () => clearInterval(this.#timer);
     this.#stop = stop;
-    this.#reply.signal.addEventListener('abort', stop, { once: true });
+    onAbort(this.#reply.signal, stop);
   }
 
   write(chunk: Uint8Array | string): boolean {
@@ -65,7 +66,7 @@ export class EventStream implements RelaySink {
 
   #leave(): void {
     this.#stop();
-    this.#reply.signal.removeEventListener('abort', this.#stop);
+    offAbort(this.#reply.signal, this.#stop);
   }
 
   #start(): void {

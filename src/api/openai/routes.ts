@@ -51,16 +51,24 @@ export function modelRoutes(app: Hono<AppEnv>, { gateway }: OpenAiOptions): void
   );
 }
 
-async function generate(call: Call, endpoint: Endpoint, path: string, options: OpenAiOptions): Promise<void> {
+function generate(call: Call, endpoint: Endpoint, path: string, options: OpenAiOptions): Promise<void> {
   const read = call.readJson(options.maxBodyBytes);
-  const body = read instanceof Promise ? await read : read;
-  const wire: WireRequest = { dialect: 'openai', path, body };
-  const { fields, unread } = parseFields(body, (model) => options.gateway.readsPrompts(model));
+  const start = (body: Buffer) => generateFrom({ dialect: 'openai', path, body }, call, endpoint, options);
+  return read instanceof Promise ? read.then(start) : start(read);
+}
+
+function generateFrom(
+  wire: WireRequest,
+  call: Call,
+  endpoint: Endpoint,
+  options: OpenAiOptions,
+): Promise<void> {
+  const { fields, unread } = parseFields(wire.body, (model) => options.gateway.readsPrompts(model));
   const parsed = endpoint.parse(fields, wire, call.requestId, options.limits);
   const request = unread ? { ...parsed, unread } : parsed;
   const terms = requestTerms(call);
   const reply = request.stream ? streamReply : wholeReply;
-  await reply(call, request, endpoint, options, terms);
+  return reply(call, request, endpoint, options, terms);
 }
 
 async function streamReply(
