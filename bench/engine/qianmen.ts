@@ -11,13 +11,15 @@ import {
   someTokens,
 } from './figures.ts';
 
-const { model, cacheDir, threads, batches, prompts } = readTask();
+const { model, cacheDir, threads, batches, prompts, beside } = readTask();
+const context = beside?.promptTokens ?? DECODE_CONTEXT;
+const stepsOf = (batch: number): number => beside?.steps[batch] ?? DECODE_STEPS;
 const { graphPath, shape } = ensureDecoderGraph(model, cacheDir);
 const decoder = Decoder.load({
   graphPath,
   shape,
   slots: Math.max(1, ...batches),
-  contextTokens: Math.max(DECODE_CONTEXT + DECODE_STEPS, ...prompts),
+  contextTokens: beside?.contextTokens ?? Math.max(DECODE_CONTEXT + DECODE_STEPS, ...prompts),
   threads,
   spinning: true,
 });
@@ -31,12 +33,13 @@ for (const length of prompts) {
   figures.push({ name: `prompt ${length}`, tokensPerSecond: perSecond(length, startedAtMs) });
 }
 for (const batch of batches) {
+  const steps = stepsOf(batch);
   const next = someTokens(batch, 3);
-  for (let slot = 0; slot < batch; slot++) decoder.prefill(slot, someTokens(DECODE_CONTEXT, slot), 0, false);
+  for (let slot = 0; slot < batch; slot++) decoder.prefill(slot, someTokens(context, slot), 0, false);
   const startedAtMs = performance.now();
-  for (let step = 0; step < DECODE_STEPS; step++)
-    decoder.decode(0, batch, next, new Array(batch).fill(DECODE_CONTEXT + step));
-  figures.push({ name: `decode ${batch}`, tokensPerSecond: perSecond(batch * DECODE_STEPS, startedAtMs) });
+  for (let step = 0; step < steps; step++)
+    decoder.decode(0, batch, next, new Array(batch).fill(context + step));
+  figures.push({ name: `decode ${batch}`, tokensPerSecond: perSecond(batch * steps, startedAtMs) });
 }
 decoder.close();
 report(figures);

@@ -71,7 +71,7 @@ Streamed chats over HTTP, ${slots} slots of 2,048 tokens, Qianmen's defaults bes
 
 ${table(['', 'Qianmen', 'llama.cpp', 'ratio'], servedRows)}
 
-Share of the bare engine that arrives over HTTP, client on the same cores:
+Share of the bare engine that arrives over HTTP, client on the same cores. The bare engine decodes as many sequences, of the same lengths in as much KV memory, and draws no tokens:
 
 ${table(['', 'served ÷ bare'], ofBare)}
 

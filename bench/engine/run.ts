@@ -21,7 +21,7 @@ import { measureLlamaCpp } from './llama-cpp.ts';
 import { runToEnd, type Server, startServer, stopAll } from './processes.ts';
 import { render } from './report.ts';
 import type { Contestant, Round } from './round.ts';
-import { measureServed } from './served.ts';
+import { measureServed, THROUGHPUT_PROMPT_TOKENS, throughputTokens } from './served.ts';
 
 const root = join(import.meta.dirname, '../..');
 const MODEL = 'models/smollm2-135m-instruct.gguf';
@@ -113,7 +113,16 @@ async function main(): Promise<void> {
       );
     }
     if (parts.has('server')) {
-      round.besideServer = await program('qianmen.ts', { ...task, batches: clientCounts, prompts: [] });
+      round.besideServer = await program('qianmen.ts', {
+        ...task,
+        batches: clientCounts,
+        prompts: [],
+        beside: {
+          promptTokens: THROUGHPUT_PROMPT_TOKENS,
+          steps: Object.fromEntries(clientCounts.map((clients) => [clients, throughputTokens(clients)])),
+          contextTokens,
+        },
+      });
       await served('qianmen', startQianmen);
       await served('llama.cpp', () => startLlamaServer(llamaBin!));
     }

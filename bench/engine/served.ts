@@ -19,6 +19,15 @@ interface Burst {
   readonly firstTokenMs: number;
 }
 
+const THROUGHPUT_WORDS = 60;
+/** What they are with the question and the template around them. */
+export const THROUGHPUT_PROMPT_TOKENS = 95;
+
+/** Tokens that each of so many clients asks for while all decode: some are left when the last one has begun. */
+export function throughputTokens(clients: number): number {
+  return 64 + 2 * clients;
+}
+
 const BURST_WORDS = 105;
 const BURST_TOKENS = 96;
 
@@ -66,7 +75,7 @@ async function burst(url: string, clients: number): Promise<Burst> {
 
 async function throughput(url: string, clients: number): Promise<number> {
   const replies = await Promise.all(
-    Array.from({ length: clients }, () => chat(url, [question(60)], 64 + 2 * clients)),
+    Array.from({ length: clients }, () => chat(url, [question(THROUGHPUT_WORDS)], throughputTokens(clients))),
   );
   const from = Math.max(...replies.map(({ atMs }) => atMs[0]!));
   const to = Math.min(...replies.map(({ atMs }) => atMs.at(-1)!));
