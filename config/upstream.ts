@@ -1,6 +1,24 @@
 import { z } from 'zod';
 import { milliseconds, name, positive } from './primitives.ts';
 
+/** What acts on the server beyond the request: its queue, other requests' memory, code that it runs, names that it knows them by. */
+const OPERATORS_FIELDS = [
+  'priority',
+  'request_id',
+  'rid',
+  'kv_transfer_params',
+  'vllm_xargs',
+  'bootstrap_host',
+  'bootstrap_port',
+  'bootstrap_room',
+  'data_parallel_rank',
+  'session_params',
+  'lora_path',
+  'custom_logit_processor',
+  'custom_params',
+  'logits_processors',
+];
+
 /** `dns`, `srv`, or either with its settings. */
 const discovery = z.preprocess(
   (value) => (typeof value === 'string' ? { type: value } : value),
@@ -25,6 +43,10 @@ export const upstream = z.strictObject({
   apiKey: z.string().min(1).optional(),
   region: z.string().min(1).optional(),
   privacy: z.enum(['local', 'private', 'public']).default('public'),
+  /** Fields of a request's body that the server does not get to see. */
+  withhold: z.array(z.string().min(1)).default(OPERATORS_FIELDS),
+  /** vLLM: sends a `cache_salt` for each project, so that nobody finds out by the time to a first token what others have asked. */
+  cacheSalt: z.boolean().default(false),
   maxConnections: positive.default(512),
   /** Requests inside it at once: found out while it runs, from `initial` on. What is beyond goes elsewhere, or waits. */
   concurrency: z.strictObject({ initial: positive.default(256), max: positive.default(512) }).prefault({}),

@@ -7,6 +7,8 @@ export interface RunOptions {
   readonly model: string;
   /** Aborted when the client left or a deadline passed: the backend stops the work within a second. */
   readonly signal: AbortSignal;
+  /** Whose request it is. Undefined: nobody's in particular. */
+  readonly tenant?: string | undefined;
   /** How it ends says nothing of the backend's health: nobody waits for the reply. */
   readonly unjudged?: boolean;
 }

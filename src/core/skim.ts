@@ -40,24 +40,38 @@ export interface SkimmedObject {
 /** The object that begins at `from` (whitespace allowed before it), or undefined if there is none or it is broken. */
 export function skimObject(text: Buffer, from = 0): SkimmedObject | undefined {
   const start = skipSpace(text, from);
-  if (text[start] !== OPEN_BRACE) return undefined;
   const members: Member[] = [];
+  const end = skimMembers(text, start, members);
+  return end < 0 ? undefined : { members, start, end };
+}
+
+/** The first members of an object whose end is not there yet. The value of the last one may be cut, and then ends where the text does. */
+export function skimBeginning(text: Buffer): readonly Member[] {
+  const members: Member[] = [];
+  skimMembers(text, skipSpace(text, 0), members);
+  return members;
+}
+
+/** @returns The offset past the object that begins at `start`, or −1; what was read of it is in `members` all the same. */
+function skimMembers(text: Buffer, start: number, members: Member[]): number {
+  if (text[start] !== OPEN_BRACE) return -1;
   let at = skipSpace(text, start + 1);
-  if (text[at] === CLOSE_BRACE) return { members, start, end: at + 1 };
+  if (text[at] === CLOSE_BRACE) return at + 1;
   for (;;) {
-    if (text[at] !== QUOTE) return undefined;
+    if (text[at] !== QUOTE) return -1;
     const keyEnd = skipString(text, at);
-    if (keyEnd < 0) return undefined;
+    if (keyEnd < 0) return -1;
     const key = text.toString('utf8', at + 1, keyEnd - 1);
     at = skipSpace(text, keyEnd);
-    if (text[at] !== COLON) return undefined;
+    if (text[at] !== COLON) return -1;
     const valueStart = skipSpace(text, at + 1);
-    const valueEnd = skipValue(text, valueStart);
-    if (valueEnd < 0) return undefined;
+    const past = skipValue(text, valueStart);
+    const valueEnd = past < 0 ? text.length : past;
     members.push({ key, keyEscaped: key.includes('\\'), valueStart, valueEnd });
+    if (past < 0) return -1;
     at = skipSpace(text, valueEnd);
-    if (text[at] === CLOSE_BRACE) return { members, start, end: at + 1 };
-    if (text[at] !== COMMA) return undefined;
+    if (text[at] === CLOSE_BRACE) return at + 1;
+    if (text[at] !== COMMA) return -1;
     at = skipSpace(text, at + 1);
   }
 }

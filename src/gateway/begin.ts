@@ -38,7 +38,8 @@ function beginJudged(
   const capable = ({ model }: Route) => capableDeployments(model.deployments.filter(isGenerator), request);
   let mirrored = false;
   return startAtAllowed(capable, request, features, options, ({ backend, model }, signal) => {
-    const reply = start(backend, request, { model, signal }, options.caller);
+    const tenant = options.caller?.projectId;
+    const reply = start(backend, request, { model, signal, tenant }, options.caller);
     const { shadow } = options.route();
     if (!mirrored && shadow !== undefined)
       shadows.mirror(ofTenant(request, options.caller), features, shadow);

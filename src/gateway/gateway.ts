@@ -163,7 +163,7 @@ export class Gateway {
     const size = () => sizeOf(request, media);
     const bounds = () => usageBounds(request, media);
     return this.#settled(
-      { id, endpoint, stream, media, bounds },
+      { id, endpoint, stream, media, bounds, onlyReads: request.stop.maxTokens === 0 },
       request.model,
       size,
       signal,

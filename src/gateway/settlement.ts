@@ -160,23 +160,38 @@ export class Settlement {
 
   /** Of a reply that broke off before its backend told. Nothing came, nothing counts; but who leaves has had a prompt read. */
   #counted(): Usage {
-    const completionTokens = Math.max(this.deliveredTokens, this.observation.contentEvents);
+    const told = this.#told;
+    const completionTokens = Math.max(this.deliveredTokens, this.#written, told?.completionTokens ?? 0);
     const wasRead = this.#isAbandoned || (this.#request.onlyReads === true && this.#isWhole);
     if (completionTokens === 0 && !wasRead) return NOTHING;
     return {
-      promptTokens: this.promptTokens || this.#expectedPrompt,
+      promptTokens: this.promptTokens || told?.promptTokens || this.#expectedPrompt,
       completionTokens,
-      cachedPromptTokens: this.cachedPromptTokens,
+      cachedPromptTokens: this.cachedPromptTokens || (told?.cachedPromptTokens ?? 0),
       reasoningTokens: 0,
     };
   }
 
-  /** What the backend says, unless it cannot be true. */
+  /** What the backend says, unless it cannot be true or leaves something out: what was written was written, after something was read. */
   get #measured(): Usage | undefined {
-    const { usage, contentEvents } = this.observation;
-    // Something was read, and something written.
-    if (usage?.promptTokens === 0 && usage.completionTokens === 0 && contentEvents > 0) return undefined;
-    return usage && plausibleUsage(usage, this.#request.bounds?.() ?? UNBOUNDED);
+    const told = this.#told;
+    if (told === undefined || (told.promptTokens > 0 && told.completionTokens > 0)) return told;
+    return this.#written > 0 ? undefined : told;
+  }
+
+  get #told(): Usage | undefined {
+    const { usage } = this.observation;
+    return usage && plausibleUsage(usage, this.#bounds);
+  }
+
+  /** Of tokens, at least; no more than was asked for, since what is counted are events and characters. */
+  get #written(): number {
+    if (this.#request.onlyReads === true) return 0;
+    return Math.min(this.observation.contentEvents, this.#bounds.completionTokens);
+  }
+
+  get #bounds(): UsageBounds {
+    return this.#request.bounds?.() ?? UNBOUNDED;
   }
 
   /** The client has all of it. */

@@ -158,7 +158,9 @@ export class Connection implements Carrier, Writer {
     this.#parser = undefined;
     if (this.#isGone) return;
     this.#served += 1;
-    if (!clean || !parser.keepAlive) {
+    // A reply that came before its request was sent: the rest of that would stand before the next one.
+    const isSent = this.#socket.writableLength === 0;
+    if (!clean || !isSent || !parser.keepAlive) {
       this.#leave();
       return;
     }

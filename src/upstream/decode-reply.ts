@@ -4,7 +4,7 @@ import type { Part } from '../core/part.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import type { Usage } from '../core/usage.ts';
 import { chatChoiceParts, completionChoiceParts } from './decode-choice.ts';
-import { EventSplitter, eventData } from './event-splitter.ts';
+import { EventSplitter, readEvent } from './event-splitter.ts';
 import { asWire, choicesOf, usageOf, type Wire } from './wire-chunk.ts';
 
 /** Bytes that may wait for the reader of the parts. */
@@ -40,7 +40,7 @@ async function* streamParts(source: Source, choiceParts: ChoiceParts): AsyncGene
     if (block === undefined) continue;
     let start = 0;
     for (const end of ends) {
-      const data = eventData(block.subarray(start, end));
+      const { data } = readEvent(block.subarray(start, end));
       start = end;
       if (data === undefined || data === '' || data.trim() === '[DONE]') continue;
       const chunk = asWire(JSON.parse(data));

@@ -83,13 +83,23 @@ export class EventSplitter {
   }
 }
 
-/** The event's `data` lines joined by LF, or undefined if it has none (a comment, a heartbeat). */
-export function eventData(event: Buffer): string | undefined {
+export interface ServerSentEvent {
+  /** As the last `event` line says; nearly always undefined. */
+  readonly type: string | undefined;
+  /** The `data` lines joined by LF, or undefined if there is none (a comment, a heartbeat). */
+  readonly data: string | undefined;
+}
+
+export function readEvent(event: Buffer): ServerSentEvent {
+  let type: string | undefined;
   let data: string | undefined;
   for (const line of event.toString('utf8').split(/\r?\n/)) {
-    if (line !== 'data' && !line.startsWith('data:')) continue;
-    const value = line.slice(line[5] === ' ' ? 6 : 5);
-    data = data === undefined ? value : `${data}\n${value}`;
+    const colon = line.indexOf(':');
+    const field = colon < 0 ? line : line.slice(0, colon);
+    if (field !== 'data' && field !== 'event') continue;
+    const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1);
+    if (field === 'event') type = value;
+    else data = data === undefined ? value : `${data}\n${value}`;
   }
-  return data;
+  return { type, data };
 }

@@ -12,7 +12,7 @@ export interface ParsedHead {
 
 export type ResponseHeaders = ReadonlyMap<string, string>;
 
-const STATUS_LINE = /^HTTP\/1\.([01]) (\d{3})(?: [^\r\n\0]*)?$/;
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d{2})(?: [^\r\n\0]*)?$/;
 const NAME = /^[\w!#$%&'*+\-.^`|~]+$/;
 /** A line break of any other kind than CR LF, after the lines were split. */
 const STRAY = /[\r\n\0]/;

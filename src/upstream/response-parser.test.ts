@@ -97,6 +97,8 @@ describe('what could be understood in two ways, or not at all, is refused:', () 
     ['a space before the colon', head('content-length : 5')],
     ['a folded line', head('x: a', ' b')],
     ['a line feed alone', head('x: a\ncontent-length: 5')],
+    ['lines that end in a line feed alone', 'HTTP/1.1 200 OK\ncontent-length: 5\n\nhello'],
+    ['a status that there is not', 'HTTP/1.1 000 Odd\r\ncontent-length: 0\r\n\r\n'],
     ['a zero byte', head('x: a\0b')],
     ['a header without a name', head(': 5')],
     ['a header without a colon', head('content-length 5')],

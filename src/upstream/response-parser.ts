@@ -23,6 +23,8 @@ const CR = 0x0d;
 const LF = 0x0a;
 const BEGINNING = 'HTTP/1.';
 const HEAD_END = Buffer.from('\r\n\r\n');
+/** In a head that has not ended yet; of one that has, every line is looked at. */
+const LONE_LF = /[^\r]\n/;
 const NOTHING = Buffer.alloc(0);
 
 type State = 'head' | 'sized' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailers' | 'until-close' | 'ended';
@@ -107,6 +109,8 @@ export class ResponseParser {
     if (end < 0) {
       if (!BEGINNING.startsWith(text.toString('latin1', start, start + BEGINNING.length)))
         throw new ProtocolError('no HTTP/1.1 response');
+      // Such a head would never end.
+      if (LONE_LF.test(text.toString('latin1', start))) throw new ProtocolError('a broken response header');
       this.#held = heldBytes > 0 ? text : Buffer.from(text.subarray(start));
       return -1;
     }

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../core/error.ts';
-import { spliceBody } from './splice.ts';
+import { type SpliceOptions, spliceBody } from './splice.ts';
 
-const splice = (text: string, forceUsage = false, model = 'up/stream') =>
-  Buffer.concat(spliceBody(Buffer.from(text), { model, forceUsage })).toString();
+const splice = (text: string, forceUsage = false, model = 'up/stream', more: Partial<SpliceOptions> = {}) =>
+  Buffer.concat(spliceBody(Buffer.from(text), { model, forceUsage, ...more })).toString();
 
 describe('spliceBody', () => {
   it('does not copy a long body', () => {
@@ -79,7 +79,7 @@ describe('spliceBody', () => {
 
   it('agrees with JSON.parse on any object, however it is written', () => {
     const key = fc.oneof(
-      fc.constantFrom('model', 'stream_options', 'messages', 'a', '__proto__'),
+      fc.constantFrom('model', 'stream_options', 'messages', 'a', '__proto__', 'priority', 'rid'),
       fc.string({ maxLength: 60 }),
     );
     const inner = fc.dictionary(fc.constantFrom('include_usage', 'x', 'y"', '\\'), fc.jsonValue());
@@ -90,6 +90,7 @@ describe('spliceBody', () => {
     const space = fc.constantFrom('', ' ', '\n\t', '\r\n');
     fc.assert(
       fc.property(fc.array(member, { maxLength: 8 }), space, space, fc.boolean(), (members, a, b, pretty) => {
+        const withheld = new Set(['priority', 'rid', 'cache_salt']);
         const written = members.map(
           ([name, value]) =>
             `${JSON.stringify(name)}${a}:${b}${JSON.stringify(value, null, pretty ? 2 : undefined)}`,
@@ -101,9 +102,39 @@ describe('spliceBody', () => {
         const kept = typeof given === 'object' && given !== null && !Array.isArray(given) ? given : {};
         wanted.stream_options = { ...kept, include_usage: true };
         expect(JSON.parse(splice(text, true))).toEqual(wanted);
+        for (const key of withheld) delete wanted[key];
+        expect(JSON.parse(splice(text, true, 'up/stream', { withheld }))).toEqual(wanted);
+        const salted = JSON.parse(splice(text, true, 'up/stream', { withheld, tenant: 't' }));
+        expect(salted).toEqual({ ...wanted, cache_salt: expect.stringMatching(/^[\w-]{43}$/) });
       }),
       { numRuns: 1_000 },
     );
+  });
+
+  it.each([
+    ['{"priority":-9,"model":"a"}', '{"model":"M"}'],
+    ['{"model":"a","priority":-9}', '{"model":"M"}'],
+    ['{ "rid" : "x" , "priority" : -9 ,"model":"a","n":1}', '{"model":"M","n":1}'],
+    ['{"rid":"x","model":"a","priority":-9,"rid":"y","n":1}', '{"model":"M","n":1}'],
+    ['{"rid":"x"}', '{"model":"M"}'],
+    ['{"r\\u0069d":"x","model":"a"}', '{"model":"M"}'],
+  ])('withholds what is not for the upstream: %s', (given, wanted) => {
+    expect(splice(given, false, 'M', { withheld: new Set(['priority', 'rid']) })).toBe(wanted);
+  });
+
+  it('gives each tenant a salt of its own, which one of the client becomes part of', () => {
+    const salt = (tenant: string, own: string) =>
+      JSON.parse(splice(`{"model":"a"${own}}`, false, 'M', { tenant })).cache_salt;
+    const salts = [
+      salt('a', ''),
+      salt('b', ''),
+      salt('a', ',"cache_salt":"x"'),
+      salt('b', ',"cache_salt":"x"'),
+      salt('a', ',"cache_salt":"b"'),
+    ];
+    expect(new Set(salts).size).toBe(salts.length);
+    expect(salt('a', ',"cache_s\\u0061lt":"x"')).toBe(salts[2]);
+    expect(salt('a', '')).toBe(salts[0]);
   });
 
   it('finds the end of a long string behind any run of backslashes', () => {

@@ -127,6 +127,28 @@ describe('StreamTap', () => {
     parse.mockRestore();
   });
 
+  it.each([
+    '{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}]}',
+    '{"audio":{"data":"UklGRg=="}}',
+    '{"images":[{"image_url":{"url":"data:image/png;base64,"}}]}',
+  ])('takes %s for content', (told) => {
+    const { tap } = passText(`data: {"choices":[{"index":0,"delta":${told}}]}\n\n`);
+    expect(tap.observation.contentEvents).toBe(1);
+    expect(tap.observation.firstTokenAtMs).toBe(0);
+  });
+
+  it('keeps back an error that only the name of its event tells', () => {
+    const { forwarded, tap } = passText(`${delta('a')}event: error\ndata: {"message":"secret"}\n\n${DONE}`);
+    expect(forwarded).toBe(delta('a'));
+    expect(tap.failure).toMatchObject({ code: 'upstream_error' });
+  });
+
+  it('reads the tokens of a reply out of a sum', () => {
+    const usage = '{"prompt_tokens":10,"total_tokens":60}';
+    const { tap } = passText(`${delta('a')}data: {"choices":[],"usage":${usage}}\n\n`);
+    expect(tap.observation.usage).toMatchObject({ promptTokens: 10, completionTokens: 50 });
+  });
+
   it('counts reasoning and tool calls as content', () => {
     const reasoning = 'data: {"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}\n\n';
     const tool =

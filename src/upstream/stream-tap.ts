@@ -1,6 +1,6 @@
 import { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
-import { EventSplitter, eventData } from './event-splitter.ts';
+import { EventSplitter, readEvent } from './event-splitter.ts';
 import { unexpectedReply } from './map-error.ts';
 import { PlainEvents } from './plain-events.ts';
 import { StreamBeginning } from './stream-beginning.ts';
@@ -100,9 +100,13 @@ export class StreamTap {
 
   /** @returns Whether the event may go on to the client. */
   #inspect(event: Buffer): boolean {
-    const data = eventData(event);
+    const { type, data } = readEvent(event);
     if (data === undefined || data === '') return true;
     if (data.trim() === '[DONE]') return this.#believeDone();
+    if (type === 'error') {
+      this.failure = unexpectedReply(`an error event: ${data.slice(0, 500)}`);
+      return false;
+    }
     let chunk: Wire;
     try {
       chunk = asWire(JSON.parse(data));

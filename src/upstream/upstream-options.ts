@@ -11,6 +11,10 @@ export interface UpstreamOptions {
   /** Where to connect to, if not where the URL's name points. */
   readonly address?: Address;
   readonly apiKey?: string;
+  /** Fields of a request's body that it does not get to see. */
+  readonly withhold?: readonly string[];
+  /** Tells the server whose prompt it is (vLLM's `cache_salt`), so that what it remembers of it serves nobody else. */
+  readonly cacheSalt?: boolean;
   /** What the server can do beyond text. Undefined: everything, and it refuses by itself what it cannot. */
   readonly capabilities?: readonly Requirement['capability'][];
   readonly timeouts?: Partial<UpstreamTimeouts>;

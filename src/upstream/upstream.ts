@@ -59,6 +59,8 @@ class Upstream implements UpstreamBackend {
   readonly #now: () => number;
   readonly #pathPrefix: string;
   readonly #headers: string;
+  readonly #withheld: ReadonlySet<string>;
+  readonly #cacheSalt: boolean;
   readonly #secrets: Secrets;
   readonly #connections: Connections;
   readonly #health: Health;
@@ -90,6 +92,8 @@ class Upstream implements UpstreamBackend {
       'user-agent': 'qianmen',
       ...authorization,
     });
+    this.#withheld = new Set(options.withhold);
+    this.#cacheSalt = options.cacheSalt === true;
     this.#secrets = secretsOf(url, options.apiKey);
     this.#connections = new Connections({
       origin: url.origin,
@@ -186,12 +190,18 @@ class Upstream implements UpstreamBackend {
   }
 
   /** Resolves when the reply has begun. */
-  #start(request: RelayRequest, { model, signal, unjudged }: RunOptions, hideUsage: boolean): Promise<Relay> {
+  #start(request: RelayRequest, options: RunOptions, hideUsage: boolean): Promise<Relay> {
+    const { model, signal, unjudged } = options;
     if (this.#closed || this.drained)
       return Promise.reject(new AppError('model_unavailable', { nothingSent: true }));
     let body: readonly Buffer[];
     try {
-      body = spliceBody(request.wire.body, { model, forceUsage: request.stream });
+      body = spliceBody(request.wire.body, {
+        model,
+        forceUsage: request.stream,
+        withheld: this.#withheld,
+        tenant: this.#cacheSalt ? options.tenant : undefined,
+      });
     } catch (error) {
       return Promise.reject(error);
     }

@@ -28,7 +28,10 @@ export class WholeReply extends Reply {
   onData(chunk: Buffer): void {
     this.#tap.push(chunk);
     this.forward(chunk);
-    if (!this.isBegun && this.earlyBytes >= BEGUN_BYTES) this.begin();
+    if (this.isBegun || this.earlyBytes < BEGUN_BYTES) return;
+    const failure = this.#tap.readBeginning();
+    if (failure === undefined) this.begin();
+    else this.breakOff(failure);
   }
 
   onEnd(): void {

@@ -59,6 +59,46 @@ describe('WholeTap', () => {
     },
   );
 
+  const long = 'word '.repeat(600_000);
+
+  it('finds the usage wherever it stands in such a reply, with spaces or without', () => {
+    const choices = [{ message: { content: long }, finish_reason: 'stop' }];
+    const usage = { prompt_tokens: 7, completion_tokens: 9 };
+    const first = new WholeTap(() => 0);
+    first.push(Buffer.from(JSON.stringify({ usage, choices }).slice(0, 100_000)));
+    expect(first.readBeginning()).toBeUndefined();
+    expect(first.observation.usage).toMatchObject({ promptTokens: 7, completionTokens: 9 });
+    const { tap } = tapOf(
+      JSON.stringify({ choices, usage }, null, 1).replace('"usage":', '"usage" :'),
+      65_536,
+    );
+    expect(tap.observation.usage).toMatchObject({ promptTokens: 7, completionTokens: 9 });
+  });
+
+  it('counts what such a reply may have where it does not say', () => {
+    const choices = [{ message: { content: long }, finish_reason: 'stop' }];
+    expect(tapOf(JSON.stringify({ choices }), 65_536).tap.observation.contentEvents).toBeGreaterThan(750_000);
+    const data = [{ embedding: new Array(400_000).fill(0.25) }];
+    expect(tapOf(JSON.stringify({ data }), 65_536).tap.observation.contentEvents).toBe(0);
+  });
+
+  it.each([`{"error":{"message":"${long}"}}`, `{"object":"error","message":"${long}"}`])(
+    'knows an error by its beginning',
+    (text) => {
+      const tap = new WholeTap(() => 0);
+      tap.push(Buffer.from(text.slice(0, 65_536)));
+      expect(tap.readBeginning()).toMatchObject({ code: 'upstream_error' });
+    },
+  );
+
+  it('believes nobody who writes and says that it wrote nothing', () => {
+    const choices = [{ message: { content: 'word '.repeat(50) }, finish_reason: 'stop' }];
+    for (const usage of [{ prompt_tokens: 10 }, { prompt_tokens: 10, completion_tokens: 0 }]) {
+      const { tap } = tapOf(JSON.stringify({ choices, usage }));
+      expect(tap.observation.contentEvents).toBe(63);
+    }
+  });
+
   it.each(['{"choices":[', '', 'null x'])('refuses what is not complete JSON: %j', (text) => {
     expect(tapOf(text).failure?.code).toBe('upstream_error');
   });

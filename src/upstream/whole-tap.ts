@@ -1,14 +1,23 @@
 import type { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
-import { type Member, type SkimmedObject, skimObject, skipSpace } from '../core/skim.ts';
+import { type Member, type SkimmedObject, skimBeginning, skimObject, skipSpace } from '../core/skim.ts';
 import { unexpectedReply } from './map-error.ts';
-import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, tokensOf, usageOf } from './wire-chunk.ts';
+import {
+  asWire,
+  choicesOf,
+  errorOf,
+  finishReasonOf,
+  hasContent,
+  tokensIn,
+  tokensOf,
+  usageOf,
+} from './wire-chunk.ts';
 
-/** Up to this size a reply is kept by reference and read exactly; of larger ones only the end is kept, where the usage stands. */
+/** Up to this size a reply is kept by reference and read exactly; of larger ones only the end is kept, where the usage usually stands. */
 const KEPT_BYTES = 1024 * 1024;
 const TAIL_BYTES = 64 * 1024;
 
-const USAGE = Buffer.from('"usage":');
+const USAGE = Buffer.from('"usage"');
 const FINISH_REASON = Buffer.from('"finish_reason"');
 const REASON_BYTES = 32;
 
@@ -21,7 +30,9 @@ export class WholeTap {
   readonly #now: () => number;
   #pieces: Buffer[] = [];
   #keptBytes = 0;
-  #cut = false;
+  #cutBytes = 0;
+  /** Its beginning says that it is a model's. */
+  #speaks = false;
 
   /** @param now On the clock of `Observation`. */
   constructor(now: () => number) {
@@ -39,15 +50,29 @@ export class WholeTap {
       this.#readReasons(kept, from);
       this.#pieces = [Buffer.from(kept.subarray(from))];
       this.#keptBytes = TAIL_BYTES;
-      this.#cut = true;
+      this.#cutBytes += from;
     }
+  }
+
+  /** To be called once there is enough to tell, and before anything is delivered. @returns Why it is no reply, if its beginning says so. */
+  readBeginning(): AppError | undefined {
+    const text = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+    for (const member of skimBeginning(text)) {
+      const isError =
+        (member.key === 'error' && !isNull(text, member)) ||
+        (member.key === 'object' && !isPlainlyNoError(text, member));
+      if (isError) return errorWithin(text.toString('utf8', member.valueStart, member.valueEnd));
+      if (member.key === 'choices') this.#speaks = true;
+      if (member.key === 'usage') this.#readUsage(text, member.valueStart);
+    }
+    return undefined;
   }
 
   /** The body has ended. @returns Why it is not a reply, if it is not. */
   end(): AppError | undefined {
     const text = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
     this.#pieces = [];
-    if (this.#cut) {
+    if (this.#cutBytes > 0) {
       this.#readTail(text);
       return undefined;
     }
@@ -73,7 +98,8 @@ export class WholeTap {
     if (usage === undefined) return false;
     this.observation.usage = usageOf({ usage: memberValue(text, usage) });
     // Whoever says nothing that can be true is read more closely.
-    if (!(this.observation.usage && this.observation.usage.promptTokens > 0)) return false;
+    const { promptTokens = 0, completionTokens = 0 } = this.observation.usage ?? {};
+    if (promptTokens <= 0 || (completionTokens <= 0 && members.some(isChoices))) return false;
     this.#readReasons(text, text.length);
     this.observation.contentEvents = this.observation.finishReasons.length;
     return true;
@@ -82,8 +108,7 @@ export class WholeTap {
   #parse(text: Buffer): AppError | undefined {
     const reply = asWire(JSON.parse(text.toString('utf8')));
     const error = errorOf(reply);
-    if (error !== undefined)
-      return unexpectedReply(`an error with status 200: ${JSON.stringify(error).slice(0, 500)}`);
+    if (error !== undefined) return errorWithin(JSON.stringify(error));
     this.observation.usage = usageOf(reply);
     for (const choice of choicesOf(reply)) {
       if (hasContent(choice)) this.observation.contentEvents += tokensOf(choice);
@@ -110,15 +135,28 @@ export class WholeTap {
 
   #readTail(tail: Buffer): void {
     this.#readReasons(tail, tail.length);
-    this.observation.contentEvents = Math.max(1, this.observation.finishReasons.length);
-    const at = tail.lastIndexOf(USAGE);
-    const usage = at < 0 ? undefined : skimObject(tail, at + USAGE.length);
-    if (usage === undefined) return;
+    for (let at = tail.lastIndexOf(USAGE); at >= 0; at = at === 0 ? -1 : tail.lastIndexOf(USAGE, at - 1)) {
+      const colon = skipSpace(tail, at + USAGE.length);
+      if (tail[colon] === COLON && this.#readUsage(tail, colon + 1)) break;
+    }
+    const choices = this.observation.finishReasons.length;
+    if (this.observation.usage && this.observation.usage.completionTokens > 0)
+      this.observation.contentEvents = Math.max(1, choices);
+    else if (this.#speaks || choices > 0)
+      this.observation.contentEvents = tokensIn(this.#cutBytes + tail.length);
+  }
+
+  /** @returns Whether there is one. */
+  #readUsage(text: Buffer, from: number): boolean {
+    const object = skimObject(text, from);
+    if (object === undefined) return false;
     try {
-      const parsed: unknown = JSON.parse(tail.toString('utf8', usage.start, usage.end));
-      this.observation.usage = usageOf({ usage: parsed });
+      const usage = usageOf({ usage: JSON.parse(text.toString('utf8', object.start, object.end)) });
+      this.observation.usage = usage ?? this.observation.usage;
+      return usage !== undefined;
     } catch {
-      // Not the usage of the reply after all: it stays unknown.
+      // Not the usage of the reply after all.
+      return false;
     }
   }
 }
@@ -131,6 +169,18 @@ function wordAfterColon(text: Buffer, from: number): string | undefined {
   if (text[quote] !== QUOTE) return undefined;
   const end = text.indexOf(QUOTE, quote + 1);
   return end < 0 || end - quote > REASON_BYTES ? undefined : text.toString('latin1', quote + 1, end);
+}
+
+function errorWithin(said: string): AppError {
+  return unexpectedReply(`an error with status 200: ${said.slice(0, 500)}`);
+}
+
+function isChoices({ key }: Member): boolean {
+  return key === 'choices';
+}
+
+function isNull(text: Buffer, { valueStart, valueEnd }: Member): boolean {
+  return text.toString('latin1', valueStart, valueEnd) === 'null';
 }
 
 /** A string without escapes that is not `error`. */

@@ -15,9 +15,10 @@ export function choicesOf(wire: Wire): readonly Wire[] {
 export function usageOf(wire: Wire): Usage | undefined {
   const usage = asWire(wire.usage);
   if (typeof usage.prompt_tokens !== 'number') return undefined;
+  const promptTokens = count(usage.prompt_tokens);
   return {
-    promptTokens: count(usage.prompt_tokens),
-    completionTokens: count(usage.completion_tokens),
+    promptTokens,
+    completionTokens: count(usage.completion_tokens ?? count(usage.total_tokens) - promptTokens),
     cachedPromptTokens: count(asWire(usage.prompt_tokens_details).cached_tokens),
     reasoningTokens: count(asWire(usage.completion_tokens_details).reasoning_tokens),
   };
@@ -48,29 +49,54 @@ export function finishReasonOf(choice: Wire): FinishReason | undefined {
   }
 }
 
-/** The choice of a chunk or a reply brings text, reasoning or a tool call. */
+/** The choice of a chunk or a reply brings text, reasoning, a tool call, sound or a picture. */
 export function hasContent(choice: Wire): boolean {
-  const body = asWire(choice.delta ?? choice.message);
-  return (
-    isText(body.content) ||
-    isText(choice.text) ||
-    isText(body.reasoning) ||
-    isText(body.reasoning_content) ||
-    isText(body.refusal) ||
-    (Array.isArray(body.tool_calls) && body.tool_calls.length > 0) ||
-    (typeof body.function_call === 'object' && body.function_call !== null)
+  return contentsOf(choice).some((content) =>
+    Array.isArray(content) ? content.length > 0 : isText(content) || isObject(content),
   );
 }
 
 /** Of a reply that does not say how many it has: what its text may have been, at least one. */
 export function tokensOf(choice: Wire): number {
-  const body = asWire(choice.message);
-  const texts = [body.content, choice.text, body.reasoning, body.reasoning_content, body.refusal];
-  const chars = texts.reduce<number>((sum, text) => sum + (isText(text) ? text.length : 0), 0);
-  return Math.max(1, Math.ceil(chars / USUAL_CHARS_PER_TOKEN));
+  return Math.max(1, tokensIn(charsIn(contentsOf(choice))));
+}
+
+/** What so many characters may be. */
+export function tokensIn(chars: number): number {
+  return Math.ceil(chars / USUAL_CHARS_PER_TOKEN);
 }
 
 const USUAL_CHARS_PER_TOKEN = 4;
+
+function contentsOf(choice: Wire): readonly unknown[] {
+  const body = asWire(choice.delta ?? choice.message);
+  return [
+    body.content,
+    choice.text,
+    body.reasoning,
+    body.reasoning_content,
+    body.refusal,
+    body.tool_calls,
+    body.function_call,
+    body.audio,
+    body.images,
+  ];
+}
+
+/** Of all text in it, also where text comes in parts or as the arguments of a call; not of base64. */
+function charsIn(content: unknown): number {
+  if (typeof content === 'string') return content.length;
+  if (Array.isArray(content)) return content.reduce<number>((sum, part) => sum + charsIn(part), 0);
+  const { text, thinking, transcript, function: called, name, arguments: given } = asWire(content);
+  return [text, thinking, transcript, called, name, given].reduce<number>(
+    (sum, part) => (part === undefined ? sum : sum + charsIn(part)),
+    0,
+  );
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
+}
 
 export function isText(value: unknown): value is string {
   return typeof value === 'string' && value.length > 0;

@@ -37,6 +37,30 @@ async function staleServer(options: { readonly answerNew: boolean }) {
   return { url: `http://127.0.0.1:${port}/v1`, seen };
 }
 
+describe('a connection whose server answered before it had the request', () => {
+  it('carries no other one', async () => {
+    let connections = 0;
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (bytes) => {
+        if (bytes.toString().startsWith('POST')) connections += 1;
+        // Nothing more is read.
+        socket.pause();
+        socket.write(REPLY);
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const connected = reach(`http://127.0.0.1:${port}/v1`);
+    const long = Buffer.from(JSON.stringify({ model: 'm', prompt: 'x'.repeat(32 * 1024 * 1024) }));
+    const asked = ask({ stream: false });
+    await receive(connected, { ...asked, wire: { ...asked.wire, body: long } });
+    await receive(connected, asked);
+    expect(connections).toBe(2);
+  });
+});
+
 describe('a connection that the server closed while it was idle', () => {
   it('costs no request: it is sent once more, on a new one', async () => {
     const { url, seen } = await staleServer({ answerNew: true });
