@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { usdText } from '../api/usd.ts';
-import { insertRecords } from '../ledger/insert.ts';
-import { type Refused, readRefused, retryRefused } from '../ledger/refused.ts';
+import { insertRows } from '../ledger/insert.ts';
+import { isOldRow } from '../ledger/old-row.ts';
+import { type JournalRow, nameOf, type Refused, readRefused, retryRefused } from '../ledger/refused.ts';
 import { dateText } from './key-view.ts';
 import { readConfig } from './read-config.ts';
 import type { Environment } from './run.ts';
@@ -20,7 +21,7 @@ export async function refusedRows(
     return;
   }
   await withDatabase(flags, env, async (database) => {
-    const tried = await retryRefused(dir, (rows) => insertRecords(database, rows));
+    const tried = await retryRefused(dir, (rows) => insertRows(database, rows));
     const taken = `The database has taken ${tried.taken} rows.\n`;
     process.stdout.write(flags.json ? jsonText(tried) : `${taken}${refusedText(tried)}`);
     if (tried.rows.length + tried.unreadable.length > 0) process.exitCode = 1;
@@ -28,15 +29,22 @@ export async function refusedRows(
 }
 
 function refusedText({ rows, unreadable }: Refused): string {
-  const cells = rows.map(
-    ({ row: [id, atMs, , projectId, keyId, , , model, , , , , , , , , nanoUsd], reason }) =>
-      // What is wrong may be any of them.
-      [id, timeText(atMs), projectId, keyId, model, usdText(Number(nanoUsd)), reason].map(String),
-  );
+  // What is wrong may be any of them.
+  const cells = rows.map(({ row, reason }) => [...factsOf(row), reason].map(String));
   const titles = ['ID', 'AT', 'PROJECT', 'KEY', 'MODEL', 'USD', 'REASON'];
   const table = rows.length === 0 ? 'No rows are refused.\n' : textTable(titles, cells);
   const lines = unreadable.length === 0 ? '' : `${unreadable.length} lines hold no row.\n`;
   return `${table}${lines}`;
+}
+
+function factsOf(row: JournalRow): readonly unknown[] {
+  if (isOldRow(row)) {
+    const [id, atMs, , projectId, keyId, , , model, , , , , , , , , nanoUsd] = row;
+    return [id, timeText(atMs), projectId, keyId, model, usdText(Number(nanoUsd))];
+  }
+  const { atMs, label, costNanoUsd } = row;
+  const { projectId, keyId, model } = label;
+  return [nameOf(row), timeText(atMs), projectId, keyId, model, usdText(Number(costNanoUsd))];
 }
 
 function timeText(atMs: number): string {

@@ -1,14 +1,15 @@
 import { closeSync, fdatasyncSync, openSync, readSync, rmSync } from 'node:fs';
+import { decodeBlocks, type KnownLabels, MAX_BLOCK_BYTES } from './block.ts';
+import { decodeOldBlocks } from './old-block.ts';
 import { type Claim, claimDead } from './owner.ts';
-import { decodeBlocks, type JournalRecord, MAX_BLOCK_BYTES } from './record.ts';
+import type { JournalRow, RefusedRow } from './refused.ts';
 import { setAside } from './refused.ts';
-import type { RefusedRow } from './row.ts';
-import { type Offsets, segmentsOf, unreadBytes } from './segment.ts';
+import { isOldSegment, type Offsets, segmentsOf, unreadBytes } from './segment.ts';
 
 export interface DrainOptions {
   readonly dir: string;
   /** Adds rows that may be there already. Resolves to those that never will be taken. */
-  readonly insert: (rows: readonly JournalRecord['rows'][]) => Promise<readonly RefusedRow[]>;
+  readonly insert: (rows: readonly JournalRow[]) => Promise<readonly RefusedRow[]>;
   /** Of the journal that is followed while it is written. */
   readonly own: string;
   /** Of that journal: what is in the database already. */
@@ -19,7 +20,8 @@ export interface DrainOptions {
 interface Progress {
   readonly offsets: Map<string, number>;
   /** Requests of which no end is known: their rows as they would be now, and the file that says so. */
-  readonly open: Map<string, { readonly rows: JournalRecord['rows']; readonly path: string }>;
+  readonly open: Map<string, { readonly rows: readonly JournalRow[]; readonly path: string }>;
+  readonly labels: KnownLabels;
 }
 
 const READ_BYTES = 4 * MAX_BLOCK_BYTES;
@@ -113,7 +115,7 @@ export class Drain {
     const latest = segments.at(-1)?.path;
     for (const { path } of segments) await this.#read(path, progress, grows && path === latest);
     if (!grows) {
-      await this.#insert([...progress.open.values()].map(({ rows }) => rows));
+      await this.#insert([...progress.open.values()].flatMap(({ rows }) => rows));
       progress.open.clear();
     }
     const needed = new Set([...progress.open.values()].map(({ path }) => path));
@@ -126,17 +128,19 @@ export class Drain {
     }
   }
 
-  async #read(path: string, { offsets, open }: Progress, grows: boolean): Promise<void> {
+  async #read(path: string, { offsets, open, labels }: Progress, grows: boolean): Promise<void> {
     for (;;) {
       const offset = offsets.get(path) ?? 0;
       const bytes = this.#readFrom(path, offset);
       if (bytes.length === 0) return;
       if (grows) this.#unsafePath = path;
       const isEnd = !grows && bytes.length < READ_BYTES;
-      const { records, sizeBytes, broken } = decodeBlocks(bytes, isEnd);
-      const ended: string[] = [];
+      const { records, sizeBytes, broken } = isOldSegment(path)
+        ? decodeOldBlocks(bytes, isEnd)
+        : decodeBlocks(bytes, isEnd, labels);
+      const ended: JournalRow[] = [];
       for (const { type, settlementId, rows } of records)
-        if (type === 'settled') ended.push(rows);
+        if (type === 'settled') ended.push(...rows);
         else open.set(settlementId, { rows, path });
       await this.#insert(ended);
       if (open.size > 0)
@@ -148,7 +152,7 @@ export class Drain {
     }
   }
 
-  async #insert(rows: readonly JournalRecord['rows'][]): Promise<void> {
+  async #insert(rows: readonly JournalRow[]): Promise<void> {
     const { dir, insert } = this.#options;
     const refused = await insert(rows);
     setAside(dir, refused);
@@ -166,5 +170,5 @@ export class Drain {
 }
 
 function newProgress(read: Offsets = new Map()): Progress {
-  return { offsets: new Map(read), open: new Map() };
+  return { offsets: new Map(read), open: new Map(), labels: new Map() };
 }

@@ -1,26 +1,42 @@
 import type Sqlite from 'better-sqlite3';
-import { COLUMNS, type LedgerRow, type RefusedRow } from './row.ts';
-import { type Cost, Spending } from './spending.ts';
-
-/** It is the row's fault: its values are not what the table takes. */
-const REFUSED = /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG|RANGE)/;
+import type { AttemptLabel } from './label.ts';
+import { isRefusal } from './refusal.ts';
+import type { RefusedRow } from './refused.ts';
+import type { AttemptRow } from './row.ts';
+import { type Cost, DailyCosts, Spending } from './spending.ts';
 
 /** A row at a time: one statement for many would have every value of its rows looked up in their JSON. @throws Error of SQLite */
 export function insertIntoSqlite(
   sqlite: Sqlite.Database,
-  parts: Iterable<readonly LedgerRow[]>,
+  rows: readonly AttemptRow[],
 ): readonly RefusedRow[] {
   const { insert } = statementsOf(sqlite);
   const refused: RefusedRow[] = [];
   spend(sqlite, (spending) => {
-    for (const rows of parts)
-      for (const row of rows)
-        try {
-          if (insert.run(...row).changes === 1) spending.add(row[1], row[2], row[3], row[4], row[7], row[16]);
-        } catch (error) {
-          if (!isRefusal(error)) throw error;
-          refused.push({ row, reason: error.message });
-        }
+    const labels = new Labels(sqlite);
+    for (const row of rows)
+      try {
+        const label = labels.get(row.label);
+        const { changes } = insert.run(
+          row.settlementId,
+          row.number,
+          row.atMs,
+          label.id,
+          row.requestId,
+          row.promptTokens,
+          row.cachedTokens,
+          row.completionTokens,
+          row.reasoningTokens,
+          row.costNanoUsd,
+          row.wasteNanoUsd,
+          row.durationMs,
+        );
+        if (changes === 1) label.costs.add(row.atMs, row.costNanoUsd);
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        refused.push({ row, reason: error.message });
+      }
+    labels.addTo(spending);
   });
   return refused;
 }
@@ -31,6 +47,37 @@ export function countLateInSqlite(sqlite: Sqlite.Database, most: number): void {
   spend(sqlite, (spending) => {
     for (const row of count.all(most)) spending.add(...row);
   });
+}
+
+interface Found {
+  readonly id: number;
+  readonly costs: DailyCosts;
+}
+
+/** Of one transaction: what is found in it is so until its end. */
+class Labels {
+  readonly #statements: Statements;
+  readonly #found = new Map<AttemptLabel, Found>();
+
+  constructor(sqlite: Sqlite.Database) {
+    this.#statements = statementsOf(sqlite);
+  }
+
+  get(label: AttemptLabel): Found {
+    let found = this.#found.get(label);
+    if (found === undefined) {
+      const { findLabel, addLabel } = this.#statements;
+      found = { id: findLabel.get(label) ?? addLabel.get(label)!, costs: new DailyCosts() };
+      this.#found.set(label, found);
+    }
+    return found;
+  }
+
+  addTo(spending: Spending): void {
+    for (const [{ organizationId, projectId, keyId, model }, { costs }] of this.#found)
+      for (const [atMs, nanoUsd] of costs)
+        spending.add(atMs, organizationId, projectId, keyId, model, nanoUsd);
+  }
 }
 
 /** Changes rows, and adds what they cost to `spent`, in one transaction. */
@@ -53,21 +100,34 @@ function spend(sqlite: Sqlite.Database, change: (spending: Spending) => void): v
 
 interface Statements {
   readonly insert: Sqlite.Statement;
+  readonly findLabel: Sqlite.Statement<[AttemptLabel], number>;
+  readonly addLabel: Sqlite.Statement<[AttemptLabel], number>;
   readonly count: Sqlite.Statement<[number], Cost>;
   readonly spend: Sqlite.Statement;
 }
 
 const prepared = new WeakMap<Sqlite.Database, Statements>();
 
+const LABEL =
+  '@organizationId, @projectId, @keyId, @endpoint, @model, @deployment, @kind, @outcome, @measured';
+const LABEL_COLUMNS =
+  'organization_id, project_id, key_id, endpoint, model, deployment, kind, outcome, measured';
+
 function statementsOf(sqlite: Sqlite.Database): Statements {
   let statements = prepared.get(sqlite);
   if (statements === undefined) {
-    const names = COLUMNS.map(([name]) => name).join(', ');
-    const places = COLUMNS.map(() => '?').join(', ');
     statements = {
       insert: sqlite.prepare(
-        `insert into ledger (${names}, counted) values (${places}, 1) on conflict (id) do nothing`,
+        'insert into attempt values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing',
       ),
+      findLabel: sqlite
+        .prepare<[AttemptLabel], number>(`select id from attempt_label where (${LABEL_COLUMNS}) = (${LABEL})`)
+        .pluck(),
+      addLabel: sqlite
+        .prepare<[AttemptLabel], number>(
+          `insert into attempt_label (${LABEL_COLUMNS}) values (${LABEL}) returning id`,
+        )
+        .pluck(),
       count: sqlite
         .prepare<[number], Cost>(`
           update ledger set counted = 1 where id in (select id from ledger where counted = 0 limit ?)
@@ -80,10 +140,4 @@ function statementsOf(sqlite: Sqlite.Database): Statements {
     prepared.set(sqlite, statements);
   }
   return statements;
-}
-
-function isRefusal(error: unknown): error is Error {
-  const { code } = error as { readonly code?: unknown };
-  // Of the binding: a value of a kind that no column has.
-  return REFUSED.test(String(code)) || error instanceof TypeError || error instanceof RangeError;
 }

@@ -1,11 +1,12 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
-import { blockBytes, encodeBlock } from './record.ts';
+import type { JournalRecord } from './block.ts';
+import { BlockWriter } from './block-writer.ts';
 import { segmentPath } from './segment.ts';
 
 const RETRY_MS = 500;
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 /** What is written at once is hardly more, so that a reader need not hold more: one record is much smaller. */
-const BLOCK_CHARACTERS = 64 * 1024;
+const BLOCK_BYTES = 64 * 1024;
 
 export interface JournalOptions {
   readonly dir: string;
@@ -22,10 +23,9 @@ export interface JournalOptions {
  */
 export class Journal {
   readonly #options: Required<JournalOptions>;
-  readonly #buffer = Buffer.allocUnsafe(blockBytes(2 * BLOCK_CHARACTERS));
-  /** Records that wait, the last of them in `#last`. */
-  readonly #full: string[] = [];
-  #last = '';
+  /** Blocks that wait, and behind them the one that is being made. */
+  readonly #full: Buffer[] = [];
+  readonly #last = new BlockWriter();
   #isDue = false;
   #retry: NodeJS.Timeout | undefined;
   #fd: number | undefined;
@@ -41,12 +41,11 @@ export class Journal {
     return this.#retry !== undefined;
   }
 
-  /** @param record As `encodeRecord` has made it. */
-  add(record: string): void {
-    this.#last += record;
-    if (this.#last.length > BLOCK_CHARACTERS) {
-      this.#full.push(this.#last);
-      this.#last = '';
+  add(record: JournalRecord): void {
+    this.#last.add(record);
+    if (this.#last.sizeBytes > BLOCK_BYTES) {
+      this.#full.push(Buffer.copyBytesFrom(this.#last.finish()));
+      this.#last.clear();
     }
     if (this.#isDue || this.#retry !== undefined) return;
     this.#isDue = true;
@@ -56,14 +55,14 @@ export class Journal {
   /** Now. */
   readonly write = (): void => {
     this.#isDue = false;
-    if (this.#last === '' && this.#full.length === 0) return;
+    if (this.#last.isEmpty && this.#full.length === 0) return;
     try {
       while (this.#full.length > 0) {
         this.#append(this.#full[0]!);
         this.#full.shift();
       }
-      if (this.#last !== '') this.#append(this.#last);
-      this.#last = '';
+      if (!this.#last.isEmpty) this.#append(this.#last.finish());
+      this.#last.clear();
     } catch (error) {
       this.#failed(error as Error);
       return;
@@ -81,13 +80,11 @@ export class Journal {
     this.#end();
   }
 
-  #append(records: string): void {
+  #append(block: Buffer): void {
     this.#fd ??= this.#open();
-    const mostBytes = blockBytes(records.length);
-    const buffer = mostBytes > this.#buffer.length ? Buffer.allocUnsafe(mostBytes) : this.#buffer;
-    const sizeBytes = encodeBlock(records, buffer);
+    const sizeBytes = block.length;
     for (let written = 0; written < sizeBytes; )
-      written += writeSync(this.#fd, buffer, written, sizeBytes - written);
+      written += writeSync(this.#fd, block, written, sizeBytes - written);
     this.#sizeBytes += sizeBytes;
     if (this.#sizeBytes >= this.#options.segmentBytes) this.#end();
   }

@@ -1,8 +1,8 @@
 import type { GatewayEvent, RequestAdmitted, RequestSettled } from '../core/event.ts';
 import type { DatabaseLocation } from '../store/location.ts';
+import type { JournalRecord } from './block.ts';
 import { Journal } from './journal.ts';
 import { type Claim, claimNew } from './owner.ts';
-import { encodeRecord } from './record.ts';
 import { rowsSoFar, type SettledWithCaller, settledRows } from './row.ts';
 import { Writer } from './writer.ts';
 import type { LedgerLosses } from './writer-messages.ts';
@@ -120,8 +120,9 @@ export class Ledger {
       this.#writer.wake();
     } else if (event.type === 'request-settled') {
       // A request that was refused has not begun, and uses nothing.
-      if (!hasCaller(event) || !this.#forget(event.settlementId)) return;
-      this.#note(encodeRecord('settled', event.settlementId, settledRows(event, this.#wall())));
+      const { settlementId } = event;
+      if (!hasCaller(event) || !this.#forget(settlementId)) return;
+      this.#note({ type: 'settled', settlementId, rows: settledRows(event, this.#wall()) });
     }
   };
 
@@ -150,7 +151,7 @@ export class Ledger {
     this.#claim.release(await this.#writer.finish());
   }
 
-  #note(record: string): void {
+  #note(record: JournalRecord): void {
     this.#journal.add(record);
     this.#writer.wake();
   }
@@ -163,7 +164,7 @@ export class Ledger {
     for (const [settlementId, request] of this.#open) {
       if (request.event === undefined || request.dueAtLook > this.#looks) continue;
       request.dueAtLook = this.#looks + pause;
-      this.#note(encodeRecord('open', settlementId, rowsSoFar(request.event, this.#wall())));
+      this.#note({ type: 'open', settlementId, rows: rowsSoFar(request.event, this.#wall()) });
     }
   }
 

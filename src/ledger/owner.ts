@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 
 /**
- * A journal belongs to whoever holds the lock on `NAME.lock` beside it. The system takes the lock from a process that ends, however it ends,
+ * A journal belongs to whoever holds the lock on `NAME.claim` beside it. The system takes the lock from a process that ends, however it ends,
  * on this machine or in another container, and nobody has to guess from process numbers who is alive. SQLite knows how to lock a file everywhere.
  */
 export interface Claim {
@@ -22,7 +22,7 @@ export function claimNew(dir: string): Claim {
   let cause: unknown;
   for (let tries = 0; tries < MAX_TRIES; tries++)
     try {
-      return claimNamed(dir, `${process.pid}-${randomBytes(6).toString('hex')}`);
+      return claimNamed(dir, `${process.pid}-${randomBytes(6).toString('hex')}`, '.claim');
     } catch (error) {
       // Who looks for dead ones may have come between.
       if (!isHeld(error) && !isUnusable(error)) throw error;
@@ -45,12 +45,12 @@ export interface DeadJournals {
 export function claimDead(dir: string): DeadJournals {
   const claims: Claim[] = [];
   let problem: Error | undefined;
-  for (const name of ownedNames(dir))
+  for (const [name, lock] of locks(dir))
     try {
-      claims.push(claimNamed(dir, name));
+      claims.push(claimNamed(dir, name, lock));
     } catch (error) {
       // Somebody has it; or has just brought it in and removed it.
-      if (isHeld(error) || (isUnusable(error) && !ownedNames(dir).has(name))) continue;
+      if (isHeld(error) || (isUnusable(error) && !locks(dir).has(name))) continue;
       problem = new Error(`the journal ${join(dir, name)} cannot be taken over: ${(error as Error).message}`);
     }
   return { claims, problem };
@@ -58,9 +58,9 @@ export function claimDead(dir: string): DeadJournals {
 
 /** Whether there is a process whose journal is here. */
 export function isAnyHeld(dir: string): boolean {
-  for (const name of ownedNames(dir))
+  for (const [name, lock] of locks(dir))
     try {
-      claimNamed(dir, name).release(false);
+      claimNamed(dir, name, lock).release(false);
     } catch (error) {
       if (isHeld(error)) return true;
     }
@@ -72,15 +72,22 @@ export function isAlone(dir: string, name: string): boolean {
   return readdirSync(dir).every((file) => file.startsWith(name));
 }
 
-const OWNED = /^(?<name>\d+-[0-9a-f]+)(?:-\d+\.journal|\.lock)$/;
+type Lock = '.claim' | '.lock';
+const OWNED = /^(?<name>\d+-[0-9a-f]+)(?:-\d+\.(?:rows|journal)|\.(?:claim|lock))$/;
 
-function ownedNames(dir: string): ReadonlySet<string> {
-  return new Set(readdirSync(dir).flatMap((file) => OWNED.exec(file)?.groups?.name ?? []));
+/** The journals in a folder, and which file locks each: those of gateways from before there were binary blocks have another. */
+function locks(dir: string): ReadonlyMap<string, Lock> {
+  const found = new Map<string, Lock>();
+  for (const file of readdirSync(dir)) {
+    const name = OWNED.exec(file)?.groups?.name;
+    if (name !== undefined) found.set(name, /\.(?:rows|claim)$/.test(file) ? '.claim' : '.lock');
+  }
+  return found;
 }
 
 /** @throws Error of SQLite */
-function claimNamed(dir: string, name: string): Claim {
-  const path = join(dir, `${name}.lock`);
+function claimNamed(dir: string, name: string, end: Lock): Claim {
+  const path = join(dir, `${name}${end}`);
   const lock = new Sqlite(path, { timeout: 0 });
   try {
     lock.exec('begin exclusive');

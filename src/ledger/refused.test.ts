@@ -2,8 +2,8 @@ import { appendFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { readRefused, refusedPath, retryRefused, setAside } from './refused.ts';
-import type { LedgerRow, RefusedRow } from './row.ts';
+import { nameOf, type RefusedRow, readRefused, refusedPath, retryRefused, setAside } from './refused.ts';
+import type { AttemptRow } from './row.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -12,10 +12,10 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true }));
 
 const refused = (id: string, reason = 'of old'): RefusedRow => ({
-  row: [id, 1] as unknown as LedgerRow,
+  row: { settlementId: id, number: 0 } as unknown as AttemptRow,
   reason,
 });
-const idsOf = (rows: readonly RefusedRow[]) => rows.map(({ row }) => row[0]);
+const idsOf = (rows: readonly RefusedRow[]) => rows.map(({ row }) => nameOf(row));
 
 it('are listed, each once', () => {
   expect([refusedPath(dir), readRefused(dir).rows]).toEqual([undefined, []]);
@@ -28,7 +28,7 @@ it('are listed, each once', () => {
 it('are tried again, and those that are refused again stay, with the new reason', async () => {
   setAside(dir, [refused('a'), refused('b'), refused('c')]);
   const tried = await retryRefused(dir, async (rows) => {
-    expect(rows.map((row) => JSON.parse(row)[0])).toEqual(['a', 'b', 'c']);
+    expect(rows.map(nameOf)).toEqual(['a.0', 'b.0', 'c.0']);
     return [refused('b', 'of new')];
   });
   expect(tried).toEqual({ taken: 2, rows: [refused('b', 'of new')], unreadable: [] });
@@ -41,7 +41,7 @@ it('stay where the database cannot be written, and where the one who tried was k
   setAside(dir, [refused('a')]);
   await expect(retryRefused(dir, () => Promise.reject(new Error('away')))).rejects.toThrow('away');
   setAside(dir, [refused('b')]);
-  expect(idsOf(readRefused(dir).rows).toSorted()).toEqual(['a', 'b']);
+  expect(idsOf(readRefused(dir).rows).toSorted()).toEqual(['a.0', 'b.0']);
   expect(refusedPath(dir)).toBeDefined();
   expect((await retryRefused(dir, async () => [])).taken).toBe(2);
   expect(refusedPath(dir)).toBeUndefined();
@@ -53,7 +53,7 @@ it('that come while others are tried are not lost', async () => {
     setAside(dir, [refused('b')]);
     return [];
   });
-  expect(idsOf(readRefused(dir).rows)).toEqual(['b']);
+  expect(idsOf(readRefused(dir).rows)).toEqual(['b.0']);
 });
 
 it('may be tried by two at once', async () => {

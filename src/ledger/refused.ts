@@ -12,8 +12,16 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { JournalRecord } from './record.ts';
-import type { LedgerRow, RefusedRow } from './row.ts';
+import { isOldRow, type OldRow } from './old-row.ts';
+import type { AttemptRow } from './row.ts';
+
+export type JournalRow = AttemptRow | OldRow;
+
+/** A row that the database will not take, however often it is asked. */
+export interface RefusedRow {
+  readonly row: JournalRow;
+  readonly reason: string;
+}
 
 const FILE = 'refused-rows.jsonl';
 /** The file, or one that somebody has begun to try again. */
@@ -59,14 +67,14 @@ export function readRefused(dir: string): Refused {
  */
 export async function retryRefused(
   dir: string,
-  insert: (rows: readonly JournalRecord['rows'][]) => Promise<readonly RefusedRow[]>,
+  insert: (rows: readonly JournalRow[]) => Promise<readonly RefusedRow[]>,
 ): Promise<Refused & { readonly taken: number }> {
   // Under another name it gets nothing more. It may have been taken by somebody else meanwhile.
   const own = join(dir, `refused-rows-${randomBytes(6).toString('hex')}.jsonl`);
   ifThere(() => renameSync(join(dir, FILE), own), undefined);
   const paths = refusedPaths(dir).filter((path) => path !== join(dir, FILE));
   const { rows, unreadable } = readAll(paths);
-  const refused = await insert(rows.map(({ row }) => JSON.stringify(row)));
+  const refused = await insert(rows.map(({ row }) => row));
   append(dir, [...refused.map((one) => JSON.stringify(one)), ...unreadable]);
   for (const path of paths) rmSync(path, { force: true });
   return { rows: refused, unreadable, taken: rows.length - refused.length };
@@ -96,20 +104,27 @@ function readAll(paths: readonly string[]): Refused {
       if (line === '') continue;
       const one = parse(line);
       if (one === undefined) unreadable.add(line);
-      else rows.set(one.row[0], one);
+      else rows.set(nameOf(one.row), one);
     }
   return { rows: [...rows.values()], unreadable: [...unreadable] };
 }
 
 function parse(line: string): RefusedRow | undefined {
   try {
-    const { row, reason } = JSON.parse(line) as Partial<RefusedRow>;
-    return Array.isArray(row) && typeof row[0] === 'string' && typeof reason === 'string'
-      ? { row: row as LedgerRow, reason }
-      : undefined;
+    const { row, reason } = JSON.parse(line) as RefusedRow;
+    return isNamed(row) && typeof reason === 'string' ? { row, reason } : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isNamed(row: JournalRow): boolean {
+  return typeof (isOldRow(row) ? row[0] : row.settlementId) === 'string';
+}
+
+/** What tells it from all others. */
+export function nameOf(row: JournalRow): string {
+  return isOldRow(row) ? row[0] : `${row.settlementId}.${row.number}`;
 }
 
 function refusedPaths(dir: string): readonly string[] {

@@ -1,63 +1,24 @@
 import { isAbandonment } from '../core/abandonment.ts';
 import type { Caller } from '../core/caller.ts';
 import type { AttemptRecord, RequestAdmitted, RequestSettled } from '../core/event.ts';
+import { type AttemptLabel, type AttemptOutcome, labelOf } from './label.ts';
 
-/**
- * What became of an attempt: the client got all of it; it broke off, or the client left; it failed and brought nothing; another attempt was
- * answered first; the gateway itself was killed.
- */
-export type AttemptOutcome = 'delivered' | 'aborted' | 'failed' | 'lost' | 'interrupted';
-
-/** A row of the ledger, in the order of its columns: id, time, whose, what for, how it went, how much. It travels as JSON. */
-export type LedgerRow = readonly [
-  id: string,
-  atMs: number,
-  organizationId: string,
-  projectId: string,
-  keyId: string,
-  requestId: string,
-  endpoint: string,
-  model: string,
-  deployment: string | null,
-  kind: AttemptRecord['kind'],
-  outcome: AttemptOutcome,
-  measured: 0 | 1,
-  promptTokens: number,
-  cachedTokens: number,
-  completionTokens: number,
-  reasoningTokens: number,
-  costNanoUsd: number,
-  wasteNanoUsd: number,
-  durationMs: number,
-];
-
-/** Of the ledger's table, in the order of `LedgerRow`. */
-export const COLUMNS = [
-  ['id', 'text'],
-  ['at_ms', 'bigint'],
-  ['organization_id', 'text'],
-  ['project_id', 'text'],
-  ['key_id', 'text'],
-  ['request_id', 'text'],
-  ['endpoint', 'text'],
-  ['model', 'text'],
-  ['deployment', 'text'],
-  ['kind', 'text'],
-  ['outcome', 'text'],
-  ['measured', 'integer'],
-  ['prompt_tokens', 'bigint'],
-  ['cached_tokens', 'bigint'],
-  ['completion_tokens', 'bigint'],
-  ['reasoning_tokens', 'bigint'],
-  ['cost_nano_usd', 'bigint'],
-  ['waste_nano_usd', 'bigint'],
-  ['duration_ms', 'bigint'],
-] as const;
-
-/** A row that the database will not take, however often it is asked. */
-export interface RefusedRow {
-  readonly row: LedgerRow;
-  readonly reason: string;
+/** What one attempt used and cost: a row of the ledger. */
+export interface AttemptRow {
+  /** Of the request. With `number` the row's name. */
+  readonly settlementId: string;
+  /** Among the request's attempts, from 0. */
+  readonly number: number;
+  readonly atMs: number;
+  readonly requestId: string;
+  readonly label: AttemptLabel;
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  readonly reasoningTokens: number;
+  readonly costNanoUsd: number;
+  readonly wasteNanoUsd: number;
+  readonly durationMs: number;
 }
 
 /** Whose request it is, and what for. */
@@ -71,64 +32,69 @@ interface Head {
 
 export type SettledWithCaller = RequestSettled & { readonly caller: Caller };
 
-/** A `LedgerRow` for each attempt of a request that has ended, as JSON with commas between them. */
-export function settledRows(event: SettledWithCaller, atMs: number): string {
+/** A row for each attempt of a request that has ended. */
+export function settledRows(event: SettledWithCaller, atMs: number): readonly AttemptRow[] {
   const { attempts, outcome, usageMeasured } = event;
   return rowsOf(event, attempts, answeredAs(outcome), usageMeasured, atMs);
 }
 
 /** The same for one that has not: as it would have to be taken if nothing more were ever heard of it. */
-export function rowsSoFar(event: RequestAdmitted, atMs: number): string {
+export function rowsSoFar(event: RequestAdmitted, atMs: number): readonly AttemptRow[] {
   const attempts = event.soFar();
-  if (attempts.length === 0) return `${head(event, 0, atMs)},null,"first","interrupted",0,0,0,0,0,0,0,0]`;
-  return rowsOf(event, attempts, 'interrupted', false, atMs);
+  return attempts.length === 0
+    ? [notBegun(event, atMs)]
+    : rowsOf(event, attempts, 'interrupted', false, atMs);
+}
+
+function notBegun(
+  { settlementId, requestId, caller, endpoint, model }: RequestAdmitted,
+  atMs: number,
+): AttemptRow {
+  return {
+    settlementId,
+    number: 0,
+    atMs,
+    requestId,
+    label: labelOf(caller, endpoint, model, '', 'first', 'interrupted', 0),
+    promptTokens: 0,
+    cachedTokens: 0,
+    completionTokens: 0,
+    reasoningTokens: 0,
+    costNanoUsd: 0,
+    wasteNanoUsd: 0,
+    durationMs: 0,
+  };
 }
 
 function rowsOf(
-  event: Head,
+  { settlementId, requestId, caller, endpoint, model = '' }: Head,
   attempts: readonly AttemptRecord[],
   answered: AttemptOutcome,
   measured: boolean,
   atMs: number,
-): string {
-  let rows = '';
-  for (const [i, attempt] of attempts.entries()) {
-    const { deployment, kind, code, lost, usage, costNanoUsd, wasteNanoUsd, durationMs } = attempt;
+): readonly AttemptRow[] {
+  const rows: AttemptRow[] = [];
+  for (let number = 0; number < attempts.length; number++) {
+    const attempt = attempts[number]!;
+    const { deployment, kind, code, lost, usage } = attempt;
     const outcome = lost ? 'lost' : code === undefined ? answered : unanswered(attempt);
-    const { promptTokens, cachedPromptTokens, completionTokens, reasoningTokens } = usage;
-    // Written out: it happens for every request, and is faster than to have an array of it turned into JSON.
-    rows +=
-      `${i === 0 ? '' : ','}${head(event, i, atMs)},${quoted(deployment)},"${kind}","${outcome}",` +
-      `${measured && !lost && code === undefined ? 1 : 0},${whole(promptTokens)},${whole(cachedPromptTokens)},` +
-      `${whole(completionTokens)},${whole(reasoningTokens)},${whole(costNanoUsd)},${whole(wasteNanoUsd)},${whole(Math.round(durationMs))}]`;
+    const isMeasured = measured && !lost && code === undefined ? 1 : 0;
+    rows.push({
+      settlementId,
+      number,
+      atMs,
+      requestId,
+      label: labelOf(caller, endpoint, model, deployment, kind, outcome, isMeasured),
+      promptTokens: whole(usage.promptTokens),
+      cachedTokens: whole(usage.cachedPromptTokens),
+      completionTokens: whole(usage.completionTokens),
+      reasoningTokens: whole(usage.reasoningTokens),
+      costNanoUsd: whole(attempt.costNanoUsd),
+      wasteNanoUsd: whole(attempt.wasteNanoUsd),
+      durationMs: whole(Math.round(attempt.durationMs)),
+    });
   }
   return rows;
-}
-
-/** Up to the model. */
-function head(
-  { settlementId, requestId, caller, endpoint, model }: Head,
-  index: number,
-  atMs: number,
-): string {
-  return `[${quoted(`${settlementId}.${index}`)},${atMs},${whose(caller)},${quoted(requestId)},${quoted(endpoint)},${quoted(model ?? '')}`;
-}
-
-/** Callers stay the same objects from request to request. */
-const texts = new WeakMap<Caller, string>();
-
-function whose(caller: Caller): string {
-  let text = texts.get(caller);
-  if (text === undefined) {
-    const { organizationId, projectId, keyId } = caller;
-    text = `${quoted(organizationId)},${quoted(projectId)},${quoted(keyId)}`;
-    texts.set(caller, text);
-  }
-  return text;
-}
-
-function quoted(text: string): string {
-  return /^[\w .:/-]*$/.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 function answeredAs(outcome: RequestSettled['outcome']): AttemptOutcome {

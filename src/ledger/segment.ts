@@ -8,11 +8,17 @@ export interface Segment {
   readonly number: number;
 }
 
-const NAME = /^(?<journal>.+)-(?<number>\d+)\.journal$/;
+/** Other names than before there were binary blocks, so that gateways of that time leave them alone. */
+const NAME = /^(?<journal>.+)-(?<number>\d+)\.(?:rows|journal)$/;
 
 /** The path of one file of the journal `name`. */
 export function segmentPath(dir: string, name: string, number: number): string {
-  return join(dir, `${name}-${number}.journal`);
+  return join(dir, `${name}-${number}.rows`);
+}
+
+/** From before there were binary blocks. */
+export function isOldSegment(path: string): boolean {
+  return path.endsWith('.journal');
 }
 
 /** Those of a journal, in the order in which they were written. */

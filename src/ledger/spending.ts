@@ -31,11 +31,36 @@ export interface SpentSum {
 
 const DAY_MS = 86_400_000;
 
+/** Adds up by day what has all else in common. */
+export class DailyCosts {
+  readonly #sums = new Map<number, number>();
+  #day = Number.NaN;
+  #nanoUsd = 0;
+
+  add(atMs: number, nanoUsd: number): void {
+    const day = Math.floor(atMs / DAY_MS);
+    if (day !== this.#day) {
+      this.#keep();
+      this.#day = day;
+      this.#nanoUsd = this.#sums.get(day) ?? 0;
+    }
+    this.#nanoUsd += nanoUsd;
+  }
+
+  /** A time of each day, and its sum. */
+  *[Symbol.iterator](): Iterator<readonly [atMs: number, nanoUsd: number]> {
+    this.#keep();
+    for (const [day, nanoUsd] of this.#sums) yield [day * DAY_MS, nanoUsd];
+  }
+
+  #keep(): void {
+    if (!Number.isNaN(this.#day)) this.#sums.set(this.#day, this.#nanoUsd);
+  }
+}
+
 /** Adds rows up by day, key and model. */
 export class Spending {
   readonly #sums = new Map<string, SpentSum>();
-  /** Most rows are of the same as the one before. */
-  #last: SpentSum | undefined;
   #day = '';
   #dayNumber = Number.NaN;
 
@@ -46,8 +71,7 @@ export class Spending {
       this.#dayNumber = dayNumber;
       this.#day = periodsOf(atMs).day;
     }
-    this.#last = this.#sumOf(organizationId, projectId, keyId, model);
-    this.#last.nanoUsd += costNanoUsd;
+    this.#sumOf(organizationId, projectId, keyId, model).nanoUsd += costNanoUsd;
   }
 
   /** Always in the same order, so that who adds them to locked rows never waits for somebody who waits for them. */
@@ -57,9 +81,6 @@ export class Spending {
 
   #sumOf(organizationId: string, projectId: string, keyId: string, model: string): SpentSum {
     const day = this.#day;
-    const last = this.#last;
-    if (last?.keyId === keyId && last.model === model && last.projectId === projectId && last.day === day)
-      return last;
     const name = `${day} ${organizationId} ${projectId} ${keyId} ${model}`;
     let sum = this.#sums.get(name);
     if (sum === undefined) {

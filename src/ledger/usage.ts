@@ -10,7 +10,7 @@ const COLUMN_OF = {
   model: 'model',
   endpoint: 'endpoint',
   deployment: 'deployment',
-} as const satisfies Record<UsageDimension, keyof Schema['ledger']>;
+} as const satisfies Record<UsageDimension, keyof Schema['every_attempt']>;
 
 const BUCKET_MS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const satisfies Record<
   UsageBucket,
@@ -30,7 +30,7 @@ export async function usage({ kysely }: Database, query: UsageQuery): Promise<re
     : sql`${sql.lit(fromMs)}`;
   const columns = groupBy.map((dimension) => COLUMN_OF[dimension]);
   let rows = kysely
-    .selectFrom('ledger')
+    .selectFrom('every_attempt')
     .select([start.as('start_ms'), ...columns])
     .select(({ fn }) => [
       exact(sql`count(case when kind = 'first' then 1 end)`).as('requests'),

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { LateDatabase } from '../store/late-database.ts';
 import { Drain } from './drain.ts';
-import { insertRecords } from './insert.ts';
+import { insertRows } from './insert.ts';
 import { refusedPath } from './refused.ts';
 import type { FromWriter, ToWriter, WriterStart } from './writer-messages.ts';
 
@@ -19,7 +19,7 @@ const SYNC_MS = 500;
 
 const { location, dir, journal, read } = workerData as WriterStart;
 const database = new LateDatabase(location, BATCH_TIMEOUT_MS);
-const drain = new Drain({ dir, own: journal, read, insert: (rows) => insertRecords(database.get(), rows) });
+const drain = new Drain({ dir, own: journal, read, insert: (rows) => insertRows(database.get(), rows) });
 /** As far as that goes: a database that is away is tried again meanwhile, and says so to who uses it. */
 const started = database.start().catch(() => {});
 const tell = (message: FromWriter) => parentPort!.postMessage(message);

@@ -55,10 +55,15 @@ export function damageOf(path: string): readonly string[] {
   }
 }
 
-/** A file that older code has left has no sums yet. */
 function differencesIn(sqlite: Sqlite.Database): readonly string[] {
-  if (sqlite.prepare(`select 1 from sqlite_schema where name = 'spent'`).get() === undefined) return [];
-  return sqlite.prepare<[], SpentDifference>(spentDifferences('sqlite')).all().map(differenceText);
+  const tables = sqlite
+    .prepare<[], string>(`select name from sqlite_schema where type = 'table'`)
+    .pluck()
+    .all();
+  const differences = spentDifferences('sqlite', tables);
+  return differences === undefined
+    ? []
+    : sqlite.prepare<[], SpentDifference>(differences).all().map(differenceText);
 }
 
 /** Its pages are the server's affair. */
@@ -66,10 +71,14 @@ async function inspectPostgres(location: DatabaseLocation): Promise<Inspection> 
   const database = await openDatabase(location, { migrate: false, timeoutMs: SUM_TIMEOUT_MS });
   try {
     const tables = await database.kysely.introspection.getTables();
-    const hasSums = tables.some(({ name }) => name === 'spent');
-    const { rows } = hasSums
-      ? await sql.raw<SpentDifference>(spentDifferences('postgres')).execute(database.kysely)
-      : { rows: [] };
+    const differences = spentDifferences(
+      'postgres',
+      tables.map(({ name }) => name),
+    );
+    const { rows } =
+      differences === undefined
+        ? { rows: [] }
+        : await sql.raw<SpentDifference>(differences).execute(database.kysely);
     return {
       problems: rows.map(differenceText),
       summary: `${locationText(location)}, ${tables.length} tables`,

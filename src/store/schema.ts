@@ -7,6 +7,9 @@ export interface Schema {
   readonly api_key: ApiKeyTable;
   readonly api_key_secret: ApiKeySecretTable;
   readonly ledger: LedgerTable;
+  readonly attempt_label: AttemptLabelTable;
+  readonly attempt: AttemptTable;
+  readonly every_attempt: EveryAttemptView;
   readonly spent: SpentTable;
   readonly budget_alarm: BudgetAlarmTable;
 }
@@ -68,9 +71,9 @@ export interface ApiKeySecretTable {
   expires_at_ms: number | null;
 }
 
-/** What one attempt used and cost. */
-export interface LedgerTable {
-  /** `SETTLEMENT.ATTEMPT`: writing a row twice changes nothing. */
+/** What one attempt used and cost, and what for. */
+interface EveryAttemptView extends AttemptAmounts {
+  /** `SETTLEMENT.ATTEMPT` */
   id: string;
   at_ms: number;
   organization_id: string;
@@ -85,6 +88,9 @@ export interface LedgerTable {
   outcome: string;
   /** 1: the backend measured the tokens; 0: they were counted. */
   measured: number;
+}
+
+interface AttemptAmounts {
   prompt_tokens: number;
   cached_tokens: number;
   completion_tokens: number;
@@ -92,11 +98,40 @@ export interface LedgerTable {
   cost_nano_usd: number;
   waste_nano_usd: number;
   duration_ms: number;
-  /** 1: its cost is in `spent`; 0: not yet, as a gateway has added it that knows of no sums. */
+}
+
+/** What gateways have written, and may still, that know of no `attempt`. Writing a row twice changes nothing, here and there. */
+interface LedgerTable extends EveryAttemptView {
+  /** 1: its cost is in `spent`; 0: not yet. */
   counted: number;
 }
 
-/** Sums of the costs of the ledger's rows that are counted, written together with them. */
+interface AttemptTable extends AttemptAmounts {
+  /** Of the request. */
+  settlement_id: string;
+  /** From 0. */
+  number: number;
+  at_ms: number;
+  label_id: number;
+  request_id: string;
+}
+
+/** What many attempts have in common. No two are the same, and none ever changes. */
+interface AttemptLabelTable {
+  id: number;
+  organization_id: string;
+  project_id: string;
+  key_id: string;
+  endpoint: string;
+  model: string;
+  /** Empty: it got to none. */
+  deployment: string;
+  kind: string;
+  outcome: string;
+  measured: number;
+}
+
+/** Sums of the costs of all attempts, written together with them; of `ledger` those that are counted. */
 interface SpentTable {
   /** In UTC: `2026-01-31` or `2026-01`. */
   period: string;

@@ -98,8 +98,8 @@ afterEach(async () => {
 function isTakenOver(): boolean {
   const files = readdirSync(join(dataDir, 'ledger'));
   return (
-    files.filter((file) => file.endsWith('.lock')).length === 1 &&
-    !files.some((file) => file.endsWith('.journal'))
+    files.filter((file) => file.endsWith('.claim')).length === 1 &&
+    !files.some((file) => file.endsWith('.rows'))
   );
 }
 
@@ -185,7 +185,7 @@ async function* dataOf(response: Response): AsyncIterable<string> {
   }
 }
 
-const rowsOf = () => database.kysely.selectFrom('ledger').selectAll().orderBy('id').execute();
+const rowsOf = () => database.kysely.selectFrom('every_attempt').selectAll().orderBy('id').execute();
 type Row = Awaited<ReturnType<typeof rowsOf>>[number];
 
 function byRequest(rows: readonly Row[]): ReadonlyMap<string, readonly Row[]> {

@@ -4,7 +4,9 @@ import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { BlockWriter } from '../../src/ledger/block-writer.ts';
 import { Ledger, type LedgerOptions } from '../../src/ledger/ledger.ts';
+import { settledRows } from '../../src/ledger/row.ts';
 import type { LedgerLosses } from '../../src/ledger/writer-messages.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { databaseLocation } from '../../src/store/location.ts';
@@ -30,7 +32,7 @@ function openLedger(options: Partial<LedgerOptions> = {}): Ledger {
 async function rows() {
   const database = await openDatabase(databaseLocation({ database: 'sqlite', dataDir: dir }));
   try {
-    return await database.kysely.selectFrom('ledger').selectAll().orderBy('id').execute();
+    return await database.kysely.selectFrom('every_attempt').selectAll().orderBy('id').execute();
   } finally {
     await database.close();
   }
@@ -141,21 +143,20 @@ it('leaves out what a power failure has torn, says so, and takes the rest', asyn
   const first = openLedger();
   await first.flush();
   await first.close();
-  const name = '1-00ff00ff00ff-1.journal';
-  const { encodeBlock, encodeRecord } = await import('../../src/ledger/record.ts');
-  const { settledRows } = await import('../../src/ledger/row.ts');
   const block = (...ids: string[]) => {
+    const writer = new BlockWriter();
     const caller = callerOf(1);
-    const record = (id: string) =>
-      encodeRecord('settled', id, settledRows({ ...settled(id, caller, 3), caller }, 1));
-    const buffer = Buffer.alloc(10_000);
-    return buffer.toString('utf8', 0, encodeBlock(ids.map(record).join(''), buffer));
+    for (const settlementId of ids) {
+      const rows = settledRows({ ...settled(settlementId, caller, 3), caller }, 1);
+      writer.add({ type: 'settled', settlementId, rows });
+    }
+    return writer.finish();
   };
+  const bad = block('bad');
+  bad[bad.indexOf('bad') + 2] = 0x74;
   const torn = block('torn');
-  appendFileSync(
-    join(journal, name),
-    `${block('whole', 'another')}${block('bad').replace('bad', 'bat')}${block('behind')}${torn.slice(0, torn.length - 3)}`,
-  );
+  const blocks = [block('whole', 'another'), bad, block('behind'), torn.subarray(0, torn.length - 3)];
+  appendFileSync(join(journal, '1-00ff00ff00ff-1.rows'), Buffer.concat(blocks));
   const told: LedgerLosses[] = [];
   const second = openLedger({ onLosses: (losses) => told.push(losses) });
   expect(await second.flush()).toBeUndefined();

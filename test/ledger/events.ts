@@ -1,5 +1,7 @@
 import type { Caller } from '../../src/core/caller.ts';
 import type { AttemptRecord, RequestAdmitted, RequestSettled } from '../../src/core/event.ts';
+import type { OldRow } from '../../src/ledger/old-row.ts';
+import type { AttemptRow } from '../../src/ledger/row.ts';
 
 const NOTHING = { promptTokens: 0, completionTokens: 0, cachedPromptTokens: 0, reasoningTokens: 0 };
 
@@ -66,4 +68,34 @@ export function settled(settlementId: string, caller: Caller, tokens: number): R
     usageMeasured: true,
     costNanoUsd: answered.costNanoUsd,
   };
+}
+
+/** As gateways wrote it before there was the table `attempt`. */
+export function asOld(row: AttemptRow): OldRow {
+  const { label } = row;
+  return [
+    ...([
+      `${row.settlementId}.${row.number}`,
+      row.atMs,
+      label.organizationId,
+      label.projectId,
+      label.keyId,
+    ] as const),
+    ...([
+      row.requestId,
+      label.endpoint,
+      label.model,
+      label.deployment || null,
+      label.kind,
+      label.outcome,
+    ] as const),
+    ...([
+      label.measured,
+      row.promptTokens,
+      row.cachedTokens,
+      row.completionTokens,
+      row.reasoningTokens,
+    ] as const),
+    ...([row.costNanoUsd, row.wasteNanoUsd, row.durationMs] as const),
+  ];
 }

@@ -6,7 +6,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { Journal } from '../../src/ledger/journal.ts';
 import { Ledger } from '../../src/ledger/ledger.ts';
-import { encodeRecord } from '../../src/ledger/record.ts';
 import { settledRows } from '../../src/ledger/row.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { makeTenant } from '../access/tenants.ts';
@@ -26,7 +25,7 @@ const ledgerIn = (folder: string) => new Ledger({ location: location(), dir: fol
 async function rows() {
   const database = await openDatabase(location());
   try {
-    return await database.kysely.selectFrom('ledger').selectAll().orderBy('id').execute();
+    return await database.kysely.selectFrom('every_attempt').selectAll().orderBy('id').execute();
   } finally {
     await database.close();
   }
@@ -45,10 +44,11 @@ it('tells of a journal whose lock cannot be opened, takes over all others meanwh
   for (const name of ['1-aaaaaaaaaaaa', '2-bbbbbbbbbbbb', '3-cccccccccccc']) {
     const journal = new Journal({ dir: folder, name, onProblem: () => {} });
     const caller = callerOf(1);
-    journal.add(encodeRecord('settled', name, settledRows({ ...settled(name, caller, 3), caller }, 1)));
+    const rows = settledRows({ ...settled(name, caller, 3), caller }, 1);
+    journal.add({ type: 'settled', settlementId: name, rows });
     journal.close();
   }
-  const lock = join(folder, '2-bbbbbbbbbbbb.lock');
+  const lock = join(folder, '2-bbbbbbbbbbbb.claim');
   mkdirSync(lock);
   const told: (string | undefined)[] = [];
   const ledger = new Ledger({
@@ -84,7 +84,7 @@ it('counts as backlog what the database does not have, and nothing else', async 
   }
   expect(await ledger.flush()).toBeUndefined();
   expect(ledger.backlogBytes).toBe(0);
-  const [file] = readdirSync(join(dir, 'ledger')).filter((name) => name.endsWith('.journal'));
+  const [file] = readdirSync(join(dir, 'ledger')).filter((name) => name.endsWith('.rows'));
   expect(file).toBeDefined();
 });
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { UsageQuery } from '../../src/api/usage-reader.ts';
-import { insertRecords } from '../../src/ledger/insert.ts';
+import { insertRows } from '../../src/ledger/insert.ts';
 import { settledRows } from '../../src/ledger/row.ts';
 import { usage } from '../../src/ledger/usage.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
@@ -25,7 +25,7 @@ describeDatabases('usage', (newLocation) => {
       const event = { ...settled(`s-${i}`, caller, i), caller, model: i % 2 === 0 ? 'even' : 'odd' };
       return settledRows(event, START_MS + i * MINUTE_MS);
     });
-    await insertRecords(database, rows);
+    await insertRows(database, rows.flat());
   }
 
   const ask = (query: Partial<UsageQuery>) =>
@@ -90,7 +90,7 @@ describeDatabases('usage', (newLocation) => {
   it('names deployments with their attempts, and those that got to none', async () => {
     const { kysely } = database;
     await spend(2);
-    await kysely.updateTable('ledger').set({ deployment: null }).where('id', '=', 's-0.0').execute();
+    await kysely.updateTable('attempt_label').set({ deployment: '' }).where('model', '=', 'even').execute();
     const groups = await ask({ groupBy: ['deployment'] });
     expect(groups.map(({ by, requests, attempts }) => [by.deployment, requests, attempts])).toEqual(
       expect.arrayContaining([

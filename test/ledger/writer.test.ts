@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { Journal } from '../../src/ledger/journal.ts';
 import { claimNew } from '../../src/ledger/owner.ts';
-import { encodeRecord } from '../../src/ledger/record.ts';
 import { settledRows } from '../../src/ledger/row.ts';
 import { Writer } from '../../src/ledger/writer.ts';
 import { openDatabase } from '../../src/store/database.ts';
@@ -31,8 +30,10 @@ describeDatabases("the ledger's thread", (newLocation) => {
       release(true);
       rmSync(root, { recursive: true, force: true });
     });
-    const recordOf = (id: string) =>
-      encodeRecord('settled', id, settledRows({ ...settled(id, callerOf(1), 3), caller: callerOf(1) }, 1));
+    const recordOf = (settlementId: string) => {
+      const rows = settledRows({ ...settled(settlementId, callerOf(1), 3), caller: callerOf(1) }, 1);
+      return { type: 'settled', settlementId, rows } as const;
+    };
     const write = (id: string) => {
       journal.add(recordOf(id));
       journal.write();
@@ -41,7 +42,7 @@ describeDatabases("the ledger's thread", (newLocation) => {
     const spent = async () => {
       const database = await openDatabase(location);
       try {
-        const rows = await database.kysely.selectFrom('ledger').select('id').orderBy('id').execute();
+        const rows = await database.kysely.selectFrom('every_attempt').select('id').orderBy('id').execute();
         return rows.map(({ id }) => id);
       } finally {
         await database.close();
@@ -72,7 +73,7 @@ describeDatabases("the ledger's thread", (newLocation) => {
     journal.close();
     expect(await writer.finish()).toBe(true);
     expect(await spent()).toHaveLength(5);
-    expect(readdirSync(dir).filter((file) => file.endsWith('.journal'))).toEqual([]);
+    expect(readdirSync(dir).filter((file) => file.endsWith('.rows'))).toEqual([]);
     expect(died).toEqual([]);
   });
 });

@@ -5,6 +5,8 @@ import Sqlite from 'better-sqlite3';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { newApiKey } from '../../src/access/api-key.ts';
+import { insertRows } from '../../src/ledger/insert.ts';
+import { settledRows } from '../../src/ledger/row.ts';
 import { ApiKeys } from '../../src/store/api-keys.ts';
 import { findCaller } from '../../src/store/callers.ts';
 import { copyToPostgres } from '../../src/store/copy.ts';
@@ -13,6 +15,7 @@ import { projectFor } from '../../src/store/named.ts';
 import { Organizations } from '../../src/store/organizations.ts';
 import { Projects } from '../../src/store/projects.ts';
 import { keyRevision } from '../../src/store/revision.ts';
+import { callerOf, settled } from '../ledger/events.ts';
 import { noPostgres, type PostgresServer, startPostgres } from '../support/postgres.ts';
 
 describe.skipIf(noPostgres())('a copy from SQLite to PostgreSQL', () => {
@@ -77,9 +80,20 @@ describe.skipIf(noPostgres())('a copy from SQLite to PostgreSQL', () => {
         case when i % 2 = 0 then 'eu/1' end, 'first', 'ok', 1, i, 0, i, 0, ${sql.lit(most)} - i, 0, i, i % 2 from n`.execute(
       source.kysely,
     );
+    const attempts = [0, 1, 2].flatMap((key) => {
+      const caller = callerOf(key);
+      return settledRows({ ...settled(`s-${key}`, caller, 2), caller }, 1);
+    });
+    await insertRows(source, attempts);
     const tables = await copyToPostgres(source, target);
     expect(tables).toContainEqual({ name: 'ledger', rows: 5000 });
-    const rows = ({ kysely }: Database) => kysely.selectFrom('ledger').selectAll().orderBy('at_ms').execute();
+    // Labels of its own come behind those that it got.
+    const caller = callerOf(9);
+    const more = settledRows({ ...settled('more', caller, 0), caller }, 2);
+    for (const database of [source, target])
+      expect(await insertRows(database, [...attempts, ...more])).toEqual([]);
+    const rows = ({ kysely }: Database) =>
+      kysely.selectFrom('every_attempt').selectAll().orderBy('at_ms').orderBy('id').execute();
     const arrived = await rows(target);
     expect(arrived.at(-1)).toMatchObject({ cost_nano_usd: most - 5000, deployment: 'eu/1' });
     expect(arrived).toEqual(await rows(source));

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
-import type { JournalRecord } from './record.ts';
+import type { JournalRecord } from './block.ts';
+import type { OldRow } from './old-row.ts';
 
 /** Nothing that is written today looks like it. */
 const BEGINNING = /^[0-9a-f]{8} [01] $/;
@@ -9,7 +10,7 @@ const NEWLINE = 0x0a;
 
 export interface OldLine {
   /** Undefined: it is not what was written. */
-  readonly record: JournalRecord | undefined;
+  readonly record: JournalRecord<OldRow> | undefined;
   /** Undefined: it has no end. */
   readonly endByte: number | undefined;
 }
@@ -32,13 +33,13 @@ export function isOldLine(bytes: Buffer, startByte: number): boolean {
   return BEGINNING.test(bytes.toString('latin1', startByte, startByte + BEGINNING_BYTES));
 }
 
-function decode(line: string): JournalRecord | undefined {
+function decode(line: string): JournalRecord<OldRow> | undefined {
   const text = line.slice(CHECKSUM_CHARS + 1);
   if (crc32(text) !== Number.parseInt(line.slice(0, CHECKSUM_CHARS), 16)) return undefined;
   const idEnd = text.indexOf(' ', 2);
   return {
     type: text[0] === '0' ? 'open' : 'settled',
     settlementId: text.slice(2, idEnd),
-    rows: text.slice(idEnd + 2, -1),
+    rows: JSON.parse(text.slice(idEnd + 1)),
   };
 }

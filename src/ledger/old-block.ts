@@ -1,70 +1,24 @@
 import { crc32 } from 'node:zlib';
-import { isOldLine, oldLineAt } from './old-record.ts';
+import type { Decoded, JournalRecord } from './block.ts';
+import { isOldLine, oldLineAt } from './old-line.ts';
+import type { OldRow } from './old-row.ts';
 
 /**
- * What a journal holds, a line each. A request has been heard of: what it would cost if nothing more came. It has ended: what it did cost; no
- * rows: nothing. The rows are JSON: whoever reads them passes them on, and need not know what is in them.
+ * Journals as they were before their blocks were binary: lines `TYPE ID ROWS`, the rows in JSON, behind a header `CHECKSUM BYTES` in hexadecimal.
+ * A gateway of that time may have been killed before it was brought up to date: what its journal holds is owed all the same.
  */
-export interface JournalRecord {
-  readonly type: 'open' | 'settled';
-  readonly settlementId: string;
-  /** `LedgerRow`s as JSON, with commas between them. */
-  readonly rows: string;
-}
 
 const OPEN = '0';
-const SETTLED = '1';
 const NEWLINE = 0x0a;
-
-/** A line: `TYPE ID ROWS`. */
-export function encodeRecord(type: JournalRecord['type'], settlementId: string, rows: string): string {
-  return `${type === 'open' ? OPEN : SETTLED} ${settlementId} ${rows}\n`;
-}
-
-function decodeRecord(line: string): JournalRecord {
-  const idEnd = line.indexOf(' ', 2);
-  return {
-    type: line[0] === OPEN ? 'open' : 'settled',
-    settlementId: line.slice(2, idEnd),
-    rows: line.slice(idEnd + 1),
-  };
-}
-
-/** No record looks like it: `CHECKSUM BYTES`, both in hexadecimal. */
+/** No record looks like it. */
 const HEADER = /^[0-9a-f]{8} [0-9a-f]{8}\n$/;
 const HEADER_BYTES = 18;
 /** Of one with its header. */
-export const MAX_BLOCK_BYTES = 512 * 1024;
-
-/** Most that a block of so many characters takes. */
-export function blockBytes(characters: number): number {
-  return HEADER_BYTES + 3 * characters;
-}
-
-/**
- * What is written at once: a header, and records behind it. What was written in part only, or has been damaged, is known by the checksum.
- *
- * @param buffer Of `blockBytes` at least.
- * @returns How many bytes of it are used
- */
-export function encodeBlock(records: string, buffer: Buffer): number {
-  const endByte = HEADER_BYTES + buffer.write(records, HEADER_BYTES);
-  const checksum = crc32(buffer.subarray(HEADER_BYTES, endByte));
-  buffer.write(`${hex(checksum)} ${hex(endByte - HEADER_BYTES)}\n`, 'latin1');
-  return endByte;
-}
-
-export interface Decoded {
-  readonly records: readonly JournalRecord[];
-  /** Of what has been read to its end, good or not. */
-  readonly sizeBytes: number;
-  /** Blocks that are not what was written: a disk or a power failure did that. */
-  readonly broken: number;
-}
+const MAX_BLOCK_BYTES = 512 * 1024;
 
 /** The whole blocks at the beginning of `bytes`. @param isEnd Nothing follows: what is not whole never will be. */
-export function decodeBlocks(bytes: Buffer, isEnd: boolean): Decoded {
-  const records: JournalRecord[] = [];
+export function decodeOldBlocks(bytes: Buffer, isEnd: boolean): Decoded<OldRow> {
+  const records: JournalRecord<OldRow>[] = [];
   let broken = 0;
   let startByte = 0;
   while (startByte < bytes.length) {
@@ -122,6 +76,11 @@ function nextHeader(bytes: Buffer, startByte: number): number {
   return bytes.length;
 }
 
-function hex(number: number): string {
-  return number.toString(16).padStart(8, '0');
+function decodeRecord(line: string): JournalRecord<OldRow> {
+  const idEnd = line.indexOf(' ', 2);
+  return {
+    type: line[0] === OPEN ? 'open' : 'settled',
+    settlementId: line.slice(2, idEnd),
+    rows: JSON.parse(`[${line.slice(idEnd + 1)}]`),
+  };
 }

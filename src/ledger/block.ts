@@ -1,0 +1,167 @@
+import { crc32 } from 'node:zlib';
+import type { AttemptLabel } from './label.ts';
+import type { AttemptRow } from './row.ts';
+
+/**
+ * What a journal holds. A request has been heard of: what it would cost if nothing more came. It has ended: what it did cost; no rows: nothing.
+ */
+export interface JournalRecord<Row = AttemptRow> {
+  readonly type: 'open' | 'settled';
+  readonly settlementId: string;
+  readonly rows: readonly Row[];
+}
+
+export interface Decoded<Row = AttemptRow> {
+  readonly records: readonly JournalRecord<Row>[];
+  /** Of what has been read to its end, good or not. */
+  readonly sizeBytes: number;
+  /** Blocks that are not what was written: a disk or a power failure did that. */
+  readonly broken: number;
+}
+
+/**
+ * What is written at once (`block-writer.ts`) is a block: a header, and behind it records and the labels that they use. It can be read without any
+ * other, and what was written in part only, or has been damaged, is known by the checksum. All is in words of 8 bytes, numbers as doubles, so that
+ * neither side has to look at digits:
+ *
+ *   header   MAGIC, checksum, bytes behind the header, 0: 4 bytes each
+ *   label    LABEL, its number in this journal, bytes of its text ‖ text
+ *   record   OPEN or SETTLED, bytes of settlement id, bytes of request id, time, rows ‖ settlement id ‖ request id ‖ rows
+ *   row      which label of the block, prompt, cached, completion, reasoning tokens, cost, waste, duration
+ */
+export const WORD_BYTES = 8;
+export const HEADER_WORDS = 2;
+export const LABEL_WORDS = 3;
+export const RECORD_WORDS = 5;
+export const ROW_WORDS = 8;
+export const LABEL = 1;
+export const OPEN = 2;
+export const SETTLED = 3;
+/** `QMJ2` */
+export const MAGIC = 0x324a_4d51;
+const HEADER_BYTES = HEADER_WORDS * WORD_BYTES;
+/** Of one with its header. */
+export const MAX_BLOCK_BYTES = 512 * 1024;
+
+/** How many words so many bytes of text take. */
+export function wordsOf(textBytes: number): number {
+  return (textBytes + WORD_BYTES - 1) >>> 3;
+}
+
+/** Of a journal, by their numbers. */
+export type KnownLabels = Map<number, AttemptLabel>;
+
+/**
+ * The whole blocks at the beginning of `bytes`.
+ *
+ * @param isEnd Nothing follows: what is not whole never will be.
+ * @param known Of this journal, as far as it has been read: most need not be read again. Extended.
+ */
+export function decodeBlocks(bytes: Buffer, isEnd: boolean, known: KnownLabels): Decoded {
+  const records: JournalRecord[] = [];
+  let broken = 0;
+  let startByte = 0;
+  while (startByte < bytes.length) {
+    const sizeBytes = contentBytesAt(bytes, startByte);
+    const endByte = startByte + HEADER_BYTES + (sizeBytes ?? 0);
+    const isCut = sizeBytes === undefined ? bytes.length - startByte < HEADER_BYTES : endByte > bytes.length;
+    if (isCut && !isEnd) break;
+    const content = bytes.subarray(startByte + HEADER_BYTES, endByte);
+    if (sizeBytes !== undefined && !isCut && crc32(content) === bytes.readUInt32LE(startByte + 4)) {
+      decodeContent(content, records, known);
+      startByte = endByte;
+    } else {
+      broken += 1;
+      startByte = nextHeader(bytes, startByte);
+    }
+  }
+  return { records, sizeBytes: startByte, broken };
+}
+
+/** Undefined: there is no header. */
+function contentBytesAt(bytes: Buffer, startByte: number): number | undefined {
+  if (startByte + HEADER_BYTES > bytes.length || bytes.readUInt32LE(startByte) !== MAGIC) return undefined;
+  const sizeBytes = bytes.readUInt32LE(startByte + 8);
+  const isPossible =
+    sizeBytes > 0 && sizeBytes <= MAX_BLOCK_BYTES - HEADER_BYTES && sizeBytes % WORD_BYTES === 0;
+  return isPossible && bytes.readUInt32LE(startByte + 12) === 0 ? sizeBytes : undefined;
+}
+
+/** Where the next one begins behind `startByte`; where there is none: the end. */
+function nextHeader(bytes: Buffer, startByte: number): number {
+  for (let at = startByte + WORD_BYTES; at < bytes.length; at += WORD_BYTES)
+    if (contentBytesAt(bytes, at) !== undefined) return at;
+  return bytes.length;
+}
+
+function decodeContent(content: Buffer, records: JournalRecord[], known: KnownLabels): void {
+  const isAligned = content.byteOffset % WORD_BYTES === 0;
+  const bytes = isAligned ? content : Buffer.copyBytesFrom(content);
+  const words = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / WORD_BYTES);
+  const labels: AttemptLabel[] = [];
+  let at = 0;
+  const text = (sizeBytes: number) => {
+    const start = at * WORD_BYTES;
+    at += wordsOf(sizeBytes);
+    return bytes.toString('utf8', start, start + sizeBytes);
+  };
+  while (at < words.length) {
+    const start = at;
+    if (words[start] === LABEL) {
+      const labelNumber = words[start + 1]!;
+      const sizeBytes = words[start + 2]!;
+      at += LABEL_WORDS;
+      let label = known.get(labelNumber);
+      if (label === undefined) {
+        label = labelOfText(text(sizeBytes));
+        known.set(labelNumber, label);
+      } else at += wordsOf(sizeBytes);
+      labels.push(label);
+      continue;
+    }
+    at += RECORD_WORDS;
+    const settlementId = text(words[start + 1]!);
+    const requestId = text(words[start + 2]!);
+    const atMs = words[start + 3]!;
+    const count = words[start + 4]!;
+    const rows: AttemptRow[] = [];
+    for (let number = 0; number < count; number++, at += ROW_WORDS)
+      rows.push({
+        settlementId,
+        number,
+        atMs,
+        requestId,
+        label: labels[words[at]!]!,
+        promptTokens: words[at + 1]!,
+        cachedTokens: words[at + 2]!,
+        completionTokens: words[at + 3]!,
+        reasoningTokens: words[at + 4]!,
+        costNanoUsd: words[at + 5]!,
+        wasteNanoUsd: words[at + 6]!,
+        durationMs: words[at + 7]!,
+      });
+    records.push({ type: words[start] === OPEN ? 'open' : 'settled', settlementId, rows });
+  }
+}
+
+/** A label as it stands in a block. */
+export function labelText(label: AttemptLabel): string {
+  const { organizationId, projectId, keyId, endpoint, model, deployment, kind, outcome, measured } = label;
+  return JSON.stringify([
+    organizationId,
+    projectId,
+    keyId,
+    endpoint,
+    model,
+    deployment,
+    kind,
+    outcome,
+    measured,
+  ]);
+}
+
+function labelOfText(text: string): AttemptLabel {
+  const [organizationId, projectId, keyId, endpoint, model, deployment, kind, outcome, measured] =
+    JSON.parse(text);
+  return { organizationId, projectId, keyId, endpoint, model, deployment, kind, outcome, measured };
+}
