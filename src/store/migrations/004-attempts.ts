@@ -52,7 +52,7 @@ export const attempts: Migration = {
         column.notNull().check(sql`${sql.ref(amount)} >= 0`),
       );
     await attempt.addPrimaryKeyConstraint('attempt_key', ['settlement_id', 'number']).execute();
-        await schema.createIndex('attempt_label_at').on('attempt').columns(['label_id', 'at_ms']).execute();
+    await schema.createIndex('attempt_label_at').on('attempt').columns(['label_id', 'at_ms']).execute();
 
     const amounts = sql.join(AMOUNTS.map((name) => sql.ref(name)));
     // Labels first, each with its index by time: SQLite would rather read all attempts there are.
