@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type {
   Classifications,
   Embeddings,
@@ -32,6 +33,8 @@ interface Parsed {
 
 /** Smaller replies are written at once. */
 const WRITE_CHARS = 256 * 1024;
+/** After so long others have their turn. */
+const TURN_MS = 4;
 
 type Parse = (body: unknown, wire: WireRequest, id: string) => Parsed;
 
@@ -98,14 +101,17 @@ async function write(call: Call, body: Iterable<string>): Promise<void> {
   const { client } = call;
   call.startWhole('application/json');
   let pending = '';
+  let turnEndsMs = performance.now() + TURN_MS;
   for (const piece of body) {
     pending += piece;
-    if (pending.length < WRITE_CHARS) continue;
-    if (!client.write(pending)) await client.drained();
-    // The socket may take all of it without ever being full: others have their turn here.
+    if (pending.length >= WRITE_CHARS) {
+      if (!client.write(pending)) await client.drained();
+      pending = '';
+    }
+    if (performance.now() < turnEndsMs) continue;
     await new Promise(setImmediate);
     if (client.signal.aborted) return;
-    pending = '';
+    turnEndsMs = performance.now() + TURN_MS;
   }
   client.end(pending);
 }

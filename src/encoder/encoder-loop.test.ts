@@ -9,7 +9,7 @@ const tokenizer = new EncoderTokenizer(TINY_TOKENIZER, {});
 
 /** A loop over a graph that is made up: a row's vector is its first ids. Batches wait until they are let go. */
 function loopOver(
-  options: { held?: boolean; batchTokens?: number; normalise?: boolean; lanes?: number } = {},
+  options: { held?: boolean; batchTokens?: number; normalise?: boolean; lanes?: number; wide?: boolean } = {},
 ) {
   const sent: FromEncoder[] = [];
   const batches: (readonly EncoderRow[])[] = [];
@@ -20,6 +20,7 @@ function loopOver(
     batches.push(rows);
     if (options.held) await new Promise<void>((resolve) => waiting.push(resolve));
     if (rows.some(({ ids }) => ids[1] === 1)) throw new Error('the graph broke');
+    if (options.wide) return rows.map(({ ids }) => new Float32Array(40_000).fill(ids[1]!));
     return rows.map(({ ids }) => Float32Array.from(Array.from(ids).slice(0, 3)));
   };
   const loop = new EncoderLoop({
@@ -75,6 +76,16 @@ describe('the encoder loop', () => {
       [4, 5, 6],
     ]);
     expect(outcome).toMatchObject({ promptTokens: 7 + 3 + 4 + 4 });
+  });
+
+  it('sends many rows in several messages, each of which is soon read', async () => {
+    const { loop, outcomeOf, sent } = loopOver({ wide: true });
+    loop.submit(1, embed(Array.from({ length: 7 }, (_, i) => [9, 4 + i])));
+    const outcome = await outcomeOf(1);
+    const pieces = sent.flatMap((message) => (message.type === 'rows' ? [message] : []));
+    expect(pieces.map(({ rows }) => rows)).toEqual([2, 2, 2]);
+    const rows = [...pieces, outcome].flatMap((piece) => rowsOf(piece as WireOutcome));
+    expect(rows.map(([first]) => first)).toEqual([4, 5, 6, 7, 8, 9, 10]);
   });
 
   it('runs the first request at once and those that come meanwhile together', async () => {

@@ -23,6 +23,9 @@ const ENOUGH_ROWS = 512;
 /** Tokenising holds up the batches at most so long at a time. */
 const TOKENISE_SLICE_MS = 8;
 
+/** A frame is read in one turn of the gateway's event loop: in a millisecond. */
+const FLOATS_PER_FRAME = 65_536;
+
 /** What computes batches: an encoder session, or its lanes; see kernels/encoder. */
 export interface BatchRunner {
   run(rows: readonly EncoderRow[]): Promise<Float32Array[]>;
@@ -166,8 +169,9 @@ export class EncoderLoop {
       job.accept(item.index, vectors[i]!);
       if (!job.done) continue;
       this.#jobs.delete(request);
-      const { id, promptTokens, rows } = job;
-      outcomes.push({ id, promptTokens, rows: rows.length, data: packRows(rows) });
+      const { id, promptTokens } = job;
+      const rest = this.#sendMany(id, job.rows);
+      outcomes.push({ id, promptTokens, rows: rest.length, data: packRows(rest) });
     }
     if (outcomes.length > 0) send({ type: 'outcomes', outcomes });
 
@@ -178,6 +182,17 @@ export class EncoderLoop {
       .size;
     const statistics = { inputs: batch.length, tokens, paddingTokens: padded - tokens, durationMs, waiting };
     send({ type: 'batched', batch: statistics });
+  }
+
+  /** @returns What is left for the outcome. */
+  #sendMany(id: number, rows: readonly Float32Array[]): readonly Float32Array[] {
+    const perFrame = Math.ceil(FLOATS_PER_FRAME / (rows[0]?.length || 1));
+    let from = 0;
+    for (; rows.length - from > perFrame; from += perFrame) {
+      const some = rows.slice(from, from + perFrame);
+      this.#options.send({ type: 'rows', id, rows: some.length, data: packRows(some) });
+    }
+    return rows.slice(from);
   }
 
   #budgetTokens({ affordableTokens, count }: Place): number {

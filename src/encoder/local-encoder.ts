@@ -65,6 +65,8 @@ interface Rows {
 
 interface OpenRequest {
   readonly inputs: number;
+  /** Those that have come. */
+  readonly rows: Float32Array[];
   readonly startedAtMs: number;
   readonly resolve: (rows: Rows) => void;
   readonly reject: (error: AppError) => void;
@@ -197,7 +199,7 @@ class SupervisedEncoder implements LocalEncoder {
       throw error instanceof FrameError ? new AppError('body_too_large', { cause: error }) : error;
     }
     const { promise, resolve, reject } = Promise.withResolvers<Rows>();
-    this.#open.set(id, { inputs, startedAtMs: this.#clock.now(), resolve, reject });
+    this.#open.set(id, { inputs, rows: [], startedAtMs: this.#clock.now(), resolve, reject });
     this.#openInputs += inputs;
     const onAbort = (): void => {
       this.#close(id)?.reject(abortError(signal));
@@ -229,7 +231,9 @@ class SupervisedEncoder implements LocalEncoder {
   }
 
   #receive(message: FromEncoder): void {
-    if (message.type === 'outcomes') for (const outcome of message.outcomes) this.#settle(outcome);
+    if (message.type === 'rows')
+      this.#open.get(message.id)?.rows.push(...unpackRows(message.data, message.rows));
+    else if (message.type === 'outcomes') for (const outcome of message.outcomes) this.#settle(outcome);
     else if (message.type === 'batched') this.#batched(message.batch);
   }
 
@@ -246,7 +250,8 @@ class SupervisedEncoder implements LocalEncoder {
       return;
     }
     this.#meanRunMs += (this.#clock.now() - open.startedAtMs - this.#meanRunMs) / 8;
-    open.resolve({ rows: unpackRows(outcome.data, outcome.rows), promptTokens: outcome.promptTokens });
+    open.rows.push(...unpackRows(outcome.data, outcome.rows));
+    open.resolve({ rows: open.rows, promptTokens: outcome.promptTokens });
   }
 
   #close(id: number): OpenRequest | undefined {

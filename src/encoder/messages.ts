@@ -63,15 +63,16 @@ interface WireError {
   readonly param?: string;
 }
 
-/** What became of one request. */
+export interface WireRows {
+  readonly id: number;
+  readonly rows: number;
+  /** Float32, little-endian, base64: all rows one after the other. */
+  readonly data: string;
+}
+
+/** What became of one request: its last rows, or an error. */
 export type WireOutcome =
-  | {
-      readonly id: number;
-      readonly promptTokens: number;
-      readonly rows: number;
-      /** Float32, little-endian, base64: all rows one after the other. */
-      readonly data: string;
-    }
+  | (WireRows & { readonly promptTokens: number })
   | { readonly id: number; readonly error: WireError };
 
 export type ToEncoder =
@@ -84,6 +85,8 @@ export type ToEncoder =
 export type FromEncoder =
   | { readonly type: 'ready'; readonly info: EncoderInfo }
   | { readonly type: 'failed'; readonly detail: string; readonly permanent: boolean }
+  /** Of a request that has many: the next ones. Whoever reads them has other things to do, too. */
+  | ({ readonly type: 'rows' } & WireRows)
   | { readonly type: 'outcomes'; readonly outcomes: readonly WireOutcome[] }
   | { readonly type: 'batched'; readonly batch: BatchStatistics }
   | { readonly type: 'pong' };

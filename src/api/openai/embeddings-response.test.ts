@@ -37,6 +37,26 @@ describe('an embeddings reply', () => {
     );
   });
 
+  it('does so for floats of the sizes that are in embeddings, in few digits', () => {
+    const size = fc.integer({ min: -14, max: 17 }).map((exponent) => 2 ** exponent);
+    const vector = fc.array(fc.tuple(fc.double({ min: -1, max: 1, noNaN: true }), size), {
+      minLength: 300,
+      maxLength: 300,
+    });
+    fc.assert(
+      fc.property(vector, (values) => {
+        const floats = Float32Array.from(values, ([part, most]) => part * most);
+        const [entry] = render([floats], 'float').data;
+        expect(Float32Array.from(entry!.embedding as number[])).toEqual(floats.map((value) => value + 0));
+      }),
+    );
+    const unit = Float32Array.from({ length: 384 }, (_, i) => Math.sin(i * i) / 14);
+    const written = [
+      ...embeddingsBody({ endpoint: 'embeddings', vectors: [unit], promptTokens: 7 }, 'm', 'float'),
+    ].join('');
+    expect(written.length / unit.length).toBeLessThan(14);
+  });
+
   it('gives every float back to the last bit, as little-endian base64', () => {
     fc.assert(
       fc.property(floats, (vector) => {
