@@ -155,7 +155,9 @@ async function startWith(
   const upstreams = () => upstreamReport(fleet.upstreams(), gateway.report());
   const readiness = (): Readiness => ({
     draining,
-    ready: gateway.models().some((m) => m.deployments.some((d) => takesRequests(d.backend.health()))),
+    ready:
+      !tenancy.admitsNobody() &&
+      gateway.models().some((m) => m.deployments.some((d) => takesRequests(d.backend.health()))),
     backends: Object.fromEntries(fleet.backends.map((b) => [b.name, b.health()])),
     ...(reloader.problem === undefined ? {} : { configProblem: reloader.problem }),
     accountProblems: tenancy.problems(),

@@ -34,6 +34,8 @@ export interface Tenancy {
   /** To be told everything. */
   readonly observe: Emit;
   accounts(): Accounts;
+  /** There is no room to record what anybody uses, so that nobody is admitted. */
+  admitsNobody(): boolean;
   /** Why something does not work as configured; empty: all does. */
   problems(): readonly string[];
   close(): Promise<void>;
@@ -160,6 +162,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
       ledgerRefusedRows: ledger.losses.refused,
       sharedLimitsUp: admission.problem() === undefined,
     }),
+    admitsNobody: () => ledger.isFull && door.keysNeeded,
     problems: () => problemsOf(door, ledger, admission),
     tenantAdmin: tenantAdmin(
       () => database.get(),
