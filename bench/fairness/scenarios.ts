@@ -1,17 +1,20 @@
-import { ContinuousBatching, Places, type ServerModel } from './server-model.ts';
-import type { VirtualTime } from './virtual-time.ts';
+import { type Clock, ContinuousBatching, Places, PromptsFirst, type ServerModel } from './server-model.ts';
 
 export interface Scenario {
   readonly name: string;
-  readonly server: (time: VirtualTime, random: () => number) => ServerModel;
+  readonly server: (time: Clock, random: () => number) => ServerModel;
   readonly concurrency?: { readonly initial: number; readonly max: number };
   readonly promptTokens: number;
   readonly outputTokens: number;
   readonly quietTenants: number;
   /** Of each. The loud one sends a hundred times as many. */
   readonly quietPerSecond: number;
-  /** All of them, against a quiet one. Default: one, a hundred times. */
-  readonly loud?: { readonly tenants: number; readonly times: number };
+  /** All of them, against a quiet one. Default: one, a hundred times, with the same weight. */
+  readonly loud?: { readonly tenants: number; readonly times: number; readonly weight?: number };
+  /** Replies are not streamed. */
+  readonly whole?: boolean;
+  /** That serve the model. Default: one. */
+  readonly servers?: number;
 }
 
 const fake8 = { places: 8, ttftMs: 80, itlMs: 20, jitter: 0.1 };
@@ -86,6 +89,71 @@ export const SCENARIOS: readonly Scenario[] = [
     outputTokens: 200,
     quietTenants: 4,
     quietPerSecond: 0.5,
+  },
+  {
+    name: 'prompts first, 64 sequences',
+    server: (t) =>
+      new PromptsFirst(t, {
+        sequences: 64,
+        stepMs: 15,
+        perSequenceMs: 0.3,
+        perPromptTokenMs: 0.1,
+      }),
+    promptTokens: 300,
+    outputTokens: 60,
+    quietTenants: 3,
+    quietPerSecond: 1,
+  },
+  {
+    name: '16 places, whole replies',
+    server: (t, r) => new Places(t, r, { places: 16, ttftMs: 200, itlMs: 30, jitter: 0.02 }),
+    promptTokens: 20,
+    outputTokens: 11,
+    quietTenants: 3,
+    quietPerSecond: 1.6,
+    whole: true,
+  },
+  {
+    name: '16 places, loud has weight 4',
+    server: (t, r) => new Places(t, r, { places: 16, ttftMs: 200, itlMs: 30, jitter: 0.02 }),
+    promptTokens: 20,
+    outputTokens: 11,
+    quietTenants: 3,
+    quietPerSecond: 1.6,
+    loud: { tenants: 1, times: 100, weight: 4 },
+  },
+  {
+    name: '16 places, exact',
+    server: (t, r) => new Places(t, r, { places: 16, ttftMs: 200, itlMs: 30, jitter: 0 }),
+    promptTokens: 20,
+    outputTokens: 11,
+    quietTenants: 3,
+    quietPerSecond: 1.6,
+  },
+  {
+    name: 'batching, whole replies',
+    server: (t) =>
+      new ContinuousBatching(t, {
+        sequences: 64,
+        stepTokens: 2048,
+        stepMs: 12,
+        perSequenceMs: 0.15,
+        perPromptTokenMs: 0.05,
+      }),
+    promptTokens: 500,
+    outputTokens: 60,
+    quietTenants: 4,
+    quietPerSecond: 0.5,
+    whole: true,
+  },
+  {
+    name: 'three servers of 8 places',
+    server: (t, r) => new Places(t, r, fake8),
+    promptTokens: 20,
+    outputTokens: 7,
+    quietTenants: 3,
+    quietPerSecond: 1.6,
+    servers: 3,
   },
   {
     name: 'surge of four, batching',

@@ -1,4 +1,7 @@
-import type { VirtualTime } from './virtual-time.ts';
+/** Of `VirtualTime`, or of the real one. */
+export interface Clock {
+  sleep(ms: number): Promise<unknown>;
+}
 
 /** A model server: tells of every token of a reply that it makes. */
 export interface ServerModel {
@@ -7,7 +10,7 @@ export interface ServerModel {
 
 /** So many replies at once, each as fast as alone; the others wait for their turn. */
 export class Places implements ServerModel {
-  readonly #time: VirtualTime;
+  readonly #time: Clock;
   readonly #options: {
     readonly places: number;
     readonly ttftMs: number;
@@ -19,7 +22,7 @@ export class Places implements ServerModel {
   readonly #waiting: (() => void)[] = [];
 
   constructor(
-    time: VirtualTime,
+    time: Clock,
     random: () => number,
     options: { places: number; ttftMs: number; itlMs: number; jitter: number },
   ) {
@@ -59,13 +62,13 @@ interface Sequence {
  * its token budget with prompts, first come, first served; the more there is in a step the longer it takes.
  */
 export class ContinuousBatching implements ServerModel {
-  readonly #time: VirtualTime;
+  readonly #time: Clock;
   readonly #options: BatchingOptions;
   #running: Sequence[] = [];
   readonly #waiting: Sequence[] = [];
   #stepping = false;
 
-  constructor(time: VirtualTime, options: BatchingOptions) {
+  constructor(time: Clock, options: BatchingOptions) {
     this.#time = time;
     this.#options = options;
   }
@@ -95,6 +98,46 @@ export class ContinuousBatching implements ServerModel {
       }
       await this.#time.sleep(stepMs + decoding.length * perSequenceMs + prompt * perPromptTokenMs);
       for (const sequence of done) {
+        sequence.outputLeft -= 1;
+        sequence.onToken();
+      }
+      this.#running = this.#running.filter(({ outputLeft }) => outputLeft > 0);
+    }
+    this.#stepping = false;
+  }
+}
+
+/** Batches, too, but a prompt is read as a whole and alone: no sequence gets a token meanwhile. */
+export class PromptsFirst implements ServerModel {
+  readonly #time: Clock;
+  readonly #options: Omit<BatchingOptions, 'stepTokens'>;
+  #running: Sequence[] = [];
+  readonly #waiting: Sequence[] = [];
+  #stepping = false;
+
+  constructor(time: Clock, options: Omit<BatchingOptions, 'stepTokens'>) {
+    this.#time = time;
+    this.#options = options;
+  }
+
+  run(promptTokens: number, outputTokens: number, onToken: () => void): void {
+    this.#waiting.push({ promptLeft: promptTokens, outputLeft: outputTokens, onToken });
+    if (!this.#stepping) void this.#steps();
+  }
+
+  async #steps(): Promise<void> {
+    const { sequences, stepMs, perSequenceMs, perPromptTokenMs } = this.#options;
+    this.#stepping = true;
+    while (this.#running.length + this.#waiting.length > 0) {
+      const next = this.#running.length < sequences ? this.#waiting.shift() : undefined;
+      let served = this.#running;
+      if (next === undefined) await this.#time.sleep(stepMs + served.length * perSequenceMs);
+      else {
+        await this.#time.sleep(stepMs + next.promptLeft * perPromptTokenMs);
+        this.#running.push(next);
+        served = [next];
+      }
+      for (const sequence of served) {
         sequence.outputLeft -= 1;
         sequence.onToken();
       }

@@ -1,10 +1,12 @@
 /**
- * What a loud neighbour does to the others, in simulated time: the real gateway in front of a modelled server.
+ * What a loud neighbour does to the others, in simulated time: the real gateway in front of modelled servers.
  *
- *   node bench/fairness/simulate.ts [--seconds 60] [--seed 1] [--seeds 8] [--only NAME] [--compare] [--trace]
+ *   node bench/fairness/simulate.ts [--seconds 60] [--seed 1] [--seeds 8] [--only NAME] [--order NAME] [--compare] [--trace all|quiet]
  *
- * Quiet tenants send at random times; then one comes that sends a hundred times as much as each. Prints by how much the quiet ones' 95th percentile of
- * the time to first token rose, at once and later, and what all got done; with `--compare` against what gets done where all are one tenant.
+ * Quiet tenants send at random times, and one that sends a hundred times as much as each: after a while, soon, from the beginning, or
+ * before them. Prints by how much the quiet ones' 95th percentile of the time to first token (or to the whole reply, where it is not
+ * streamed) is above what it is in a run without the loud one, at once and later, and what all got done; with `--compare` against what gets
+ * done where all are one tenant.
  */
 import { parseArgs } from 'node:util';
 import { leastInFlight } from '../../routers/least-in-flight.ts';
@@ -23,36 +25,47 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: '1' },
     only: { type: 'string' },
+    order: { type: 'string' },
     seeds: { type: 'string', default: '8' },
     compare: { type: 'boolean', default: false },
-    trace: { type: 'boolean', default: false },
+    trace: { type: 'string' },
   },
 });
-const phaseMs = Number(values.seconds) * 1_000;
-/** After the loud ones came: what is learnt of them is learnt then. */
+const bothMs = Number(values.seconds) * 1_000;
+/** After all are there: what is learnt of the loud one is learnt then. */
 const FIRST_MS = 5_000;
+/** Until the last ones are answered. */
+const DRAIN_MS = 15_000;
 
-function callerOf(projectId: string): Caller {
+/** Who is there so much before the others. */
+const ORDERS = [
+  { name: 'quiet for a minute', quietMs: 60_000, loudMs: 0 },
+  { name: 'quiet for 2 s', quietMs: 2_000, loudMs: 0 },
+  { name: 'all at once', quietMs: 0, loudMs: 0 },
+  { name: 'loud for 20 s', quietMs: 0, loudMs: 20_000 },
+] as const;
+
+function callerOf(projectId: string, weight: number): Caller {
   return {
     keyId: projectId,
     projectId,
     organizationId: 'o',
     role: 'user',
-    weight: 1,
+    weight,
     priority: 0,
     demands: {},
     limits: { key: {}, project: {}, organization: {} },
   };
 }
 
-function requestOf({ promptTokens, outputTokens }: Scenario): GenerateRequest {
+function requestOf({ promptTokens, outputTokens, whole }: Scenario): GenerateRequest {
   return {
     id: 'r',
     endpoint: 'chat',
     model: 'm',
     prompts: [{ kind: 'chat', messages: [] }],
     n: 1,
-    stream: true,
+    stream: whole !== true,
     stop: { maxTokens: outputTokens },
     requirements: [],
     wire: { dialect: 'openai', path: '/chat/completions', body: Buffer.alloc(promptTokens * 4) },
@@ -68,29 +81,42 @@ interface Outcome {
   doneAtMs?: number;
 }
 
-/** Quiet tenants alone until `phaseMs`, then beside the loud ones for as long, then alone again. */
-async function simulate(scenario: Scenario, fair: boolean, seed: number): Promise<readonly Outcome[]> {
+type Order = (typeof ORDERS)[number];
+type Who = 'all' | 'all as one' | 'quiet';
+
+async function simulate(
+  scenario: Scenario,
+  order: Order,
+  who: Who,
+  seed: number,
+): Promise<readonly Outcome[]> {
   const time = new VirtualTime();
-  const random = seededRandom(seed);
-  const gateway = gatewayOver(scenario, time, random);
+  const restore = time.take();
+  const gateway = gatewayOver(scenario, time, seed);
   const outcomes: Outcome[] = [];
+  const { tenants, times, weight = 1 } = scenario.loud ?? { tenants: 1, times: 100 };
   const ask = async (tenant: string) => {
-    const outcome: Outcome = { loud: tenant.startsWith('loud'), askedAtMs: time.now() };
+    const loud = tenant.startsWith('loud');
+    const outcome: Outcome = { loud, askedAtMs: time.now() };
     outcomes.push(outcome);
     const deliver = async (reply: Reply) => {
       if (reply.kind !== 'parts') return;
       for await (const part of reply.parts)
-        if (part.type === 'text-delta') outcome.ttftMs ??= time.now() - outcome.askedAtMs;
+        if (part.type === 'text-delta' && scenario.whole !== true)
+          outcome.ttftMs ??= time.now() - outcome.askedAtMs;
     };
-    const terms = fair ? { caller: callerOf(tenant) } : {};
+    const terms = who === 'all as one' ? {} : { caller: callerOf(tenant, loud ? weight : 1) };
     try {
       await gateway.handle(requestOf(scenario), new AbortController().signal, deliver, terms);
       outcome.doneAtMs = time.now();
+      outcome.ttftMs ??= time.now() - outcome.askedAtMs;
     } catch {
       // Refused, which is seen by there being no end.
     }
   };
-  const source = (tenant: string, perSecond: number, fromMs: number, untilMs: number) => {
+  const untilMs = order.quietMs + order.loudMs + bothMs;
+  const source = (tenant: string, perSecond: number, fromMs: number, ofItsOwn: number) => {
+    const random = seededRandom(seed * 1_000 + ofItsOwn);
     const next = () => {
       time.after((-Math.log(1 - random()) / perSecond) * 1_000, () => {
         if (time.now() > untilMs) return;
@@ -101,31 +127,38 @@ async function simulate(scenario: Scenario, fair: boolean, seed: number): Promis
     time.after(fromMs, next);
   };
   for (let i = 0; i < scenario.quietTenants; i += 1)
-    source(`quiet${i}`, scenario.quietPerSecond, 0, 3 * phaseMs);
-  const { tenants, times } = scenario.loud ?? { tenants: 1, times: 100 };
-  for (let i = 0; i < tenants; i += 1)
-    source(`loud${i}`, (times / tenants) * scenario.quietPerSecond, phaseMs, 2 * phaseMs);
-  if (values.trace) trace(gateway, time);
-  await time.run(3 * phaseMs);
+    source(`quiet${i}`, scenario.quietPerSecond, order.loudMs, i);
+  for (let i = 0; i < (who === 'quiet' ? 0 : tenants); i += 1)
+    source(`loud${i}`, (times / tenants) * scenario.quietPerSecond, order.quietMs, 100 + i);
+  if (values.trace === who) trace(gateway, time);
+  await time.run(untilMs + DRAIN_MS);
+  restore();
   return outcomes;
 }
 
-function gatewayOver(scenario: Scenario, time: VirtualTime, random: () => number): Gateway {
-  const backend = backendOf(scenario, scenario.server(time, random));
-  const deployment = {
-    ...{ id: 'b/m', backend, model: 'm', region: undefined, privacy: 'local' as const },
-    ...{ price: undefined, contextTokens: undefined },
-  };
-  const model = { name: 'm', deployments: [deployment], createdAtS: 0 };
+function gatewayOver(scenario: Scenario, time: VirtualTime, seed: number): Gateway {
+  const random = seededRandom(seed);
+  const deployments = Array.from({ length: scenario.servers ?? 1 }, (_, i) => {
+    const backend = backendOf(scenario, scenario.server(time, random), `b${i}`);
+    return {
+      ...{ id: `b${i}/m`, backend, model: 'm', region: undefined, privacy: 'local' as const },
+      ...{ price: undefined, contextTokens: undefined },
+    };
+  });
+  const model = { name: 'm', deployments, createdAtS: 0 };
   return new Gateway({
     routes: new Map([['m', { model, policy: leastInFlight() }]]),
     ...{ emit: () => {}, maxRetries: 0, now: time.now, random },
   });
 }
 
-function backendOf({ promptTokens, outputTokens, concurrency }: Scenario, server: ServerModel): Backend {
+function backendOf(
+  { promptTokens, outputTokens, concurrency, whole }: Scenario,
+  server: ServerModel,
+  name: string,
+): Backend {
   return {
-    name: 'b',
+    name,
     kind: 'upstream',
     concurrency: concurrency ?? { initial: 256, max: 512 },
     lacks: () => undefined,
@@ -149,7 +182,7 @@ function backendOf({ promptTokens, outputTokens, concurrency }: Scenario, server
         }
         server.run(promptTokens, outputTokens, () => {
           ready += 1;
-          if (ready === 1) resolve(parts());
+          if (ready === (whole === true ? outputTokens : 1)) resolve(parts());
           wake();
         });
       }),
@@ -159,10 +192,13 @@ function backendOf({ promptTokens, outputTokens, concurrency }: Scenario, server
 function trace(gateway: Gateway, time: VirtualTime): void {
   const look = () => {
     const { backends, models } = gateway.report();
-    const { inFlight, limit, held } = backends[0]!;
     const { queued } = models[0]!;
-    console.log(Math.round(time.now()), { inFlight, limit, held, queued });
-    time.after(phaseMs / 60, look);
+    console.log(
+      Math.round(time.now()),
+      ...backends.map(({ inFlight, limit, held }) => ({ inFlight, limit, held })),
+      { queued },
+    );
+    time.after(bothMs / 120, look);
   };
   look();
 }
@@ -182,37 +218,35 @@ function p95(runs: readonly (readonly Outcome[])[], fromMs: number, toMs: number
   );
 }
 
-/** Of all, while the loud ones were there. */
-function donePerSecond(runs: readonly (readonly Outcome[])[]): number {
-  const done = runs
-    .flat()
-    .filter(({ doneAtMs }) => doneAtMs !== undefined && doneAtMs > phaseMs && doneAtMs < 2 * phaseMs);
-  return done.length / runs.length / (phaseMs / 1_000);
+/** Of all, while all are there. */
+function donePerSecond(runs: readonly (readonly Outcome[])[], fromMs: number): number {
+  const done = runs.flat().filter(({ doneAtMs = 0 }) => doneAtMs > fromMs && doneAtMs < fromMs + bothMs);
+  return done.length / runs.length / (bothMs / 1_000);
 }
 
 console.log(
-  `scenario | quiet p95 TTFT alone, first ${FIRST_MS / 1_000} s beside, then, alone again (ms) | ratios | done per s | of first come, first served`,
+  `scenario | order | quiet p95 alone, first ${FIRST_MS / 1_000} s beside, then (ms) | ratios: all the time, first, then | done per s | of first come, first served`,
 );
-for (const scenario of SCENARIOS.filter(
-  ({ name }) => values.only === undefined || name.includes(values.only),
-)) {
-  const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => Number(values.seed) + i);
-  const runs: (readonly Outcome[])[] = [];
-  const plain: (readonly Outcome[])[] = [];
-  for (const seed of seeds) {
-    runs.push(await simulate(scenario, true, seed));
-    if (values.compare) plain.push(await simulate(scenario, false, seed));
+const named = (name: string, part: string | undefined) => part === undefined || name.includes(part);
+for (const scenario of SCENARIOS.filter(({ name }) => named(name, values.only)))
+  for (const order of ORDERS.filter(({ name }) => named(name, values.order))) {
+    const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => Number(values.seed) + i);
+    const [all, alone, plain]: (readonly Outcome[])[][] = [[], [], []];
+    for (const seed of seeds) {
+      all!.push(await simulate(scenario, order, 'all', seed));
+      alone!.push(await simulate(scenario, order, 'quiet', seed));
+      if (values.compare) plain!.push(await simulate(scenario, order, 'all as one', seed));
+    }
+    const fromMs = order.quietMs + order.loudMs;
+    const thenMs = fromMs + FIRST_MS;
+    const usual = p95(alone!, fromMs, Number.POSITIVE_INFINITY);
+    const first = p95(all!, fromMs, thenMs);
+    const then = p95(all!, thenMs, Number.POSITIVE_INFINITY);
+    const whole = p95(all!, fromMs, Number.POSITIVE_INFINITY);
+    const perSecond = donePerSecond(all!, fromMs);
+    const share = values.compare ? (perSecond / donePerSecond(plain!, fromMs)).toFixed(2) : '-';
+    console.log(
+      `${scenario.name} | ${order.name} | ${[usual, first, then].map((ms) => ms.toFixed(0)).join(' → ')} | ` +
+        `${[whole, first, then].map((ms) => (ms / usual).toFixed(2)).join(', ')} | ${perSecond.toFixed(1)} | ${share}`,
+    );
   }
-  const [alone, first, then, after] = [
-    p95(runs, 0, phaseMs),
-    p95(runs, phaseMs, phaseMs + FIRST_MS),
-    p95(runs, phaseMs + FIRST_MS, 2 * phaseMs),
-    p95(runs, 2 * phaseMs + FIRST_MS, 3 * phaseMs),
-  ];
-  const perSecond = donePerSecond(runs);
-  const share = values.compare ? (perSecond / donePerSecond(plain)).toFixed(2) : '-';
-  console.log(
-    `${scenario.name} | ${[alone, first, then, after].map((ms) => ms.toFixed(0)).join(' → ')} | ` +
-      `${(first / alone).toFixed(2)}, ${(then / alone).toFixed(2)}, ${(after / alone).toFixed(2)} | ${perSecond.toFixed(1)} | ${share}`,
-  );
-}

@@ -23,6 +23,25 @@ export class VirtualTime {
     return new Promise((resolve) => this.after(ms, resolve));
   }
 
+  /** Timers that tick are ours from now on. @returns Gives them back. */
+  take(): () => void {
+    const { setInterval, clearInterval } = globalThis;
+    globalThis.setInterval = ((act: () => void, everyMs: number) => {
+      const ticker = { ends: false, unref: () => ticker };
+      const tick = () => {
+        if (ticker.ends) return;
+        act();
+        this.after(everyMs, tick);
+      };
+      this.after(everyMs, tick);
+      return ticker;
+    }) as unknown as typeof setInterval;
+    globalThis.clearInterval = ((ticker: { ends: boolean } | undefined) => {
+      if (ticker !== undefined) ticker.ends = true;
+    }) as typeof clearInterval;
+    return () => Object.assign(globalThis, { setInterval, clearInterval });
+  }
+
   async run(untilMs: number): Promise<void> {
     for (;;) {
       await new Promise(setImmediate);

@@ -1,4 +1,5 @@
-import { Knee, type Sample } from './knee.ts';
+import { Knee } from './knee.ts';
+import { type Fared, LoneStart } from './lone-start.ts';
 import type { Tenant } from './tenant.ts';
 
 /** Whoever sent nothing for so long shares the backend no longer. */
@@ -6,11 +7,15 @@ const ACTIVE_MS = 60_000;
 /** Whoever had a line for itself within this time has much to do, and room is kept for others than it. */
 const HEAVY_MS = 5_000;
 const SWEEP_EVERY_MS = 500;
+/** As long as one that has little came so lately, what is usual for it can be learnt. */
+const LEARN_MS = 2_000;
 /** Of what the backend may have, this share is left to those that have little; the least is one place of four. */
 const LEFT_FREE = 0.1;
 const LEAST_TO_SHARE = 4;
 /** So many inside, and so many times what the others have there on average: that is much, whether it has a line or not. */
-const MUCH = 4;
+const MUCH = 8;
+/** So many inside, or without an answer, are little. */
+const LITTLE = 2;
 const TIMES_THE_OTHERS = 3;
 
 /** What a backend has room for. */
@@ -28,15 +33,23 @@ interface Guest {
   weight: number;
   priority: number;
   inFlight: number;
+  /** Of those, whose replies have not begun. */
+  unanswered: number;
   seenAtMs: number;
   heavyAtMs: number;
 }
 
+/** What a tenant has inside: less than its share, or hardly anything; more; or much. */
+type Size = 'little' | 'some' | 'much';
+
 /** One request of it. */
 export interface Stay {
   readonly guest: Guest;
-  /** Its tenant had less than its share while others were there. */
-  readonly within: boolean;
+  readonly size: Size;
+  /** The largest of all that were inside, itself included. */
+  readonly company: Size;
+  /** Of those that have much, how many had no answer then, itself included if it is one of them. */
+  readonly unanswered: number;
   /** If nothing of its reply is there by then, it is late. */
   readonly lateAtMs: number;
 }
@@ -51,18 +64,29 @@ export interface Stay {
 export class Headroom {
   readonly #room: Room;
   readonly #knee: Knee;
+  readonly #loneStart: LoneStart;
   readonly #now: () => number;
   readonly #guests = new Map<string, Guest>();
   /** Of the guests of a priority band: the sum of their weights, and as of the last sweep which of them have little to do. */
   readonly #weights = new Map<number, number>();
   readonly #light = new Map<number, Set<Guest>>();
-  /** Of several tenants: whose replies have not begun. */
+  /** Whose replies have not begun. */
   readonly #unanswered = new Set<Stay>();
+  /** Stays, by their size. */
+  /** Of those that have much, and more than their share: whose replies have not begun. */
+  readonly #pressing = new Set<Stay>();
+  readonly #inside: Record<Size, number> = { little: 0, some: 0, much: 0 };
   #sweepAtMs = 0;
+  /** Of those that have much, the one that came in last. */
+  #loudest: Guest | undefined;
+  #pressedAtMs = Number.NEGATIVE_INFINITY;
+  #lightAtMs = Number.NEGATIVE_INFINITY;
+  #expectedMs = 0;
 
   constructor(room: Room, now: () => number) {
     this.#room = room;
     this.#knee = new Knee(now);
+    this.#loneStart = new LoneStart(now);
     this.#now = now;
   }
 
@@ -79,8 +103,9 @@ export class Headroom {
     if (!free || modest) return free;
     const guest = this.#guests.get(tenant.projectId);
     const share = this.#shareOf(tenant, guest);
-    if (share === 0 || (guest?.inFlight ?? 0) < share) return true;
-    if (inFlight < this.held && !this.#isAnyLate) return true;
+    if (share === 0) return tenant.projectId === '' || inFlight < this.#loneStart.at;
+    if ((guest?.inFlight ?? 0) < share) return true;
+    if (inFlight < this.held && this.#mayPress && !this.#isAnyLate) return true;
     return inFlight < limit && !(this.#hasMuch(guest) && this.#keepsRoomFrom(tenant, guest));
   }
 
@@ -94,26 +119,52 @@ export class Headroom {
     guest.inFlight += 1;
     guest.seenAtMs = this.#now();
     if (backlog) guest.heavyAtMs = guest.seenAtMs;
-    const predictedMs = this.#guests.size > 1 ? predictMs() : undefined;
-    if (predictedMs === undefined) return { guest, within, lateAtMs: Number.POSITIVE_INFINITY };
-    const stay = { guest, within, lateAtMs: guest.seenAtMs + this.#knee.lateMs(predictedMs) };
-    this.#unanswered.add(stay);
+    const hasMuch = !within && this.#hasMuch(guest);
+    const isMuch = hasMuch && guest.inFlight > LITTLE;
+    const size = isMuch ? 'much' : within || guest.unanswered < LITTLE ? 'little' : 'some';
+    this.#inside[size] += 1;
+    const { much, some } = this.#inside;
+    const isAlone = this.#guests.size <= 1;
+    const company = isAlone || much > 0 ? 'much' : some > 0 ? 'some' : 'little';
+    const predictedMs = isAlone ? undefined : predictMs();
+    const lateAtMs =
+      predictedMs === undefined ? Number.POSITIVE_INFINITY : guest.seenAtMs + this.#knee.lateMs(predictedMs);
+    const unanswered = this.#pressing.size + (hasMuch ? 1 : 0);
+    const stay = { guest, size, company, unanswered, lateAtMs } as const;
+    if (hasMuch) {
+      this.#loudest = guest;
+      this.#pressing.add(stay);
+      this.#pressedAtMs = guest.seenAtMs;
+    }
+    if (!isAlone) {
+      this.#unanswered.add(stay);
+      guest.unanswered += 1;
+    }
     return stay;
   }
 
   /** Something of its reply is there. */
   begun(stay: Stay): void {
-    this.#unanswered.delete(stay);
+    if (this.#unanswered.delete(stay)) stay.guest.unanswered -= 1;
+    this.#pressing.delete(stay);
   }
 
   leave(stay: Stay): void {
     stay.guest.inFlight -= 1;
-    this.#unanswered.delete(stay);
+    this.#inside[stay.size] -= 1;
+    this.begun(stay);
   }
 
-  /** A reply has begun, or a whole one is there. */
-  answered(sample: Sample): void {
-    this.#knee.observe(sample, this.#room.limit);
+  /** A reply has begun, or a whole one is there. @param idle Its tenant has nothing in line. */
+  answered(stay: Stay, fared: Fared, idle: boolean): void {
+    this.#expectedMs = fared.predictedMs;
+    // Who has much is known only after a while.
+    const light = idle && stay.size !== 'much' && !this.#hasMuch(stay.guest);
+    const company = (this.#loudest?.inFlight ?? 0) > LITTLE ? 'much' : stay.company;
+    const unanswered = Math.max(stay.unanswered, this.#pressedAtMs >= fared.startedAtMs ? 1 : 0);
+    if (light) this.#lightAtMs = this.#now();
+    this.#knee.observe({ ...fared, light, company, unanswered }, this.#room.limit);
+    this.#loneStart.observe(fared);
   }
 
   #guest(tenant: Tenant): Guest {
@@ -121,8 +172,17 @@ export class Headroom {
     let guest = this.#guests.get(id);
     if (guest?.weight === weight && guest.priority === priority) return guest;
     if (guest === undefined) {
-      guest = { id, weight, priority, inFlight: 0, seenAtMs: 0, heavyAtMs: Number.NEGATIVE_INFINITY };
+      guest = {
+        id,
+        weight,
+        priority,
+        inFlight: 0,
+        unanswered: 0,
+        seenAtMs: this.#now(),
+        heavyAtMs: Number.NEGATIVE_INFINITY,
+      };
       this.#guests.set(id, guest);
+      this.#isLight(guest);
     } else {
       this.#weigh(guest, -guest.weight);
       guest.weight = weight;
@@ -140,6 +200,21 @@ export class Headroom {
     let others = guest === undefined || guest.priority > priority ? 0 : -guest.weight;
     for (const [band, weights] of this.#weights) if (band <= priority) others += weights;
     return others <= 0 ? 0 : Math.max(1, (this.#knee.calmAmong * weight) / (others + weight));
+  }
+
+  /**
+   * One more of those that have much may be without an answer. As long as it is not known what is usual for the others, there has to be time
+   * between two in which it can be seen.
+   */
+  get #mayPress(): boolean {
+    const { knowsUsual, unanswered } = this.#knee;
+    const nowMs = this.#now();
+    if (knowsUsual || nowMs - this.#lightAtMs > LEARN_MS) return this.#pressing.size < unanswered;
+    return (
+      this.#unanswered.size === 0 &&
+      this.#pressing.size === 0 &&
+      nowMs - this.#pressedAtMs >= 2 * this.#expectedMs
+    );
   }
 
   get #isAnyLate(): boolean {
@@ -180,11 +255,14 @@ export class Headroom {
     for (const guest of this.#guests.values()) {
       if (guest.inFlight === 0 && nowMs - guest.seenAtMs > ACTIVE_MS) {
         this.#guests.delete(guest.id);
+        if (this.#loudest === guest) this.#loudest = undefined;
         this.#weigh(guest, -guest.weight);
-      } else if (nowMs - guest.heavyAtMs > HEAVY_MS) {
-        const light = this.#light.get(guest.priority) ?? new Set<Guest>();
-        this.#light.set(guest.priority, light.add(guest));
-      }
+      } else if (nowMs - guest.heavyAtMs > HEAVY_MS) this.#isLight(guest);
     }
+  }
+
+  #isLight(guest: Guest): void {
+    const light = this.#light.get(guest.priority) ?? new Set<Guest>();
+    this.#light.set(guest.priority, light.add(guest));
   }
 }

@@ -13,11 +13,19 @@ beforeEach(() => {
 });
 
 /** A request among so many at a backend with so many places, of which each is free again after a second. */
-function ask(among: number, places: number, light: boolean, jitter = 0): void {
+function ask(
+  among: number,
+  places: number,
+  light: boolean,
+  jitter = 0,
+  company: 'little' | 'some' | 'much' = 'much',
+  unanswered = 0,
+): void {
   nowMs += 50;
   const waitsMs = Math.max(0, among - places) * (1_000 / places);
   const tookMs = PREDICTED_MS * (1 + jitter) + waitsMs;
-  knee.observe({ startedAtMs: nowMs, among, tookMs, predictedMs: PREDICTED_MS, light }, MOST);
+  const fared = { startedAtMs: nowMs, among, tookMs, predictedMs: PREDICTED_MS };
+  knee.observe({ ...fared, light, company, unanswered }, MOST);
 }
 
 /** As many are inside as may be; one of ten is of a tenant that has little. */
@@ -67,7 +75,15 @@ describe('Knee', () => {
       nowMs += 1;
       const among = Math.floor(knee.at);
       knee.observe(
-        { startedAtMs: nowMs, among, tookMs: 1_000, predictedMs: PREDICTED_MS, light: true },
+        {
+          startedAtMs: nowMs,
+          among,
+          tookMs: 1_000,
+          predictedMs: PREDICTED_MS,
+          light: true,
+          company: 'much',
+          unanswered: 0,
+        },
         MOST,
       );
     }
@@ -79,7 +95,44 @@ describe('Knee', () => {
     const before = knee.at;
     for (let i = 0; i < 6; i += 1) ask(Math.floor(knee.at), 4, true);
     expect(knee.at).toBeLessThan(before * 0.8);
-    fill(3_000, 64);
+    fill(6_000, 64);
     expect(knee.at).toBeGreaterThan(before * 0.8);
+  });
+
+  it.each([6, 16, 64])('is found where nobody saw a backend with %i places among few', (places) => {
+    fill(6_000, places);
+    expect(knee.at).toBeGreaterThan(places * 0.5);
+    expect(knee.at).toBeLessThanOrEqual(places);
+  });
+
+  it('takes nothing for late against a guess, once it is known what is usual', () => {
+    let i = 0;
+    const jitter = () => ((i++ * 7) % 10) / 10;
+    fill(200, 64, jitter);
+    expect(knee.at).toBeLessThan(8);
+    for (let n = 0; n < 8; n += 1) ask(4, 64, true, jitter(), 'little');
+    fill(4_000, 64, jitter);
+    expect(knee.at).toBeGreaterThan(40);
+  });
+
+  it('is not cut for what those have felt that were among such as have little', () => {
+    for (let n = 0; n < 100; n += 1) ask(12, 8, true, 0, 'some');
+    expect(knee.at).toBe(4);
+  });
+
+  it('learns what is usual from nobody who came while prompts of a loud one had no answer', () => {
+    for (let n = 0; n < 40; n += 1) ask(1, 64, true, 1, 'little', 1);
+    expect(knee.lateMs(PREDICTED_MS)).toBeLessThan(PREDICTED_MS * 1.2);
+  });
+
+  it('has fewer prompts without an answer, where that is why others are late', () => {
+    for (let i = 0; i < 40; i += 1) ask(1, 64, true);
+    fill(400, 64);
+    for (let n = 0; n < 40; n += 1) ask(8, 64, true, 0, 'much', n % 8);
+    const before = { at: knee.at, unanswered: knee.unanswered };
+    for (let n = 0; n < 40; n += 1) ask(8, 64, true, n % 4, 'much', n % 4);
+    expect(before.unanswered).toBeGreaterThan(3);
+    expect(knee.unanswered).toBe(1);
+    expect(knee.at).toBeGreaterThanOrEqual(before.at);
   });
 });

@@ -1,9 +1,17 @@
+import type { Fared } from './lone-start.ts';
+import { UnansweredBound } from './unanswered-bound.ts';
+
 /** Nobody knows yet: a burst of so many hardly hurts. */
 const FIRST_GUESS = 4;
 /** So much more, and one at least, may be after some were not late among nearly as many as may be: as many as were let in more, but no more than these. */
 const FIRST_GROWTH = 1.1;
 const CALM_IN_A_ROW = 4;
 const NEARLY_ALL = 0.75;
+/** As long as some come that have little, it is never so much above what they have felt. */
+const UNFELT = 1.4;
+const UNFELT_MS = 5_000;
+/** Of what was calm among so many: what is late there would be so among fewer, too. */
+const ALREADY_CALM = 0.9;
 const MAX_CUT = 0.5;
 const MIN_CUT = 0.9;
 /** Of those that have much, so large a share has to be late before it counts; of those that have little each one does. */
@@ -14,7 +22,7 @@ const FORGIVEN_AFTER = 20;
 /** … and two count, or one that is later than this against what is late. */
 const FAR_TOO_LATE = 2;
 /** Growth per calm sample of those that have little. */
-const GROWTH = 0.002;
+const GROWTH = 0.001;
 /** The same while it is well below where somebody was late last. */
 const REGROWTH = 0.02;
 const WELL_BELOW = 0.65;
@@ -29,9 +37,11 @@ const NOISE_MS = 5;
 const NEARLY_ALL_OF_FEW = 0.95;
 const FEW_SAMPLES = 128;
 /** Of so few nobody can tell what is usual. */
-const MIN_FEW_SAMPLES = 8;
+const MIN_FEW_SAMPLES = 5;
 const LEARN_EVERY = 8;
-const USUAL_RATIO = 1.5;
+const LEARN_EACH = 32;
+/** As long as nobody can tell: too strict holds back until there are few, and then it is known; too lax would stay so. */
+const USUAL_RATIO = 1;
 
 /** What is given up for others' sake is at most half of what was calm once … */
 const LEAST_OF_CALM = 0.5;
@@ -39,15 +49,13 @@ const LEAST_OF_CALM = 0.5;
 const FORGET_MS = 600_000;
 
 /** How a request fared. */
-export interface Sample {
-  readonly startedAtMs: number;
-  /** How many were inside, itself included. */
-  readonly among: number;
-  /** Until it began. */
-  readonly tookMs: number;
-  readonly predictedMs: number;
+export interface Sample extends Fared {
   /** Its tenant has less than its share, and nothing in line: for such ones there has to be room. */
   readonly light: boolean;
+  /** The most that any tenant had inside. Among such as have little it fared as they do by themselves; it is nobody's fault, if nobody has much. */
+  readonly company: 'little' | 'some' | 'much';
+  /** Of those that have much, how many had no answer when it came, itself included if it is one of them; one at least, if one came while it waited. */
+  readonly unanswered: number;
 }
 
 /**
@@ -65,6 +73,8 @@ export class Knee {
   #calmInARow = 0;
   /** So many in a row, before there may be more. */
   #toBeCalm = 1;
+  /** Among so many one that has little was not late. */
+  #feltCalmAmong = FIRST_GUESS;
   #lateOnes = 0;
   #grownAtMs = Number.NEGATIVE_INFINITY;
   #most = FIRST_GUESS;
@@ -78,13 +88,25 @@ export class Knee {
   readonly #few = new Float64Array(FEW_SAMPLES);
   #fewSeen = 0;
   #usual = USUAL_RATIO;
+  readonly #unanswered: UnansweredBound;
 
   constructor(now: () => number) {
     this.#now = now;
+    this.#unanswered = new UnansweredBound(now);
   }
 
   get at(): number {
     return this.#at;
+  }
+
+  /** So many of those that have much may be inside without an answer. */
+  get unanswered(): number {
+    return this.#unanswered.at;
+  }
+
+  /** What is usual was seen often enough. */
+  get knowsUsual(): boolean {
+    return this.#fewSeen >= MIN_FEW_SAMPLES;
   }
 
   /** Who has not begun after so long is late. */
@@ -98,21 +120,27 @@ export class Knee {
   }
 
   /** @param most It is never above. */
-  observe({ startedAtMs, among, tookMs, predictedMs, light }: Sample, most: number): void {
+  observe(
+    { startedAtMs, among, tookMs, predictedMs, light, company, unanswered }: Sample,
+    most: number,
+  ): void {
     const ratio = tookMs / predictedMs;
     if (light) this.#lightAtMs = this.#now();
-    // What is late among few is not late for being among many.
-    if (among <= Math.max(2, this.#at / 2)) {
-      this.#learnUsual(ratio);
-      return;
-    }
-    // These tell of what is no more.
-    if (startedAtMs < this.#cutAtMs || among > Math.max(this.#at * 1.1, this.#at + 2)) return;
-    const bound = this.#usual * LATE;
+    const few = among <= Math.max(2, this.#at / 2);
+    if (light && (few || company === 'little') && unanswered === 0) this.#learnUsual(ratio);
+    const factor = (this.#usual * LATE) / ratio;
     const late = tookMs > this.lateMs(predictedMs);
+    // Who is late among no more than was calm once is late for something else.
+    const mostCalm = this.calmAmong * ALREADY_CALM;
+    if (light && company === 'much')
+      if (!late) this.#unanswered.calm(startedAtMs, unanswered);
+      else if (among < mostCalm && this.#unanswered.late(startedAtMs, unanswered, factor)) return;
+    // What is late among few is not late for being among many; others tell of what is no more.
+    if (few || startedAtMs < this.#cutAtMs) return;
+    if (late && (company !== 'much' || among > Math.max(this.#at * 1.1, this.#at + 2))) return;
     if (!light) this.#lateShare += (Number(late) - this.#lateShare) * SHARE_WEIGHT;
-    if (late) this.#observeLate(among, bound / ratio, light, most);
-    else if (among >= this.#at * NEARLY_ALL) this.#observeCalm(startedAtMs, light, most);
+    if (late) this.#observeLate(among, factor, light, most);
+    else if (among >= this.#at * NEARLY_ALL) this.#observeCalm(startedAtMs, among, light, most);
   }
 
   #observeLate(among: number, factor: number, light: boolean, most: number): void {
@@ -129,24 +157,25 @@ export class Knee {
     this.#cutAtMs = this.#now();
   }
 
-  #observeCalm(startedAtMs: number, light: boolean, most: number): void {
+  #observeCalm(startedAtMs: number, among: number, light: boolean, most: number): void {
     if (light) this.#lateOnes = Math.max(0, this.#lateOnes - 1 / FORGIVEN_AFTER);
+    if (light) this.#feltCalmAmong = Math.max(this.#feltCalmAmong, among);
     if (this.#tooMuch === Number.POSITIVE_INFINITY) {
+      if (this.#at > this.#feltCalmAmong * UNFELT && this.#now() - this.#lightAtMs < UNFELT_MS) return;
       // Growth has to be felt before there is more of it.
       if (startedAtMs >= this.#grownAtMs) this.#calmInARow += 1;
       if (this.#calmInARow < this.#toBeCalm) return;
       this.#calmInARow = 0;
       this.#grownAtMs = this.#now();
       const before = Math.floor(this.#at);
-      this.#grow(Math.max(FIRST_GROWTH, (before + 1) / this.#at), most);
+      this.#grow(Math.max(FIRST_GROWTH, (before + 1) / this.#at), among, most);
       this.#toBeCalm = Math.min(CALM_IN_A_ROW, Math.max(1, Math.floor(this.#at) - before));
-    } else if (this.#at < this.#tooMuch * WELL_BELOW) this.#grow(1 + REGROWTH, most);
-    else if (light || this.#now() - this.#lightAtMs > LIGHT_MS) this.#grow(1 + GROWTH, most);
+    } else if (this.#at < this.#tooMuch * WELL_BELOW) this.#grow(1 + REGROWTH, among, most);
+    else if (light || this.#now() - this.#lightAtMs > LIGHT_MS) this.#grow(1 + GROWTH, among, most);
   }
 
-  #grow(factor: number, most: number): void {
-    const calmAmong = Math.max(this.calmAmong, Math.min(this.#at, most));
-    this.#most = calmAmong;
+  #grow(factor: number, among: number, most: number): void {
+    this.#most = Math.max(this.calmAmong, Math.min(this.#at, among, most));
     this.#mostAtMs = this.#now();
     this.#at = Math.min(Math.max(most, this.#at), this.#at * factor);
   }
@@ -154,8 +183,11 @@ export class Knee {
   #learnUsual(ratio: number): void {
     this.#few[this.#fewSeen % FEW_SAMPLES] = ratio;
     this.#fewSeen += 1;
-    if (this.#fewSeen < MIN_FEW_SAMPLES || this.#fewSeen % LEARN_EVERY > 0) return;
+    if (this.#fewSeen < MIN_FEW_SAMPLES || (this.#fewSeen > LEARN_EACH && this.#fewSeen % LEARN_EVERY > 0))
+      return;
     const sorted = this.#few.slice(0, this.#fewSeen).sort();
-    this.#usual = Math.max(1, sorted[Math.floor(sorted.length * NEARLY_ALL_OF_FEW)]!);
+    this.#usual = Math.max(1, sorted[Math.floor(sorted.length * NEARLY_ALL_OF_FEW) - 1]!);
+    // What was late against a guess need not have been.
+    if (this.#fewSeen === MIN_FEW_SAMPLES) this.#tooMuch = Number.POSITIVE_INFINITY;
   }
 }

@@ -118,8 +118,8 @@ export class Lane implements FleetMember {
     this.limit?.answered(kind, observedMs, predictedMs, entry);
     if (stay === undefined) return;
     const { startedAtMs, among } = entry;
-    const light = stay.within && idle;
-    this.#headroom?.answered({ startedAtMs, among, tookMs: heldUpMs + observedMs, predictedMs, light });
+    const tookMs = heldUpMs + observedMs;
+    this.#headroom?.answered(stay, { startedAtMs, among, tookMs, predictedMs }, idle);
   }
 
   /** What a backend works on at once that queues by itself: nobody who is alone there is kept out of it. */
