@@ -43,7 +43,7 @@ const FAILURES = 3;
 export class RedisLink {
   readonly #options: RedisLinkOptions;
   readonly #patience: Patience;
-  readonly #turns: (() => void)[] = [];
+  readonly #turns: ((isHanded: boolean) => void)[] = [];
   /** There from the start on. */
   #client: RedisClient | undefined;
   #flying = 0;
@@ -87,8 +87,8 @@ export class RedisLink {
 
   /** @throws Error where Redis refuses, or does not answer in time; whether it has done it is then not known. */
   async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    if (this.#flying >= AT_ONCE) await this.#turn();
-    this.#flying += 1;
+    if (this.#flying < AT_ONCE) this.#flying += 1;
+    else await this.#turn();
     try {
       const reply = await this.#patience.for(this.#evaluate(script, keys, args));
       this.#failures = 0;
@@ -98,8 +98,7 @@ export class RedisLink {
       if (this.#up && this.#failures >= FAILURES) this.#down(error);
       throw error;
     } finally {
-      this.#flying -= 1;
-      this.#turns.shift()?.();
+      this.#land();
     }
   }
 
@@ -136,12 +135,21 @@ export class RedisLink {
   /** A burst does not make Redis look slow: only what it has been sent is on its time. */
   async #turn(): Promise<void> {
     if (this.#turns.length >= MOST_WAITING) throw new Error('more is asked of it than it can answer');
-    await new Promise<void>((resolve) => this.#turns.push(resolve));
-    if (!this.#up) throw new Error('it is no longer asked');
+    const isHanded = await new Promise<boolean>((resolve) => this.#turns.push(resolve));
+    if (isHanded && this.#up) return;
+    if (isHanded) this.#land();
+    throw new Error('it is no longer asked');
+  }
+
+  /** Its place goes to the next in turn, before anybody who comes then: what is settled must not overtake what it settles. */
+  #land(): void {
+    const next = this.#turns.shift();
+    if (next === undefined) this.#flying -= 1;
+    else next(true);
   }
 
   #endTurns(): void {
-    for (const next of this.#turns.splice(0)) next();
+    for (const next of this.#turns.splice(0)) next(false);
   }
 
   #say(problem: string | undefined): void {

@@ -30,22 +30,26 @@ const PURPOSE = {
 export async function encode(request: EncodeRequest, options: AttemptOptions): Promise<EncodeReply> {
   const capable = (route: Route) => capableDeployments(route, request);
   const features = encodeFeatures(request, options);
-  return await startAtAllowed(capable, request, features, options, async ({ backend, model }, signal) => {
-    const { settlement } = options;
-    if (backend.kind !== 'encoder') {
-      const relay = await backend.relay(toRelayRequest(request), { model, signal });
-      settlement.observation = relay.observation;
-      return { kind: 'relay', relay };
-    }
-    const result = await runAt(backend, request, signal);
+  const reply = await startAtAllowed<DeploymentOf<Encoder | Relaying>, EncodeReply>(
+    capable,
+    request,
+    features,
+    options,
+    async ({ backend, model }, signal) =>
+      backend.kind === 'encoder'
+        ? { kind: 'result', result: await runAt(backend, request, signal) }
+        : { kind: 'relay', relay: await backend.relay(toRelayRequest(request), { model, signal }) },
+  );
+  const { settlement } = options;
+  if (reply.kind === 'relay') settlement.observation = reply.relay.observation;
+  else
     settlement.observation.usage = {
-      promptTokens: result.promptTokens,
+      promptTokens: reply.result.promptTokens,
       completionTokens: 0,
       cachedPromptTokens: 0,
       reasoningTokens: 0,
     };
-    return { kind: 'result', result };
-  });
+  return reply;
 }
 
 function capableDeployments(

@@ -69,13 +69,15 @@ function gatewayWith(options: Options, ...backends: Backend[]) {
   }));
   let clock = 0;
   const model = { name: 'm', deployments, createdAtS: 0 };
+  const route = { model, policy: roundRobin(), hedge: options.hedge ?? false };
+  const routes = new Map([['m', route]]);
   const gateway = new Gateway({
-    routes: new Map([['m', { model, policy: roundRobin(), hedge: options.hedge ?? false }]]),
+    routes,
     emit: (event) => events.push(event),
     maxRetries: 2,
     now: options.now ?? (() => clock++),
   });
-  return { gateway, settled: () => events as RequestSettled[] };
+  return { gateway, settled: () => events as RequestSettled[], route, routes };
 }
 
 async function collect(
@@ -330,5 +332,33 @@ describe('Gateway', () => {
       ],
     });
     expect(gateway.report().backends.map(({ inFlight }) => inFlight)).toEqual([0, 0]);
+  });
+
+  it('lets a late attempt run on where a new configuration has nobody to hedge it with', async () => {
+    let begin = () => {};
+    const slow = async () => {
+      routes.set('m', { ...route, model: { ...route.model, deployments: [] } });
+      await new Promise<void>((resolve) => {
+        begin = resolve;
+      });
+      return stream(answer);
+    };
+    let run: Backend['run'] = async () => stream(answer);
+    const { gateway, settled, route, routes } = gatewayWith(
+      { hedge: true, now: () => performance.now() },
+      backend('a', (...asked) => run(...asked)),
+      backend('b', async () => stream(answer)),
+    );
+    for (let i = 0; i < 100; i += 1) await collect(gateway);
+    run = slow;
+    const late = collect(gateway);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    begin();
+    expect(await late).toEqual(answer);
+    expect(settled().at(-1)).toMatchObject({
+      deployment: 'a/m',
+      attempts: [{ backend: 'a', kind: 'first' }],
+    });
+    expect(gateway.report().backends.map(({ inFlight }) => inFlight)).not.toContain(1);
   });
 });

@@ -7,7 +7,7 @@ import type { RequestDemands } from '../core/demands.ts';
 import type { PublicModel } from '../core/deployment.ts';
 import type { EncodeRequest } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
-import type { CanaryRolledBack, Emit } from '../core/event.ts';
+import type { CanaryRolledBack, Emit, RequestSettled } from '../core/event.ts';
 import type { PartSource } from '../core/part-source.ts';
 import type { GatewayReport } from '../core/report.ts';
 import type { GenerateRequest } from '../core/request.ts';
@@ -213,8 +213,11 @@ export class Gateway {
     let slot: Slot | undefined;
     let model: ModelState | undefined;
     let reservation: Reservation | undefined;
+    let settled: RequestSettled | undefined;
     const hold = (held: Slot) => {
-      slot = held;
+      // Of an attempt that nobody waits for any more.
+      if (settled !== undefined) held.release(settled);
+      else slot = held;
     };
     this.#inFlight++;
     try {
@@ -252,6 +255,7 @@ export class Gateway {
       this.#inFlight--;
       model?.end();
       const event = settlement.settle();
+      settled = event;
       const { promptTokens, completionTokens } = event.usage;
       reservation?.settle({ tokens: promptTokens + completionTokens, nanoUsd: event.costNanoUsd });
       emit(event);

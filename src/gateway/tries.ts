@@ -76,7 +76,8 @@ export class Tries<D extends Deployment, T> {
   #hedgeAfterMs(deployment: D): number | undefined {
     const { placement, route } = this.#options;
     if (route().hedge !== true) return undefined;
-    const capable = this.#all();
+    // Not those of another configuration: that one might have none, and the slot is taken.
+    const capable = this.#known;
     if (capable.length < 2) return undefined;
     const { stream, promptBytes } = this.#request;
     const p95Ms = ({ backend, model }: D) =>
@@ -88,8 +89,14 @@ export class Tries<D extends Deployment, T> {
   #second(): Attempt<T> | undefined {
     const { placement, signal, route } = this.#options;
     const { hedges } = placement.model(route().model.name);
-    if (signal.aborted || !hedges.allows(placement.saturation(this.#all()))) return undefined;
-    const slot = this.claim(true);
+    if (signal.aborted) return undefined;
+    let slot: Slot<D> | undefined;
+    try {
+      if (hedges.allows(placement.saturation(this.#all()))) slot = this.claim(true);
+    } catch (error) {
+      // A configuration that has come meanwhile, and that has nobody for the request, does not end the attempt that runs.
+      if (!(error instanceof AppError)) throw error;
+    }
     if (slot === undefined) return undefined;
     hedges.spend();
     return this.#launch(slot, 'hedge');

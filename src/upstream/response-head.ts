@@ -14,8 +14,8 @@ export type ResponseHeaders = ReadonlyMap<string, string>;
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d{2})(?: [^\r\n\0]*)?$/;
 const NAME = /^[\w!#$%&'*+\-.^`|~]+$/;
-/** A line break of any other kind than CR LF, after the lines were split. */
-const STRAY = /[\r\n\0]/;
+/** What no header may have in it, after the lines were split: control characters, line breaks of another kind than CR LF among them. */
+const STRAY = /[^\t\x20-\x7e\x80-\xff]/;
 /** Safe as a number, and far more than any reply has. */
 const MAX_LENGTH_DIGITS = 15;
 

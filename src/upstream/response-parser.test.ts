@@ -99,6 +99,7 @@ describe('what could be understood in two ways, or not at all, is refused:', () 
     ['a line feed alone', head('x: a\ncontent-length: 5')],
     ['lines that end in a line feed alone', 'HTTP/1.1 200 OK\ncontent-length: 5\n\nhello'],
     ['a status that there is not', 'HTTP/1.1 000 Odd\r\ncontent-length: 0\r\n\r\n'],
+    ['a control character', head('content-type: application/json; a=\x01')],
     ['a zero byte', head('x: a\0b')],
     ['a header without a name', head(': 5')],
     ['a header without a colon', head('content-length 5')],
