@@ -1,6 +1,4 @@
-import type { Hono } from 'hono';
 import type { BackendHealth } from '../core/backend.ts';
-import type { AppEnv } from './http/app-env.ts';
 import type { Call } from './http/call.ts';
 import { requireRole } from './http/door.ts';
 
@@ -19,25 +17,35 @@ export interface OperationsOptions {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
-/** Routes for the people and machines that run the gateway. */
-export function operationsRoutes(app: Hono<AppEnv>, { readiness, metrics }: OperationsOptions): void {
-  app.get('/healthz', (c) => c.json({ status: 'ok' }));
-  app.get('/readyz', async (c) => {
-    const { ready, draining, backends, configProblem, accountProblems = [] } = readiness();
-    const status = draining ? 'draining' : ready ? 'ready' : 'not ready';
-    const config =
-      configProblem === undefined ? {} : { config: { status: 'refused', detail: configProblem } };
-    const problems = accountProblems.length === 0 ? {} : { problems: accountProblems };
-    // Why tells of addresses, and of what servers have said.
-    const replacer = (await isOperator(c.get('call'))) ? undefined : withoutDetail;
-    const body = JSON.stringify({ status, backends, ...config, ...problems }, replacer);
-    const type = { 'content-type': 'application/json' };
-    return c.body(body, ready && !draining ? 200 : 503, type);
-  });
-  app.get('/metrics', async (c) => {
-    const { contentType, body } = await metrics();
-    return c.body(body, 200, { 'content-type': contentType });
-  });
+export interface OperationsReply {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** GET routes for the people and machines that run the gateway, by path. */
+export type OperationsRoutes = Readonly<
+  Record<string, (call: Call) => OperationsReply | Promise<OperationsReply>>
+>;
+
+const JSON_TYPE = 'application/json';
+
+export function operationsRoutes({ readiness, metrics }: OperationsOptions): OperationsRoutes {
+  return {
+    '/healthz': () => ({ status: 200, contentType: JSON_TYPE, body: JSON.stringify({ status: 'ok' }) }),
+    '/readyz': async (call) => {
+      const { ready, draining, backends, configProblem, accountProblems = [] } = readiness();
+      const status = draining ? 'draining' : ready ? 'ready' : 'not ready';
+      const config =
+        configProblem === undefined ? {} : { config: { status: 'refused', detail: configProblem } };
+      const problems = accountProblems.length === 0 ? {} : { problems: accountProblems };
+      // Why tells of addresses, and of what servers have said.
+      const replacer = (await isOperator(call)) ? undefined : withoutDetail;
+      const body = JSON.stringify({ status, backends, ...config, ...problems }, replacer);
+      return { status: ready && !draining ? 200 : 503, contentType: JSON_TYPE, body };
+    },
+    '/metrics': async () => ({ status: 200, ...(await metrics()) }),
+  };
 }
 
 /** Whoever asks whether it is ready needs no key; whoever wants to know more does, where there are any. */

@@ -1,14 +1,9 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Config } from '../../config/schema.ts';
 import { errorBody } from '../api/openai/error-body.ts';
 import { AppError } from '../core/error.ts';
+import { http } from '../core/node-http.ts';
 import type { HttpSocket } from './http-socket.ts';
 import { type PlainAnswers, PlainConnections } from './plain-connections.ts';
 import { isHost } from './plain-head.ts';
@@ -30,7 +25,7 @@ export function createHttpServer(answers: Answers, config: () => Config): HttpSe
     if (hasOneHost(incoming)) answers.serve(incoming, outgoing);
     else refuseHost(outgoing);
   };
-  const server = createServer(
+  const server = http.createServer(
     {
       noDelay: true,
       // Missing ones are refused below, with a body that says so; old health checks speak HTTP/1.0, which needs none.
@@ -72,7 +67,7 @@ function continueWhenFirst(outgoing: ServerResponse): void {
 function refuse(socket: Socket, failure: AppError): void {
   const body = JSON.stringify(errorBody(failure));
   socket.end(
-    `HTTP/1.1 ${failure.status} ${STATUS_CODES[failure.status]}\r\ncontent-type: application/json\r\n` +
+    `HTTP/1.1 ${failure.status} ${http.STATUS_CODES[failure.status]}\r\ncontent-type: application/json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
 }

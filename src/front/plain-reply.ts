@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ClientReply } from '../api/http/client-reply.ts';
+import { http } from '../core/node-http.ts';
 import { type Writer, writeSoon } from '../core/write-batch.ts';
 import { httpDate } from './http-date.ts';
 
@@ -34,6 +34,7 @@ const LF = 0x0a;
  */
 export class PlainReply implements ClientReply, Writer {
   readonly #host: ReplyHost;
+  readonly #socket: Socket;
   #keepAlive: boolean;
   /** Not sent yet. */
   #head = '';
@@ -48,6 +49,7 @@ export class PlainReply implements ClientReply, Writer {
   /** @param keepAlive The client allows another request after this one. */
   constructor(host: ReplyHost, keepAlive: boolean) {
     this.#host = host;
+    this.#socket = host.socket;
     this.#keepAlive = keepAlive;
   }
 
@@ -60,7 +62,7 @@ export class PlainReply implements ClientReply, Writer {
   }
 
   start(status: number, headers: string[]): void {
-    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
+    let head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? 'Unknown'}\r\n`;
     this.#isChunked = true;
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i]!;
@@ -87,7 +89,7 @@ export class PlainReply implements ClientReply, Writer {
   }
 
   drained(): Promise<void> {
-    if (!this.#isFull || this.#host.socket.destroyed) return Promise.resolve();
+    if (!this.#isFull || this.#socket.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
       this.#onDrained = resolve;
     });
@@ -101,7 +103,7 @@ export class PlainReply implements ClientReply, Writer {
   }
 
   destroy(): void {
-    this.#host.socket.destroy();
+    this.#socket.destroy();
   }
 
   /** The socket has taken everything, or is gone. */
@@ -112,7 +114,7 @@ export class PlainReply implements ClientReply, Writer {
 
   writeNow(): void {
     this.#isScheduled = false;
-    const { socket } = this.#host;
+    const socket = this.#socket;
     if (!socket.writable) {
       this.#pending = [];
       this.#pendingBytes = 0;
@@ -124,7 +126,7 @@ export class PlainReply implements ClientReply, Writer {
   }
 
   get #isFull(): boolean {
-    const { socket } = this.#host;
+    const socket = this.#socket;
     return socket.writableLength + this.#pendingBytes >= socket.writableHighWaterMark;
   }
 

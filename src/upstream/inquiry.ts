@@ -1,5 +1,6 @@
-import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
+import { http } from '../core/node-http.ts';
 import type { Address } from './address.ts';
 import { serverAddress } from './server-address.ts';
 
@@ -22,14 +23,14 @@ const MOST_BODY_BYTES = 1024 * 1024;
 
 /** Asks a server about itself, one question at a time, over a connection of its own: it never waits behind requests. */
 export class Inquiry {
-  readonly #agent: PlainAgent;
+  readonly #agent: Agent;
   readonly #get: (path: string, signal: AbortSignal) => Promise<IncomingMessage>;
 
   constructor({ origin, address, headers, keepMs }: InquiryOptions) {
     const { host, port, isTls, tlsName } = serverAddress(origin, address);
     const kept = { keepAlive: keepMs > 0, maxSockets: 1, ...(keepMs > 0 ? { timeout: keepMs } : {}) };
-    const agent = isTls ? new TlsAgent(kept) : new PlainAgent(kept);
-    const request = isTls ? tlsRequest : plainRequest;
+    const agent = isTls ? new TlsAgent(kept) : new http.Agent(kept);
+    const request = isTls ? tlsRequest : http.request;
     const to = { host, port, servername: tlsName, headers: { host: new URL(origin).host, ...headers } };
     this.#agent = agent;
     this.#get = (path, signal) =>

@@ -9,6 +9,8 @@ const LF = 0x0a;
 /** One per choice index is enough; beyond that every event is parsed. */
 const MAX_SHAPES = 8;
 const MAX_PART_BYTES = 256;
+/** Of all streams. */
+const MAX_SHARED = 64;
 
 /** What is the same in every event that brings one more piece of text for a choice. */
 interface Shape {
@@ -18,6 +20,19 @@ interface Shape {
   readonly head: Buffer;
   /** From the quote that ends the text to the end of the event: it says that nothing has finished. */
   readonly tail: Buffer;
+}
+
+/** Streams of one server are of one shape: what is kept once stays in the processor's caches, copies for every stream do not. */
+const shared: Shape[] = [];
+let nextShared = 0;
+
+function sharedShape(offset: number, head: Buffer, tail: Buffer): Shape {
+  const found = shared.find((one) => one.offset === offset && one.head.equals(head) && one.tail.equals(tail));
+  if (found !== undefined) return found;
+  const shape = { offset, head: Buffer.from(head), tail: Buffer.from(tail) };
+  shared[nextShared] = shape;
+  nextShared = (nextShared + 1) % MAX_SHARED;
+  return shape;
 }
 
 /**
@@ -30,16 +45,22 @@ interface Shape {
  */
 export class PlainEvents {
   readonly #shapes: Shape[] = [];
+  /** The one that fitted last: nearly always it does again. */
+  #last: Shape | undefined;
 
   /** @returns The offset past the plain event that begins at `start`, or −1 if none does. */
   match(bytes: Buffer, start: number): number {
-    for (const { offset, head, tail } of this.#shapes) {
-      const textAt = start + offset + head.length;
-      // An empty text is no content.
-      if (textAt >= bytes.length || bytes[textAt] === QUOTE) continue;
-      if (!matches(bytes, start + offset, head) || !matches(bytes, start, DATA)) continue;
-      const textEnd = closingQuote(bytes, textAt);
-      if (matches(bytes, textEnd, tail)) return textEnd + tail.length;
+    const last = this.#last;
+    const end = last === undefined ? -1 : endOf(bytes, start, last);
+    return end < 0 ? this.#matchOther(bytes, start) : end;
+  }
+
+  #matchOther(bytes: Buffer, start: number): number {
+    for (const shape of this.#shapes) {
+      const end = shape === this.#last ? -1 : endOf(bytes, start, shape);
+      if (end < 0) continue;
+      this.#last = shape;
+      return end;
     }
     return -1;
   }
@@ -55,14 +76,24 @@ export class PlainEvents {
       if (keyAt < 0) continue;
       const textAt = keyAt + key.length;
       const textEnd = closingQuote(event, textAt);
-      const head = Buffer.from(event.subarray(offset, textAt));
-      const tail = Buffer.from(event.subarray(textEnd));
+      const head = event.subarray(offset, textAt);
+      const tail = event.subarray(textEnd);
       // A second text in the same event, such as of log-probabilities, would make every event another one.
       if (head.length <= MAX_PART_BYTES && tail.length <= MAX_PART_BYTES)
-        this.#shapes.push({ offset, head, tail });
+        this.#shapes.push(sharedShape(offset, head, tail));
       return;
     }
   }
+}
+
+/** Of an event of this shape that begins at `start`; −1: it is none. */
+function endOf(bytes: Buffer, start: number, { offset, head, tail }: Shape): number {
+  const textAt = start + offset + head.length;
+  // An empty text is no content.
+  if (textAt >= bytes.length || bytes[textAt] === QUOTE) return -1;
+  if (!matches(bytes, start + offset, head) || !matches(bytes, start, DATA)) return -1;
+  const textEnd = closingQuote(bytes, textAt);
+  return matches(bytes, textEnd, tail) ? textEnd + tail.length : -1;
 }
 
 function closingQuote(bytes: Buffer, from: number): number {

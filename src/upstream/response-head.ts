@@ -12,10 +12,12 @@ export interface ParsedHead {
 
 export type ResponseHeaders = ReadonlyMap<string, string>;
 
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d{2})(?: [^\r\n\0]*)?$/;
-const NAME = /^[\w!#$%&'*+\-.^`|~]+$/;
-/** What no header may have in it, after the lines were split: control characters, line breaks of another kind than CR LF among them. */
-const STRAY = /[^\t\x20-\x7e\x80-\xff]/;
+const STATUS_LINE = /^HTTP\/1\.[01] [1-9]\d{2}(?: [^\r\n\0]*)?(?=\r\n|$)/;
+/** Values without control characters, line breaks of another kind than CR LF among them. */
+const HEADERS = /(?:\r\n[\w!#$%&'*+\-.^`|~]+:[\t\x20-\x7e\x80-\xff]*)*$/y;
+const MINOR_VERSION_AT = 'HTTP/1.'.length;
+const STATUS_AT = 'HTTP/1.1 '.length;
+const STATUS_DIGITS = 3;
 /** Safe as a number, and far more than any reply has. */
 const MAX_LENGTH_DIGITS = 15;
 
@@ -24,20 +26,21 @@ const MAX_LENGTH_DIGITS = 15;
  * @returns What is wrong with it, if anything is.
  */
 export function parseHead(text: string): ParsedHead | string {
-  const lines = text.split('\r\n');
-  const statusLine = STATUS_LINE.exec(lines[0]!);
-  if (statusLine === null) return 'no HTTP/1.1 response';
+  if (!STATUS_LINE.test(text)) return 'no HTTP/1.1 response';
+  let end = lineEnd(text, 0);
+  HEADERS.lastIndex = end;
+  if (!HEADERS.test(text)) return 'a broken response header';
   const headers = new Map<string, string>();
-  for (let i = 1; i < lines.length; i += 1) {
-    const line = lines[i]!;
-    const colon = line.indexOf(':');
-    const name = line.slice(0, Math.max(0, colon)).toLowerCase();
-    if (!NAME.test(name) || STRAY.test(line)) return 'a broken response header';
-    const value = line.slice(colon + 1).trim();
+  while (end < text.length) {
+    const start = end + 2;
+    end = lineEnd(text, start);
+    const colon = text.indexOf(':', start);
+    const name = text.slice(start, colon).toLowerCase();
+    const value = text.slice(colon + 1, end).trim();
     const before = headers.get(name);
     headers.set(name, before === undefined ? value : `${before}, ${value}`);
   }
-  const status = Number(statusLine[2]);
+  const status = Number(text.slice(STATUS_AT, STATUS_AT + STATUS_DIGITS));
   if (status === 101) return 'a change of protocol that nobody asked for';
   const framing = framingOf(status, headers);
   if (typeof framing === 'object') return framing.problem;
@@ -45,9 +48,16 @@ export function parseHead(text: string): ParsedHead | string {
     status,
     headers,
     framing,
-    keepAlive: framing !== 'until-close' && staysOpen(headers.get('connection'), statusLine[1] === '1'),
+    keepAlive:
+      framing !== 'until-close' && staysOpen(headers.get('connection'), text[MINOR_VERSION_AT] === '1'),
     keepAliveMs: keepAliveMs(headers.get('keep-alive')),
   };
+}
+
+/** The offset of the CR LF from there on, or the end. */
+function lineEnd(text: string, from: number): number {
+  const end = text.indexOf('\r\n', from);
+  return end < 0 ? text.length : end;
 }
 
 function framingOf(status: number, headers: ResponseHeaders): BodyFraming | { readonly problem: string } {

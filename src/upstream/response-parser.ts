@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type BodyFraming, type ParsedHead, parseHead } from './response-head.ts';
 
 /** A server that does not keep to HTTP/1.1; the connection is of no use any more. */
@@ -18,7 +19,10 @@ const MAX_HEAD_BYTES = 16 * 1024;
 /** Of a chunk's size with its extensions, and of all trailers. */
 const MAX_LINE_BYTES = 4 * 1024;
 const MAX_SIZE_DIGITS = 12;
+/** Of a size that nobody has to look at twice. */
+const PLAIN_SIZE_DIGITS = 6;
 
+const LINE_END_BYTES = 2;
 const CR = 0x0d;
 const LF = 0x0a;
 const BEGINNING = 'HTTP/1.';
@@ -153,35 +157,64 @@ export class ResponseParser {
   }
 
   #tell(bytes: Buffer, start: number, end: number): void {
-    if (end > start && !this.#stopped) this.#listener.onData(Buffer.from(bytes.subarray(start, end)));
+    if (end <= start || this.#stopped) return;
+    const copy = Buffer.allocUnsafe(end - start);
+    bytes.copy(copy, 0, start, end);
+    this.#listener.onData(copy);
   }
 
   /** What the chunks of one read bring is copied together, without what is around it. */
   #readChunked(bytes: Buffer, from: number): number {
-    const payload = Buffer.allocUnsafe(bytes.length - from);
+    let payload: Buffer = NOTHING;
     let filled = 0;
     let at = from;
     try {
       while (at < bytes.length && this.#state !== 'ended') {
         if (this.#state === 'chunk') {
-          const end = Math.min(bytes.length, at + this.#left);
-          filled += bytes.copy(payload, filled, at, end);
-          this.#left -= end - at;
-          at = end;
+          const size = Math.min(bytes.length - at, this.#left);
+          if (payload === NOTHING) payload = roomFor(size, bytes.length - at);
+          filled += bytes.copy(payload, filled, at, at + size);
+          this.#left -= size;
+          at += size;
           if (this.#left === 0) this.#state = 'chunk-end';
         } else {
           at = this.#readLine(bytes, at);
         }
       }
     } finally {
-      if (filled > 0 && !this.#stopped) this.#listener.onData(payload.subarray(0, filled));
+      if (filled > 0 && !this.#stopped)
+        this.#listener.onData(filled === payload.length ? payload : payload.subarray(0, filled));
     }
     if (this.#state === 'ended') this.#end();
     return at;
   }
 
-  /** @returns The offset past the line, or the end of the bytes. */
   #readLine(bytes: Buffer, from: number): number {
+    const past = this.#held.length === 0 ? this.#readPlainLine(bytes, from) : -1;
+    return past < 0 ? this.#readAnyLine(bytes, from) : past;
+  }
+
+  /** What nearly always stands between chunks, without making a string of it. @returns The offset past it, or −1 if it is something else. */
+  #readPlainLine(bytes: Buffer, from: number): number {
+    let at = from;
+    if (this.#state === 'chunk-size') {
+      let size = 0;
+      for (; at < from + PLAIN_SIZE_DIGITS; at += 1) {
+        const digit = hexDigit(bytes[at]);
+        if (digit < 0) break;
+        size = size * 16 + digit;
+      }
+      if (at === from || bytes[at] !== CR || bytes[at + 1] !== LF) return -1;
+      this.#beginChunk(size);
+    } else {
+      if (this.#state !== 'chunk-end' || bytes[at] !== CR || bytes[at + 1] !== LF) return -1;
+      this.#state = 'chunk-size';
+    }
+    return at + 2;
+  }
+
+  /** @returns The offset past the line, or the end of the bytes. */
+  #readAnyLine(bytes: Buffer, from: number): number {
     const newline = bytes.indexOf(LF, from);
     const end = newline < 0 ? bytes.length : newline;
     if (end - from + this.#held.length > MAX_LINE_BYTES)
@@ -205,8 +238,7 @@ export class ResponseParser {
       if (line !== '') throw new ProtocolError('a chunk longer than it says');
       this.#state = 'chunk-size';
     } else if (this.#state === 'chunk-size') {
-      this.#left = chunkSize(line);
-      this.#state = this.#left === 0 ? 'trailers' : 'chunk';
+      this.#beginChunk(chunkSize(line));
     } else if (line === '') {
       this.#state = 'ended';
     } else {
@@ -214,6 +246,11 @@ export class ResponseParser {
       this.#trailerBytes += line.length;
       if (this.#trailerBytes > MAX_LINE_BYTES) throw new ProtocolError('trailers are too long');
     }
+  }
+
+  #beginChunk(size: number): void {
+    this.#left = size;
+    this.#state = size === 0 ? 'trailers' : 'chunk';
   }
 
   #end(): void {
@@ -225,6 +262,19 @@ export class ResponseParser {
 function stateOf(framing: BodyFraming): State {
   if (framing === 'chunked') return 'chunk-size';
   return framing === 'until-close' ? 'until-close' : 'sized';
+}
+
+/** For a chunk, or as much of it as has come; if it is not the last one then for the others, too. */
+function roomFor(sizeBytes: number, leftBytes: number): Buffer {
+  const isLast = leftBytes - sizeBytes <= LINE_END_BYTES;
+  return Buffer.allocUnsafe(isLast ? sizeBytes : leftBytes);
+}
+
+/** −1: it is none. */
+function hexDigit(byte = 0): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x61 + 10 : -1;
 }
 
 /** Extensions after a semicolon mean nothing to us. */

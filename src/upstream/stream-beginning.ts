@@ -15,6 +15,11 @@ export class StreamBeginning {
   /** What could still be a mark, or the first half of CR LF. */
   #held: Buffer = NOTHING;
 
+  /** From here on nothing is changed. */
+  get isUsual(): boolean {
+    return this.#ends === 'lf';
+  }
+
   /** @returns The bytes themselves, nearly always. Empty: not to be told yet. */
   usual(bytes: Buffer): Buffer {
     if (this.#ends === 'lf') return bytes;

@@ -24,6 +24,8 @@ export class StreamTap {
   readonly #splitter = new EventSplitter();
   readonly #ends: number[] = [];
   readonly #plain = new PlainEvents();
+  /** Lines end as usual, and no event is unfinished: most reads then concern nobody but `#plain`. */
+  #isCalm = false;
 
   constructor(options: { hideUsage: boolean }) {
     this.#hideUsage = options.hideUsage;
@@ -32,11 +34,15 @@ export class StreamTap {
   /** @param readAtMs When they came in, on the clock of `Observation`. */
   push(read: Buffer, readAtMs: number): Buffer | undefined {
     if (this.done || this.failure !== undefined) return undefined;
-    const bytes = this.#beginning.usual(read);
+    const bytes = this.#isCalm ? read : this.#beginning.usual(read);
     if (bytes.length === 0) return undefined;
     const seenBefore = this.observation.contentEvents;
-    const plainEnd = this.#splitter.heldBytes === 0 ? this.#skipPlain(bytes) : 0;
-    const kept = plainEnd === bytes.length ? bytes : this.#pushRest(bytes, plainEnd);
+    const plainEnd = this.#isCalm || this.#splitter.heldBytes === 0 ? this.#skipPlain(bytes) : 0;
+    let kept: Buffer | undefined = bytes;
+    if (plainEnd < bytes.length) {
+      kept = this.#pushRest(bytes, plainEnd);
+      this.#isCalm = this.#beginning.isUsual && this.#splitter.heldBytes === 0;
+    }
     if (this.observation.contentEvents > seenBefore) {
       this.observation.firstTokenAtMs ??= readAtMs;
       this.observation.lastTokenAtMs = readAtMs;
@@ -62,12 +68,13 @@ export class StreamTap {
   /** @returns The offset past the plain events at the beginning. */
   #skipPlain(bytes: Buffer): number {
     let at = 0;
-    for (;;) {
+    while (at < bytes.length) {
       const end = this.#plain.match(bytes, at);
-      if (end < 0) return at;
+      if (end < 0) break;
       this.observation.contentEvents += 1;
       at = end;
     }
+    return at;
   }
 
   #pushRest(bytes: Buffer, from: number): Buffer | undefined {

@@ -1,4 +1,3 @@
-import { validateHeaderValue } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type {
   Backend,
@@ -9,6 +8,7 @@ import type {
   RunOptions,
 } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
+import { http } from '../core/node-http.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
 import { detailOf, outcomeOf } from './call-outcome.ts';
@@ -251,7 +251,7 @@ class Upstream implements UpstreamBackend {
 /** @throws Error if a value cannot stand in a header. */
 function headerLines(headers: Readonly<Record<string, string>>): string {
   const lines = Object.entries(headers).map(([name, value]) => {
-    validateHeaderValue(name, value);
+    http.validateHeaderValue(name, value);
     return `${name}: ${value}\r\n`;
   });
   return lines.join('');

@@ -1,7 +1,9 @@
 import type { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
+import { shortText } from '../core/short-text.ts';
 import { type Member, type SkimmedObject, skimBeginning, skimObject, skipSpace } from '../core/skim.ts';
 import { unexpectedReply } from './map-error.ts';
+import { plainUsage } from './plain-usage.ts';
 import {
   asWire,
   choicesOf,
@@ -19,6 +21,9 @@ const TAIL_BYTES = 64 * 1024;
 
 const USAGE = Buffer.from('"usage"');
 const FINISH_REASON = Buffer.from('"finish_reason"');
+/** Where its key has a byte that is rare: a search for it hardly stops elsewhere. */
+const RARE_AT = FINISH_REASON.indexOf('_');
+const FROM_RARE = FINISH_REASON.subarray(RARE_AT);
 const REASON_BYTES = 32;
 
 const COLON = 0x3a;
@@ -96,7 +101,7 @@ export class WholeTap {
       if (member.key === 'usage') usage = member;
     }
     if (usage === undefined) return false;
-    this.observation.usage = usageOf({ usage: memberValue(text, usage) });
+    this.observation.usage = plainUsage(text, usage) ?? usageOf({ usage: memberValue(text, usage) });
     // Whoever says nothing that can be true is read more closely.
     const { promptTokens = 0, completionTokens = 0 } = this.observation.usage ?? {};
     if (promptTokens <= 0 || (completionTokens <= 0 && members.some(isChoices))) return false;
@@ -122,8 +127,11 @@ export class WholeTap {
    * not taken for one.
    */
   #readReasons(text: Buffer, end: number): void {
-    for (let at = text.indexOf(FINISH_REASON); at >= 0 && at < end; at = text.indexOf(FINISH_REASON, at)) {
-      at += FINISH_REASON.length;
+    for (let at = text.indexOf(FROM_RARE); at >= 0; at = text.indexOf(FROM_RARE, at)) {
+      const start = at - RARE_AT;
+      if (start >= end) break;
+      at += FROM_RARE.length;
+      if (!isFinishReason(text, start)) continue;
       const value = wordAfterColon(text, at);
       if (value !== undefined) this.#finished(finishReasonOf({ finish_reason: value }));
     }
@@ -161,14 +169,21 @@ export class WholeTap {
   }
 }
 
+/** What comes before the rare byte fits. */
+function isFinishReason(text: Buffer, start: number): boolean {
+  for (let i = 0; i < RARE_AT; i += 1) if (text[start + i] !== FINISH_REASON[i]) return false;
+  return true;
+}
+
 /** Of `: "word"`; undefined for everything else. */
 function wordAfterColon(text: Buffer, from: number): string | undefined {
   const colon = skipSpace(text, from);
   if (text[colon] !== COLON) return undefined;
   const quote = skipSpace(text, colon + 1);
   if (text[quote] !== QUOTE) return undefined;
-  const end = text.indexOf(QUOTE, quote + 1);
-  return end < 0 || end - quote > REASON_BYTES ? undefined : text.toString('latin1', quote + 1, end);
+  let end = quote + 1;
+  while (text[end] !== QUOTE) if (++end - quote > REASON_BYTES) return undefined;
+  return shortText(text, quote + 1, end).text;
 }
 
 function errorWithin(said: string): AppError {
@@ -185,8 +200,9 @@ function isNull(text: Buffer, { valueStart, valueEnd }: Member): boolean {
 
 /** A string without escapes that is not `error`. */
 function isPlainlyNoError(text: Buffer, { valueStart, valueEnd }: Member): boolean {
-  const value = text.toString('latin1', valueStart, valueEnd);
-  return value.startsWith('"') && !value.includes('\\') && value !== '"error"';
+  if (text[valueStart] !== QUOTE) return false;
+  const { text: value, hasBackslash } = shortText(text, valueStart, valueEnd);
+  return !hasBackslash && value !== '"error"';
 }
 
 function memberValue(text: Buffer, { valueStart, valueEnd }: Member): unknown {

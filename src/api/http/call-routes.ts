@@ -1,7 +1,8 @@
 import { AppError } from '../../core/error.ts';
 import type { Emit } from '../../core/event.ts';
+import type { Access } from '../access-rules.ts';
 import type { Call } from './call.ts';
-import { requireEndpoint } from './door.ts';
+import { requireEndpoint, requireRole } from './door.ts';
 
 /** Reads the request and writes the reply. What it throws, or rejects with, has yet to be told to the client. */
 export type CallHandler = (call: Call) => Promise<void>;
@@ -13,12 +14,24 @@ export type CallRoutes = Readonly<Record<string, CallHandler>>;
  * Resolves when the reply has ended or cannot be written. Who calls is found out before anything else is read.
  *
  * @param path Of the route.
+ * @param access What it asks of its caller. Default: `user`, which everybody with a key is.
  */
-export async function answer(call: Call, path: string, handler: CallHandler, emit: Emit): Promise<void> {
+export async function answer(
+  call: Call,
+  path: string,
+  handler: CallHandler,
+  emit: Emit,
+  access: Access = 'user',
+): Promise<void> {
   try {
-    const identified = call.identify();
-    if (identified !== undefined) await identified;
-    if (call.caller !== undefined) requireEndpoint(call.caller, path);
+    if (access !== 'open') {
+      const identified = call.identify();
+      if (identified !== undefined) await identified;
+      if (call.caller !== undefined) {
+        if (access !== 'user') requireRole(call.caller, access);
+        requireEndpoint(call.caller, path);
+      }
+    }
     await handler(call);
   } catch (thrown) {
     const error = AppError.from(thrown);

@@ -115,17 +115,17 @@ export class Call {
     return own;
   }
 
-  /** A successful reply that is there as a whole. */
-  sendWhole(contentType: string, body: Uint8Array | string): void {
-    this.startWhole(contentType, Buffer.byteLength(body));
+  /** A reply that is there as a whole. */
+  sendWhole(contentType: string, body: Uint8Array | string, status = 200): void {
+    this.startWhole(contentType, Buffer.byteLength(body), status);
     this.client.end(body);
   }
 
   /** Begins one whose bytes come later. */
-  startWhole(contentType: string, sizeBytes?: number): void {
+  startWhole(contentType: string, sizeBytes?: number, status = 200): void {
     const head = ['content-type', contentType];
     if (sizeBytes !== undefined) head.push('content-length', String(sizeBytes));
-    this.client.start(200, this.headers(head));
+    this.client.start(status, this.headers(head));
   }
 
   /** A reply whose bytes pass through. */
