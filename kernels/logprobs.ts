@@ -10,16 +10,15 @@ export interface TokenLogprobs {
 
 /** Log-probabilities under the raw logits [vocabSize], before temperature and penalties. */
 export function tokenLogprobs(logits: Float32Array, token: number, topCount: number): TokenLogprobs {
-  const top = topTokens(logits, Math.max(1, topCount));
-  const max = top.logits[0] ?? 0;
   const kernels = rowKernels(logits.length);
   kernels.load(logits);
+  const max = kernels.max();
   const logNormaliser = max + Math.log(kernels.exponentials(max, 1));
   return {
     logprob: logits[token]! - logNormaliser,
-    top: Array.from(top.ids.subarray(0, topCount), (id, i) => ({
+    top: topTokens(kernels, topCount).map(({ id, logit }) => ({
       token: id,
-      logprob: top.logits[i]! - logNormaliser,
+      logprob: logit - logNormaliser,
     })),
   };
 }

@@ -112,7 +112,7 @@ const SETTINGS: readonly [string, Partial<SamplerParameters>][] = [
   ['temperature 0.5', { temperature: 0.5 }],
   ['temperature 2', { temperature: 2 }],
   ['top-k 20', { topK: 20 }],
-  ['top-k 300, beyond the heap', { topK: 300 }],
+  ['top-k 300', { topK: 300 }],
   ['top-k 1', { topK: 1 }],
   ['top-p 0.9', { topP: 0.9 }],
   ['top-p 0.3', { topP: 0.3 }],
@@ -205,6 +205,19 @@ describe('sample', () => {
       expect(histogram(logits, stateOf(parameters), 500, [best, 3])[best]).toBe(0);
     },
   );
+
+  it.each(SETTINGS)('draws the same under a mask as under a ban of all others: %s', (_name, parameters) => {
+    const logits = modelLogits(500);
+    const isAllowed = (id: number) => id % 7 < 3;
+    const mask = new Int32Array(16);
+    const banned: number[] = [];
+    for (let id = 0; id < 500; id++) {
+      if (isAllowed(id)) mask[id >> 5]! |= 1 << (id & 31);
+      else banned.push(id);
+    }
+    const [masked, plain] = [stateOf(parameters), stateOf(parameters)];
+    for (let i = 0; i < 20; i++) expect(sample(logits, masked, [], mask)).toBe(sample(logits, plain, banned));
+  });
 
   it('says so when nothing is left to draw', () => {
     const logits = Float32Array.of(1, 2);

@@ -1,7 +1,7 @@
 import { type Cuts, draw } from './draw.ts';
 import { type Random, seededRandom } from './random.ts';
-import { rowKernels } from './simd/row-kernels.ts';
-import { argmax, topTokens } from './top-tokens.ts';
+import { type RowKernels, rowKernels } from './simd/row-kernels.ts';
+import { largest } from './top-tokens.ts';
 
 /** How tokens are drawn; the semantics are vLLM's. */
 export interface SamplerParameters extends Cuts {
@@ -67,9 +67,6 @@ function repeated(logit: number, penalty: number): number {
 /** Below this a temperature counts as 0, as in vLLM. */
 const MIN_TEMPERATURE = 1e-5;
 
-/** Up to this many, the top tokens are found by a heap; of more, by a histogram of distances from the maximum. */
-const MOST_HEAP_TOKENS = 256;
-
 /**
  * Draws one token. `logits` [vocabSize] is left as it is. `bannedTokenIds` cannot be drawn this time, nor what the
  * `mask` excludes: bit i of word j says whether token 32 j + i may be drawn.
@@ -84,19 +81,9 @@ export function sample(
   bannedTokenIds: readonly number[] = [],
   mask?: Int32Array | undefined,
 ): number {
-  const { temperature, topK } = state.parameters;
-  const row = adjustedRow(logits, state, bannedTokenIds, mask);
-  if (temperature < MIN_TEMPERATURE) return drawable(argmax(row));
-
-  const random = state.random();
-  const kernels = rowKernels(logits.length);
-  if (topK > 0 && topK <= MOST_HEAP_TOKENS) {
-    const { ids, logits: best } = topTokens(row, topK);
-    kernels.load(best);
-    return ids[drawable(draw(kernels, state.parameters, random))]!;
-  }
-  if (row === logits) kernels.load(logits);
-  return drawable(draw(kernels, state.parameters, random));
+  const kernels = loadRow(logits, state, bannedTokenIds, mask);
+  if (state.parameters.temperature < MIN_TEMPERATURE) return drawable(largest(kernels));
+  return drawable(draw(kernels, state.parameters, state.random()));
 }
 
 function drawable(token: number): number {
@@ -104,31 +91,16 @@ function drawable(token: number): number {
   return token;
 }
 
-function adjustedRow(
+function loadRow(
   logits: Float32Array,
   state: SamplerState,
   bannedTokenIds: readonly number[],
   mask: Int32Array | undefined,
-): Float32Array {
-  if (!state.adjusts && bannedTokenIds.length === 0 && mask === undefined) return logits;
-  const row = rowKernels(logits.length).load(logits);
-  state.adjust(row);
+): RowKernels {
+  const kernels = rowKernels(logits.length);
+  const row = kernels.load(logits);
+  if (state.adjusts) state.adjust(row);
   for (const token of bannedTokenIds) row[token] = Number.NEGATIVE_INFINITY;
-  if (mask !== undefined) applyMask(row, mask);
-  return row;
-}
-
-function applyMask(row: Float32Array, mask: Int32Array): void {
-  for (let word = 0; word < mask.length; word++) {
-    const bits = mask[word]!;
-    if (bits === -1) continue;
-    const start = word * 32;
-    if (bits === 0) {
-      row.fill(Number.NEGATIVE_INFINITY, start, start + 32);
-      continue;
-    }
-    const end = Math.min(start + 32, row.length);
-    for (let token = start; token < end; token++)
-      if (((bits >>> (token - start)) & 1) === 0) row[token] = Number.NEGATIVE_INFINITY;
-  }
+  if (mask !== undefined) kernels.keepMasked(mask);
+  return kernels;
 }

@@ -17,21 +17,16 @@ import {
   doubleStore,
   doWhile,
   FLOAT_ZERO,
-  floatLane,
   floatLoad,
-  floatStore,
   get,
   i32Constant,
   intLane,
-  intStore,
   set,
   TYPE,
   tee,
   upperHalf,
   vectorLoad,
-  vectorStore,
   type WasmFunction,
-  when,
   work,
 } from './wasm-code.ts';
 
@@ -43,12 +38,8 @@ export const BINS = 1024;
 const SUM_BYTES = 8;
 const BIN_SHIFT = Math.log2(LANES * SUM_BYTES);
 
-/** A token in the edge bin: its id (int32) and its weight (float32). The first record tells how many follow. */
-export const EDGE_INTS = 2;
-const EDGE_BYTES = EDGE_INTS * Int32Array.BYTES_PER_ELEMENT;
-
 /** Leaves, for four numbers, the bins of their distances from the centre. They must be numbers, and the centre and scale finite. */
-function binsOf(at: number, centre: number, perUnit: number): Code {
+export function binsOf(at: number, centre: number, perUnit: number): Code {
   return [
     ...[...get(at), ...vectorLoad(), ...get(centre), ...work('f32x4.splat', 'f32x4.sub', 'f32x4.abs')],
     ...[...get(perUnit), ...work('f32x4.splat', 'f32x4.mul')],
@@ -57,11 +48,8 @@ function binsOf(at: number, centre: number, perUnit: number): Code {
   ];
 }
 
-/**
- * Adds the weights, or 1 for each that is not 0, of the numbers at [at, end) to the bins of their distances from `centre`:
- * double `lane` of bin b lies at bins + 32 b + 8 lane.
- */
-function histogram(name: string, addend: (weight: number) => Code): WasmFunction {
+/** Adds what weighs four numbers at [at, end) to the bins of their distances from `centre`: double `lane` of bin b lies at bins + 32 b + 8 lane. */
+function histogram(name: string, weightsOf: (weights: number) => Code): WasmFunction {
   const [at, end, weights, bins, centre, perUnit, binAt, weight, upper, laneAt] = [
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
   ];
@@ -79,7 +67,7 @@ function histogram(name: string, addend: (weight: number) => Code): WasmFunction
       ...doWhile([
         ...[...binsOf(at, centre, perUnit), ...i32Constant(BIN_SHIFT), ...work('i32x4.shl')],
         ...[...get(bins), ...work('i32x4.splat', 'i32x4.add'), ...set(binAt)],
-        ...[...get(weights), ...vectorLoad(), ...set(weight), ...addend(weight), ...set(weight)],
+        ...[...weightsOf(weights), ...set(weight)],
         ...[...upperHalf(weight), ...work('f64x2.promote_low_f32x4'), ...set(upper)],
         ...[...get(weight), ...work('f64x2.promote_low_f32x4'), ...set(weight)],
         ...eachLane(addLane),
@@ -90,49 +78,40 @@ function histogram(name: string, addend: (weight: number) => Code): WasmFunction
   };
 }
 
-export const massByDistance = (): WasmFunction => histogram('massByDistance', get);
+export const massByDistance = (): WasmFunction =>
+  histogram('massByDistance', (weights) => [...get(weights), ...vectorLoad()]);
 
-export const countByDistance = (): WasmFunction =>
-  histogram('countByDistance', (weight) => [
-    ...[...get(weight), ...constant(0), ...work('f32x4.gt'), ...constant(1), ...work('v128.and')],
-  ]);
+/** Every number counts as 1. */
+export const countByDistance = (): WasmFunction => histogram('countByDistance', () => constant(1));
 
 /**
- * Sets the weights of the numbers at [at, end) to 0 but for those in bins before `edge`, whose sum it returns. Those in that bin are
- * written down at `edges`, in order.
+ * The sum of the weights of the numbers at [at, end) that lie between `low` and `high`. At `results` that is stored as a double, and the sum
+ * with those that are `low` or `high` behind it.
  */
-export function cutAtBin(): WasmFunction {
-  const [at, end, weights, edges, centre, perUnit, edge, bin, weight, sum, isEdge, edgesAt, id] = [
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
+export function massBetween(): WasmFunction {
+  const [at, end, weights, low, high, results, x, weight, part, inner, whole] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
   ];
-  const write = (lane: number): Code => [
-    ...[...get(edgesAt), ...get(id), ...i32Constant(lane), ...work('i32.add'), ...intStore()],
-    ...[...get(edgesAt), ...get(weight), ...floatLane(lane), ...floatStore(4)],
-    // What is not in the bin is overwritten by the next.
-    ...[...get(edgesAt), ...get(isEdge), ...intLane(lane), ...i32Constant(EDGE_BYTES)],
-    ...[...work('i32.and', 'i32.add'), ...set(edgesAt)],
+  const within = (above: 'f32x4.gt' | 'f32x4.ge', below: 'f32x4.lt' | 'f32x4.le', sum: number): Code => [
+    ...[...get(x), ...get(low), ...work('f32x4.splat', above)],
+    ...[...get(x), ...get(high), ...work('f32x4.splat', below, 'v128.and')],
+    ...[...get(weight), ...work('v128.and'), ...set(part), ...accumulate(sum, part)],
   ];
   return {
-    name: 'cut',
-    parameters: [TYPE.i32, TYPE.i32, TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32, TYPE.i32],
+    name: 'massBetween',
+    parameters: [TYPE.i32, TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32, TYPE.i32],
     result: TYPE.f64,
-    locals: [TYPE.v128, TYPE.v128, TYPE.v128, TYPE.v128, TYPE.i32, TYPE.i32],
+    locals: Array(5).fill(TYPE.v128),
     body: [
-      ...[...get(edges), ...i32Constant(EDGE_BYTES), ...work('i32.add'), ...set(edgesAt)],
       ...doWhile([
-        ...[...binsOf(at, centre, perUnit), ...set(bin)],
-        ...[...get(weights), ...vectorLoad(), ...set(weight)],
-        ...[...get(bin), ...get(edge), ...work('i32x4.splat', 'i32x4.eq')],
-        ...[...get(weight), ...constant(0), ...work('f32x4.gt', 'v128.and'), ...tee(isEdge)],
-        ...[...work('v128.any_true'), ...when(eachLane(write))],
-        ...[...get(id), ...i32Constant(LANES), ...work('i32.add'), ...set(id)],
-        ...[...get(weights), ...get(weight), ...get(bin), ...get(edge)],
-        ...[...work('i32x4.splat', 'i32x4.lt_s', 'v128.and'), ...tee(weight), ...vectorStore()],
-        ...accumulate(sum, weight),
+        ...[...get(at), ...vectorLoad(), ...set(x), ...get(weights), ...vectorLoad(), ...set(weight)],
+        ...within('f32x4.gt', 'f32x4.lt', inner),
+        ...within('f32x4.ge', 'f32x4.le', whole),
         ...[...next(weights), ...advance(at, end)],
       ]),
-      ...[...get(edges), ...get(edgesAt), ...get(edges), ...work('i32.sub'), ...intStore()],
-      ...laneSum(sum),
+      ...[...get(results), ...laneSum(inner), ...doubleStore(0)],
+      ...[...get(results), ...laneSum(whole), ...doubleStore(SUM_BYTES)],
+      ...laneSum(inner),
     ],
   };
 }

@@ -1,4 +1,15 @@
-import { accumulate, advance, constant, eachLane, laneSum, next, ROUNDER } from './row-loop.ts';
+import {
+  accumulate,
+  advance,
+  constant,
+  eachLane,
+  GROUP_BYTES,
+  GROUP_VECTORS,
+  laneSum,
+  next,
+  ROUNDER,
+  VECTOR_BYTES,
+} from './row-loop.ts';
 import {
   type Code,
   doWhile,
@@ -14,8 +25,8 @@ import {
   work,
 } from './wasm-code.ts';
 
-/** Lower powers of 2 are taken for 0: about where float32 begins to lose digits. */
-const LOWEST = -126;
+/** Lower powers of 2 come out as 0: about where float32 begins to lose digits. Its own power would have an exponent of 0 bits. */
+const LOWEST = -127;
 
 /** The least number of float32 that is not −Infinity. */
 const LEAST_FLOAT = -(2 - 2 ** -23) * 2 ** 127;
@@ -23,26 +34,41 @@ const LEAST_FLOAT = -(2 - 2 ** -23) * 2 ** 127;
 /** Where the exponent of a float32 begins. */
 const EXPONENT_BIT = 23;
 
-/** 2^r = Σ (r · ln 2)^i / i!; for |r| up to 1/2 what follows is below float32's rounding. */
-const POWER_SERIES = [1, 1, 2, 6, 24, 120, 720, 5040].map((factorial, i) => Math.LN2 ** i / factorial);
+/**
+ * 2^r = Σ factors[i] · r^i for |r| up to 1/2 with a relative error of at most 1e-7, about float32's rounding: the polynomial of its degree,
+ * exact at 0, whose largest error is least (found by Lawson's algorithm).
+ */
+const POWER_FACTORS = [
+  1, 0.6931469775991246, 0.24022242085376164, 0.055507337433140326, 0.009671512639600614,
+  0.001326472717753478,
+];
 
 /** The exponent of 2^0 as a float32 has it, as if these bits were a float's. */
 const EXPONENT_BIAS = new Float32Array(Int32Array.of(127).buffer)[0]!;
 
-/** The largest of the numbers at [at, end). NaN is passed over. */
+/** The largest of the numbers at [at, end). NaN is passed over. Those of each group, lane by lane, are stored at `groups`. */
 export function maxOfRow(): WasmFunction {
-  const [at, end, best] = [0, 1, 2];
+  const [at, end, groups, best, ofGroup] = [0, 1, 2, 3, 4];
   const lanes = eachLane((lane) => [...get(best), ...floatLane(lane)]);
+  // Without waiting for one another, but in the end.
+  const among = (first: number, count: number): Code =>
+    count === 1
+      ? [
+          ...[...constant(Number.NEGATIVE_INFINITY), ...get(at), ...vectorLoad(first * VECTOR_BYTES)],
+          ...work('f32x4.pmax'),
+        ]
+      : [...among(first, count / 2), ...among(first + count / 2, count / 2), ...work('f32x4.pmax')];
   return {
     name: 'max',
-    parameters: [TYPE.i32, TYPE.i32],
+    parameters: [TYPE.i32, TYPE.i32, TYPE.i32],
     result: TYPE.f32,
-    locals: [TYPE.v128],
+    locals: [TYPE.v128, TYPE.v128],
     body: [
       ...[...constant(Number.NEGATIVE_INFINITY), ...set(best)],
       ...doWhile([
-        ...[...get(best), ...get(at), ...vectorLoad(), ...work('f32x4.pmax'), ...set(best)],
-        ...advance(at, end),
+        ...[...get(groups), ...among(0, GROUP_VECTORS), ...tee(ofGroup), ...vectorStore()],
+        ...[...get(best), ...get(ofGroup), ...work('f32x4.pmax'), ...set(best), ...next(groups)],
+        ...advance(at, end, GROUP_BYTES),
       ]),
       ...[...lanes, ...work('f32.max', 'f32.max', 'f32.max')],
     ],
@@ -56,11 +82,10 @@ export function maxOfRow(): WasmFunction {
 function sumOfPowers(factors: readonly number[], powers: readonly number[]): Code {
   const [factor = 0] = factors;
   if (factors.length === 1) return constant(factor);
-  const half = factors.length / 2;
-  const [lower, upper] = [factors.slice(0, half), factors.slice(half)].map((part) =>
-    sumOfPowers(part, powers.slice(0, -1)),
-  );
-  return [...lower!, ...upper!, ...get(powers.at(-1)!), ...work('f32x4.mul', 'f32x4.add')];
+  const highest = Math.ceil(Math.log2(factors.length)) - 1;
+  const lower = sumOfPowers(factors.slice(0, 2 ** highest), powers);
+  const upper = sumOfPowers(factors.slice(2 ** highest), powers);
+  return [...lower, ...upper, ...get(powers[highest]!), ...work('f32x4.mul', 'f32x4.add')];
 }
 
 function square(local: number): Code {
@@ -74,31 +99,28 @@ function square(local: number): Code {
  *     2^power = 2^whole · 2^rest     2^whole by writing it into a float's exponent
  */
 export function powersOfRow(): WasmFunction {
-  const [at, end, target, max, scale, maxes, scales, power, rounded, rest, rest2, rest4, weight, sum] = [
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
+  const [at, end, target, max, scale, maxes, scales, rounded, rest, rest2, rest4, weight, sum] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
   ];
   return {
     name: 'powers',
     parameters: [TYPE.i32, TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32],
     result: TYPE.f64,
-    locals: Array(9).fill(TYPE.v128),
+    locals: Array(8).fill(TYPE.v128),
     body: [
       ...[...get(max), ...work('f32x4.splat'), ...set(maxes)],
       ...[...get(scale), ...work('f32x4.splat'), ...set(scales)],
       ...doWhile([
         ...[...get(at), ...vectorLoad(), ...get(maxes), ...work('f32x4.sub')],
-        ...[...get(scales), ...work('f32x4.mul'), ...tee(power)],
-        // Where it is too low the result is cut off below; here it must only fit the exponent.
-        ...[...constant(LOWEST), ...work('f32x4.pmax'), ...tee(rest)],
+        // NaN stays.
+        ...[...get(scales), ...work('f32x4.mul'), ...constant(LOWEST), ...work('f32x4.pmax'), ...tee(rest)],
         ...[...get(rest), ...constant(ROUNDER), ...work('f32x4.add'), ...tee(rounded)],
         ...[...constant(ROUNDER), ...work('f32x4.sub', 'f32x4.sub'), ...set(rest)],
 
         ...[...square(rest), ...set(rest2), ...square(rest2), ...set(rest4)],
-        ...sumOfPowers(POWER_SERIES, [rest, rest2, rest4]),
-        ...[...get(rounded), ...constant(EXPONENT_BIAS)],
-        ...[...work('i32x4.add'), ...i32Constant(EXPONENT_BIT), ...work('i32x4.shl', 'f32x4.mul')],
-        // So that NaN, which is not lower than anything, stays.
-        ...[...get(power), ...constant(LOWEST), ...work('f32x4.lt', 'v128.andnot'), ...set(weight)],
+        ...sumOfPowers(POWER_FACTORS, [rest, rest2, rest4]),
+        ...[...get(rounded), ...constant(EXPONENT_BIAS), ...work('i32x4.add')],
+        ...[...i32Constant(EXPONENT_BIT), ...work('i32x4.shl', 'f32x4.mul'), ...set(weight)],
 
         ...[...get(target), ...get(weight), ...vectorStore()],
         ...accumulate(sum, weight),

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BINS } from './cut-code.ts';
 import { RowKernels } from './row-kernels.ts';
@@ -70,27 +71,89 @@ describe('cuts by distance from a centre', () => {
     expect(kernels.edgeBin('count', bins, 6).bin).toBe(BINS - 1);
   });
 
-  it('keep what is before the edge and tell of what is at it', () => {
+  it('keep what is up to the edge, and tell of what is at it', () => {
     const kernels = kernelsFor(-0.02, 0, 0.05, -3, -Infinity, 0.02);
     kernels.exponentials(0.05, 1);
     const [second, first, , , , third] = kernels.weights;
-    const { mass, inDoubt } = kernels.cut(bins, 2);
-    expect([...kernels.weights]).toEqual([0, first, 0, 0, 0, 0]);
+    const { mass, inDoubt } = kernels.keepNear(bins, 2);
+    expect([...kernels.weights]).toEqual([second, first, third]);
+    expect([0, 1, 2].map((place) => kernels.idAt(place))).toEqual([0, 1, 5]);
     expect(mass).toBe(first);
     expect(inDoubt).toEqual([
-      { index: 0, weight: second, distance: expect.closeTo(0.02, 6) },
-      { index: 5, weight: third, distance: expect.closeTo(0.02, 6) },
+      { place: 0, weight: second, distance: expect.closeTo(0.02, 6) },
+      { place: 2, weight: third, distance: expect.closeTo(0.02, 6) },
     ]);
-    kernels.restore(inDoubt[1]!);
-    expect(kernels.weights[5]).toBe(third);
+    kernels.drop(2);
+    expect(kernels.weights[2]).toBe(0);
   });
 
   it('have room for a row that is all in doubt', () => {
     const kernels = kernelsFor(...Array(9).fill(1));
     kernels.exponentials(1, 1);
-    expect(kernels.cut({ centre: 1, binsPerUnit: 1 }, 0).inDoubt.map(({ index }) => index)).toEqual([
+    expect(kernels.keepNear({ centre: 1, binsPerUnit: 1 }, 0).inDoubt.map(({ place }) => place)).toEqual([
       0, 1, 2, 3, 4, 5, 6, 7, 8,
     ]);
+  });
+});
+
+describe('what is taken out of a row', () => {
+  const numbers = fc.array(fc.oneof(fc.integer({ min: -9, max: 9 }), fc.constant(Number.NaN)), {
+    minLength: 1,
+    maxLength: 200,
+    size: 'max',
+  });
+  const idsOf = (kernels: RowKernels) => Array.from({ length: kernels.size }, (_, i) => kernels.idAt(i));
+
+  it('is what lies outside of an interval, again and again, and the others keep order, weights and ids', () => {
+    fc.assert(
+      fc.property(
+        numbers,
+        fc.array(fc.tuple(fc.integer({ min: -9, max: 9 }), fc.integer({ min: -9, max: 9 }))),
+        (row, intervals) => {
+          const kernels = kernelsFor(...row);
+          kernels.exponentials(0, 1);
+          const weights = [...kernels.weights];
+          let expected = [...row.keys()];
+          for (const [least, most] of intervals) {
+            kernels.keepBetween(least, most);
+            expected = expected.filter((i) => row[i]! >= least && row[i]! <= most);
+            expect(idsOf(kernels)).toEqual(expected);
+            expect([...kernels.row]).toEqual(expected.map((i) => row[i]));
+            expect([...kernels.weights]).toEqual(expected.map((i) => weights[i]));
+          }
+        },
+      ),
+    );
+  });
+
+  it('is what a mask has no bit for', () => {
+    fc.assert(
+      fc.property(numbers, fc.array(fc.integer(), { minLength: 7, maxLength: 7 }), (row, words) => {
+        const kernels = kernelsFor(...row);
+        const mask = Int32Array.from(words.slice(0, Math.ceil(row.length / 32)), (word) => word * (word % 3));
+        kernels.keepMasked(mask);
+        const expected = [...mask.keys()].flatMap((word) =>
+          Array.from({ length: 32 }, (_, bit) => 32 * word + bit).filter(
+            (id) => (mask[word]! >>> (id % 32)) & 1,
+          ),
+        );
+        // Bits behind the row are kept as numbers that weigh nothing.
+        expect(idsOf(kernels)).toEqual(expected);
+        expect([...kernels.row]).toEqual(expected.map((id) => row[id] ?? Number.NEGATIVE_INFINITY));
+      }),
+    );
+  });
+});
+
+describe('the mass between two numbers', () => {
+  it('is told without and with those that are one of them', () => {
+    const kernels = kernelsFor(0, 1, 2, 3, 2, -Infinity, 1);
+    kernels.exponentials(3, 1);
+    const [, one, two, three] = kernels.weights;
+    expect(kernels.massBetween(1, 3)).toEqual({
+      inner: expect.closeTo(2 * two!, 12),
+      whole: expect.closeTo(2 * two! + 2 * one! + three!, 12),
+    });
   });
 });
 

@@ -1,10 +1,14 @@
-import { BINS, countByDistance, cutAtBin, EDGE_INTS, locateMass, massByDistance } from './cut-code.ts';
+import { BINS, countByDistance, locateMass, massBetween, massByDistance } from './cut-code.ts';
+import { MASK_BITS, packBetween, packMasked, packNear, packShuffles } from './pack-code.ts';
 import { dropBelowFloor, maxOfRow, offsetOfRow, powersOfRow } from './row-code.ts';
-import { constantVectors, LANES, MOST_CONSTANT_BYTES } from './row-loop.ts';
+import { constantVectors, GROUP_VECTORS, LANES, MOST_CONSTANT_BYTES } from './row-loop.ts';
 import { wasmModule } from './wasm-code.ts';
 
 const PAGE_BYTES = 65_536;
 const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
+const GROUP_NUMBERS = GROUP_VECTORS * LANES;
+/** Ints before those written down of an edge bin. */
+const EDGES_HEAD = 2;
 
 /** What is used of WebAssembly, which the project's type libraries leave out. */
 declare const WebAssembly: {
@@ -15,16 +19,29 @@ declare const WebAssembly: {
 
 /** All work on at least one vector. */
 interface Exports {
-  max(at: number, end: number): number;
+  max(at: number, end: number, groups: number): number;
   powers(at: number, end: number, target: number, max: number, scale: number): number;
   offset(at: number, end: number, weights: number, centre: number): number;
   dropBelow(at: number, end: number, floor: number): number;
   massByDistance: Histogram;
   countByDistance: Histogram;
-  cut(
-    at: number,
+  massBetween(at: number, end: number, weights: number, low: number, high: number, results: number): number;
+  packBetween(
+    row: number,
     end: number,
     weights: number,
+    ids: number,
+    idsTo: number,
+    least: number,
+    most: number,
+  ): number;
+  packMasked(row: number, mask: number, end: number, ids: number, idsTo: number): number;
+  packNear(
+    row: number,
+    end: number,
+    weights: number,
+    ids: number,
+    idsTo: number,
     edges: number,
     centre: number,
     binsPerUnit: number,
@@ -54,8 +71,10 @@ export interface EdgeBin {
   readonly before: number;
 }
 
+/** A number that is in doubt. */
 export interface Weighted {
-  readonly index: number;
+  /** In the row as it is now. */
+  readonly place: number;
   readonly weight: number;
   /** From the centre. */
   readonly distance: number;
@@ -71,53 +90,78 @@ export function rowKernels(capacity: number): RowKernels {
 }
 
 /**
- * Memory for one row of logits and one of weights, and vector instructions over them: four numbers at a time, several times as fast as
- * JavaScript. The same numbers give the same results on every machine.
+ * Memory for one row of logits, and vector instructions over it: four numbers at a time, several times as fast as JavaScript. What is cut
+ * off is taken out of the row, so that whatever comes next has less to look at; the others keep their order, and their ids are known.
+ * The same numbers give the same results on every machine.
  */
 export class RowKernels {
   readonly capacity: number;
   readonly #row: Float32Array;
   readonly #weights: Float32Array;
+  readonly #ids: Int32Array;
   readonly #bins: Float64Array;
-  readonly #edgeInts: Int32Array;
-  readonly #edgeFloats: Float32Array;
-  readonly #rowAt = MOST_CONSTANT_BYTES;
+  readonly #edges: Int32Array;
+  readonly #mask: Int32Array;
+  readonly #rowAt: number;
   readonly #weightsAt: number;
+  readonly #idsAt: number;
+  /** Ids of a row of which nothing was taken out. */
+  readonly #placesAt: number;
+  readonly #groupsAt: number;
   readonly #edgesAt: number;
   readonly #binsAt: number;
+  readonly #maskAt: number;
   readonly #exports: Exports;
   #size = 0;
+  #isWhole = true;
 
   constructor(capacity: number) {
     const padded = paddedLength(capacity);
+    const shuffles = packShuffles();
     this.capacity = capacity;
-    this.#weightsAt = this.#rowAt + padded * FLOAT_BYTES;
-    this.#binsAt = this.#weightsAt + padded * FLOAT_BYTES;
-    this.#edgesAt = this.#binsAt + BINS * LANES * Float64Array.BYTES_PER_ELEMENT;
-    // One record before all others, and room to write one behind.
-    const edgeInts = (padded + 2) * EDGE_INTS;
-    const sizeBytes = this.#edgesAt + edgeInts * FLOAT_BYTES;
+    let sizeBytes = MOST_CONSTANT_BYTES + shuffles.length;
+    const place = (bytes: number): number => {
+      const at = sizeBytes;
+      sizeBytes += bytes;
+      return at;
+    };
+    this.#rowAt = place(padded * FLOAT_BYTES);
+    this.#weightsAt = place(padded * FLOAT_BYTES);
+    this.#idsAt = place(padded * FLOAT_BYTES);
+    this.#placesAt = place(padded * FLOAT_BYTES);
+    this.#groupsAt = place((padded / GROUP_VECTORS) * FLOAT_BYTES);
+    this.#binsAt = place(BINS * LANES * Float64Array.BYTES_PER_ELEMENT);
+    // Room to write one behind all others.
+    this.#edgesAt = place((EDGES_HEAD + padded + 1) * FLOAT_BYTES);
+    this.#maskAt = place((padded / MASK_BITS) * FLOAT_BYTES);
     const memory = new WebAssembly.Memory({ initial: Math.ceil(sizeBytes / PAGE_BYTES) });
     const { buffer } = memory;
     this.#row = new Float32Array(buffer, this.#rowAt, padded);
     this.#weights = new Float32Array(buffer, this.#weightsAt, padded);
+    this.#ids = new Int32Array(buffer, this.#idsAt, padded);
     this.#bins = new Float64Array(buffer, this.#binsAt, BINS * LANES);
-    this.#edgeInts = new Int32Array(buffer, this.#edgesAt, edgeInts);
-    this.#edgeFloats = new Float32Array(buffer, this.#edgesAt, edgeInts);
+    this.#edges = new Int32Array(buffer, this.#edgesAt, EDGES_HEAD + padded + 1);
+    this.#mask = new Int32Array(buffer, this.#maskAt, padded / MASK_BITS);
+    new Int32Array(buffer, this.#placesAt, padded).set(Array.from({ length: padded }, (_, i) => i));
     compiled ??= compile();
     new Float32Array(buffer).set(compiled.constants);
+    new Uint8Array(buffer).set(shuffles, MOST_CONSTANT_BYTES);
     const { exports } = new WebAssembly.Instance(compiled.module, { env: { memory } });
     this.#exports = exports as Exports;
   }
 
-  /** [size]; what was loaded. */
+  /** [size]; what was loaded and not taken out. */
   get row(): Float32Array {
     return this.#row.subarray(0, this.#size);
   }
 
-  /** [size]; what `exponentials` gave and the cuts left. */
+  /** [size]; what `exponentials` gave. */
   get weights(): Float32Array {
     return this.#weights.subarray(0, this.#size);
+  }
+
+  get size(): number {
+    return this.#size;
   }
 
   get #rowEnd(): number {
@@ -128,22 +172,51 @@ export class RowKernels {
     return this.#weightsAt + paddedLength(this.#size) * FLOAT_BYTES;
   }
 
+  get #idsFrom(): number {
+    return this.#isWhole ? this.#placesAt : this.#idsAt;
+  }
+
   /** Makes this the row: up to `capacity` numbers. Returns the copy, which may be changed. */
   load(values: Float32Array): Float32Array {
-    this.#size = values.length;
     this.#row.set(values);
-    this.#row.fill(Number.NEGATIVE_INFINITY, values.length, paddedLength(values.length));
+    this.#isWhole = true;
+    this.#resize(values.length);
     return this.row;
+  }
+
+  #resize(size: number): void {
+    this.#size = size;
+    const end = paddedLength(size);
+    this.#row.fill(Number.NEGATIVE_INFINITY, size, end);
+    this.#weights.fill(0, size, end);
+  }
+
+  /** Where the number at a place of the row stood when it was loaded. */
+  idAt(place: number): number {
+    return this.#isWhole ? place : this.#ids[place]!;
   }
 
   /** The largest number of the row, NaN passed over; -Infinity if there is none. */
   max(): number {
-    return this.#exports.max(this.#rowAt, this.#rowEnd);
+    return this.#exports.max(this.#rowAt, this.#rowEnd, this.#groupsAt);
+  }
+
+  /**
+   * A number that at least `count` of the row are not below, and not many more, as far as they are within `reach` of the maximum: that is
+   * what tells more about those farther. To be called after `max`, which it gave. Every group of the row tells of its largest alone.
+   */
+  boundOfLargest(count: number, max: number, reach: number): number {
+    const end = (paddedLength(this.#size) / GROUP_VECTORS) * FLOAT_BYTES;
+    if (count * 2 * FLOAT_BYTES > end || !Number.isFinite(max)) return Number.NEGATIVE_INFINITY;
+    const binsPerUnit = (BINS - 1) / reach;
+    const bins = { centre: max, binsPerUnit };
+    const { bin } = this.#edgeBin('count', this.#groupsAt, this.#groupsAt + end, bins, count);
+    return bin === BINS - 1 ? Number.NEGATIVE_INFINITY : max - (bin + 1) / binsPerUnit;
   }
 
   /**
    * Sets weights[i] = e^((row[i] − max) · scale), with a relative error that float32 and the rounding of the difference leave, and
-   * returns their sum; `max` is the largest of the row. 0 below 2^-126; NaN if any number is NaN.
+   * returns their sum; `max` is the largest of the row. 0 below about 2^-126; NaN if any number is NaN.
    */
   exponentials(max: number, scale: number): number {
     const { powers } = this.#exports;
@@ -160,45 +233,81 @@ export class RowKernels {
     return this.#exports.dropBelow(this.#weightsAt, this.#weightsEnd, floor);
   }
 
-  /** The bin of distance with which the mass of weights, or the count of those that are not 0, comes to `target`; the last if it never does. */
-  edgeBin(measure: 'mass' | 'count', { centre, binsPerUnit }: DistanceBins, target: number): EdgeBin {
+  /** Takes out all but those whose bits are set: bit i of word j is that of number 32 j + i. The row must be as it was loaded. */
+  keepMasked(mask: Int32Array): void {
+    this.#mask.set(mask);
+    const maskEnd = this.#maskAt + mask.length * FLOAT_BYTES;
+    const { packMasked } = this.#exports;
+    this.#packed(packMasked(this.#rowAt, this.#maskAt, maskEnd, this.#placesAt, this.#idsAt));
+  }
+
+  /** Takes out what is below `least` or above `most`, and what is no number. */
+  keepBetween(least: number, most: number): void {
+    const [at, end, weights] = [this.#rowAt, this.#rowEnd, this.#weightsAt];
+    const [from, to] = [this.#idsFrom, this.#idsAt];
+    this.#packed(this.#exports.packBetween(at, end, weights, from, to, least, most));
+  }
+
+  #packed(bytes: number): void {
+    this.#isWhole = false;
+    this.#resize(bytes / FLOAT_BYTES);
+  }
+
+  /** The bin of distance with which the mass of weights, or the count of numbers, comes to `target`; the last if it never does. */
+  edgeBin(measure: 'mass' | 'count', bins: DistanceBins, target: number): EdgeBin {
+    return this.#edgeBin(measure, this.#rowAt, this.#rowEnd, bins, target);
+  }
+
+  #edgeBin(
+    measure: 'mass' | 'count',
+    at: number,
+    end: number,
+    { centre, binsPerUnit }: DistanceBins,
+    target: number,
+  ): EdgeBin {
     const { massByDistance, countByDistance } = this.#exports;
     const bins = this.#bins;
     bins.fill(0);
     const fill = measure === 'mass' ? massByDistance : countByDistance;
-    fill(this.#rowAt, this.#rowEnd, this.#weightsAt, this.#binsAt, centre, binsPerUnit);
+    fill(at, end, this.#weightsAt, this.#binsAt, centre, binsPerUnit);
     let before = 0;
     for (let bin = 0; ; bin++) {
-      const at = bin * LANES;
-      const sum = bins[at]! + bins[at + 1]! + bins[at + 2]! + bins[at + 3]!;
+      const lane = bin * LANES;
+      const sum = bins[lane]! + bins[lane + 1]! + bins[lane + 2]! + bins[lane + 3]!;
       if (bin === BINS - 1 || before + sum >= target) return { bin, before };
       before += sum;
     }
   }
 
-  /** Sets weights to 0 but for those in bins before `edge`. Returns their sum, and what was in that bin, by index. */
-  cut({ centre, binsPerUnit }: DistanceBins, edge: number): { mass: number; inDoubt: Weighted[] } {
-    const { cut } = this.#exports;
-    const mass = cut(this.#rowAt, this.#rowEnd, this.#weightsAt, this.#edgesAt, centre, binsPerUnit, edge);
+  /** Takes out what is in bins behind `edge`. Returns the sum of weights before that bin, and what is in it and weighs anything, in order. */
+  keepNear({ centre, binsPerUnit }: DistanceBins, edge: number): { mass: number; inDoubt: Weighted[] } {
+    const [at, end, weights] = [this.#rowAt, this.#rowEnd, this.#weightsAt];
+    const [from, to, edges] = [this.#idsFrom, this.#idsAt, this.#edgesAt];
+    const mass = this.#exports.packNear(at, end, weights, from, to, edges, centre, binsPerUnit, edge);
+    this.#packed(this.#edges[0]!);
     const inDoubt: Weighted[] = [];
-    const end = this.#edgeInts[0]! / Int32Array.BYTES_PER_ELEMENT;
-    for (let at = EDGE_INTS; at < end; at += EDGE_INTS) {
-      const index = this.#edgeInts[at]!;
-      inDoubt.push({
-        index,
-        weight: this.#edgeFloats[at + 1]!,
-        distance: Math.abs(this.#row[index]! - centre),
-      });
+    const edgesEnd = this.#edges[1]! / FLOAT_BYTES;
+    for (let i = EDGES_HEAD; i < edgesEnd; i++) {
+      const place = (this.#edges[i]! - at) / FLOAT_BYTES;
+      const distance = Math.abs(this.#row[place]! - centre);
+      inDoubt.push({ place, weight: this.#weights[place]!, distance });
     }
     return { mass, inDoubt };
   }
 
-  /** Sets a weight, such as one that was in doubt, back. */
-  restore({ index, weight }: Weighted): void {
-    this.#weights[index] = weight;
+  /** The mass of the numbers that lie between `low` and `high`, as float32; `whole`: together with those that are one of the two. */
+  massBetween(low: number, high: number): { inner: number; whole: number } {
+    const results = this.#bins;
+    this.#exports.massBetween(this.#rowAt, this.#rowEnd, this.#weightsAt, low, high, this.#binsAt);
+    return { inner: results[0]!, whole: results[1]! };
   }
 
-  /** The index at which the sum of the weights exceeds `mass`; if it never does, of the last that is not 0. */
+  /** Lets the number at a place weigh nothing. */
+  drop(place: number): void {
+    this.#weights[place] = 0;
+  }
+
+  /** The place at which the sum of the weights exceeds `mass`; if it never does, of the last that weighs anything. */
   locate(mass: number): number {
     const at = this.#exports.locate(this.#weightsAt, this.#weightsEnd, mass);
     return at === 0
@@ -207,14 +316,16 @@ export class RowKernels {
   }
 }
 
+/** Whole groups. */
 function paddedLength(length: number): number {
-  return Math.max(LANES, Math.ceil(length / LANES) * LANES);
+  return Math.max(1, Math.ceil(length / GROUP_NUMBERS)) * GROUP_NUMBERS;
 }
 
 function compile(): typeof compiled & object {
   const code = wasmModule([
     ...[maxOfRow(), powersOfRow(), offsetOfRow(), dropBelowFloor()],
-    ...[massByDistance(), countByDistance(), cutAtBin(), locateMass()],
+    ...[massByDistance(), countByDistance(), massBetween(), locateMass()],
+    ...[packBetween(), packMasked(), packNear()],
   ]);
   return { module: new WebAssembly.Module(code), constants: constantVectors() };
 }

@@ -4,6 +4,10 @@ import { type Code, doubleLane, get, i32Constant, set, upperHalf, vectorLoad, wo
 export const LANES = 4;
 export const VECTOR_BYTES = 16;
 
+/** Rows are whole groups of so many vectors. */
+export const GROUP_VECTORS = 16;
+export const GROUP_BYTES = GROUP_VECTORS * VECTOR_BYTES;
+
 /** Code for each of the lanes in turn. */
 export function eachLane(code: (lane: number) => Code): Code {
   return Array.from({ length: LANES }, (_, lane) => code(lane)).flat();
@@ -32,20 +36,21 @@ export function constantVectors(): Float32Array {
 }
 
 /** `at` one vector further. */
-export function next(at: number): Code {
-  return [...get(at), ...i32Constant(VECTOR_BYTES), ...work('i32.add'), ...set(at)];
+export function next(at: number, bytes = VECTOR_BYTES): Code {
+  return [...get(at), ...i32Constant(bytes), ...work('i32.add'), ...set(at)];
 }
 
 /** `at` one vector further; leaves 1 while that is before `end`. */
-export function advance(at: number, end: number): Code {
-  return [...next(at), ...get(at), ...get(end), ...work('i32.lt_u')];
+export function advance(at: number, end: number, bytes = VECTOR_BYTES): Code {
+  return [...next(at, bytes), ...get(at), ...get(end), ...work('i32.lt_u')];
 }
 
-/** Adds four floats to a sum of two doubles. */
+/** Adds four floats to a sum of two doubles; first to each other, so that the sum is waited for once. */
 export function accumulate(sum: number, floats: number): Code {
   return [
-    ...[...get(sum), ...get(floats), ...work('f64x2.promote_low_f32x4', 'f64x2.add')],
-    ...[...upperHalf(floats), ...work('f64x2.promote_low_f32x4', 'f64x2.add'), ...set(sum)],
+    ...[...get(floats), ...work('f64x2.promote_low_f32x4')],
+    ...[...upperHalf(floats), ...work('f64x2.promote_low_f32x4', 'f64x2.add')],
+    ...[...get(sum), ...work('f64x2.add'), ...set(sum)],
   ];
 }
 

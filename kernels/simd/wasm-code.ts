@@ -41,6 +41,9 @@ const WORK = {
   'i32.add': [0x6a],
   'i32.sub': [0x6b],
   'i32.and': [0x71],
+  'i32.shl': [0x74],
+  'i32.shr_u': [0x76],
+  'i32.popcnt': [0x69],
   'i32.lt_u': [0x49],
   'f32.gt': [0x5e],
   'f32.max': [0x97],
@@ -56,10 +59,16 @@ const WORK = {
   'i32x4.shl': vectorWork(0xab),
   'i32x4.eq': vectorWork(0x37),
   'i32x4.lt_s': vectorWork(0x39),
+  'i32x4.le_s': vectorWork(0x3d),
+  /** Bit i: whether lane i is negative, such as one where a comparison holds. */
+  'i32x4.bitmask': vectorWork(0xa4),
+  /** Byte i is byte b[i] of a. */
+  'i8x16.swizzle': vectorWork(0x0e),
   'i32x4.add': vectorWork(0xae),
   'i32x4.sub': vectorWork(0xb1),
   'f32x4.lt': vectorWork(0x43),
   'f32x4.gt': vectorWork(0x44),
+  'f32x4.le': vectorWork(0x45),
   'f32x4.ge': vectorWork(0x46),
   'f32x4.abs': vectorWork(0xe0),
   'f32x4.add': vectorWork(0xe4),
@@ -88,6 +97,7 @@ export const DOUBLE_ZERO: Code = [0x44, 0, 0, 0, 0, 0, 0, 0, 0];
 /** The address is on the stack, and what is stored above it. */
 export const floatLoad = (): Code => [0x2a, 2, 0];
 export const floatStore = (offsetBytes = 0): Code => [0x38, 2, ...unsigned(offsetBytes)];
+export const intLoad = (): Code => [0x28, 2, 0];
 export const intStore = (offsetBytes = 0): Code => [0x36, 2, ...unsigned(offsetBytes)];
 export const doubleLoad = (offsetBytes = 0): Code => [0x2b, 3, ...unsigned(offsetBytes)];
 export const doubleStore = (offsetBytes = 0): Code => [0x39, 3, ...unsigned(offsetBytes)];
