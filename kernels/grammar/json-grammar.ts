@@ -27,14 +27,13 @@ import { ListedValues } from './listed-values.ts';
 import { repeated } from './regex-grammar.ts';
 import type { Rules } from './rules.ts';
 import type { StringLimits } from './string-limits.ts';
+import { textList } from './text-list.ts';
 
 /** Schemas visited, those behind references once each. */
 const MOST_SCHEMAS = 4_096;
 const MOST_CHARS = 256 * 1_024;
 const MOST_LEVELS = 200;
 const MOST_EXCLUSIVE = 128;
-/** Values without a sign of their end: with thousands of numbers of which some begin others, xgrammar lets others through. */
-const MOST_OPEN_VALUES = 128;
 
 /**
  * Turns JSON Schemas into rules whose texts are all valid under them. The texts may be fewer than the schema allows: objects
@@ -143,10 +142,9 @@ export class JsonGrammar {
 
   #listed(values: readonly unknown[]): string {
     const texts = [...new Set(values.map((value) => JSON.stringify(value)))];
-    if (texts.filter((text) => !text.startsWith('"')).length > MOST_OPEN_VALUES) throw unsupported('enum');
     for (const text of texts)
       this.#limits?.need(text.startsWith('"') ? this.#property : undefined, text.length);
-    return alternatives(texts.map(literal));
+    return textList(texts, this.#rules.add);
   }
 
   /** Converts what stands in a property; undefined: in any. */

@@ -1,8 +1,8 @@
-import { literal } from './code-points.ts';
 import { GrammarError } from './grammar-error.ts';
 import { parseRegex } from './regex.ts';
 import { regexGrammar } from './regex-grammar.ts';
 import type { Rules } from './rules.ts';
+import { textList } from './text-list.ts';
 
 const MOST_GRAMMAR_CHARS = 64 * 1_024;
 
@@ -12,8 +12,11 @@ export function regexText(pattern: string, rules: Rules): string {
 }
 
 /** One of several texts. */
-export function choiceText(choices: readonly string[]): string {
-  return `(${[...new Set(choices)].map((choice) => literal(choice.toWellFormed())).join(' | ')})`;
+export function choiceText(choices: readonly string[], rules: Rules): string {
+  return textList(
+    choices.map((choice) => choice.toWellFormed()),
+    rules.add,
+  );
 }
 
 /** A grammar that somebody else wrote, in xgrammar's EBNF. Whether it compiles shows in the trial. */

@@ -180,13 +180,28 @@ describe('texts', () => {
         fc.array(fc.string({ unit: 'binary', minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 4 }),
         (given) => {
           const choices = given.map((choice) => choice.toWellFormed().replaceAll('\0', '0'));
-          const grammar = grammars.compile(new Rules().withRoot(choiceText(choices)));
+          const rules = new Rules();
+          const grammar = grammars.compile(rules.withRoot(choiceText(choices, rules)));
           for (const choice of choices) expect(accepts(grammar, choice)).toBe(true);
           expect(accepts(grammar, `${choices[0]}!`)).toBe(choices.includes(`${choices[0]}!`));
         },
       ),
       { numRuns: 50 },
     );
+  });
+
+  test.each([
+    ['words that begin others', 62, (i: number) => (i + 2).toString(2).slice(1)],
+    ['a thousand numbers', 1_000, (i: number) => String((i * 7_919) % 99_991)],
+    ['numbers with decimals', 1_000, (i: number) => String(((i * 7_919) % 10_007) / 100 - 30)],
+  ])('of a list are those and no others: %s', (_, count, text) => {
+    const listed = Array.from({ length: count }, (_, i) => text(i));
+    const rules = new Rules();
+    const grammar = grammars.compile(rules.withRoot(choiceText(listed, rules)));
+    const all = new Set(listed);
+    for (const each of listed)
+      for (const probe of [each, each.slice(0, -1), `${each}0`, `${each}1`, `${each}.5`, each + each])
+        expect([probe, accepts(grammar, probe)]).toEqual([probe, all.has(probe)]);
   });
 
   test.each([

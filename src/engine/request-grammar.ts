@@ -91,7 +91,7 @@ function structureText(structure: Structure, json: JsonGrammar, rules: Rules): s
     case 'regex':
       return regexText(structure.pattern, rules);
     case 'choice':
-      return choiceText(structure.choices);
+      return choiceText(structure.choices, rules);
     case 'grammar':
       throw new GrammarError('cannot be a grammar beside tools');
   }
