@@ -22,7 +22,7 @@ import {
 } from './json-schema.ts';
 import { areDisjoint, refuseEndless } from './json-schema-analysis.ts';
 import { stringGrammar } from './json-string.ts';
-import { boundsOf, impliedTypes } from './json-types.ts';
+import { boundsOf, impliedTypes, isWhole } from './json-types.ts';
 import { ListedValues } from './listed-values.ts';
 import { repeated } from './regex-grammar.ts';
 import type { Rules } from './rules.ts';
@@ -182,9 +182,9 @@ export class JsonGrammar {
 
   #number(type: 'integer' | 'number', schema: SchemaObject): string {
     const bounds = boundsOf(schema);
-    const isWhole = type === 'integer' || schema.multipleOf === 1;
-    if (bounds === undefined) return primitive(this.#rules, isWhole ? 'integer' : 'number');
-    const text = isWhole ? integerGrammar(bounds) : numberGrammar(bounds);
+    const whole = type === 'integer' || isWhole(schema);
+    if (bounds === undefined) return primitive(this.#rules, whole ? 'integer' : 'number');
+    const text = whole ? integerGrammar(bounds) : numberGrammar(bounds);
     if (text === undefined) throw new GrammarError('has bounds with no number between them');
     return text;
   }

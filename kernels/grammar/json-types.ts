@@ -15,6 +15,17 @@ export function impliedTypes(schema: SchemaObject): readonly TypeName[] | undefi
   return boundsOf(schema) === undefined ? undefined : ['number'];
 }
 
+/** OpenAPI's formats of whole numbers, with the least and the greatest of each. */
+const WHOLE_FORMATS: Readonly<Record<string, readonly [least: number, greatest: number]>> = {
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  int64: [-(2 ** 63), 2 ** 63 - 1],
+};
+
+/** Whether a schema of numbers allows whole ones only, by other means than its type. */
+export function isWhole({ multipleOf, format }: SchemaObject): boolean {
+  return multipleOf === 1 || Object.hasOwn(WHOLE_FORMATS, String(format));
+}
+
 /** Whether a JSON value is of a schema's type. */
 export function isOf(value: unknown, type: TypeName): boolean {
   switch (type) {
@@ -33,8 +44,9 @@ export function isOf(value: unknown, type: TypeName): boolean {
 
 /** What a schema says of a number; undefined where nothing that matters. */
 export function boundsOf(schema: SchemaObject): Bounds | undefined {
-  const minimum = numberOf(schema, 'minimum') ?? Number.NEGATIVE_INFINITY;
-  const maximum = numberOf(schema, 'maximum') ?? Number.POSITIVE_INFINITY;
+  const [least, greatest] = WHOLE_FORMATS[String(schema.format)] ?? [-Infinity, Infinity];
+  const minimum = Math.max(numberOf(schema, 'minimum') ?? least, least);
+  const maximum = Math.min(numberOf(schema, 'maximum') ?? greatest, greatest);
   const above = numberOf(schema, 'exclusiveMinimum') ?? Number.NEGATIVE_INFINITY;
   const below = numberOf(schema, 'exclusiveMaximum') ?? Number.POSITIVE_INFINITY;
   const min = Math.max(minimum, above);

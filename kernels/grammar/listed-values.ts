@@ -14,7 +14,7 @@ import {
   schemasOf,
   typesOf,
 } from './json-schema.ts';
-import { boundsOf, isOf } from './json-types.ts';
+import { boundsOf, isOf, isWhole } from './json-types.ts';
 import { parseRegex, type Regex } from './regex.ts';
 import { isFoundIn, type Spend } from './regex-search.ts';
 import { STRING_FORMATS } from './string-formats.ts';
@@ -130,7 +130,7 @@ function newPart(schema: SchemaObject): Part {
 }
 
 function isValidNumber(value: number, schema: SchemaObject): boolean {
-  if (schema.multipleOf === 1 && !Number.isInteger(value)) return false;
+  if (isWhole(schema) && !Number.isInteger(value)) return false;
   const bounds = boundsOf(schema);
   if (bounds === undefined) return true;
   const { min, max, aboveMin, belowMax } = bounds;

@@ -13,6 +13,8 @@ export const STRING_FORMATS: Readonly<Record<string, string>> = {
   date: `^${DATE}$`,
   time: `^${TIME}$`,
   'date-time': `^${DATE}T${TIME}$`,
+  'iso-time': `^${TIME}$`,
+  'iso-date-time': `^${DATE}T${TIME}$`,
   duration: '^P(\\d{1,4}D|(\\d{1,4}D)?T(\\d{1,4}H)?(\\d{1,4}M)?\\d{1,4}S|\\d{1,4}W|\\d{1,4}Y(\\d{1,4}M)?)$',
   email: `^[A-Za-z0-9]{1,12}([._-][A-Za-z0-9]{1,12})?@${HOST}$`,
   hostname: `^${HOST}$`,

@@ -117,6 +117,15 @@ describe('numbers', () => {
     );
   });
 
+  test('of a format of whole numbers are within its range', () => {
+    for (const type of ['integer', 'number', undefined]) {
+      const grammar = ofSchema({ ...(type === undefined ? {} : { type }), format: 'int32', minimum: -5e9 });
+      for (const text of ['2147483647', '-2147483648', '0']) expect(accepts(grammar, text)).toBe(true);
+      for (const text of ['2147483648', '-2147483649', '1.5']) expect(accepts(grammar, text)).toBe(false);
+    }
+    expect(accepts(ofSchema({ type: 'number', format: 'int64' }), '0.5')).toBe(false);
+  });
+
   test('are never so large that they are read as infinite, nor written in a way that JSON has not', () => {
     const grammar = ofSchema({ type: 'number' });
     for (const text of ['1e99', '-0.5', '0', '12.5E-3', '999999999999999'])
