@@ -5,7 +5,7 @@ import type { RefusedRow } from './refused.ts';
 import type { AttemptRow } from './row.ts';
 import { type Cost, DailyCosts, Spending } from './spending.ts';
 
-/** A row at a time: one statement for many would have every value of its rows looked up in their JSON. @throws Error of SQLite */
+/** A row at a time: each tells whether it is new, and whether it is refused. @throws Error of SQLite */
 export function insertIntoSqlite(
   sqlite: Sqlite.Database,
   rows: readonly AttemptRow[],
