@@ -78,7 +78,7 @@ export class Headroom {
   readonly #inside: Record<Size, number> = { little: 0, some: 0, much: 0 };
   #sweepAtMs = 0;
   /** Of those that have much, the one that came in last. */
-  #loudest: Guest | undefined;
+  #loudest: { readonly guest: Guest; readonly little: number } | undefined;
   #pressedAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
   #expectedMs = 0;
@@ -115,7 +115,8 @@ export class Headroom {
    */
   enter(tenant: Tenant, backlog: boolean, predictMs: () => number | undefined): Stay {
     const guest = this.#guest(tenant);
-    const within = guest.inFlight < this.#shareOf(tenant, guest);
+    const share = this.#shareOf(tenant, guest);
+    const within = guest.inFlight < share;
     guest.inFlight += 1;
     guest.seenAtMs = this.#now();
     if (backlog) guest.heavyAtMs = guest.seenAtMs;
@@ -132,7 +133,7 @@ export class Headroom {
     const unanswered = this.#pressing.size + (hasMuch ? 1 : 0);
     const stay = { guest, size, company, unanswered, lateAtMs } as const;
     if (hasMuch) {
-      this.#loudest = guest;
+      this.#loudest = { guest, little: Math.max(LITTLE, Math.ceil(share)) };
       this.#pressing.add(stay);
       this.#pressedAtMs = guest.seenAtMs;
     }
@@ -160,7 +161,8 @@ export class Headroom {
     this.#expectedMs = fared.predictedMs;
     // Who has much is known only after a while.
     const light = idle && stay.size !== 'much' && !this.#hasMuch(stay.guest);
-    const company = (this.#loudest?.inFlight ?? 0) > LITTLE ? 'much' : stay.company;
+    const { guest, little } = this.#loudest ?? { guest: stay.guest, little: Number.POSITIVE_INFINITY };
+    const company = guest.inFlight > little ? 'much' : stay.company;
     const unanswered = Math.max(stay.unanswered, this.#pressedAtMs >= fared.startedAtMs ? 1 : 0);
     if (light) this.#lightAtMs = this.#now();
     this.#knee.observe({ ...fared, light, company, unanswered }, this.#room.limit);
@@ -255,7 +257,7 @@ export class Headroom {
     for (const guest of this.#guests.values()) {
       if (guest.inFlight === 0 && nowMs - guest.seenAtMs > ACTIVE_MS) {
         this.#guests.delete(guest.id);
-        if (this.#loudest === guest) this.#loudest = undefined;
+        if (this.#loudest?.guest === guest) this.#loudest = undefined;
         this.#weigh(guest, -guest.weight);
       } else if (nowMs - guest.heavyAtMs > HEAVY_MS) this.#isLight(guest);
     }

@@ -31,13 +31,13 @@ const LESS_TOO_MUCH = 0.7;
 /** For so long those that have little are remembered, and nobody else's word makes it grow. */
 const LIGHT_MS = 30_000;
 /** Late is what takes so much longer than nearly all did among few … */
-const LATE = 1.12;
+const LATE = 1.08;
 /** … this much at least: the rest is noise of the machine. */
 const NOISE_MS = 5;
 const NEARLY_ALL_OF_FEW = 0.95;
 const FEW_SAMPLES = 128;
 /** Of so few nobody can tell what is usual. */
-const MIN_FEW_SAMPLES = 5;
+const MIN_FEW_SAMPLES = 8;
 const LEARN_EVERY = 8;
 const LEARN_EACH = 32;
 /** As long as nobody can tell: too strict holds back until there are few, and then it is known; too lax would stay so. */
@@ -134,7 +134,8 @@ export class Knee {
     const mostCalm = this.calmAmong * ALREADY_CALM;
     if (light && company === 'much')
       if (!late) this.#unanswered.calm(startedAtMs, unanswered);
-      else if (among < mostCalm && this.#unanswered.late(startedAtMs, unanswered, factor)) return;
+      else if (this.knowsUsual && among < mostCalm && this.#unanswered.late(startedAtMs, unanswered, factor))
+        return;
     // What is late among few is not late for being among many; others tell of what is no more.
     if (few || startedAtMs < this.#cutAtMs) return;
     if (late && (company !== 'much' || among > Math.max(this.#at * 1.1, this.#at + 2))) return;
@@ -186,7 +187,7 @@ export class Knee {
     if (this.#fewSeen < MIN_FEW_SAMPLES || (this.#fewSeen > LEARN_EACH && this.#fewSeen % LEARN_EVERY > 0))
       return;
     const sorted = this.#few.slice(0, this.#fewSeen).sort();
-    this.#usual = Math.max(1, sorted[Math.floor(sorted.length * NEARLY_ALL_OF_FEW) - 1]!);
+    this.#usual = Math.max(1, sorted[Math.floor(sorted.length * NEARLY_ALL_OF_FEW)]!);
     // What was late against a guess need not have been.
     if (this.#fewSeen === MIN_FEW_SAMPLES) this.#tooMuch = Number.POSITIVE_INFINITY;
   }

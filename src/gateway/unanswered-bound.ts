@@ -4,7 +4,7 @@ const NEARLY_ALL = 0.75;
 const MAX_CUT = 0.5;
 const MIN_CUT = 0.9;
 /** Growth per calm sample, once it has been too much. */
-const GROWTH = 0.002;
+const GROWTH = 0.005;
 
 /**
  * How many prompts of those that have much may be at a backend without an answer. Where prompts hold each other up, or the replies of others, that is

@@ -30,11 +30,10 @@ describe('a neighbour that sends a hundred times as much as each of the others',
       return answer;
     };
     const beside = { ...shared, ask };
-    // What is usual has to be known before there is a loud one.
-    await Promise.all([others(beside, 15_000), others(alone, 15_000)]);
+    // All come at once: what is usual for the others has to be found out beside the loud one.
     const end = new AbortController();
     const loud = sendSteadily(beside, 3, 160, 120_000, end.signal);
-    await others(beside, 4_000);
+    await Promise.all([others(beside, 8_000), others(alone, 8_000)]);
 
     const quiet: Answer[] = [];
     const measured: string[] = [];
