@@ -39,20 +39,20 @@ export function tenantAdmin(database: () => Database, changed: () => Promise<voi
   };
 }
 
-interface Table<New, Page, Change, Row> {
-  create(given: New): Promise<Row>;
+interface Table<New extends readonly unknown[], Page, Change, Row, End extends readonly unknown[]> {
+  create(...given: New): Promise<Row>;
   list(within: Page): Promise<readonly Row[]>;
   get(id: string): Promise<Row | undefined>;
   update(id: string, change: Change, roles?: KeyRoles): Promise<Row | undefined>;
-  archive(id: string, roles?: KeyRoles): Promise<boolean>;
+  archive(...ended: End): Promise<boolean>;
 }
 
-function kept<New, Page, Change, Row>(
-  table: () => Table<New, Page, Change, Row>,
+function kept<New extends readonly unknown[], Page, Change, Row, End extends readonly unknown[]>(
+  table: () => Table<New, Page, Change, Row, End>,
   changed: () => Promise<void>,
-): Table<New, Page, Change, Row> {
+): Table<New, Page, Change, Row, End> {
   return {
-    create: (given) => changing(() => table().create(given), changed),
+    create: (...given) => changing(() => table().create(...given), changed),
     list: (within) => asking(() => table().list(within)),
     get: (id) => asking(() => table().get(id)),
     update: (...given) => changing(() => table().update(...given), changed),

@@ -18,7 +18,15 @@ function settled(told: Partial<Usage>, onlyReads = false) {
   const request = { id: 'r', endpoint: 'chat', stream: true, bounds, onlyReads };
   const settlement = new Settlement('s', request, undefined, () => 0);
   settlement.attempt(
-    { id: 'd', backend: BACKEND, model: 'm' },
+    {
+      id: 'd',
+      backend: BACKEND,
+      model: 'm',
+      region: undefined,
+      privacy: 'local',
+      price: undefined,
+      contextTokens: undefined,
+    },
     { kind: 'first', code: undefined, lost: false, durationMs: 1 },
   );
   settlement.observation.contentEvents = 40;

@@ -4,6 +4,14 @@ import type { Database } from './database.ts';
 import { newId } from './id.ts';
 import { type KeyRoles, requireRolesIn } from './key-roles.ts';
 import { refusingTakenName } from './name-taken.ts';
+import {
+  DEFAULT_SHARE,
+  LEAST_WEIGHT,
+  leaveOwnShare,
+  MOST_WEIGHT,
+  type Share,
+  takeOwnShare,
+} from './own-share.ts';
 import { type Page, pageOf } from './page.ts';
 import { changingKeys } from './revision.ts';
 import type { ProjectTable } from './schema.ts';
@@ -37,7 +45,8 @@ export interface ProjectChange extends TermsChange {
 
 export type NewProject = ProjectChange & { readonly name: string; readonly organizationId: string };
 
-const DEFAULT_SHARE = { weight: 1, priority: 0 };
+/** Who makes or ends a project: an organization by itself divides its share anew. */
+export type Divides = 'own-share' | undefined;
 
 export class Projects {
   readonly #database: Database;
@@ -50,7 +59,7 @@ export class Projects {
   }
 
   /** @throws AppError `invalid_value`, also where there is no such organization; with status 409 where it has one of that name */
-  async create(given: NewProject): Promise<Project> {
+  async create(given: NewProject, divides?: Divides): Promise<Project> {
     const row = {
       id: newId('proj'),
       ...columnsOf({ ...NO_TERMS, name: given.name, ...DEFAULT_SHARE }, given),
@@ -62,6 +71,7 @@ export class Projects {
       changingKeys(this.#database, async (transaction) => {
         if (!(await unarchived(transaction, 'organization', { id: given.organizationId })))
           throw invalid('organizationId', 'names no organization that there is');
+        if (divides !== undefined) Object.assign(row, await takeOwnShare(transaction, given.organizationId));
         await transaction.insertInto('project').values(row).execute();
       }),
     );
@@ -101,17 +111,19 @@ export class Projects {
   }
 
   /** With it all its keys end. @returns Whether there was one that was not archived. @throws AppError `permission_denied` */
-  archive(id: string, roles?: KeyRoles): Promise<boolean> {
+  archive(id: string, roles?: KeyRoles, divides?: Divides): Promise<boolean> {
     const nowMs = this.#now();
-    return archive(this.#database, 'project', id, nowMs, (transaction) =>
-      requireRolesIn(transaction, id, roles, nowMs),
-    );
+    return archive(this.#database, 'project', id, nowMs, async (transaction) => {
+      await requireRolesIn(transaction, id, roles, nowMs);
+      if (divides !== undefined) await leaveOwnShare(transaction, id);
+    });
   }
 }
 
-function columnsOf(before: Terms & typeof DEFAULT_SHARE, change: ProjectChange) {
+function columnsOf(before: Terms & Share, change: ProjectChange) {
   const { weight = before.weight, priority = before.priority } = change;
-  if (!(weight >= 0.001 && weight <= 1000)) throw invalid('weight', 'must be a number from 0.001 to 1000');
+  if (!(weight >= LEAST_WEIGHT && weight <= MOST_WEIGHT))
+    throw invalid('weight', `must be a number from ${LEAST_WEIGHT} to ${MOST_WEIGHT}`);
   if (!Number.isInteger(priority) || Math.abs(priority) > 1000)
     throw invalid('priority', 'must be a whole number from -1000 to 1000');
   return { ...termsColumns(changedTerms(before, change)), weight, priority };

@@ -81,6 +81,29 @@ describe('an admin of an organization', () => {
     expect((await ask('DELETE', `/projects/${made.json.id}`)).json.archivedAtMs).toEqual(expect.any(Number));
   });
 
+  it('divides what its projects have together, however many it makes and ends', async () => {
+    const { a } = tenants;
+    const mine = async () =>
+      (await ask('GET', '/projects')).json.projects.filter(
+        ({ archivedAtMs }: { archivedAtMs?: number | null }) => !archivedAtMs,
+      ) as { id: string; weight: number }[];
+    const total = async () => (await mine()).reduce((sum, { weight }) => sum + weight, 0);
+    const before = await mine();
+    const all = await total();
+    const made = [];
+    for (let i = 0; i < 3; i += 1)
+      made.push(
+        (await ask('POST', '/projects', { name: `part-${i}`, organizationId: a.organizationId })).json,
+      );
+    expect(await mine()).toHaveLength(before.length + 3);
+    expect(await total()).toBeCloseTo(all, 9);
+    expect(made[2].weight).toBeCloseTo(all / (before.length + 3), 9);
+    for (const { id } of made) await ask('DELETE', `/projects/${id}`);
+    expect(await total()).toBeCloseTo(all, 9);
+    expect((await mine()).map(({ id }) => id)).toEqual(before.map(({ id }) => id));
+    for (const [i, { weight }] of (await mine()).entries()) expect(weight).toBeCloseTo(before[i]!.weight, 9);
+  });
+
   it('cannot be told a strange project from none', async () => {
     const { b } = tenants;
     const foreign = await ask('POST', '/keys', { name: 'x', projectId: b.projectId });

@@ -11,7 +11,7 @@ export function reachOf(admin: TenantAdmin, caller: Caller | undefined): TenantA
 }
 
 /**
- * One organization: nothing else is there. Its share of what all use together stays the operator's to set, and so do keys that may more than
+ * One organization: nothing else is there. Its share of what all use together stays the operator's to set: more projects divide it. So do keys that may more than
  * it may itself.
  */
 function withinOrganization({ organizations, projects, keys }: TenantAdmin, own: string): TenantAdmin {
@@ -40,7 +40,7 @@ function withinOrganization({ organizations, projects, keys }: TenantAdmin, own:
         if (given.organizationId !== own)
           throw invalidValue('organizationId', 'names no organization that there is');
         requireNoShare(given);
-        return await projects.create(given);
+        return await projects.create(given, 'own-share');
       },
       list: async (within) =>
         (within.organizationId ?? own) === own ? await projects.list({ ...within, organizationId: own }) : [],
@@ -52,7 +52,8 @@ function withinOrganization({ organizations, projects, keys }: TenantAdmin, own:
         const concernsKeys = change.limits !== undefined || change.demands !== undefined;
         return await projects.update(id, change, concernsKeys ? GRANTABLE : undefined);
       },
-      archive: async (id) => (await ownProject(id)) !== undefined && (await projects.archive(id, GRANTABLE)),
+      archive: async (id) =>
+        (await ownProject(id)) !== undefined && (await projects.archive(id, GRANTABLE, 'own-share')),
     },
     keys: {
       async create(given) {

@@ -37,7 +37,8 @@ export interface TenantAdmin {
     archive(id: string): Promise<boolean>;
   };
   readonly projects: {
-    create(given: z.output<typeof wire.newProject>): Promise<KeptProject>;
+    /** @param divides By an organization itself: its projects together keep the weight that they have. */
+    create(given: z.output<typeof wire.newProject>, divides?: 'own-share'): Promise<KeptProject>;
     list(within: Page & { readonly organizationId?: string | undefined }): Promise<readonly KeptProject[]>;
     get(id: string): Promise<KeptProject | undefined>;
     update(
@@ -45,7 +46,7 @@ export interface TenantAdmin {
       change: z.output<typeof wire.projectChange>,
       roles?: readonly Role[],
     ): Promise<KeptProject | undefined>;
-    archive(id: string, roles?: readonly Role[]): Promise<boolean>;
+    archive(id: string, roles?: readonly Role[], divides?: 'own-share'): Promise<boolean>;
   };
   readonly keys: {
     create(given: z.output<typeof wire.newApiKey>, roles?: readonly Role[]): Promise<KeptKey & WithSecret>;
