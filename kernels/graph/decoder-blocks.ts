@@ -8,8 +8,8 @@ import type { MatrixPart } from './weight-encoder.ts';
 export interface AttentionTraits {
   /** q, k and v have biases. */
   readonly qkvBias: boolean;
-  /** Every head of q and k is RMS-normalised before the rotation. */
-  readonly qkNorm: boolean;
+  /** What of q and k is RMS-normalised before the rotation: nothing, every head by itself, or all heads as one vector. */
+  readonly qkNorm: 'none' | 'each-head' | 'together';
 }
 
 /** Token ids → activations [B·S × hidden]. */
@@ -29,11 +29,16 @@ export function addHead(context: DecoderContext, residual: string): void {
   else encoder.linear(normed, [{ tensor: tensors.get({ role: 'head' }, [hiddenSize, vocabSize]) }], 'logits');
 }
 
-/** RMS norm. */
-export function addNorm(context: DecoderContext, input: string, key: TensorKey): string {
+/** RMS norm of rows of `size` numbers. */
+export function addNorm(
+  context: DecoderContext,
+  input: string,
+  key: TensorKey,
+  size = context.parameters.hiddenSize,
+): string {
   return context.graph.node(
     'SimplifiedLayerNormalization',
-    [input, normWeight(context, key)],
+    [input, normWeight(context, key, size)],
     [`${nodeName(key)}.normed`],
     { axis: -1, epsilon: { float: context.parameters.normEpsilon } },
   );
@@ -50,7 +55,7 @@ export function addSkipNorm(
   const sum = `${nodeName(key)}.residual`;
   context.graph.node(
     'SkipSimplifiedLayerNormalization',
-    [residual, delta, normWeight(context, key)],
+    [residual, delta, normWeight(context, key, context.parameters.hiddenSize)],
     [normed, '', '', sum],
     { epsilon: { float: context.parameters.normEpsilon } },
   );
@@ -84,9 +89,10 @@ export function addAttention(
   const packed = encoder.linear(input, parts, `${prefix}qkv`, qkvBias ? concatenated(biases) : undefined);
 
   // Without a norm between, attention takes q, k and v packed side by side, which saves a split.
-  const queryKeyValue = qkNorm
-    ? addHeadNorms(context, packed, layer)
-    : [graph.node('Reshape', [packed, 'shape.batch'], [`${prefix}qkv.batch`]), '', ''];
+  const queryKeyValue =
+    qkNorm === 'none'
+      ? [graph.node('Reshape', [packed, 'shape.batch'], [`${prefix}qkv.batch`]), '', '']
+      : addQueryKeyNorms(context, packed, layer, qkNorm);
   const attended = graph.node(
     'GroupQueryAttention',
     [
@@ -112,18 +118,24 @@ export function addAttention(
   return encoder.linear(flat, [{ tensor: output }], `${prefix}attention`);
 }
 
-/** Splits packed q, k, v and RMS-normalises every head of q and k. */
-function addHeadNorms(context: DecoderContext, packed: string, layer: number): string[] {
+/** Splits packed q, k, v and RMS-normalises q and k. */
+function addQueryKeyNorms(
+  context: DecoderContext,
+  packed: string,
+  layer: number,
+  over: 'each-head' | 'together',
+): string[] {
   const { graph, parameters } = context;
   const { heads, kvHeads, headDim } = parameters;
   const prefix = `layer.${layer}.`;
-  const perHeadShape = graph.int64(`${prefix}shape.head`, [-1, headDim]);
-  const sizes = graph.int64(`${prefix}split.qkv`, [heads * headDim, kvHeads * headDim, kvHeads * headDim]);
+  const widths = [heads * headDim, kvHeads * headDim, kvHeads * headDim];
   const names = ['query', 'key', 'value'].map((side) => prefix + side);
-  graph.node('Split', [packed, sizes], names, { axis: -1 });
+  graph.node('Split', [packed, graph.int64(`${prefix}split.qkv`, widths)], names, { axis: -1 });
+  const perHeadShape = over === 'each-head' ? graph.int64(`${prefix}shape.head`, [-1, headDim]) : undefined;
   const normed = (['queryNorm', 'keyNorm'] as const).map((role, i) => {
+    if (perHeadShape === undefined) return addNorm(context, names[i]!, { role, layer }, widths[i]!);
     const perHead = graph.node('Reshape', [names[i]!, perHeadShape], [`${names[i]}.heads`]);
-    return addNorm(context, perHead, { role, layer });
+    return addNorm(context, perHead, { role, layer }, headDim);
   });
   return [...normed, names[2]!].map((values) =>
     graph.node('Reshape', [values, 'shape.batch'], [`${values}.batch`]),
@@ -150,9 +162,7 @@ export function addFeedForward(context: DecoderContext, input: string, layer: nu
   return encoder.linear(gated, [{ tensor: down }], `${prefix}fed`);
 }
 
-function normWeight(context: DecoderContext, key: TensorKey): string {
-  const { headDim, hiddenSize } = context.parameters;
-  const size = key.role === 'queryNorm' || key.role === 'keyNorm' ? headDim : hiddenSize;
+function normWeight(context: DecoderContext, key: TensorKey, size: number): string {
   const weights = context.rows.vector(context.tensors.get(key, [size]));
   return context.graph.float32(nodeName(key), weights, [size]);
 }

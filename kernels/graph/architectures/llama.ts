@@ -8,5 +8,5 @@ export const llama: Architecture = {
   classes: ['LlamaForCausalLM', 'MistralForCausalLM'],
   names: { gguf: GGUF_NAMES, safetensors: TRANSFORMERS_NAMES },
   ggufInterleavesRope: true,
-  addDecoder: (context) => addPreNormDecoder(context, { qkvBias: false, qkNorm: false }),
+  addDecoder: (context) => addPreNormDecoder(context, { qkvBias: false, qkNorm: 'none' }),
 };

@@ -8,5 +8,5 @@ export const qwen2: Architecture = {
   classes: ['Qwen2ForCausalLM'],
   names: { gguf: GGUF_NAMES, safetensors: TRANSFORMERS_NAMES },
   ggufInterleavesRope: false,
-  addDecoder: (context) => addPreNormDecoder(context, { qkvBias: true, qkNorm: false }),
+  addDecoder: (context) => addPreNormDecoder(context, { qkvBias: true, qkNorm: 'none' }),
 };

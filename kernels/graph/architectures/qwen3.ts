@@ -8,5 +8,5 @@ export const qwen3: Architecture = {
   classes: ['Qwen3ForCausalLM'],
   names: { gguf: GGUF_NAMES, safetensors: TRANSFORMERS_NAMES },
   ggufInterleavesRope: false,
-  addDecoder: (context) => addPreNormDecoder(context, { qkvBias: false, qkNorm: true }),
+  addDecoder: (context) => addPreNormDecoder(context, { qkvBias: false, qkNorm: 'each-head' }),
 };

@@ -1,9 +1,10 @@
 import type { Architecture } from './architecture.ts';
 import { llama } from './llama.ts';
+import { olmo2 } from './olmo2.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
 
-const ALL: readonly Architecture[] = [llama, qwen2, qwen3];
+const ALL: readonly Architecture[] = [llama, qwen2, qwen3, olmo2];
 
 /** By the value of `general.architecture` in GGUF files. */
 export const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map(
