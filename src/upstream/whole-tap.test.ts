@@ -96,6 +96,7 @@ describe('WholeTap', () => {
     for (const usage of [{ prompt_tokens: 10 }, { prompt_tokens: 10, completion_tokens: 0 }]) {
       const { tap } = tapOf(JSON.stringify({ choices, usage }));
       expect(tap.observation.contentEvents).toBe(63);
+      expect(tap.observation.usage).toMatchObject({ promptTokens: 10, completionTokens: 0 });
     }
   });
 

@@ -18,7 +18,7 @@ export function usageOf(wire: Wire): Usage | undefined {
   const promptTokens = count(usage.prompt_tokens);
   return {
     promptTokens,
-    completionTokens: count(usage.completion_tokens ?? count(usage.total_tokens) - promptTokens),
+    completionTokens: count(usage.completion_tokens ?? Math.max(0, count(usage.total_tokens) - promptTokens)),
     cachedPromptTokens: count(asWire(usage.prompt_tokens_details).cached_tokens),
     reasoningTokens: count(asWire(usage.completion_tokens_details).reasoning_tokens),
   };
