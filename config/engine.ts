@@ -26,6 +26,13 @@ export const engine = z
         deviceId: z.number().int().min(0).optional(),
         /** Most memory that ONNX Runtime takes on the device; cuda and tensorrt. */
         memoryLimitBytes: positive.optional(),
+        /**
+         * Folder of another ONNX Runtime (1.24 or newer) than the one that comes along, which knows the CPU and WebGPU. For CUDA:
+         * `python3 -m venv /opt/ort && /opt/ort/bin/pip install 'onnxruntime-gpu[cuda,cudnn]'`, and here
+         * /opt/ort/lib/python3.X/site-packages/onnxruntime/capi. CUDA's own libraries are beside it in site-packages/nvidia: name
+         * their folders in LD_LIBRARY_PATH under `environment`.
+         */
+        libraryFolder: z.string().min(1).optional(),
         /** Further options of the provider, under ONNX Runtime's names; not with `auto`. */
         extra: z.record(z.string(), z.string()).optional(),
       })

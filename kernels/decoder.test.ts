@@ -72,7 +72,7 @@ describe.each(ARCHITECTURES)('Decoder of %s', (architecture) => {
     decoder.prefill(0, PROMPT.slice().reverse(), 0, false);
     for (const restored of [32, 31, 16]) {
       decoder.prefill(3, PROMPT.slice().reverse(), 0, false);
-      for (const [i, from] of blocks.entries()) if (i * 16 < restored) decoder.restore(from, 3, i * 16);
+      for (const [i, from] of blocks.entries()) if (i * 16 < restored) decoder.restore(3, i * 16, from);
       expect(copy(decoder.prefill(3, PROMPT.slice(restored), restored, true))).toEqual(whole);
       expect(copy(decoder.decode(3, 1, [5], [PROMPT.length]))).toEqual(next);
     }
@@ -151,8 +151,8 @@ describe('Decoder', () => {
     ['a move beyond the context', (d) => d.move(0, 1, CONTEXT + 1)],
     ['saving beyond the context', (d) => d.save(0, CONTEXT, new Float32Array(d.positionElements))],
     ['saving half a position', (d) => d.save(0, 0, new Float32Array(d.positionElements / 2))],
-    ['restoring beyond the context', (d) => d.restore(new Float32Array(d.positionElements), 0, CONTEXT)],
-    ['restoring into a slot that is not there', (d) => d.restore(new Float32Array(d.positionElements), 4, 0)],
+    ['restoring beyond the context', (d) => d.restore(0, CONTEXT, new Float32Array(d.positionElements))],
+    ['restoring into a slot that is not there', (d) => d.restore(4, 0, new Float32Array(d.positionElements))],
   ])('refuses %s', (_name, act) => {
     expect(() => act(decoder)).toThrow(RangeError);
   });

@@ -192,18 +192,19 @@ export class Decoder {
     if (fromSlot !== toSlot) this.#kv.copy(fromSlot, toSlot, length);
   }
 
-  /** Copies KV positions `position…` of a slot to `into`, whose length says how many: a multiple of `positionElements`. */
-  save(slot: number, position: number, into: Float32Array): void {
-    this.#checkSlots(slot, 1);
-    this.#checkPositions(position, into.length / this.positionElements);
+  /**
+   * Copies KV positions `position…` of a slot into one array after the other; their lengths, multiples of `positionElements`, say how many.
+   * On a device many together take hardly longer than one.
+   */
+  save(slot: number, position: number, ...into: readonly Float32Array[]): void {
+    this.#checkPieces(slot, position, into);
     this.#kv.save(slot, position, into);
   }
 
   /** Copies what `save` gave, of the same sequence at the same positions, into a slot. */
-  restore(from: Float32Array, slot: number, position: number): void {
-    this.#checkSlots(slot, 1);
-    this.#checkPositions(position, from.length / this.positionElements);
-    this.#kv.restore(from, slot, position);
+  restore(slot: number, position: number, ...from: readonly Float32Array[]): void {
+    this.#checkPieces(slot, position, from);
+    this.#kv.restore(slot, position, from);
   }
 
   /** Releases all native memory. The decoder cannot be used any more; closing twice is allowed. */
@@ -225,6 +226,15 @@ export class Decoder {
   #checkPositions(past: number, added: number): void {
     if (!(past >= 0 && Number.isInteger(past + added) && past + added <= this.contextTokens))
       throw new RangeError(`positions ${past} … ${past + added - 1} of ${this.contextTokens}`);
+  }
+
+  #checkPieces(slot: number, position: number, pieces: readonly Float32Array[]): void {
+    this.#checkSlots(slot, 1);
+    let end = position;
+    for (const { length } of pieces) {
+      this.#checkPositions(end, length / this.positionElements);
+      end += length / this.positionElements;
+    }
   }
 
   #checkToken(token: number): void {

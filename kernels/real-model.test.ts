@@ -112,7 +112,7 @@ describe('the 8-bit graph of SmolLM2', { timeout: TIMEOUT_MS }, () => {
     decoder.save(0, 0, saved);
     for (const length of [320, 304, 16]) {
       decoder.prefill(2, tokens.toReversed(), 0, false);
-      decoder.restore(saved, 2, 0);
+      decoder.restore(2, 0, saved);
       const logits = decoder.prefill(2, tokens.slice(length), length, true)!;
       expect(same(logits, whole), `${length} of ${tokens.length} restored`).toBe(true);
     }

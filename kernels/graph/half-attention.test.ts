@@ -34,7 +34,7 @@ describe.each(['llama', 'qwen2', 'qwen3'] as const)('attention in half precision
     const computed = half.prefill(2, TOKENS, 0, true)!.slice();
     const kv = new Float32Array(8 * half.positionElements);
     half.save(2, 0, kv);
-    half.restore(kv, 3, 0);
+    half.restore(3, 0, kv);
     const again = new Float32Array(kv.length);
     half.save(3, 0, again);
     expect(again).toEqual(kv);

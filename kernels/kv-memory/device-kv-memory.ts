@@ -6,6 +6,9 @@ import type { Tensor } from '../ort/tensor.ts';
 import { type KvMemory, KvMemoryError, type KvOptions, type KvSide, paddedPositions } from './kv-memory.ts';
 import { copyRowsGraph, readRowsGraph, writeRowsGraph } from './row-graphs.ts';
 
+/** Copied to or from the host in one run: what they take there is taken once more on the device meanwhile. */
+const BATCH_POSITIONS = 256;
+
 const ELEMENT_BYTES = { float32: 4, float16: 2 } as const;
 
 export interface DeviceKvOptions extends KvOptions {
@@ -36,6 +39,8 @@ export class DeviceKvMemory implements KvMemory {
   readonly positionElements: number;
   readonly #kvHeads: number;
   readonly #headDim: number;
+  /** A key and a value one for each layer. */
+  readonly #buffers: number;
   readonly #element: DeviceElement;
   readonly #memory: DeviceMemory;
   readonly #graphs: { readonly copy: OrtSession; readonly read: OrtSession; readonly write: OrtSession };
@@ -55,6 +60,7 @@ export class DeviceKvMemory implements KvMemory {
     this.#headDim = shape.headDim;
     this.#element = element;
     const buffers = 2 * shape.layers;
+    this.#buffers = buffers;
     this.positionElements = buffers * shape.kvHeads * shape.headDim;
     this.sizeBytes = this.positionElements * this.positions * (slots + 1) * ELEMENT_BYTES[element];
     this.#memory = session.memoryOf(pastName(0, 'key'));
@@ -123,34 +129,40 @@ export class DeviceKvMemory implements KvMemory {
     this.#copy(this.#allRows, from, this.#allRows, this.#rows(toSlot, 0, length));
   }
 
-  save(slot: number, position: number, into: Float32Array): void {
-    const rows = this.#rows(slot, position, into.length / this.positionElements);
-    const packed = pinned(Float32Array, into.length);
-    this.#run(
-      this.#graphs.read,
-      [
-        ['from_rows', rows, [rows.length]],
-        ...this.#allRows.map((tensor, i) => [`from.${i}`, tensor] as const),
-      ],
-      [['packed', packed, [into.length / this.#headDim, this.#headDim]]],
-    );
-    into.set(packed);
+  save(slot: number, position: number, into: readonly Float32Array[]): void {
+    for (const { pieces, rows } of this.#batches(slot, position, into)) {
+      const packed = pinned(Float32Array, this.#buffers * rows.length * this.#headDim);
+      this.#run(
+        this.#graphs.read,
+        [
+          ['from_rows', rows, [rows.length]],
+          ...this.#allRows.map((tensor, i) => [`from.${i}`, tensor] as const),
+        ],
+        [['packed', packed, [this.#buffers * rows.length, this.#headDim]]],
+      );
+      this.#eachPart(pieces, rows.length, (piece, at, from, length) =>
+        piece.set(packed.subarray(from, from + length), at),
+      );
+    }
   }
 
-  restore(from: Float32Array, slot: number, position: number): void {
+  restore(slot: number, position: number, from: readonly Float32Array[]): void {
     this.#unstage(slot);
-    const rows = this.#rows(slot, position, from.length / this.positionElements);
-    const packed = pinned(Float32Array, from.length);
-    packed.set(from);
-    this.#run(
-      this.#graphs.write,
-      [
-        ['packed', packed, [2 * this.layers, rows.length, this.#headDim]],
-        ['to_rows', rows, [rows.length, 1]],
-        ...this.#allRows.map((tensor, i) => [`to.${i}`, tensor] as const),
-      ],
-      this.#allRows.map((tensor, i) => [`done.${i}`, tensor] as const),
-    );
+    for (const { pieces, rows } of this.#batches(slot, position, from)) {
+      const packed = pinned(Float32Array, this.#buffers * rows.length * this.#headDim);
+      this.#eachPart(pieces, rows.length, (piece, at, to, length) =>
+        packed.set(piece.subarray(at, at + length), to),
+      );
+      this.#run(
+        this.#graphs.write,
+        [
+          ['packed', packed, [this.#buffers, rows.length, this.#headDim]],
+          ['to_rows', rows, [rows.length, 1]],
+          ...this.#allRows.map((tensor, i) => [`to.${i}`, tensor] as const),
+        ],
+        this.#allRows.map((tensor, i) => [`done.${i}`, tensor] as const),
+      );
+    }
   }
 
   close(): void {
@@ -163,6 +175,51 @@ export class DeviceKvMemory implements KvMemory {
 
   #unstage(slot: number): void {
     if (this.#staged.slot === slot) this.#staged = { slot: -1, length: 0 };
+  }
+
+  /** Pieces that are copied together, and their rows, piece by piece. */
+  *#batches(slot: number, position: number, pieces: readonly Float32Array[]): Generator<Batch> {
+    let first = position;
+    for (let i = 0; i < pieces.length; ) {
+      const batch: Float32Array[] = [];
+      const rows: Int32Array[] = [];
+      for (
+        const start = first;
+        i < pieces.length && (batch.length === 0 || first - start < BATCH_POSITIONS);
+        i++
+      ) {
+        const piece = pieces[i]!;
+        const count = piece.length / this.positionElements;
+        batch.push(piece);
+        rows.push(this.#rows(slot, first, count));
+        first += count;
+      }
+      const all = pinned(
+        Int32Array,
+        rows.reduce((sum, { length }) => sum + length, 0),
+      );
+      let at = 0;
+      for (const each of rows) {
+        all.set(each, at);
+        at += each.length;
+      }
+      yield { pieces: batch, rows: all };
+    }
+  }
+
+  /** What lies together on both sides: `length` numbers from `at` in a piece, from `packedAt` in what the graphs take and give. */
+  #eachPart(
+    pieces: readonly Float32Array[],
+    rowCount: number,
+    copy: (piece: Float32Array, at: number, packedAt: number, length: number) => void,
+  ): void {
+    let offset = 0;
+    for (const piece of pieces) {
+      const length = piece.length / this.#buffers;
+      for (let buffer = 0; buffer < this.#buffers; buffer++)
+        copy(piece, buffer * length, buffer * rowCount * this.#headDim + offset, length);
+      offset += length;
+    }
   }
 
   /** Rows of `count` positions of a slot, head by head. */
@@ -217,3 +274,8 @@ export class DeviceKvMemory implements KvMemory {
 type Bound =
   | readonly [name: string, tensor: Tensor, dims?: undefined]
   | readonly [name: string, data: Float32Array | Int32Array, dims: readonly number[]];
+
+interface Batch {
+  readonly pieces: readonly Float32Array[];
+  readonly rows: Int32Array;
+}

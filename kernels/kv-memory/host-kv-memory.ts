@@ -76,36 +76,39 @@ export class HostKvMemory implements KvMemory {
     }
   }
 
-  /** Copies positions of a slot, from `position` on, to `into`: as many as it has room for. */
-  save(slot: number, position: number, into: Float32Array): void {
-    this.#eachRun(slot, position, into, (kv, start, at, length) => {
-      into.set(kv.subarray(start, start + length), at);
+  save(slot: number, position: number, into: readonly Float32Array[]): void {
+    this.#eachRun(slot, position, into, (piece, kv, start, at, length) => {
+      piece.set(kv.subarray(start, start + length), at);
     });
   }
 
-  /** The reverse of `save`. */
-  restore(from: Float32Array, slot: number, position: number): void {
-    this.#eachRun(slot, position, from, (kv, start, at, length) => {
-      kv.set(from.subarray(at, at + length), start);
+  restore(slot: number, position: number, from: readonly Float32Array[]): void {
+    this.#eachRun(slot, position, from, (piece, kv, start, at, length) => {
+      kv.set(piece.subarray(at, at + length), start);
     });
   }
 
-  /** The pieces of a range of positions: `length` numbers from `start` in a layer's buffer, from `at` in `outside`. */
+  /** What lies together on both sides: `length` numbers from `start` in a layer's buffer, from `at` in a piece. */
   #eachRun(
     slot: number,
     position: number,
-    outside: Float32Array,
-    copy: (kv: Float32Array, start: number, at: number, length: number) => void,
+    pieces: readonly Float32Array[],
+    copy: (piece: Float32Array, kv: Float32Array, start: number, at: number, length: number) => void,
   ): void {
-    const length = (outside.length / this.positionElements) * this.#headDim;
-    let at = 0;
-    for (const { key, value } of this.#buffers) {
-      for (let head = 0; head < this.#kvHeads; head++) {
-        const start = slot * this.#slotElements + (head * this.positions + position) * this.#headDim;
-        copy(key, start, at, length);
-        copy(value, start, at + length, length);
-        at += 2 * length;
+    let first = position;
+    for (const piece of pieces) {
+      const count = piece.length / this.positionElements;
+      const length = count * this.#headDim;
+      let at = 0;
+      for (const { key, value } of this.#buffers) {
+        for (let head = 0; head < this.#kvHeads; head++) {
+          const start = slot * this.#slotElements + (head * this.positions + first) * this.#headDim;
+          copy(piece, key, start, at, length);
+          copy(piece, value, start, at + length, length);
+          at += 2 * length;
+        }
       }
+      first += count;
     }
   }
 }

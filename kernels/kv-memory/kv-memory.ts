@@ -35,10 +35,10 @@ export interface KvMemory {
   tensor(layer: number, side: KvSide, firstSlot: number, batch: number): Tensor;
   /** Copies the first `length` positions of a slot over those of another. */
   copy(fromSlot: number, toSlot: number, length: number): void;
-  /** Copies positions of a slot, from `position` on, to `into`: as many as it has room for. */
-  save(slot: number, position: number, into: Float32Array): void;
+  /** Copies positions of a slot, from `position` on, into one array after the other: as many as each has room for. */
+  save(slot: number, position: number, into: readonly Float32Array[]): void;
   /** The reverse of `save`. */
-  restore(from: Float32Array, slot: number, position: number): void;
+  restore(slot: number, position: number, from: readonly Float32Array[]): void;
   close(): void;
 }
 

@@ -110,7 +110,10 @@ function bindApi(): OrtApi {
   // OrtApiBase { const OrtApi *(*GetApi)(uint32_t); const char *(*GetVersionString)(); }
   const getApi = koffi.decode(getBase(), 0, 'void *');
   const table = koffi.call(getApi, koffi.proto('void *(uint32_t version)'), API_VERSION);
-  if (table === null) throw new OrtError(`ONNX Runtime does not serve version ${API_VERSION} of its API`);
+  if (table === null)
+    throw new OrtError(
+      `ONNX Runtime is older than 1.${API_VERSION}: it does not serve that version of its API`,
+    );
   const functions = new Map<FunctionName, NativeFunction>();
   for (const [name, [index, signature]] of Object.entries(FUNCTIONS)) {
     const pointer = koffi.decode(table, index * POINTER_BYTES, 'void *');

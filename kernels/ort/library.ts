@@ -1,28 +1,43 @@
 import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import koffi, { type LibraryHandle } from 'koffi';
 
 /**
  * Loaded once and referenced for the life of the process: koffi unloads a library whose handle was garbage-collected,
  * and every function pointer into it then leads nowhere.
  */
-let loaded: LibraryHandle | undefined;
+let loaded: { readonly library: LibraryHandle; readonly folder: string } | undefined;
+let chosenFolder: string | undefined;
 
-/** The ONNX Runtime library that the onnxruntime-node package brings for this platform. */
+/** ONNX Runtime's library: the one that was chosen, or that of the onnxruntime-node package. */
 export function ortLibrary(): LibraryHandle {
-  loaded ??= koffi.load(ortLibraryPath());
-  return loaded;
+  if (loaded === undefined) {
+    const folder = ortLibraryFolder();
+    loaded = { library: koffi.load(libraryIn(folder)), folder };
+  }
+  return loaded.library;
+}
+
+/**
+ * Has this process use the ONNX Runtime in a folder, such as one that was built for CUDA. Throws an Error when another is
+ * in use already: a process has one.
+ */
+export function chooseOrtLibrary(folder: string): void {
+  const wanted = resolve(folder);
+  if (loaded !== undefined && loaded.folder !== wanted)
+    throw new Error(`ONNX Runtime of ${loaded.folder} is in use already, so that of ${wanted} cannot be`);
+  chosenFolder = wanted;
 }
 
 /** Where it is, and the libraries of its providers. */
 export function ortLibraryFolder(): string {
+  if (chosenFolder !== undefined) return chosenFolder;
   const packagePath = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
   return join(dirname(packagePath), 'bin', 'napi-v6', process.platform, process.arch);
 }
 
-function ortLibraryPath(): string {
-  const folder = ortLibraryFolder();
+function libraryIn(folder: string): string {
   const pattern = LIBRARY_NAMES[process.platform];
   let names: string[] = [];
   try {
@@ -32,7 +47,7 @@ function ortLibraryPath(): string {
   }
   const name = pattern && names.find((each) => pattern.test(each));
   if (name === undefined)
-    throw new Error(`onnxruntime-node has no library for ${process.platform} ${process.arch}`);
+    throw new Error(`there is no ONNX Runtime for ${process.platform} ${process.arch} in ${folder}`);
   return join(folder, name);
 }
 

@@ -1,5 +1,6 @@
 /** Tries the provider that its argument describes, and prints a `ProbeOutcome`. */
 import { OnnxGraph } from '../graph/onnx-graph.ts';
+import { chooseOrtLibrary } from './library.ts';
 import { pinned } from './pinned.ts';
 import { ProviderError } from './provider-error.ts';
 import type { ProbeOutcome } from './provider-probe.ts';
@@ -8,7 +9,9 @@ import type { Provider } from './providers.ts';
 import { OrtSession } from './session.ts';
 
 function main(provider: Provider): ProbeOutcome {
+  const { libraryFolder } = provider.options;
   try {
+    if (libraryFolder !== undefined) chooseOrtLibrary(libraryFolder);
     requireLibraries(provider, thisMachine());
     square(provider);
     return { works: true };

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ProviderError } from './provider-error.ts';
-import { type Machine, requireInstalled, thisMachine } from './provider-requirements.ts';
+import { asMissingLibrary, type Machine, requireInstalled, thisMachine } from './provider-requirements.ts';
 import type { Provider } from './providers.ts';
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -34,7 +34,11 @@ export function probeProvider(
   );
   const outcome = outcomeIn(stdout);
   if (status === 0 && outcome?.works) return;
-  if (outcome?.works === false) throw new ProviderError(name, outcome.missing, outcome.remedy);
+  if (outcome?.works === false)
+    throw (
+      asMissingLibrary(name, `${stderr}\n${outcome.missing}`) ??
+      new ProviderError(name, outcome.missing, outcome.remedy)
+    );
   const timedOut = (error as NodeJS.ErrnoException | undefined)?.code === 'ETIMEDOUT';
   const how = timedOut
     ? `trying it took longer than ${TIMEOUT_MS} ms`

@@ -57,29 +57,20 @@ function hasGpuDevice(): boolean {
 
 const ANOTHER = 'Choose another provider, or `auto`.';
 const INSTALL_CUDA =
-  'It comes with ONNX Runtime for CUDA 12: install onnxruntime-node on a machine with CUDA, with ONNXRUNTIME_NODE_INSTALL=cuda12 in the environment.';
+  'It comes with ONNX Runtime for CUDA: install the Python package onnxruntime-gpu 1.24 or newer anywhere, and name its folder onnxruntime/capi as `libraryFolder` under `providerOptions`.';
 const NVIDIA_DRIVER =
   "Install NVIDIA's driver; a container needs `--gpus all` and the NVIDIA container toolkit.";
 const CUDA_LIBRARIES =
-  'Install CUDA 12 and cuDNN 9, and name their folder in LD_LIBRARY_PATH under `environment` of the engine.';
+  'Install the CUDA (of the version that the name ends in) and the cuDNN that this ONNX Runtime was built for, and name their folders in LD_LIBRARY_PATH under `environment` of the engine.';
 const TENSORRT_LIBRARIES =
-  'Install TensorRT 10, and name its folder in LD_LIBRARY_PATH under `environment` of the engine.';
+  'Install TensorRT (of the version that the name ends in), and name its folder in LD_LIBRARY_PATH under `environment` of the engine.';
 const VULKAN_LOADER =
   "Install the Vulkan loader (Debian: libvulkan1) and the GPU's driver (mesa-vulkan-drivers, or NVIDIA's).";
 
-/** Libraries that a provider loads by name, and what brings them, in the order in which they are needed. */
+/** Libraries of drivers that a provider loads by name, and what brings them. Of others ONNX Runtime says itself what is missing. */
 const LIBRARIES: Partial<Record<ProviderName, readonly (readonly [library: string, remedy: string])[]>> = {
-  cuda: [
-    ['libcuda.so.1', NVIDIA_DRIVER],
-    ['libcublasLt.so.12', CUDA_LIBRARIES],
-    ['libcudart.so.12', CUDA_LIBRARIES],
-    ['libcudnn.so.9', CUDA_LIBRARIES],
-  ],
-  tensorrt: [
-    ['libcuda.so.1', NVIDIA_DRIVER],
-    ['libcudart.so.12', CUDA_LIBRARIES],
-    ['libnvinfer.so.10', TENSORRT_LIBRARIES],
-  ],
+  cuda: [['libcuda.so.1', NVIDIA_DRIVER]],
+  tensorrt: [['libcuda.so.1', NVIDIA_DRIVER]],
   webgpu: [['libvulkan.so.1', VULKAN_LOADER]],
 };
 
@@ -91,7 +82,8 @@ const OWN_FILES: Partial<Record<ProviderName, readonly string[]>> = {
 
 /** Throws ProviderError when options are not the provider's, or when a part of ONNX Runtime that it needs is not installed. Loads nothing. */
 export function requireInstalled({ name, options }: Provider, machine: Machine): void {
-  const { platform, arch, libraryFolder } = machine;
+  const { platform, arch } = machine;
+  const { libraryFolder = machine.libraryFolder } = options;
   const { platforms, takes } = TRAITS[name];
   if (!platforms.includes(platform))
     throw new ProviderError(
@@ -117,6 +109,14 @@ export function requireLibraries({ name }: Provider, machine: Machine): void {
     if (problem !== undefined)
       throw new ProviderError(name, `${library} cannot be loaded (${problem})`, remedy);
   }
+}
+
+/** The library that ONNX Runtime's log complains of: its refusal only says that there is one. */
+export function asMissingLibrary(name: ProviderName, log: string): ProviderError | undefined {
+  const [, library] = /with error: (\S+): cannot open shared object file/.exec(log) ?? [];
+  if (library === undefined) return undefined;
+  const remedy = /^libnv(infer|onnxparser)/.test(library) ? TENSORRT_LIBRARIES : CUDA_LIBRARIES;
+  return new ProviderError(name, `${library} cannot be loaded (no such file)`, remedy);
 }
 
 /** What ONNX Runtime's refusal means. */

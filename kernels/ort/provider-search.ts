@@ -78,9 +78,10 @@ export class ProviderSearch {
 
   /** Those of the options that it takes. */
   #optionsFor(name: ProviderName): ProviderOptions {
-    const { deviceId, memoryLimitBytes } = this.#options;
+    const { deviceId, memoryLimitBytes, libraryFolder } = this.#options;
     const takes = (option: 'deviceId' | 'memoryLimitBytes') => TRAITS[name].takes.includes(option);
     return {
+      ...(libraryFolder === undefined ? {} : { libraryFolder }),
       ...(deviceId !== undefined && takes('deviceId') ? { deviceId } : {}),
       ...(memoryLimitBytes !== undefined && takes('memoryLimitBytes') ? { memoryLimitBytes } : {}),
     };

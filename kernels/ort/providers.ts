@@ -8,6 +8,8 @@ export interface ProviderOptions {
   readonly deviceId?: number | undefined;
   /** Most memory that ONNX Runtime takes on the device; for `cuda` and `tensorrt`. Default: no limit. */
   readonly memoryLimitBytes?: number | undefined;
+  /** Folder of another ONNX Runtime than that of onnxruntime-node, such as one built for CUDA. */
+  readonly libraryFolder?: string | undefined;
   /** Further options, under the names that ONNX Runtime gives them. */
   readonly extra?: Readonly<Record<string, string>> | undefined;
 }

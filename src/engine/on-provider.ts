@@ -1,3 +1,4 @@
+import { chooseOrtLibrary } from '../../kernels/ort/library.ts';
 import { ProviderSearch } from '../../kernels/ort/provider-search.ts';
 import type { Provider } from '../../kernels/ort/providers.ts';
 import type { ProviderInfo, ProviderWish } from './provider-info.ts';
@@ -11,6 +12,7 @@ export async function onProvider<T>(
   load: (provider: Provider) => T | Promise<T>,
 ): Promise<{ loaded: T } & ProviderInfo> {
   const { provider: wanted = 'cpu', providerOptions, providerPassedOver = [] } = wish;
+  if (providerOptions?.libraryFolder !== undefined) chooseOrtLibrary(providerOptions.libraryFolder);
   const search = new ProviderSearch({
     wanted,
     ...(providerOptions === undefined ? {} : { options: providerOptions }),

@@ -6,6 +6,8 @@ import { BLOCK_TOKENS, type CopyableKv, PrefixCache } from './prefix-cache.ts';
 class Slot implements CopyableKv {
   readonly positionElements = 1;
   restored = 0;
+  /** Calls that copy, however much. */
+  copies = 0;
   #kv: number[] = [];
 
   compute(prompt: readonly number[]): void {
@@ -16,13 +18,23 @@ class Slot implements CopyableKv {
     return this.#kv;
   }
 
-  save(_slot: number, position: number, into: Float32Array): void {
-    into.set(this.#kv.slice(position, position + into.length));
+  save(_slot: number, position: number, ...into: readonly Float32Array[]): void {
+    this.copies++;
+    let at = position;
+    for (const piece of into) {
+      piece.set(this.#kv.slice(at, at + piece.length));
+      at += piece.length;
+    }
   }
 
-  restore(from: Float32Array, _slot: number, position: number): void {
-    this.restored++;
-    this.#kv.splice(position, from.length, ...from);
+  restore(_slot: number, position: number, ...from: readonly Float32Array[]): void {
+    this.copies++;
+    let at = position;
+    for (const piece of from) {
+      this.restored++;
+      this.#kv.splice(at, piece.length, ...piece);
+      at += piece.length;
+    }
   }
 }
 
@@ -158,6 +170,20 @@ test('what a slot still holds is not copied there again', () => {
   cache.vacate(0);
   cache.restore(prompt, 2 * BLOCK_TOKENS, 0);
   expect(slot.restored).toBe(3);
+});
+
+test('blocks are copied together, except over what a slot still holds', () => {
+  const { slot, cache } = cacheOf(8);
+  const prompt = [...block(1), ...block(2), ...block(3), ...block(4), 5, 6];
+  slot.compute(prompt);
+  cache.keepAll(prompt, 0);
+  expect(slot.copies).toBe(2);
+  cache.restore([...prompt, 7], 4 * BLOCK_TOKENS + 2, 1);
+  expect(slot.copies).toBe(3);
+  // The third block of what is in the slot is another prompt's.
+  cache.moved(0, 2, 2 * BLOCK_TOKENS);
+  cache.restore([...prompt, 7], 4 * BLOCK_TOKENS, 2);
+  expect([slot.copies, slot.restored]).toEqual([4, 5 + 2]);
 });
 
 test('what came into a slot since is not taken for what it held', () => {

@@ -8,8 +8,8 @@ export const BLOCK_TOKENS = 8;
 export interface CopyableKv {
   /** Numbers for each position. */
   readonly positionElements: number;
-  save(slot: number, position: number, into: Float32Array): void;
-  restore(from: Float32Array, slot: number, position: number): void;
+  save(slot: number, position: number, ...into: readonly Float32Array[]): void;
+  restore(slot: number, position: number, ...from: readonly Float32Array[]): void;
 }
 
 /** Blocks whose memory is taken together: for SmolLM2-135M 12 MB. */
@@ -72,8 +72,12 @@ export class PrefixCache {
   restore(prompt: readonly number[], length: number, slot: number, salt = ''): void {
     const chain = this.#found(prompt, salt).slice(0, Math.ceil(length / BLOCK_TOKENS));
     const held = this.#inSlots.get(slot) ?? [];
-    for (const [i, block] of chain.entries())
-      if (held[i] !== block) this.#kv.restore(this.#kvOf(block), slot, i * BLOCK_TOKENS);
+    const isHeld = (i: number) => held[i] === chain[i];
+    for (let from = 0, to = 0; from < chain.length; from = to) {
+      for (to = from + 1; to < chain.length && isHeld(to) === isHeld(from); to++);
+      if (isHeld(from)) continue;
+      this.#kv.restore(slot, from * BLOCK_TOKENS, ...chain.slice(from, to).map((block) => this.#kvOf(block)));
+    }
     this.#inSlots.set(slot, chain);
     this.#touch(chain);
   }
@@ -94,9 +98,10 @@ export class PrefixCache {
     const chain = this.#chain(prompt, salt);
     // So that room is made at the cost of other chains first.
     this.#touch(chain);
+    const known = chain.length;
     const wholeBlocks = Math.floor(length / BLOCK_TOKENS);
-    for (let hasRoom = true; hasRoom && chain.length < wholeBlocks; )
-      hasRoom = this.#add(chain, prompt, BLOCK_TOKENS, slot, salt);
+    while (chain.length < wholeBlocks && this.#add(chain, prompt, BLOCK_TOKENS, salt));
+    this.#save(chain, known, slot);
     this.#inSlots.set(slot, chain.slice(0, wholeBlocks));
     this.#touch(chain);
   }
@@ -107,20 +112,25 @@ export class PrefixCache {
     const chain = this.#chain(prompt, salt);
     const rest = prompt.length - chain.length * BLOCK_TOKENS;
     if (rest === 0 || rest >= BLOCK_TOKENS || this.#tail(chain, prompt, salt)?.tokens === rest) return;
-    this.#add(chain, prompt, rest, slot, salt);
+    if (this.#add(chain, prompt, rest, salt)) this.#save(chain, chain.length - 1, slot);
     this.#touch(chain);
   }
 
-  /** Keeps a block behind the chain. @returns False: there was no room. */
-  #add(chain: Block[], prompt: readonly number[], tokens: number, slot: number, salt: string): boolean {
+  /** Takes down a block behind the chain, to be filled. @returns False: there was no room. */
+  #add(chain: Block[], prompt: readonly number[], tokens: number, salt: string): boolean {
     const memory = this.#room(chain);
     if (memory === undefined) return false;
     const key = keyBehind(chain, prompt, salt, tokens);
     const block = { id: this.#nextId++, key, tokens, memory };
-    this.#kv.save(slot, chain.length * BLOCK_TOKENS, this.#kvOf(block));
     this.#blocks.set(key, block);
     chain.push(block);
     return true;
+  }
+
+  /** Fills the blocks of a chain from one of them on, together: on a device each copy is a run of its own. */
+  #save(chain: readonly Block[], from: number, slot: number): void {
+    if (from === chain.length) return;
+    this.#kv.save(slot, from * BLOCK_TOKENS, ...chain.slice(from).map((block) => this.#kvOf(block)));
   }
 
   #kvOf({ memory, tokens }: Block): Float32Array {

@@ -66,15 +66,19 @@ export class FakeDecoder implements StepDecoder, DraftVerifier, CopyableKv {
     this.#slots[toSlot] = this.#at(fromSlot, length).slice();
   }
 
-  save(slot: number, position: number, into: Float32Array): void {
+  save(slot: number, position: number, ...into: readonly Float32Array[]): void {
     const history = this.#slots[slot] ?? [];
-    if (history.length < position + into.length) throw new Error(`slot ${slot} holds only ${history.length}`);
-    into.set(history.slice(position, position + into.length));
+    let at = position;
+    for (const piece of into) {
+      if (history.length < at + piece.length) throw new Error(`slot ${slot} holds only ${history.length}`);
+      piece.set(history.slice(at, at + piece.length));
+      at += piece.length;
+    }
   }
 
-  restore(from: Float32Array, slot: number, position: number): void {
+  restore(slot: number, position: number, ...from: readonly Float32Array[]): void {
     const history = this.#at(slot, position);
-    history.push(...from);
+    for (const piece of from) history.push(...piece);
   }
 
   #at(slot: number, past: number): number[] {

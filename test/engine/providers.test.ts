@@ -47,7 +47,7 @@ describe('a provider that cannot be used', () => {
     [
       'cuda',
       {},
-      'libonnxruntime_providers_shared.so is not beside ONNX Runtime in /ort. It comes with ONNX Runtime for CUDA 12',
+      'libonnxruntime_providers_shared.so is not beside ONNX Runtime in /ort. It comes with ONNX Runtime for CUDA: install the Python package onnxruntime-gpu',
     ],
     [
       'cuda',
@@ -74,8 +74,6 @@ describe('a provider that cannot be used', () => {
 
   it.each<[ProviderName, string, string]>([
     ['cuda', 'libcuda.so.1', "Install NVIDIA's driver"],
-    ['cuda', 'libcudnn.so.9', 'Install CUDA 12 and cuDNN 9'],
-    ['tensorrt', 'libnvinfer.so.10', 'Install TensorRT 10'],
     ['webgpu', 'libvulkan.so.1', 'Install the Vulkan loader (Debian: libvulkan1)'],
   ])('%s: says which library is missing: %s', (name, library, remedy) => {
     const load = (wanted: string) => (wanted === library ? 'no such file' : undefined);
@@ -84,6 +82,32 @@ describe('a provider that cannot be used', () => {
       `The provider ${name} cannot be used: ${library} cannot be loaded (no such file). ${message.slice(message.indexOf(remedy))}`,
     );
     expect(message).toContain(remedy);
+  });
+
+  it.each<[ProviderName, string, string]>([
+    ['cuda', 'libcublasLt.so.13', 'Install the CUDA (of the version that the name ends in)'],
+    ['tensorrt', 'libnvinfer.so.10', 'Install TensorRT'],
+  ])('%s: finds in the log which library of %s is missing', (name, library, remedy) => {
+    const program = join(workshop.folder, `missing-${name}.mjs`);
+    const log = `[E:onnxruntime] Failed to load library /ort/libonnxruntime_providers_${name}.so with error: ${library}: cannot open shared object file: No such file or directory`;
+    const outcome = { works: false, missing: 'Failed to load shared library', remedy: 'None.' };
+    writeFileSync(
+      program,
+      `console.error(${JSON.stringify(log)}); process.stdout.write(${JSON.stringify(JSON.stringify(outcome))});`,
+    );
+    const installed = { ...BARE, exists: () => true };
+    const message = refusal(() => probeProvider(provider(name), installed, pathToFileURL(program)));
+    expect(message).toContain(
+      `The provider ${name} cannot be used: ${library} cannot be loaded (no such file). ${remedy}`,
+    );
+  });
+
+  it('is looked for in the folder of another ONNX Runtime', () => {
+    const there = provider('cuda', { libraryFolder: '/opt/ort' });
+    const message = refusal(() =>
+      probeProvider(there, { ...BARE, exists: (path) => path.startsWith('/ort/') }),
+    );
+    expect(message).toContain('libonnxruntime_providers_shared.so is not beside ONNX Runtime in /opt/ort.');
   });
 
   it('refuses options that are not its own', () => {
@@ -121,7 +145,7 @@ describe('auto', () => {
   const search = (machine: Partial<Machine>, probe: (p: Provider) => void) =>
     new ProviderSearch({
       wanted: 'auto',
-      options: { deviceId: 1, memoryLimitBytes: 5 },
+      options: { deviceId: 1, memoryLimitBytes: 5, libraryFolder: '/opt/ort' },
       machine: { ...BARE, ...machine },
       probe,
     });
@@ -135,8 +159,8 @@ describe('auto', () => {
     expect(names('darwin')).toEqual(['webgpu', 'cpu']);
     expect(names('win32')).toEqual(['cuda', 'webgpu', 'dml', 'cpu']);
     const [cuda, webgpu] = [...search({}, () => {})];
-    expect(cuda!.options).toEqual({ deviceId: 1, memoryLimitBytes: 5 });
-    expect(webgpu!.options).toEqual({});
+    expect(cuda!.options).toEqual({ deviceId: 1, memoryLimitBytes: 5, libraryFolder: '/opt/ort' });
+    expect(webgpu!.options).toEqual({ libraryFolder: '/opt/ort' });
   });
 
   it('falls to the CPU and says why', () => {

@@ -1,26 +1,30 @@
 import koffi from 'koffi';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Decoder } from '../../kernels/decoder.ts';
+import { chooseOrtLibrary } from '../../kernels/ort/library.ts';
 import type { ClassifyRequest } from '../../src/core/encoder.ts';
 import { createLocalEncoder } from '../../src/encoder/local-encoder.ts';
 import { createEngineBackend, type EngineBackend } from '../../src/engine/engine-backend.ts';
 import { writeTinyClassifier } from '../encoder/tiny-encoder.ts';
 import { cosine, GraphWorkshop } from '../fixtures/tiny-graph.ts';
 import { tinyModel } from '../fixtures/tiny-model.ts';
-import { swiftShader } from '../tools/swiftshader.ts';
 import { chat, collect, partOf, textOf } from './requests.ts';
+import { testDevice } from './test-device.ts';
 import { tinyModelFile } from './tiny-model-file.ts';
 
-const driver = swiftShader();
-const WITHOUT = driver === undefined ? ' (skipped: SwiftShader is not here; .ci/run brings it)' : '';
-const WEBGPU = { name: 'webgpu', options: {} } as const;
+const device = testDevice();
+const { provider, environment = {}, nearness = { toCpu: 0, toItself: 0 } } = device ?? {};
+const NAME = provider?.name ?? 'webgpu';
+const PROVIDER = { provider: NAME, ...(provider === undefined ? {} : { providerOptions: provider.options }) };
+const WITHOUT = device === undefined ? ' (skipped: SwiftShader is not here; .ci/run brings it)' : '';
 const PROMPT = [5, 17, 99, 0, 42, 42, 8, 63, 21, 77, 3, 14, 15, 92, 65, 35, 89, 79, 32, 38];
 
 const workshop = new GraphWorkshop();
 const engines: EngineBackend[] = [];
 // ONNX Runtime finds the loader by its name once it is in the process.
-if (driver !== undefined) koffi.load(driver.loader);
-Object.assign(process.env, driver?.environment);
+if (device?.loader !== undefined) koffi.load(device.loader);
+if (provider?.options.libraryFolder !== undefined) chooseOrtLibrary(provider.options.libraryFolder);
+Object.assign(process.env, environment);
 afterAll(async () => {
   await Promise.all(engines.map((engine) => engine.close()));
   workshop.dispose();
@@ -38,13 +42,13 @@ function greedy(decoder: Decoder, count: number): number[] {
   return tokens;
 }
 
-describe.skipIf(driver === undefined)(`WebGPU, with KV memory on the device${WITHOUT}`, () => {
-  /** The same graph on the CPU and on WebGPU. */
+describe.skipIf(device === undefined)(`${NAME}, with KV memory on the device${WITHOUT}`, () => {
+  /** The same graph on the CPU and on the device. */
   function pair(variant: '8bit' | 'fp32', architecture: 'llama' | 'qwen2' | 'qwen3' = 'llama') {
     const { graphPath, shape } = workshop.build(tinyModel({ architecture }), variant);
     return {
       cpu: workshop.load({ graphPath, shape }),
-      gpu: workshop.load({ graphPath, shape, provider: WEBGPU }),
+      gpu: workshop.load({ graphPath, shape, provider: provider! }),
     };
   }
 
@@ -52,8 +56,10 @@ describe.skipIf(driver === undefined)(`WebGPU, with KV memory on the device${WIT
     const { cpu, gpu } = pair('fp32', architecture);
     const onCpu = cpu.prefill(0, PROMPT, 0, true)!.slice();
     const onGpu = gpu.prefill(0, PROMPT, 0, true)!.slice();
-    for (const [id, logit] of onCpu.entries()) expect(Math.abs(onGpu[id]! - logit)).toBeLessThan(1e-4);
-    expect(greedy(gpu, 24)).toEqual(greedy(cpu, 24));
+    for (const [id, logit] of onCpu.entries())
+      expect(Math.abs(onGpu[id]! - logit)).toBeLessThan(nearness.toCpu);
+    // In half precision the next token may be another.
+    if (NAME === 'webgpu') expect(greedy(gpu, 24)).toEqual(greedy(cpu, 24));
   });
 
   // The CPU's kernels quantise activations to 8 bit, the device's do not.
@@ -72,7 +78,7 @@ describe.skipIf(driver === undefined)(`WebGPU, with KV memory on the device${WIT
     };
     const together = decodeAll(gpu);
     for (const [i, logit] of decodeAll(cpu).entries())
-      expect(Math.abs(together[i]! - logit)).toBeLessThan(1e-4);
+      expect(Math.abs(together[i]! - logit)).toBeLessThan(nearness.toCpu);
   });
 
   it('fills a slot by chunks while others decode', () => {
@@ -88,29 +94,29 @@ describe.skipIf(driver === undefined)(`WebGPU, with KV memory on the device${WIT
       if (logits !== undefined && last) {
         gpu.move(2, 1, PROMPT.length);
         const again = gpu.prefill(2, PROMPT.slice(from), from, true)!;
-        for (const [id, logit] of whole.entries()) expect(Math.abs(again[id]! - logit)).toBeLessThan(1e-5);
+        for (const [id, logit] of whole.entries())
+          expect(Math.abs(again[id]! - logit)).toBeLessThan(nearness.toItself);
       }
     }
     // The copy in slot 1 goes on as the original does.
     const moved = gpu.decode(0, 2, [7, 7], [4, PROMPT.length]).slice(gpu.vocabSize);
     gpu.move(2, 0, PROMPT.length);
     const original = gpu.decode(0, 1, [7], [PROMPT.length]);
-    for (const [id, logit] of original.entries()) expect(Math.abs(moved[id]! - logit)).toBeLessThan(1e-5);
+    for (const [id, logit] of original.entries())
+      expect(Math.abs(moved[id]! - logit)).toBeLessThan(nearness.toItself);
   });
 
   it('gives after kept positions were restored what it gave when it computed them', () => {
     const { gpu } = pair('8bit');
     const computed = gpu.prefill(1, PROMPT, 0, true)!.slice();
-    const blocks = [0, 8].map((position) => {
-      const kv = new Float32Array(8 * gpu.positionElements);
-      gpu.save(1, position, kv);
-      return kv;
-    });
+    const blocks = [0, 8].map(() => new Float32Array(8 * gpu.positionElements));
+    gpu.save(1, 0, ...blocks);
     gpu.prefill(3, PROMPT.toReversed(), 0, false);
-    for (const [i, kv] of blocks.entries()) gpu.restore(kv, 3, i * 8);
+    gpu.restore(3, 0, ...blocks);
     const hit = gpu.prefill(3, PROMPT.slice(16), 16, true)!;
     expect(argmax(hit)).toBe(argmax(computed));
-    for (const [id, logit] of computed.entries()) expect(Math.abs(hit[id]! - logit)).toBeLessThan(1e-4);
+    for (const [id, logit] of computed.entries())
+      expect(Math.abs(hit[id]! - logit)).toBeLessThan(nearness.toCpu);
     const again = new Float32Array(8 * gpu.positionElements);
     gpu.save(3, 8, again);
     expect(again).toEqual(blocks[1]);
@@ -123,14 +129,14 @@ describe.skipIf(driver === undefined)(`WebGPU, with KV memory on the device${WIT
       modelPath,
       cacheDir: workshop.folder,
       slots: 2,
-      provider: 'webgpu',
-      environment: driver!.environment,
+      ...PROVIDER,
+      environment,
       emit: () => {},
     });
     engines.push(gpu);
     await gpu.ready;
-    expect(gpu.info()).toMatchObject({ provider: 'webgpu', providersPassedOver: [] });
-    expect(gpu.health().detail).toContain('on webgpu');
+    expect(gpu.info()).toMatchObject({ provider: NAME, providersPassedOver: [] });
+    expect(gpu.health().detail).toContain(`on ${NAME}`);
     const ask = async () => {
       const request = chat('hello world, hello again', { stop: { maxTokens: 24, ignoreEos: true } });
       const parts = await collect(
@@ -155,34 +161,35 @@ describe.skipIf(driver === undefined)(`WebGPU, with KV memory on the device${WIT
       truncateTokens: undefined,
       wire: { dialect: 'openai', path: '/classify', body: Buffer.alloc(0) },
     };
-    const classes = async (provider: 'cpu' | 'webgpu') => {
+    const classes = async (where: 'cpu' | typeof NAME) => {
       const encoder = createLocalEncoder({
-        name: provider,
+        name: where,
         directory,
-        provider,
-        environment: driver!.environment,
+        ...PROVIDER,
+        provider: where,
+        environment,
         emit: () => {},
       });
       try {
         await encoder.ready;
-        expect(encoder.info()).toMatchObject({ provider });
+        expect(encoder.info()).toMatchObject({ provider: where });
         const { classes } = await encoder.classify(request, { signal: AbortSignal.timeout(30_000) });
         return classes.flatMap(({ probabilities }) => probabilities);
       } finally {
         await encoder.close();
       }
     };
-    const [onCpu, onGpu] = [await classes('cpu'), await classes('webgpu')];
-    for (const [i, value] of onCpu.entries()) expect(onGpu[i]).toBeCloseTo(value, 5);
+    const [onCpu, onGpu] = [await classes('cpu'), await classes(NAME)];
+    for (const [i, value] of onCpu.entries()) expect(onGpu[i]).toBeCloseTo(value, NAME === 'cuda' ? 3 : 5);
   });
 
-  it('says what is missing where there is no driver', async () => {
+  it.skipIf(NAME !== 'webgpu')('says what is missing where there is no driver', async () => {
     const engine = createEngineBackend({
       name: 'blind',
       modelPath: tinyModelFile(workshop.folder),
       cacheDir: workshop.folder,
       provider: 'webgpu',
-      environment: { ...driver!.environment, VK_ICD_FILENAMES: '/nowhere.json' },
+      environment: { ...environment, VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' },
       emit: () => {},
     });
     engines.push(engine);
