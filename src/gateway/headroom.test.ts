@@ -59,6 +59,15 @@ describe('Headroom', () => {
     expect(limit.inFlight).toBeGreaterThanOrEqual(40);
   });
 
+  it('does not hold back one tenant alone where nobody can say how its requests should fare', () => {
+    fill(loud);
+    for (let i = 0; i < 20; i += 1) {
+      leave(enter(loud));
+      fill(loud);
+    }
+    expect(limit.inFlight).toBe(40);
+  });
+
   it('does not let in a newcomer that sends much, beside one that was there before it', () => {
     limit = new ConcurrencyLimit({ initial: 256, max: 512 }, () => nowMs);
     headroom = new Headroom(limit, () => nowMs);

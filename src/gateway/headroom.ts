@@ -72,16 +72,19 @@ export class Headroom {
   readonly #light = new Map<number, Set<Guest>>();
   /** Whose replies have not begun. */
   readonly #unanswered = new Set<Stay>();
-  /** Stays, by their size. */
   /** Of those that have much, and more than their share: whose replies have not begun. */
   readonly #pressing = new Set<Stay>();
+  /** Of whom it is known how they fared. */
+  readonly #judged = new WeakSet<Stay>();
+  /** Stays, by their size. */
   readonly #inside: Record<Size, number> = { little: 0, some: 0, much: 0 };
   #sweepAtMs = 0;
   /** Of those that have much, the one that came in last. */
   #loudest: { readonly guest: Guest; readonly little: number } | undefined;
   #pressedAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
-  #expectedMs = 0;
+  /** Of the latest that was judged; undefined: none ever was. */
+  #expectedMs: number | undefined;
 
   constructor(room: Room, now: () => number) {
     this.#room = room;
@@ -154,10 +157,12 @@ export class Headroom {
     stay.guest.inFlight -= 1;
     this.#inside[stay.size] -= 1;
     this.begun(stay);
+    if (!this.#judged.has(stay)) this.#loneStart.unjudged();
   }
 
   /** A reply has begun, or a whole one is there. @param idle Its tenant has nothing in line. */
   answered(stay: Stay, fared: Fared, idle: boolean): void {
+    this.#judged.add(stay);
     this.#expectedMs = fared.predictedMs;
     // Who has much is known only after a while.
     const light = idle && stay.size !== 'much' && !this.#hasMuch(stay.guest);
@@ -209,6 +214,7 @@ export class Headroom {
    * between two in which it can be seen.
    */
   get #mayPress(): boolean {
+    if (this.#expectedMs === undefined) return true;
     const { knowsUsual, unanswered } = this.#knee;
     const nowMs = this.#now();
     if (knowsUsual || nowMs - this.#lightAtMs > LEARN_MS) return this.#pressing.size < unanswered;

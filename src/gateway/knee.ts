@@ -64,8 +64,11 @@ export interface Sample extends Fared {
  * aims at what others would not feel.
  *
  * It grows by tenths until requests are late for the first time: what has been let in cannot be taken back, and everybody waits for it. From then on each late one of
- * those that have little costs a tenth, or as much as it was late, and a calm one adds so little that some 4 % of them may be late.
- * What is late is measured against what was usual among few.
+ * those that have little costs a tenth, or as much as it was late, and a calm one adds so little that some 2 % of them may be late.
+ *
+ * What is late is measured against what is usual for those that have little where nobody who has much disturbs them. As long as that is not known, against a strict
+ * guess; what was cut for that is forgiven. Who is late among no more than was calm once is late for prompts in front of it: of those that have much fewer may be without an
+ * answer then (`UnansweredBound`).
  */
 export class Knee {
   readonly #now: () => number;

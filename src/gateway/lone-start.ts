@@ -1,5 +1,7 @@
 const FIRST_GUESS = 16;
 const GROWTH = 1.15;
+/** More than any limit. */
+const MOST = 1e6;
 /** Of what there may be, among so many its effect is felt. */
 const NEARLY_ALL = 0.9;
 /** So many times what was predicted, and so much more, is no queue yet. */
@@ -38,5 +40,10 @@ export class LoneStart {
     if (tookMs > predictedMs * TOLERANCE + SLACK_MS) return;
     this.#at *= GROWTH;
     this.#grownAtMs = this.#now();
+  }
+
+  /** One has left of which nobody can say how it should have fared: such ones are no reason to hold anybody back. */
+  unjudged(): void {
+    this.#at = Math.min(MOST, this.#at * GROWTH);
   }
 }
