@@ -14,7 +14,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ENGINE_ENVIRONMENT } from '../../src/engine/engine-child.ts';
+import { ENGINE_ENVIRONMENT, ENGINE_NICENESS } from '../../src/engine/engine-child.ts';
 import { BATCHES, type Figure, PROMPTS, type Task } from './figures.ts';
 import { cacheFolder, installLlamaCpp, installNodePackages, requantised } from './install.ts';
 import { measureLlamaCpp } from './llama-cpp.ts';
@@ -113,16 +113,11 @@ async function main(): Promise<void> {
       );
     }
     if (parts.has('server')) {
-      round.besideServer = await program('qianmen.ts', {
-        ...task,
-        batches: clientCounts,
-        prompts: [],
-        beside: {
-          promptTokens: THROUGHPUT_PROMPT_TOKENS,
-          steps: Object.fromEntries(clientCounts.map((clients) => [clients, throughputTokens(clients)])),
-          contextTokens,
-        },
-      });
+      round.besideServer = await program(
+        'qianmen.ts',
+        { ...task, batches: clientCounts, prompts: [], beside: asServed() },
+        ENGINE_NICENESS,
+      );
       await served('qianmen', startQianmen);
       await served('llama.cpp', () => startLlamaServer(llamaBin!));
     }
@@ -144,11 +139,18 @@ async function main(): Promise<void> {
   process.stdout.write(report);
 }
 
-async function program(file: string, what = task): Promise<Figure[]> {
+function asServed(): NonNullable<Task['beside']> {
+  const steps = clientCounts.map((clients) => [clients, throughputTokens(clients)]);
+  return { promptTokens: THROUGHPUT_PROMPT_TOKENS, steps: Object.fromEntries(steps), contextTokens };
+}
+
+/** `niceness`: 0 beside other contestants, an engine process's own beside its server. */
+async function program(file: string, what = task, niceness = 0): Promise<Figure[]> {
   const program = [process.execPath, join(import.meta.dirname, file), JSON.stringify(what)];
   // What an engine process has.
   const environment = Object.entries(ENGINE_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
-  const output = await runToEnd(file === 'qianmen.ts' ? ['env', ...environment, ...program] : program);
+  const asEngine = ['nice', '-n', String(niceness), 'env', ...environment, ...program];
+  const output = await runToEnd(file === 'qianmen.ts' ? asEngine : program);
   return JSON.parse(output.trimEnd().split('\n').at(-1)!);
 }
 

@@ -45,7 +45,7 @@ export const ENGINE_PROGRAM = import.meta.url.endsWith('.ts')
 export const ENGINE_ENVIRONMENT = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' };
 
 /** Above 0 is less urgent. The engine takes all cores for as long as a step lasts; a request to the gateway takes a tenth of a millisecond of one. */
-const ENGINE_NICENESS = 5;
+export const ENGINE_NICENESS = 5;
 
 /** Starts an engine process with a socket on its file descriptor 3. `environment`: what else it needs, such as a driver's variables. */
 export function spawnEngine<In = ToEngine, Out = FromEngine>(
