@@ -231,6 +231,14 @@ describe('a full queue', () => {
     expect(queue.rejected).toEqual({ full: 3, timeout: 0, share: 2 });
   });
 
+  it('sends nobody away after a wait for the sake of one that has nearly as much', async () => {
+    queue = newQueue({ capacity: 12 });
+    for (let i = 0; i < 7; i += 1) void wait('a');
+    for (let i = 0; i < 5; i += 1) void wait('b', { tenant: b });
+    expect(await wait('b', { tenant: b })).toMatchObject({ reason: 'full' });
+    expect(queue.longest(9).map(({ queued }) => queued)).toEqual([7, 5]);
+  });
+
   it('counts by weight', async () => {
     queue = newQueue({ capacity: 6 });
     const heavy = tenant('heavy', 2);

@@ -32,6 +32,8 @@ export interface FairQueueOptions {
 
 /** Whoever waits is looked after this often, in case what it waits for comes without a word. */
 const TICK_MS = 50;
+/** So many times as much has to be in line for one of it to go: among nearly equal ones whoever comes is refused at once, and nobody after a wait in vain. */
+const FAR_MORE = 1.5;
 /** How many that cannot be served yet may be passed by, for those behind them that can. */
 const MAX_PASSED_BY = 16;
 /** Of one tenant: where a few of its requests find no room, the others hardly will. */
@@ -42,7 +44,7 @@ const MAX_PASSED_BY_PER_TENANT = 4;
  * virtual tokens (`TokenCounters`); of a tenant's requests the one with the earliest deadline.
  *
  *   - Nobody waits for ever, and who leaves is forgotten at once.
- *   - A full queue makes room for a tenant that has less in line than is its share: the newest request of the one that
+ *   - A full queue makes room for a tenant that has far less in line than another: the newest request of the one that
  *     has the most, by weight, has to go.
  *   - What is foreseen for a tenant depends on its own line: a long one of another tenant is no reason to refuse it.
  */
@@ -216,7 +218,8 @@ export class FairQueue<T> {
     const newest = last.line.at(-1)!;
     const { priority } = newest.tenant;
     if (priority < tenant.priority) return false;
-    if (priority === tenant.priority && last.crowding <= crowdingWith(waiting, tenant, 1)) return false;
+    if (priority === tenant.priority && last.crowding <= crowdingWith(waiting, tenant, 1) * FAR_MORE)
+      return false;
     newest.settle(this.#refused('full', newest.tenant, priority === tenant.priority));
     return true;
   }
