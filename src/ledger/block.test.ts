@@ -93,6 +93,17 @@ it('takes nothing that a disk has changed, and all that it has not', () => {
   );
 });
 
+it('reads each block by itself, whatever labels are known already', () => {
+  const record = { type: 'settled', settlementId: 's', rows: [ROW] } as const;
+  const [first, second] = encoded([[record], [record]]);
+  const known = new Map();
+  for (const block of [first, second]) expect(decodeBlocks(block!, true, known).records).toEqual([record]);
+  expect([...known.values()]).toEqual([ROW.label]);
+  const many = new Map(Array.from({ length: 10_000 }, (_, i) => [-i - 1, ROW.label]));
+  expect(decodeBlocks(second!, true, many).records).toEqual([record]);
+  expect(many.size).toBe(1);
+});
+
 it('holds more than there was room for at first', () => {
   const rows = Array.from({ length: 5_000 }, (_, number) => ({ ...ROW, number, costNanoUsd: number }));
   const record = { type: 'settled', settlementId: 's', rows } as const;

@@ -48,8 +48,10 @@ export function wordsOf(textBytes: number): number {
   return (textBytes + WORD_BYTES - 1) >>> 3;
 }
 
-/** Of a journal, by their numbers. */
+/** Of a journal, by their numbers. What is not known stands in the block. */
 export type KnownLabels = Map<number, AttemptLabel>;
+/** A writer gives what is the same another number once its caller has changed. */
+const MOST_KNOWN = 10_000;
 
 /**
  * The whole blocks at the beginning of `bytes`.
@@ -114,6 +116,7 @@ function decodeContent(content: Buffer, records: JournalRecord[], known: KnownLa
       let label = known.get(labelNumber);
       if (label === undefined) {
         label = labelOfText(text(sizeBytes));
+        if (known.size >= MOST_KNOWN) known.clear();
         known.set(labelNumber, label);
       } else at += wordsOf(sizeBytes);
       labels.push(label);
