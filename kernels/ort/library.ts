@@ -20,11 +20,12 @@ export function ortLibrary(): LibraryHandle {
 }
 
 /**
- * Has this process use the ONNX Runtime in a folder, such as one that was built for CUDA. Throws an Error when another is
- * in use already: a process has one.
+ * Has this process use the ONNX Runtime in a folder, such as one that was built for CUDA. Throws an Error when there is none, or
+ * another is in use already: a process has one.
  */
 export function chooseOrtLibrary(folder: string): void {
   const wanted = resolve(folder);
+  libraryIn(wanted);
   if (loaded !== undefined && loaded.folder !== wanted)
     throw new Error(`ONNX Runtime of ${loaded.folder} is in use already, so that of ${wanted} cannot be`);
   chosenFolder = wanted;

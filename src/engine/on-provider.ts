@@ -1,4 +1,5 @@
 import { chooseOrtLibrary } from '../../kernels/ort/library.ts';
+import { ProviderError } from '../../kernels/ort/provider-error.ts';
 import { ProviderSearch } from '../../kernels/ort/provider-search.ts';
 import type { Provider } from '../../kernels/ort/providers.ts';
 import type { ProviderInfo, ProviderWish } from './provider-info.ts';
@@ -12,7 +13,12 @@ export async function onProvider<T>(
   load: (provider: Provider) => T | Promise<T>,
 ): Promise<{ loaded: T } & ProviderInfo> {
   const { provider: wanted = 'cpu', providerOptions, providerPassedOver = [] } = wish;
-  if (providerOptions?.libraryFolder !== undefined) chooseOrtLibrary(providerOptions.libraryFolder);
+  try {
+    if (providerOptions?.libraryFolder !== undefined) chooseOrtLibrary(providerOptions.libraryFolder);
+  } catch (cause) {
+    const remedy = 'Correct `libraryFolder` under `providerOptions`, or leave it out.';
+    throw new ProviderError(wanted, (cause as Error).message, remedy, { cause });
+  }
   const search = new ProviderSearch({
     wanted,
     ...(providerOptions === undefined ? {} : { options: providerOptions }),

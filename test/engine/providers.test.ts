@@ -1,7 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import { ortLibraryFolder } from '../../kernels/ort/library.ts';
 import { ProviderError } from '../../kernels/ort/provider-error.ts';
 import { probeProvider } from '../../kernels/ort/provider-probe.ts';
 import { type Machine, requireLibraries, thisMachine } from '../../kernels/ort/provider-requirements.ts';
@@ -108,6 +109,32 @@ describe('a provider that cannot be used', () => {
       probeProvider(there, { ...BARE, exists: (path) => path.startsWith('/ort/') }),
     );
     expect(message).toContain('libonnxruntime_providers_shared.so is not beside ONNX Runtime in /opt/ort.');
+  });
+
+  it('computes with the ONNX Runtime in the folder that is named, or not at all', async () => {
+    const engine = (libraryFolder: string) =>
+      createEngineBackend({
+        name: 'm',
+        modelPath: tinyModelFile(workshop.folder),
+        cacheDir: workshop.folder,
+        provider: 'cpu',
+        providerOptions: { libraryFolder },
+        emit: () => {},
+      });
+    const [there, empty] = [join(workshop.folder, 'another'), join(workshop.folder, 'empty')];
+    cpSync(ortLibraryFolder(), there, { recursive: true });
+    mkdirSync(empty);
+    const [works, fails] = [engine(there), engine(empty)];
+    try {
+      await expect(fails.ready).rejects.toThrow(
+        /The provider cpu cannot be used: there is no ONNX Runtime for .* in .*empty\. Correct `libraryFolder`/,
+      );
+      await works.ready;
+      if (process.platform === 'linux')
+        expect(readFileSync(`/proc/${works.pid}/maps`, 'utf8')).toContain(join(there, 'libonnxruntime.so'));
+    } finally {
+      await Promise.all([works.close(), fails.close()]);
+    }
   });
 
   it('refuses options that are not its own', () => {
