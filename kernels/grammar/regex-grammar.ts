@@ -34,22 +34,37 @@ export const JSON_CHARACTER = setText(without(ANY, NEEDS_ESCAPE), true)!;
  */
 export function regexGrammar(regex: Regex, context: TextContext, search: boolean, addRule: AddRule): string {
   const alternatives = regex.kind === 'choice' ? regex.items : [regex];
-  return alternatives.map((alternative) => anchored(alternative, context, search, addRule)).join(' | ');
+  return writeChoice(
+    alternatives.map((alternative) => anchored(alternative, context, search)),
+    context,
+    addRule,
+  );
 }
 
-function anchored(alternative: Regex, context: TextContext, search: boolean, addRule: AddRule): string {
-  let items = alternative.kind === 'sequence' ? [...alternative.items] : [alternative];
+/** The steps of an alternative, with what may stand around it. */
+function anchored(alternative: Regex, context: TextContext, search: boolean): readonly Regex[] {
+  let items = stepsOf(alternative);
   const from = items.findIndex((item) => item.kind !== 'start');
   const hasStart = from !== 0 && items.length > 0;
   items = from < 0 ? [] : items.slice(from);
-  const hasEnd = items.at(-1)?.kind === 'end';
-  while (items.at(-1)?.kind === 'end') items.pop();
-  const anything = `${context === 'json' ? JSON_CHARACTER : setText(ANY, true)}*`;
+  const last = items.findLastIndex((item) => item.kind !== 'end');
+  const hasEnd = last < items.length - 1;
+  const set = context === 'json' ? without(ANY, NEEDS_ESCAPE) : ANY;
+  const anything: Regex = {
+    kind: 'repeat',
+    item: { kind: 'set', set, explicit: false },
+    min: 0,
+    max: Number.POSITIVE_INFINITY,
+  };
   return [
     ...(search && !hasStart ? [anything] : []),
-    write({ kind: 'sequence', items }, context, addRule),
+    ...items.slice(0, last + 1),
     ...(search && !hasEnd ? [anything] : []),
-  ].join(' ');
+  ];
+}
+
+function stepsOf(regex: Regex): readonly Regex[] {
+  return regex.kind === 'sequence' ? regex.items.flatMap(stepsOf) : [regex];
 }
 
 /** Whether no text may stand before or behind a match. */
@@ -66,16 +81,43 @@ function write(regex: Regex, context: TextContext, addRule: AddRule): string {
     case 'set':
       return context === 'plain' ? plainSet(regex) : jsonSet(regex);
     case 'sequence':
-      return regex.items.length === 0
-        ? '""'
-        : regex.items.map((item) => group(write(item, context, addRule), item)).join(' ');
+      return writeSteps(stepsOf(regex), context, addRule);
     case 'choice':
-      return regex.items.map((item) => write(item, context, addRule)).join(' | ');
+      return writeChoice(optionsOf(regex), context, addRule);
     case 'repeat':
       return repeated(write(regex.item, context, addRule), regex.min, regex.max, addRule);
     default:
       throw new GrammarError('has a pattern with ^ or $ in its middle, which is not supported');
   }
+}
+
+/** The steps of each of several alternatives, also of those that stand alone in one. */
+function optionsOf(regex: Regex): readonly (readonly Regex[])[] {
+  if (regex.kind === 'choice') return regex.items.flatMap(optionsOf);
+  const steps = stepsOf(regex);
+  const [only] = steps;
+  return steps.length === 1 && only?.kind === 'choice' ? optionsOf(only) : [steps];
+}
+
+/**
+ * Alternatives that begin alike share their beginning: where one of them goes on behind the end of another, xgrammar lets wrong texts
+ * through (see text-list.ts).
+ */
+function writeChoice(options: readonly (readonly Regex[])[], context: TextContext, addRule: AddRule): string {
+  const byFirst = Map.groupBy(options, ([first]) => (first === undefined ? '' : JSON.stringify(first)));
+  return [...byFirst.values()]
+    .map(([option = [], ...others]) => {
+      const [first, ...rest] = option;
+      if (first === undefined || others.length === 0) return writeSteps(option, context, addRule);
+      const rests = writeChoice([rest, ...others.map((other) => other.slice(1))], context, addRule);
+      return `${writeSteps([first], context, addRule)} (${rests})`;
+    })
+    .join(' | ');
+}
+
+function writeSteps(steps: readonly Regex[], context: TextContext, addRule: AddRule): string {
+  if (steps.length === 0) return '""';
+  return steps.map((step) => group(write(step, context, addRule), step)).join(' ');
 }
 
 function group(text: string, regex: Regex): string {

@@ -238,6 +238,17 @@ describe('texts', () => {
     );
   });
 
+  test.each([
+    ['(bar|ba){1,3}', ['ba', 'bar', 'barba', 'baba'], ['barr', 'bar r', 'barrba']],
+    ['(foo|ba[rz]|ba){2}', ['foobaz', 'baba', 'bazba'], ['bazr', 'bazrfoo', 'foo']],
+    ['(ca|ab[bc]|ab){1,4}', ['abcab', 'abca'], ['abcb', 'cacbabcb']],
+  ])('of the alternatives %s, repeated, match it where one begins like another', (pattern, right, wrong) => {
+    const rules = new Rules();
+    const grammar = grammars.compile(rules.withRoot(regexText(pattern, rules)));
+    for (const text of right) expect([text, accepts(grammar, text)]).toEqual([text, true]);
+    for (const text of wrong) expect([text, accepts(grammar, text)]).toEqual([text, false]);
+  });
+
   test('of a grammar with classes that the library would misread are refused', () => {
     for (const text of ['root ::= [а-я]', 'root ::= [\\u0430-\\u044f]', 'root ::= [a\\xe9]', 'root ::= [^é]'])
       expect(() => checkedGrammar(text)).toThrow('beyond ASCII');
