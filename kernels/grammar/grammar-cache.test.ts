@@ -36,6 +36,19 @@ test('what the library aborts on is refused, with its reason, and the next gramm
   await expect(cache.get('root ::= nothing')).rejects.toThrow('not defined');
 });
 
+test('what took too long is refused without another try for a while, and no longer', async () => {
+  for (const [forgetMs, isSame] of [
+    [60_000, true],
+    [0, false],
+  ] as const) {
+    const cache = newCache({ compileMs: 50, forgetMs });
+    const refusal = () => cache.get(ENDLESS).catch((error: unknown) => error);
+    const first = await refusal();
+    expect(first).toMatchObject({ name: 'GrammarError', message: expect.stringContaining('too long') });
+    expect((await refusal()) === first).toBe(isSame);
+  }
+});
+
 test('what takes too long is given up, and the next grammar compiles', async () => {
   const cache = newCache({ compileMs: 300 });
   await expect(cache.get(ENDLESS)).rejects.toMatchObject({

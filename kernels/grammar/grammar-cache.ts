@@ -1,4 +1,5 @@
-import { GrammarTrials, type TrialLimits } from './grammar-trials.ts';
+import { GrammarTimeError } from './grammar-error.ts';
+import { GrammarTrials, LIMITS, type TrialLimits } from './grammar-trials.ts';
 import {
   type CompiledGrammar,
   type GrammarText,
@@ -19,13 +20,15 @@ export class GrammarCache {
   readonly #vocabulary: GrammarVocabulary;
   readonly #trials: GrammarTrials;
   readonly #compiled = new Map<GrammarText, CompiledGrammar>();
-  readonly #refused = new Map<GrammarText, unknown>();
+  readonly #refused = new Map<GrammarText, { readonly error: Error; readonly untilMs: number }>();
+  readonly #forgetMs: number;
   readonly #pending = new Map<GrammarText, Promise<CompiledGrammar>>();
   #grammars: Promise<TokenGrammars> | undefined;
 
   constructor(vocabulary: GrammarVocabulary, limits: Partial<TrialLimits> = {}) {
     this.#vocabulary = vocabulary;
     this.#trials = new GrammarTrials(vocabulary, limits);
+    this.#forgetMs = limits.forgetMs ?? LIMITS.forgetMs;
   }
 
   /** Rejects with GrammarError for what cannot be used, TrialsBusyError when too much is being compiled. */
@@ -35,7 +38,8 @@ export class GrammarCache {
       this.#keep(text, compiled);
       return Promise.resolve(compiled);
     }
-    if (this.#refused.has(text)) return Promise.reject(this.#refused.get(text));
+    const refused = this.#refused.get(text);
+    if (refused !== undefined && performance.now() < refused.untilMs) return Promise.reject(refused.error);
     let pending = this.#pending.get(text);
     if (pending === undefined) {
       pending = this.#compile(text).finally(() => this.#pending.delete(text));
@@ -70,7 +74,8 @@ export class GrammarCache {
   }
 
   #refuse(text: GrammarText, error: Error): void {
-    this.#refused.set(text, error);
+    const forMs = error instanceof GrammarTimeError ? this.#forgetMs : Number.POSITIVE_INFINITY;
+    this.#refused.set(text, { error, untilMs: performance.now() + forMs });
     const [oldest] = this.#refused.keys();
     if (this.#refused.size > MOST_REFUSALS && oldest !== undefined) this.#refused.delete(oldest);
   }

@@ -5,3 +5,6 @@
 export class GrammarError extends Error {
   override readonly name = 'GrammarError';
 }
+
+/** It took too long, which a machine that was busy may be to blame for. */
+export class GrammarTimeError extends GrammarError {}

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { GrammarError } from './grammar-error.ts';
+import { GrammarError, GrammarTimeError } from './grammar-error.ts';
 import type { GrammarText, GrammarVocabulary } from './token-grammars.ts';
 
 export interface TrialQuestion {
@@ -19,9 +19,11 @@ export interface TrialLimits {
   readonly slowestStepMs: number;
   /** Grammars that may wait. */
   readonly queue: number;
+  /** What took too long is tried again after so long. */
+  readonly forgetMs: number;
 }
 
-const LIMITS: TrialLimits = { compileMs: 3_000, slowestStepMs: 500, queue: 64 };
+export const LIMITS: TrialLimits = { compileMs: 3_000, slowestStepMs: 500, queue: 64, forgetMs: 60_000 };
 
 /** The program is TypeScript or JavaScript, as this file is. */
 const PROGRAM = new URL(
@@ -105,19 +107,23 @@ export class GrammarTrials {
   }
 
   #limitTime(): void {
-    this.#timer = setTimeout(
-      () => this.#answered({ ok: false, broken: true, reason: 'takes too long to compile; make it smaller' }),
-      this.#limits.compileMs,
-    );
+    this.#timer = setTimeout(() => {
+      void this.#replace();
+      this.#end(new GrammarTimeError('takes too long to compile; make it smaller'));
+    }, this.#limits.compileMs);
   }
 
   #answered(answer: TrialAnswer): void {
+    if (!answer.ok && answer.broken) void this.#replace();
+    this.#end(answer.ok ? undefined : new GrammarError(answer.reason));
+  }
+
+  #end(failure: GrammarError | undefined): void {
     clearTimeout(this.#timer);
     const current = this.#current;
     this.#current = undefined;
-    if (!answer.ok && answer.broken) void this.#replace();
-    if (answer.ok) current?.resolve();
-    else current?.reject(new GrammarError(answer.reason));
+    if (failure === undefined) current?.resolve();
+    else current?.reject(failure);
     this.#next();
   }
 
