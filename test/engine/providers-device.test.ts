@@ -1,7 +1,5 @@
-import koffi from 'koffi';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Decoder } from '../../kernels/decoder.ts';
-import { chooseOrtLibrary } from '../../kernels/ort/library.ts';
 import type { ClassifyRequest } from '../../src/core/encoder.ts';
 import { createLocalEncoder } from '../../src/encoder/local-encoder.ts';
 import { createEngineBackend, type EngineBackend } from '../../src/engine/engine-backend.ts';
@@ -9,7 +7,7 @@ import { writeTinyClassifier } from '../encoder/tiny-encoder.ts';
 import { cosine, GraphWorkshop } from '../fixtures/tiny-graph.ts';
 import { tinyModel } from '../fixtures/tiny-model.ts';
 import { chat, collect, partOf, textOf } from './requests.ts';
-import { testDevice } from './test-device.ts';
+import { testDevice, useTestDevice } from './test-device.ts';
 import { tinyModelFile } from './tiny-model-file.ts';
 
 const device = testDevice();
@@ -21,10 +19,7 @@ const PROMPT = [5, 17, 99, 0, 42, 42, 8, 63, 21, 77, 3, 14, 15, 92, 65, 35, 89, 
 
 const workshop = new GraphWorkshop();
 const engines: EngineBackend[] = [];
-// ONNX Runtime finds the loader by its name once it is in the process.
-if (device?.loader !== undefined) koffi.load(device.loader);
-if (provider?.options.libraryFolder !== undefined) chooseOrtLibrary(provider.options.libraryFolder);
-Object.assign(process.env, environment);
+if (device !== undefined) useTestDevice(device);
 afterAll(async () => {
   await Promise.all(engines.map((engine) => engine.close()));
   workshop.dispose();

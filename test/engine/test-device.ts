@@ -1,3 +1,5 @@
+import koffi, { type LibraryHandle } from 'koffi';
+import { chooseOrtLibrary } from '../../kernels/ort/library.ts';
 import type { Provider } from '../../kernels/ort/providers.ts';
 import { swiftShader } from '../tools/swiftshader.ts';
 
@@ -11,6 +13,9 @@ export interface TestDevice {
   /** How far logits of one graph may lie from the CPU's, and from one another when computed in other pieces. */
   readonly nearness: { readonly toCpu: number; readonly toItself: number };
 }
+
+/** A library whose handle is collected is unloaded, and then not found by its name any more. */
+const loaded: LibraryHandle[] = [];
 
 const VARIABLES = ['LD_LIBRARY_PATH', 'VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'CUDA_VISIBLE_DEVICES'];
 
@@ -41,4 +46,12 @@ function onSwiftShader(): TestDevice | undefined {
       ...driver,
     }
   );
+}
+
+/** Has this process find the device. */
+export function useTestDevice({ provider, environment, loader }: TestDevice): void {
+  // ONNX Runtime finds the loader by its name once it is in the process.
+  if (loader !== undefined) loaded.push(koffi.load(loader));
+  if (provider.options.libraryFolder !== undefined) chooseOrtLibrary(provider.options.libraryFolder);
+  Object.assign(process.env, environment);
 }

@@ -1,13 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import koffi from 'koffi';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Decoder } from '../../kernels/decoder.ts';
 import { ensureDecoderGraph } from '../../kernels/graph/cache.ts';
-import { chooseOrtLibrary } from '../../kernels/ort/library.ts';
 import type { Provider } from '../../kernels/ort/providers.ts';
-import { testDevice } from '../engine/test-device.ts';
+import { testDevice, useTestDevice } from '../engine/test-device.ts';
 import { cosine, divergence } from '../fixtures/tiny-graph.ts';
 import { realModelPath } from '../model-file.ts';
 
@@ -28,10 +26,7 @@ describe.skipIf(!wanted || device === undefined)('SmolLM2 on a device', { timeou
   let gpu: Decoder;
 
   beforeAll(() => {
-    if (device!.loader !== undefined) koffi.load(device!.loader);
-    const { libraryFolder } = device!.provider.options;
-    if (libraryFolder !== undefined) chooseOrtLibrary(libraryFolder);
-    Object.assign(process.env, device!.environment);
+    useTestDevice(device!);
     const { graphPath, shape } = ensureDecoderGraph(realModelPath(), folder);
     const load = (provider?: Provider) =>
       Decoder.load({
@@ -47,7 +42,7 @@ describe.skipIf(!wanted || device === undefined)('SmolLM2 on a device', { timeou
     rmSync(folder, { recursive: true });
   });
 
-  // The CPU multiplies 8-bit activations, devices do not.
+  // Both multiply 8-bit activations here and there, each in its own way.
   it('stays close to the CPU, prompt and reply', () => {
     const { tokens } = CHAT;
     expectClose(cpu.prefill(0, tokens, 0, true)!, gpu.prefill(0, tokens, 0, true)!);
@@ -65,14 +60,14 @@ describe.skipIf(!wanted || device === undefined)('SmolLM2 on a device', { timeou
     gpu.save(2, 0, ...kept);
     gpu.restore(1, 0, ...kept);
     const hit = gpu.prefill(1, tokens.slice(24), 24, true)!;
-    for (const other of [elsewhere, hit]) {
-      expect(cosine(alone, other)).toBeGreaterThan(0.9999);
-      expect(divergence(alone, other)).toBeLessThan(1e-3);
-    }
+    expect(cosine(alone, elsewhere)).toBeGreaterThan(0.99999);
+    // A chunk of another length may be computed by other kernels, some of which multiply 8-bit activations.
+    expect(cosine(alone, hit)).toBeGreaterThan(0.998);
+    expect(divergence(alone, hit)).toBeLessThan(0.1);
   });
 });
 
 function expectClose(onCpu: Float32Array, onDevice: Float32Array): void {
-  expect(cosine(onCpu, onDevice)).toBeGreaterThan(0.995);
+  expect(cosine(onCpu, onDevice)).toBeGreaterThan(0.99);
   expect(divergence(onCpu, onDevice)).toBeLessThan(0.1);
 }
