@@ -1,5 +1,5 @@
-const FIRST_GUESS = 16;
-const GROWTH = 1.15;
+const FIRST_GUESS = 8;
+const GROWTH = 1.25;
 /** More than any limit. */
 const MOST = 1e6;
 /** Of what there may be, among so many its effect is felt. */
