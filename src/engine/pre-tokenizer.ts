@@ -38,6 +38,15 @@ const GPT2: PreTokenizerRules = {
   addBos: false,
 };
 
+const CL100K: PreTokenizerRules = {
+  normalizer: null,
+  preTokenizer: splitting(
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+  ),
+  ignoreMerges: false,
+  addBos: false,
+};
+
 /**
  * By the GGUF key `tokenizer.ggml.pre`. Each entry is what the `tokenizer.json` published with that model family says;
  * the names are those of llama.cpp (`src/llama-vocab.cpp`).
@@ -55,14 +64,9 @@ const RULES: Readonly<Record<string, PreTokenizerRules>> = {
     ignoreMerges: false,
     addBos: false,
   },
-  'llama-bpe': {
-    normalizer: null,
-    preTokenizer: splitting(
-      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-    ),
-    ignoreMerges: true,
-    addBos: true,
-  },
+  'llama-bpe': { ...CL100K, ignoreMerges: true, addBos: true },
+  // OLMo 2 and 3 among others.
+  dbrx: CL100K,
 };
 
 /** Undefined for a name we do not know: guessing would silently give wrong tokens. */

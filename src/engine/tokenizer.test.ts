@@ -82,7 +82,7 @@ describe('what cannot be right is refused by name', () => {
   });
 });
 
-test.each(['gpt-2', 'default', 'smollm', 'qwen2', 'llama-bpe', undefined])(
+test.each(['gpt-2', 'default', 'smollm', 'qwen2', 'llama-bpe', 'dbrx', undefined])(
   'pre-tokenizer %s works',
   (pre) => {
     const other = tinyTokenizer({ 'tokenizer.ggml.pre': pre });
