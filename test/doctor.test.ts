@@ -110,14 +110,20 @@ it('names each thing that is wrong, with what to do about it, and exits with 1',
   expect(outcome.stderr).toContain('asking upstreams');
 });
 
-it('weighs what models may come to take against the budget', async () => {
+it('weighs what models may come to take against the budget and what their processes may take', async () => {
   const path = writeTinyChatModel(join(folder, 'tiny.gguf'));
   const { code, byName } = await checks({
     listen: { port: 0 },
     memoryBudgetBytes: 100 * 2 ** 20,
-    engines: [{ path, threads: 1 }],
+    engines: [{ path, threads: 1, memoryLimitBytes: 2 ** 30, prefixCacheBytes: 2 ** 31 }],
   });
   expect(code).toBe(1);
+  expect(byName.get('tiny')).toMatchObject({
+    status: 'warning',
+    fix: expect.stringMatching(
+      /^memoryLimitBytes: .* may come to take 2\.\d\d GiB, and is ended above 1\.00 GiB\. /,
+    ),
+  });
   expect(byName.get('memory budget')).toMatchObject({
     status: 'failed',
     detail: expect.stringMatching(/^100 MiB; /),

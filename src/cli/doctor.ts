@@ -26,7 +26,7 @@ async function checkConfigured(flags: ServeFlags, env: Environment, progress: Pr
   try {
     config = readConfig(flags, env);
   } catch (error) {
-    const fix = 'Correct the file; README.md has a table of all settings.';
+    const fix = 'Correct the file; docs/settings.md has a table of all settings.';
     return [{ section: 'configuration', name, status: 'failed', detail: (error as Error).message, fix }];
   }
   progress('asking upstreams');

@@ -178,6 +178,14 @@ export interface EngineSettingReduced {
   readonly used: number;
 }
 
+/** A local model may come to take more than its configuration allows its process, which is ended then. */
+export interface EngineLimitLow {
+  readonly type: 'engine-limit-low';
+  readonly engine: string;
+  readonly memoryLimitBytes: number;
+  readonly expectedBytes: number;
+}
+
 /** A canary does worse than the other deployments of its model: it gets no requests any more. */
 export interface CanaryRolledBack {
   readonly type: 'canary-rolled-back';
@@ -233,6 +241,7 @@ export type GatewayEvent =
   | ConfigReloaded
   | LocalModelChanged
   | EngineSettingReduced
+  | EngineLimitLow
   | CanaryRolledBack
   | CanaryResumed
   | ShadowSettled;

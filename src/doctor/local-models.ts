@@ -3,6 +3,7 @@ import { loadCatalogue } from '../../config/catalogue.ts';
 import { type EngineConfig, engineName } from '../../config/engine.ts';
 import type { Config } from '../../config/schema.ts';
 import type { EncoderTask } from '../core/encoder.ts';
+import type { EngineLimitLow, EngineSettingReduced } from '../core/event.ts';
 import type { EncoderInfo } from '../encoder/messages.ts';
 import type { EngineInfo } from '../engine/messages.ts';
 import { residentBytes } from '../engine/process-memory.ts';
@@ -12,6 +13,7 @@ import { refuseForeignSettings } from '../local/foreign-settings.ts';
 import { estimateQuestion } from '../local/local-models.ts';
 import { memoryLimit } from '../local/memory-budget.ts';
 import { estimateMemory, type MemoryEstimate, sizeText } from '../local/memory-estimate.ts';
+import { settingDoubts } from '../local/setting-doubts.ts';
 import { findModel } from '../models/fetch-model.ts';
 import type { Check, Progress } from './check.ts';
 import { describeFile } from './model-file.ts';
@@ -104,7 +106,7 @@ async function tryModel(
     const speed = 'run' in engine ? await probeGenerator(engine) : { texts: await probeEncoder(engine) };
     const facts = engine.info()!;
     const rssBytes = engine.pid === undefined ? undefined : residentBytes(engine.pid);
-    const reduced = settings.contextTokens !== undefined && settings.contextTokens > facts.contextTokens;
+    const doubts = settingDoubts(name, settings, facts).map(doubtText);
     const speeds =
       'texts' in speed
         ? `${speed.texts} texts/s`
@@ -112,13 +114,13 @@ async function tryModel(
     return {
       section: SECTION,
       name,
-      status: reduced ? 'warning' : 'ok',
+      status: doubts.length > 0 ? 'warning' : 'ok',
       detail: [
         `${describeFile(path).text}${settings.model === undefined ? '' : ', verified'}`,
         `${description(facts)}; ${describeProvider(facts)}, ${facts.threads} threads, spinning ${settings.spinning ? 'on' : 'off'}`,
         `loaded in ${(loadMs / 1000).toFixed(1)} s; ${speeds}; ${rssBytes === undefined ? '' : `${sizeText(rssBytes)} in use`}`,
       ].join('\n'),
-      ...(reduced ? { fix: `contextTokens: the model can do ${facts.contextTokens}.` } : {}),
+      ...(doubts.length > 0 ? { fix: doubts.join(' ') } : {}),
       facts: { ...facts, path, loadMs, speed, rssBytes, spinning: settings.spinning, estimate },
     };
   } catch (error) {
@@ -132,6 +134,14 @@ async function tryModel(
   } finally {
     await engine.close();
   }
+}
+
+function doubtText(doubt: EngineSettingReduced | EngineLimitLow): string {
+  if (doubt.type === 'engine-setting-reduced') return `${doubt.setting}: the model can do ${doubt.used}.`;
+  return (
+    `memoryLimitBytes: its process may come to take ${sizeText(doubt.expectedBytes)}, and is ended above ` +
+    `${sizeText(doubt.memoryLimitBytes)}. Raise it, or give the model fewer slots or contextTokens or a smaller prefixCacheBytes.`
+  );
 }
 
 function description(facts: EngineInfo | EncoderInfo): string {

@@ -27,3 +27,8 @@ export interface EngineFacts {
   /** Better ones, each with the reason why it was not taken. */
   readonly providersPassedOver?: readonly string[];
 }
+
+/** All that its process may come to take: as measured, with all of its KV memory and its prompt cache in use. */
+export function mostBytes({ rssBytes, kvBytes = 0, prefixCacheBytes = 0 }: EngineFacts): number {
+  return rssBytes + kvBytes + prefixCacheBytes;
+}

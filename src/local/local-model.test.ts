@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { type EngineConfig, engine } from '../../config/engine.ts';
 import { FakeClock } from '../../test/engine/fake-clock.ts';
 import type { BackendHealth } from '../core/backend.ts';
-import type { LocalModelChanged } from '../core/event.ts';
+import type { GatewayEvent, LocalModelChanged } from '../core/event.ts';
 import type { Engine, EngineFacts } from './engine-facts.ts';
 import { LocalModel } from './local-model.ts';
 import { MemoryBudget, type Resident } from './memory-budget.ts';
@@ -53,12 +53,14 @@ class FakeEngine implements Engine {
 let clock: FakeClock;
 let engines: FakeEngine[];
 let events: LocalModelChanged[];
+let doubts: GatewayEvent[];
 let budget: MemoryBudget;
 
 beforeEach(() => {
   clock = new FakeClock();
   engines = [];
   events = [];
+  doubts = [];
   budget = new MemoryBudget(() => ({ bytes: 1_000, configured: true }));
 });
 
@@ -81,6 +83,7 @@ function model(settings: Partial<EngineConfig> = {}, estimatedBytes = 200): Loca
     budget,
     emit: (event) => {
       if (event.type === 'local-model-changed') events.push(event);
+      else doubts.push(event);
     },
     clock,
   });
@@ -243,6 +246,17 @@ describe('coming into memory', () => {
     await settle();
     expect(last().limitBytes()).toBe(after);
   });
+});
+
+test.each([
+  [{}, []],
+  [{ contextTokens: 64, memoryLimitBytes: 150 }, []],
+  [{ memoryLimitBytes: 149 }, [{ type: 'engine-limit-low', memoryLimitBytes: 149, expectedBytes: 150 }]],
+  [{ contextTokens: 65 }, [{ type: 'engine-setting-reduced', setting: 'contextTokens', used: 64 }]],
+])('when it is there it says which of its settings (%o) do not hold', async (settings, expected) => {
+  await ready(model(settings));
+  expect(doubts).toMatchObject(expected);
+  expect(doubts).toHaveLength(expected.length);
 });
 
 describe('leaving memory', () => {

@@ -6,10 +6,11 @@ import { type Clock, pause, SYSTEM_CLOCK } from '../engine/clock.ts';
 import { residentBytes } from '../engine/process-memory.ts';
 import { abortable } from './abortable.ts';
 import { awaitRoom } from './await-room.ts';
-import type { Engine } from './engine-facts.ts';
+import { type Engine, mostBytes } from './engine-facts.ts';
 import { IdleWatch } from './idle-watch.ts';
 import { type MemoryBudget, NoRoomError, type Resident } from './memory-budget.ts';
 import { type MemoryEstimate, sizeText } from './memory-estimate.ts';
+import { settingDoubts } from './setting-doubts.ts';
 
 export type LoadReason = 'start' | 'request' | 'operator';
 export type UnloadReason = 'idle' | 'room' | 'operator';
@@ -103,8 +104,7 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
   /** What it may come to take: as measured, with all of its KV memory and its prompt cache in use; before that, as estimated. */
   get expectedBytes(): number {
     const facts = (this.#engine ?? this.#leaving?.engine)?.info();
-    if (facts === undefined) return this.#estimate?.totalBytes ?? 0;
-    return facts.rssBytes + (facts.kvBytes ?? 0) + (facts.prefixCacheBytes ?? 0);
+    return facts === undefined ? (this.#estimate?.totalBytes ?? 0) : mostBytes(facts);
   }
 
   get idleSinceMs(): number | undefined {
@@ -272,7 +272,9 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
     const seconds = ((this.#clock.now() - startedAtMs) / 1000).toFixed(1);
     const over = this.#overBytes > 0 ? `, ${sizeText(this.#overBytes)} more than all models should take` : '';
     this.#tell('loaded', reason, `in ${seconds} s; may take ${sizeText(this.expectedBytes)}${over}`);
-    this.#tellReduced(engine);
+    const facts = engine.info();
+    if (facts === undefined) return;
+    for (const doubt of settingDoubts(this.name, this.#settings, facts)) this.#options.emit(doubt);
   }
 
   async #leave(engine: E, reason: UnloadReason, detail: string): Promise<void> {
@@ -287,19 +289,6 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
     const { keepAliveMs } = this.#settings;
     if (keepAliveMs === undefined || this.#engine === undefined) this.#idle.end();
     else this.#idle.start(keepAliveMs, () => void this.unload('idle', `idle for ${keepAliveMs} ms`));
-  }
-
-  #tellReduced(engine: E): void {
-    const { contextTokens: configured } = this.#settings;
-    const used = engine.info()?.contextTokens;
-    if (configured === undefined || used === undefined || used >= configured) return;
-    this.#options.emit({
-      type: 'engine-setting-reduced',
-      engine: this.name,
-      setting: 'contextTokens',
-      configured,
-      used,
-    });
   }
 
   #tell(change: LocalModelChanged['change'], reason: LoadReason | UnloadReason, detail: string): void {

@@ -103,6 +103,12 @@ export function logEvents(logger: Logger): (event: GatewayEvent) => void {
         logger.warn({ engine, setting, configured, used }, 'more than the model can do; it serves with less');
         break;
       }
+      case 'engine-limit-low': {
+        const { engine, memoryLimitBytes, expectedBytes } = event;
+        const fields = { engine, memoryLimitBytes, expectedBytes };
+        logger.warn(fields, 'may come to take more than memoryLimitBytes, and is ended then');
+        break;
+      }
       case 'canary-rolled-back': {
         const { model, deployment, reason, detail } = event;
         logger.error({ model, deployment, reason, detail }, 'canary rolled back');
