@@ -55,6 +55,15 @@ describe('Hermes', () => {
     expect(read([text])).toEqual({ text: shown, calls });
   });
 
+  test.each(['<tool_call>\n{"name": "time", "', '<tool_call>', '<tool_'])(
+    'a forced call that is cut at its beginning is nothing: %s',
+    (cut) => {
+      const before = call('time', '{}');
+      expect(read([`${before}\n${cut}`], { forced: true })).toEqual({ text: '', calls: [['time', '{}']] });
+      expect(read([cut], { forced: true })).toEqual({ text: '', calls: [] });
+    },
+  );
+
   test('a forced call that is cut short is a call, as far as it goes', () => {
     const { text, calls } = read(['<tool_call>\n{"name": "time", "arguments": {"a": "b'], { forced: true });
     expect({ text, calls }).toEqual({ text: '', calls: [['time', '{"a": "b']] });

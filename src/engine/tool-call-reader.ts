@@ -52,15 +52,18 @@ export class ToolCallReader {
     this.#held = '';
     if (rest === '') return spoken;
     if (!this.#inCall) {
-      if (this.#calls === 0 || rest.trim() !== '') this.#text(rest, spoken);
+      const isCut = this.#options.forced && OPEN.startsWith(rest.trim());
+      if (!isCut && (this.#calls === 0 || rest.trim() !== '')) this.#text(rest, spoken);
       return spoken;
     }
     this.#inCall = false;
     // Models forget the end mark.
     if (this.#call(rest, spoken)) return spoken;
-    const partial = this.#options.forced ? partialCall(rest) : undefined;
+    const { forced } = this.#options;
+    const partial = forced ? partialCall(rest) : undefined;
     if (partial !== undefined) spoken.push({ type: 'call', call: this.#calls++, ...partial });
-    else this.#text(this.#options.dialect === 'hermes' ? OPEN + rest : rest, spoken);
+    // It could only have become a call: its beginning is no text for people.
+    else if (!forced) this.#text(this.#options.dialect === 'hermes' ? OPEN + rest : rest, spoken);
     return spoken;
   }
 
