@@ -46,6 +46,8 @@ export class Settings {
 
 /** A file may hold anything; a message should stay one. */
 export function shown(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'missing');
+  // JSON has neither infinities nor integers of 64 bits.
+  const isText = ['string', 'number', 'bigint'].includes(typeof value);
+  const text = isText ? String(value) : (JSON.stringify(value) ?? 'missing');
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

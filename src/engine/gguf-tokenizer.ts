@@ -11,10 +11,9 @@ const USER_DEFINED = 4;
 /** The tokenizer of a GGUF file. Throws TokenizerError when it is missing or of another kind. */
 export function ggufTokenizer(metadata: ModelMetadata): TokenizerDescription {
   const model = metadata.get('tokenizer.ggml.model');
+  if (model === undefined) throw new TokenizerError('The model file has no tokenizer.ggml.model.');
   if (model !== 'gpt2')
-    throw new TokenizerError(
-      `The tokenizer model ${JSON.stringify(model ?? null)} is not supported (only "gpt2").`,
-    );
+    throw new TokenizerError(`The tokenizer model ${JSON.stringify(model)} is not supported (only "gpt2").`);
   const pre = metadata.get('tokenizer.ggml.pre') ?? 'default';
   const rules = preTokenizerRules(String(pre));
   if (rules === undefined)

@@ -71,9 +71,9 @@ test('the lower bound never exceeds the number of tokens', () => {
 describe('what cannot be right is refused by name', () => {
   test.each([
     [{ 'tokenizer.ggml.model': 'llama' }, '"llama"'],
-    [{ 'tokenizer.ggml.model': undefined }, 'null'],
     [{ 'tokenizer.ggml.pre': 'klingon' }, '"klingon"'],
     [{ 'tokenizer.ggml.pre': 'toString' }, '"toString"'],
+    [{ 'tokenizer.ggml.model': undefined }, 'has no tokenizer.ggml.model'],
     [{ 'tokenizer.ggml.merges': undefined }, 'tokenizer.ggml.merges'],
     [{ 'tokenizer.ggml.tokens': [1, 2] }, 'tokenizer.ggml.tokens'],
   ])('%o', (changes, named) => {
