@@ -43,6 +43,17 @@ describe('the directory of an encoder', () => {
     expect(read({ 'modules.json': modules('Transformer', 'Pooling', 'Normalize') }).normalise).toBe(true);
   });
 
+  it.each([0, -5, 1e12, 'many'])('is refused with %s for positions', (positions) => {
+    const config = { model_type: 'bert', max_position_embeddings: positions };
+    expect(() => read({ 'config.json': config })).toThrow(
+      `config.json: max_position_embeddings is ${positions}, not an integer`,
+    );
+  });
+
+  it.each(['config.json', 'tokenizer.json', 'modules.json'])('is refused where %s is null', (file) => {
+    expect(() => read({ [file]: null })).toThrow(`${file}: it holds null and no object`);
+  });
+
   it('takes the graph that optimum calls model.onnx before a quantised one', () => {
     const graph = (files: Readonly<Record<string, unknown>>) => {
       const directory = directoryOf({ 'model.onnx': undefined, ...files });

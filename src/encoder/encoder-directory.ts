@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pooling } from '../../kernels/encoder/pooling.ts';
+import { Settings } from '../../kernels/graph/settings.ts';
 import { ModelFileError } from '../../kernels/model-file-error.ts';
 import type { EncoderTask } from '../core/encoder.ts';
 
@@ -70,7 +71,12 @@ export function readEncoderDirectory(directory: string, task?: EncoderTask): Enc
   const tokenizerConfig = readOptional<{ model_max_length?: number }>(directory, 'tokenizer_config.json');
   const sentence = readOptional<{ max_seq_length?: number }>(directory, 'sentence_bert_config.json');
   const labels = classLabels(config);
-  const positions = config.max_position_embeddings ?? DEFAULT_MAX_TOKENS;
+  const settings = new Settings(
+    join(directory, 'config.json'),
+    '',
+    (key) => config[key as keyof ModelConfig],
+  );
+  const positions = settings.integer('max_position_embeddings', NO_LIMIT, DEFAULT_MAX_TOKENS);
   // Positions of the RoBERTa family begin behind the padding id.
   const offset = /roberta|camembert|mpnet/i.test(config.model_type ?? '')
     ? (config.pad_token_id ?? 1) + 1
@@ -149,9 +155,13 @@ function readRequired<T>(directory: string, file: string): T {
 function readOptional<T>(directory: string, file: string): T | undefined {
   const path = join(directory, file);
   if (!existsSync(path)) return undefined;
+  let content: unknown;
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as T;
+    content = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
     throw new ModelFileError(path, `it cannot be read: ${(error as Error).message}`, { cause: error });
   }
+  if (typeof content !== 'object' || content === null)
+    throw new ModelFileError(path, `it holds ${JSON.stringify(content).slice(0, 80)} and no object`);
+  return content as T;
 }

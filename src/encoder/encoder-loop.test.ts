@@ -171,7 +171,8 @@ describe('the encoder loop', () => {
     const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     const { loop, outcomeOf } = loopOver();
     loop.submit(1, embed([[4, 1]]));
-    expect(await outcomeOf(1)).toMatchObject({ error: { code: 'internal_error' } });
+    const cause = expect.stringMatching(/./);
+    expect(await outcomeOf(1)).toMatchObject({ error: { code: 'internal_error', cause } });
     loop.submit(2, embed(['cat']));
     expect(rowsOf(await outcomeOf(2))).toEqual([[2, 9, 3]]);
     expect(stderr).toHaveBeenCalled();

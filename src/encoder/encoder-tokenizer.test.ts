@@ -13,6 +13,13 @@ describe('the tokenizer of an encoder', () => {
     expect(row.typeIds).toBeUndefined();
   });
 
+  it.each([5_000_000_000, -1, 1.5])('refuses the id %s, and names its token', (id) => {
+    const { model } = TINY_TOKENIZER;
+    const vocab = { ...model.vocab, good: id };
+    const make = () => new EncoderTokenizer({ ...TINY_TOKENIZER, model: { ...model, vocab } }, {});
+    expect(make).toThrow(`it gives "good" the id ${id}`);
+  });
+
   it('cuts before the special tokens come, and tells how long the text was', () => {
     const { row, length } = tokenizer.encode('good cat bad dog fine', 5);
     expect(words(row.ids)).toBe('[CLS] good cat bad [SEP]');

@@ -16,6 +16,15 @@ export interface PairLimits {
   readonly documentTokens?: number | undefined;
 }
 
+/** What of a tokenizer.json is looked at here. The vocabulary of Unigram is a list of pairs, whose places are the ids. */
+interface TokenizerFile {
+  readonly model?: { readonly vocab?: object };
+  readonly added_tokens?: readonly { readonly content: string; readonly id: unknown }[];
+}
+
+/** Graphs take int32, at least. */
+const MOST_ID = 2 ** 31 - 1;
+
 /** Longer texts are cut before they are tokenised: no language has tokens of so many characters on average. */
 const MOST_CHARS_PER_TOKEN = 64;
 
@@ -31,6 +40,7 @@ export class EncoderTokenizer {
 
   /** Throws an Error when the tokenizer is of a kind that is not supported. */
   constructor(tokenizer: object, config: object) {
+    refuseStrangeIds(tokenizer);
     this.#hub = new HubTokenizer({ ...tokenizer, padding: null, truncation: null }, config);
     this.vocabularySize = 1 + Math.max(...this.#hub.get_vocab(true).values());
     this.#single = this.#template('a');
@@ -107,6 +117,18 @@ export class EncoderTokenizer {
     pieceTypes.push(types.slice(at));
     return { pieces, pieceTypes, textTypes };
   }
+}
+
+/** The library drops what cannot be the index of an array, and gives it out all the same. */
+function refuseStrangeIds(tokenizer: TokenizerFile): void {
+  const { model, added_tokens: added } = tokenizer;
+  const ids = [
+    ...Object.entries(model?.vocab ?? {}).filter(([, id]) => !Array.isArray(id)),
+    ...(added ?? []).map(({ content, id }) => [content, id] as const),
+  ];
+  for (const [token, id] of ids)
+    if (!Number.isInteger(id) || Number(id) < 0 || Number(id) > MOST_ID)
+      throw new Error(`it gives ${JSON.stringify(token)} the id ${JSON.stringify(id)}`);
 }
 
 function fill(

@@ -167,6 +167,12 @@ async function probe(
   const step = Math.max(1, Math.floor(tokenizer.vocabularySize / 12));
   const long = { ids: Array.from({ length: 12 }, (_, i) => (i * step) % tokenizer.vocabularySize) };
   try {
+    await session.run([short]);
+  } catch (error) {
+    throw new ModelFileError(graphPath, `it does not run: ${(error as Error).message}`, { cause: error });
+  }
+  await lookUpLast(session, tokenizer, graphPath);
+  try {
     const alone = [...(await session.run([short])), ...(await session.run([long]))];
     const together = await session.run([short, long]);
     return {
@@ -175,6 +181,23 @@ async function probe(
     };
   } catch (error) {
     throw new ModelFileError(graphPath, `it does not run: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** A tokenizer of another model has ids that this one has no embedding for. */
+async function lookUpLast(
+  session: EncoderSession,
+  { vocabularySize }: EncoderTokenizer,
+  graphPath: string,
+): Promise<void> {
+  try {
+    await session.run([{ ids: [vocabularySize - 1] }]);
+  } catch (error) {
+    throw new ModelFileError(
+      graphPath,
+      `tokenizer.json has ids up to ${vocabularySize - 1}, and not all have an embedding in the graph: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
 }
 

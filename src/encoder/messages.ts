@@ -61,6 +61,8 @@ interface WireError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly param?: string;
+  /** For the log: what was at fault here, not in the request. */
+  readonly cause?: string;
 }
 
 export interface WireRows {
@@ -92,8 +94,15 @@ export type FromEncoder =
   | { readonly type: 'pong' };
 
 export function toWireError(error: AppError): WireError {
-  const { code, message, param } = error;
-  return { code, message, ...(param === undefined ? {} : { param }) };
+  const { code, message, param, cause } = error;
+  return {
+    code,
+    message,
+    ...(param === undefined ? {} : { param }),
+    ...(cause === undefined
+      ? {}
+      : { cause: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause) }),
+  };
 }
 
 export function fromWireError({ code, ...options }: WireError): AppError {
