@@ -142,9 +142,15 @@ function refusal(
   });
   const fits = neededBytes <= limitBytes;
   const staysBytes = spare !== undefined && others.includes(spare) ? charge(spare) : 0;
+  const stays = fits && neededBytes + staysBytes > limitBytes;
+  const advice = stays
+    ? `${spare?.name} stays in memory until the new one takes over: unload it first, or give`
+    : fits
+      ? 'Unload another, give'
+      : 'Give';
   return new NoRoomError(
     `${resident.name} may come to take ${sizeText(neededBytes)}, and memoryBudgetBytes allows ${sizeText(limitBytes)} for all models` +
-      `${fits ? ` (${taken.join(', ')}). Unload another, give` : '. Give'} this one fewer slots or contextTokens or a smaller ` +
+      `${fits ? ` (${taken.join(', ')})` : ''}. ${advice} this one fewer slots or contextTokens or a smaller ` +
       'prefixCacheBytes, or raise memoryBudgetBytes.',
     neededBytes + staysBytes <= limitBytes,
   );
