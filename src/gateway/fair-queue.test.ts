@@ -274,18 +274,18 @@ describe('foresight', () => {
   }
 
   it('refuses at once whoever would wait for too long, and tells how long that is', async () => {
-    move(90);
-    expect(queue.expectedWaitMs(a)).toBeCloseTo(990);
+    move(68);
+    expect(queue.expectedWaitMs(a)).toBeCloseTo(748);
     void wait('the last');
-    expect(queue.expectedWaitMs(a)).toBeGreaterThan(1_000);
-    expect(await wait('one more')).toMatchObject({ reason: 'full', comeBackMs: 1_080 });
+    expect(queue.expectedWaitMs(a)).toBeGreaterThan(750);
+    expect(await wait('one more')).toMatchObject({ reason: 'full', comeBackMs: 816 });
     expect(queue.rejected).toEqual({ full: 1, timeout: 0, share: 0 });
   });
 
   it('does not refuse a tenant because another one has a long line', async () => {
-    move(90);
+    move(68);
     void wait('the last');
-    expect(queue.expectedWaitMs(b)).toBeCloseTo(180);
+    expect(queue.expectedWaitMs(b)).toBeCloseTo(136);
     void wait('b', { tenant: b });
     expect(queue.rejected.full).toBe(0);
     expect(await wait('one more')).toMatchObject({ reason: 'full', excessive: true });

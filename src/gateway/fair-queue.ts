@@ -32,6 +32,8 @@ export interface FairQueueOptions {
 
 /** Whoever waits is looked after this often, in case what it waits for comes without a word. */
 const TICK_MS = 50;
+/** Whoever would have to wait for more of its time than this is refused at once: the line may turn out slower, and a refusal is best told early. */
+const FORESEEN = 0.75;
 /** So many times as much has to be in line for one of it to go: among nearly equal ones whoever comes is refused at once, and nobody after a wait in vain. */
 const FAR_MORE = 1.5;
 /** How many that cannot be served yet may be passed by, for those behind them that can. */
@@ -128,7 +130,7 @@ export class FairQueue<T> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
     const { tenant, deadlineAtMs = Number.POSITIVE_INFINITY } = asker;
     const { now, maxWaitMs, foresees } = this.#options;
-    const hopeless = foresees === true && (this.expectedWaitMs(tenant) ?? 0) > maxWaitMs;
+    const hopeless = foresees === true && (this.expectedWaitMs(tenant) ?? 0) > maxWaitMs * FORESEEN;
     if (hopeless || !this.#hasRoomFor(tenant))
       return Promise.resolve(this.#refused('full', tenant, isExcessive(this.counters.waiting, tenant, 1)));
     return new Promise((resolve, reject) => {

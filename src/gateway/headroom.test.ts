@@ -52,7 +52,7 @@ describe('Headroom', () => {
     expect(fill(loud)).toBeLessThan(20);
     answer(enter(loud), 300);
     expect(fill(loud)).toBe(0);
-    for (let i = 0; i < 20; i += 1) {
+    for (let i = 0; i < 30; i += 1) {
       answer(enter(loud), 100);
       fill(loud);
     }
@@ -61,7 +61,7 @@ describe('Headroom', () => {
 
   it('does not hold back one tenant alone where nobody can say how its requests should fare', () => {
     fill(loud);
-    for (let i = 0; i < 20; i += 1) {
+    for (let i = 0; i < 30; i += 1) {
       leave(enter(loud));
       fill(loud);
     }

@@ -89,7 +89,7 @@ export class Headroom {
   constructor(room: Room, now: () => number) {
     this.#room = room;
     this.#knee = new Knee(now);
-    this.#loneStart = new LoneStart(now);
+    this.#loneStart = new LoneStart();
     this.#now = now;
   }
 

@@ -1,5 +1,4 @@
 import { expect, it } from 'vitest';
-import { LoneStart } from './lone-start.ts';
 import { UnansweredBound } from './unanswered-bound.ts';
 
 it('prompts without an answer may be one more with each round in which nobody was late, and fewer at once', () => {
@@ -21,22 +20,4 @@ it('prompts without an answer may be one more with each round in which nobody wa
   expect(bound.late(nowMs, 1, 0.5)).toBe(true);
   expect(bound.at).toBe(1);
   expect(bound.late(nowMs, 1, 0.5)).toBe(false);
-});
-
-it('one tenant alone is let in a step further by a request that did not wait, and not before that is felt', () => {
-  let nowMs = 0;
-  const start = new LoneStart(() => nowMs);
-  const first = start.at;
-  const ask = (tookMs: number, startedAtMs: number) =>
-    start.observe({ startedAtMs, among: start.at, tookMs, predictedMs: 100 });
-  ask(300, 0);
-  expect(start.at).toBe(first);
-  nowMs = 100;
-  ask(100, 0);
-  const second = start.at;
-  expect(second).toBeGreaterThan(first);
-  ask(100, 50);
-  expect(start.at).toBe(second);
-  ask(100, 101);
-  expect(start.at).toBeGreaterThan(second);
 });
