@@ -140,7 +140,7 @@ function doubtText(doubt: EngineSettingReduced | EngineLimitLow): string {
   if (doubt.type === 'engine-setting-reduced') return `${doubt.setting}: the model can do ${doubt.used}.`;
   return (
     `memoryLimitBytes: its process may come to take ${sizeText(doubt.expectedBytes)}, and is ended above ` +
-    `${sizeText(doubt.memoryLimitBytes)}. Raise it, or give the model fewer slots or contextTokens or a smaller prefixCacheBytes.`
+    `${sizeText(doubt.memoryLimitBytes)}. Raise it, or give the model fewer slots, contextTokens or batchTokens or a smaller prefixCacheBytes.`
   );
 }
 
@@ -185,7 +185,7 @@ function checkBudget(config: Config, estimates: ReadonlyMap<string, MemoryEstima
       `${allBytes > startBytes ? `, with those on demand ${sizeText(allBytes)}` : ''}`,
     ...(over
       ? {
-          fix: 'Give models fewer slots or contextTokens or a smaller prefixCacheBytes, set load: demand, or raise memoryBudgetBytes.',
+          fix: 'Give models fewer slots, contextTokens or batchTokens or a smaller prefixCacheBytes, set load: demand, or raise memoryBudgetBytes.',
         }
       : {}),
     facts: { budgetBytes, configured, startBytes, allBytes, estimates: Object.fromEntries(estimates) },

@@ -6,7 +6,7 @@ import { ModelFileError } from '../../kernels/model-file-error.ts';
 import { ProviderError } from '../../kernels/ort/provider-error.ts';
 import { onProvider } from '../engine/on-provider.ts';
 import { type EncoderDescription, readEncoderDirectory } from './encoder-directory.ts';
-import { MOST_DOUBLED_BYTES, storedBytes } from './encoder-memory.ts';
+import { activationBytes, MOST_DOUBLED_BYTES, storedBytes } from './encoder-memory.ts';
 import { EncoderTokenizer } from './encoder-tokenizer.ts';
 import type { EncoderInfo, EncoderLoadOptions } from './messages.ts';
 
@@ -69,6 +69,7 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
   const { dimensions, rowsIndependent } = loaded.probed;
   if (task === 'rerank' && dimensions !== 1)
     throw new ModelFileError(graphPath, `it gives ${dimensions} scores per document; a reranker gives 1`);
+  const contextTokens = Math.min(options.contextTokens ?? description.maxTokens, description.maxTokens);
   return {
     session,
     lanes,
@@ -79,7 +80,7 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
       pid: process.pid,
       architecture: description.architecture,
       task,
-      contextTokens: Math.min(options.contextTokens ?? description.maxTokens, description.maxTokens),
+      contextTokens,
       dimensions,
       rowsIndependent,
       integers: loaded.integers,
@@ -93,6 +94,10 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
       threads,
       loadMs: Math.round(performance.now() - startedAtMs),
       rssBytes: process.memoryUsage.rss(),
+      activationBytes: activationBytes(
+        description.hiddenSize,
+        rowsIndependent ? Math.max(options.batchTokens, contextTokens) : contextTokens,
+      ),
     },
   };
 }

@@ -23,6 +23,7 @@ const INFO: EncoderInfo = {
   providersPassedOver: [],
   loadMs: 1,
   rssBytes: 1,
+  activationBytes: 1,
 };
 
 /** An encoder whose process is played by the test. */

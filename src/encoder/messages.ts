@@ -41,6 +41,8 @@ export interface EncoderInfo extends ProviderInfo {
   readonly threads: number;
   readonly loadMs: number;
   readonly rssBytes: number;
+  /** What a full batch takes beside it, at most. */
+  readonly activationBytes: number;
 }
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;

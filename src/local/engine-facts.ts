@@ -22,13 +22,16 @@ export interface EngineFacts {
   readonly slots?: number;
   readonly kvBytes?: number;
   readonly prefixCacheBytes?: number;
+  /** Of encoders: what a full batch takes. */
+  readonly activationBytes?: number;
   /** Where it computes; not all engines tell. */
   readonly provider?: string;
   /** Better ones, each with the reason why it was not taken. */
   readonly providersPassedOver?: readonly string[];
 }
 
-/** All that its process may come to take: as measured, with all of its KV memory and its prompt cache in use. */
-export function mostBytes({ rssBytes, kvBytes = 0, prefixCacheBytes = 0 }: EngineFacts): number {
-  return rssBytes + kvBytes + prefixCacheBytes;
+/** All that its process may come to take: as measured, with all of its KV memory and its prompt cache in use, or with a full batch. */
+export function mostBytes(facts: EngineFacts): number {
+  const { rssBytes, kvBytes = 0, prefixCacheBytes = 0, activationBytes = 0 } = facts;
+  return rssBytes + kvBytes + prefixCacheBytes + activationBytes;
 }

@@ -150,7 +150,7 @@ function refusal(
       : 'Give';
   return new NoRoomError(
     `${resident.name} may come to take ${sizeText(neededBytes)}, and memoryBudgetBytes allows ${sizeText(limitBytes)} for all models` +
-      `${fits ? ` (${taken.join(', ')})` : ''}. ${advice} this one fewer slots or contextTokens or a smaller ` +
+      `${fits ? ` (${taken.join(', ')})` : ''}. ${advice} this one fewer slots, contextTokens or batchTokens or a smaller ` +
       'prefixCacheBytes, or raise memoryBudgetBytes.',
     neededBytes + staysBytes <= limitBytes,
   );
