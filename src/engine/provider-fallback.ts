@@ -25,7 +25,7 @@ export function withFallback<In, Out>(spawn: SpawnEngine<In, Out>): SpawnEngine<
         events.onMessage(message);
       },
       onExit: (detail) => {
-        if (!expected && provider !== 'cpu') crash ??= `${provider ?? 'a GPU'}: ${detail}`;
+        if (!expected && provider !== 'cpu') crash ??= crashText(provider, detail);
         events.onExit(detail);
       },
     });
@@ -46,6 +46,13 @@ export function withFallback<In, Out>(spawn: SpawnEngine<In, Out>): SpawnEngine<
       },
     };
   };
+}
+
+/** Of a process that died before it was there nobody knows whether it had come to a GPU. */
+function crashText(provider: string | undefined, detail: string): string {
+  return provider === undefined
+    ? `a GPU: ${detail} before it told where it computes`
+    : `${provider}: ${detail}`;
 }
 
 function onCpu<In>(message: In, crash: string): In {
