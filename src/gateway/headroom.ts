@@ -52,6 +52,8 @@ export interface Stay {
   readonly unanswered: number;
   /** If nothing of its reply is there by then, it is late. */
   readonly lateAtMs: number;
+  /** It is known how it fared. */
+  judged: boolean;
 }
 
 /**
@@ -74,8 +76,6 @@ export class Headroom {
   readonly #unanswered = new Set<Stay>();
   /** Of those that have much, and more than their share: whose replies have not begun. */
   readonly #pressing = new Set<Stay>();
-  /** Of whom it is known how they fared. */
-  readonly #judged = new WeakSet<Stay>();
   /** Stays, by their size. */
   readonly #inside: Record<Size, number> = { little: 0, some: 0, much: 0 };
   #sweepAtMs = 0;
@@ -134,7 +134,7 @@ export class Headroom {
     const lateAtMs =
       predictedMs === undefined ? Number.POSITIVE_INFINITY : guest.seenAtMs + this.#knee.lateMs(predictedMs);
     const unanswered = this.#pressing.size + (hasMuch ? 1 : 0);
-    const stay = { guest, size, company, unanswered, lateAtMs } as const;
+    const stay: Stay = { guest, size, company, unanswered, lateAtMs, judged: false };
     if (hasMuch) {
       this.#loudest = { guest, little: Math.max(LITTLE, Math.ceil(share)) };
       this.#pressing.add(stay);
@@ -157,12 +157,12 @@ export class Headroom {
     stay.guest.inFlight -= 1;
     this.#inside[stay.size] -= 1;
     this.begun(stay);
-    if (!this.#judged.has(stay)) this.#loneStart.unjudged();
+    if (!stay.judged) this.#loneStart.unjudged();
   }
 
   /** A reply has begun, or a whole one is there. @param idle Its tenant has nothing in line. */
   answered(stay: Stay, fared: Fared, idle: boolean): void {
-    this.#judged.add(stay);
+    stay.judged = true;
     this.#expectedMs = fared.predictedMs;
     // Who has much is known only after a while.
     const light = idle && stay.size !== 'much' && !this.#hasMuch(stay.guest);
