@@ -5,8 +5,6 @@ const DEFAULT_MS = 1_000;
 /** A refused key is not mended by asking again soon. */
 const REFUSED_KEY_MS = 10_000;
 const MAX_MS = 60_000;
-/** "At once", or a date that is over, is no time at all: everybody would be back before it has done anything. */
-const MIN_MS = 100;
 
 /**
  * A backend that said 429, or when to come back, or that our key is no good, is left alone for a while: others are asked
@@ -34,6 +32,6 @@ export class CoolDown {
       code === 'upstream_refused'
         ? REFUSED_KEY_MS
         : (retryAfterMs ?? (code === 'rate_limit_exceeded' ? DEFAULT_MS : undefined));
-    if (forMs !== undefined) this.#untilMs = this.#now() + Math.max(MIN_MS, Math.min(forMs, MAX_MS));
+    if (forMs !== undefined) this.#untilMs = this.#now() + Math.min(forMs, MAX_MS);
   }
 }
