@@ -67,7 +67,9 @@ async function main(): Promise<void> {
     measured.push(await measureProvider(name));
   }
   say('auto');
-  const auto = await measureServed({ ...engine(values.library), provider: 'auto', clients: [1] }).catch(String);
+  const auto = await measureServed({ ...engine(values.library), provider: 'auto', clients: [1] }).catch(
+    String,
+  );
   const where = typeof auto === 'string' ? auto : auto.where;
   const report = renderGpu(measured, { exact, auto: where, gpu: gpuName(), threads });
   const out = values.out ?? join(values.quick ? cacheFolder : import.meta.dirname, 'GPU.md');
