@@ -96,7 +96,6 @@ export const DOUBLE_ZERO: Code = [0x44, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /** The address is on the stack, and what is stored above it. */
 export const floatLoad = (): Code => [0x2a, 2, 0];
-export const floatStore = (offsetBytes = 0): Code => [0x38, 2, ...unsigned(offsetBytes)];
 export const intLoad = (): Code => [0x28, 2, 0];
 export const intStore = (offsetBytes = 0): Code => [0x36, 2, ...unsigned(offsetBytes)];
 export const doubleLoad = (offsetBytes = 0): Code => [0x2b, 3, ...unsigned(offsetBytes)];
