@@ -1,5 +1,5 @@
-import { Knee } from './knee.ts';
-import { type Fared, LoneStart } from './lone-start.ts';
+import { type Fared, Knee } from './knee.ts';
+import { LoneStart } from './lone-start.ts';
 import type { Tenant } from './tenant.ts';
 
 /** Whoever sent nothing for so long shares the backend no longer. */

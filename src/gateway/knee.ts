@@ -1,4 +1,3 @@
-import type { Fared } from './lone-start.ts';
 import { UnansweredBound } from './unanswered-bound.ts';
 
 /** Nobody knows yet: a burst of so many hardly hurts. */
@@ -49,6 +48,16 @@ const LEAST_OF_CALM = 0.5;
 const FORGET_MS = 600_000;
 
 /** How a request fared. */
+export interface Fared {
+  readonly startedAtMs: number;
+  /** How many were inside, itself included. */
+  readonly among: number;
+  /** Until it began. */
+  readonly tookMs: number;
+  readonly predictedMs: number;
+}
+
+/** And among whom. */
 export interface Sample extends Fared {
   /** Its tenant has less than its share, and nothing in line: for such ones there has to be room. */
   readonly light: boolean;

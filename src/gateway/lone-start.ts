@@ -1,17 +1,9 @@
+import type { Fared } from './knee.ts';
+
 const FIRST_GUESS = 16;
 /** So many times what was predicted, and so much more, is no queue yet. */
 const TOLERANCE = 1.5;
 const SLACK_MS = 20;
-
-/** How a request fared, as far as it matters here. */
-export interface Fared {
-  readonly startedAtMs: number;
-  /** How many were inside, itself included. */
-  readonly among: number;
-  /** Until it began. */
-  readonly tookMs: number;
-  readonly predictedMs: number;
-}
 
 /**
  * How many requests of a tenant that is alone at a backend are let in: what is let in before anything is known of the backend, whoever comes second may have
@@ -25,7 +17,7 @@ export class LoneStart {
     return this.#at;
   }
 
-  observe({ tookMs, predictedMs }: Fared): void {
+  observe({ tookMs, predictedMs }: Pick<Fared, 'tookMs' | 'predictedMs'>): void {
     if (tookMs <= predictedMs * TOLERANCE + SLACK_MS) this.#at += 1;
   }
 

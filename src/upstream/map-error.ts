@@ -1,4 +1,5 @@
 import { AppError } from '../core/error.ts';
+import { asWire } from './wire-chunk.ts';
 
 const MAX_MESSAGE_CHARS = 2_000;
 const MAX_PARAM_CHARS = 200;
@@ -73,8 +74,8 @@ function readErrorBody(body: string): { message: string | undefined; param: stri
   } catch {
     return { message: undefined, param: undefined };
   }
-  const outer = asRecord(parsed);
-  const error = asRecord(outer.error);
+  const outer = asWire(parsed);
+  const error = asWire(outer.error);
   const message = [error.message, outer.error, outer.message, outer.detail].find(
     (m) => typeof m === 'string',
   );
@@ -93,10 +94,6 @@ export function withoutKey(error: AppError, { apiKey }: Secrets): AppError {
   const { cause } = error;
   if (!apiKey || !(cause instanceof Error) || !cause.message.includes(apiKey)) return error;
   return error.with({ cause: new Error(cause.message.replaceAll(apiKey, '…')) });
-}
-
-function asRecord(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 /** @param requestSent False: the connection never came about, so that nothing can have been done. */

@@ -50,7 +50,7 @@ export class WholeTap {
     this.#pieces.push(bytes);
     this.#keptBytes += bytes.length;
     if (this.#keptBytes > KEPT_BYTES) {
-      const kept = Buffer.concat(this.#pieces);
+      const kept = this.#kept;
       const from = kept.length - TAIL_BYTES;
       this.#readReasons(kept, from);
       this.#pieces = [Buffer.from(kept.subarray(from))];
@@ -59,9 +59,13 @@ export class WholeTap {
     }
   }
 
+  get #kept(): Buffer {
+    return this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+  }
+
   /** To be called once there is enough to tell, and before anything is delivered. @returns Why it is no reply, if its beginning says so. */
   readBeginning(): AppError | undefined {
-    const text = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+    const text = this.#kept;
     for (const member of skimBeginning(text)) {
       const isError =
         (member.key === 'error' && !isNull(text, member)) ||
@@ -75,7 +79,7 @@ export class WholeTap {
 
   /** The body has ended. @returns Why it is not a reply, if it is not. */
   end(): AppError | undefined {
-    const text = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+    const text = this.#kept;
     this.#pieces = [];
     if (this.#cutBytes > 0) {
       this.#readTail(text);
