@@ -42,6 +42,7 @@ EXPOSE 8080
 # The first start fetches the model from the hub before it listens, which may take minutes.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=600s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8080/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# A small young generation: as fast, and a third less memory under load.
-ENTRYPOINT ["node", "--max-semi-space-size=8", "dist/src/main.js"]
+# A small young generation: as fast, and a third less memory under load. V8's helpers mark and copy beside the gateway only where a core is idle;
+# where none is, they hold it up: without them the slowest first tokens of 200 streams wait a third as long.
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--single-threaded-gc", "dist/src/main.js"]
 CMD ["serve", "--host", "0.0.0.0", "--port", "8080", "--data-dir", "/data"]

@@ -145,7 +145,15 @@ async function contestant(name: string, upstreamPort: number, keyed: boolean): P
     logFile: join(folder, `${keyed ? 'keyed' : 'open'}.log`),
     command: (port) => {
       write(port);
-      return ['taskset', '-c', '0', process.execPath, '--max-semi-space-size=8', ...gatewayCommand('serve')];
+      return [
+        'taskset',
+        '-c',
+        '0',
+        process.execPath,
+        '--max-semi-space-size=8',
+        '--single-threaded-gc',
+        ...gatewayCommand('serve'),
+      ];
     },
   });
   return { name, gateway, pool: new Pool(gateway.url, { connections: CLIENTS }), headers, rounds: [] };

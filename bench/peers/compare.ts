@@ -1,9 +1,9 @@
 /**
  * Checkouts of this project and the bare Node gateway in turns, in short rounds: what a change is worth, within a minute.
  *
- *   node bench/peers/compare.ts [--scenario small,burst] [--rounds 4] [--seconds 1.5] [--door open|keyed|both] [--flags=--cpu-prof] [CHECKOUT…]
+ *   node bench/peers/compare.ts [--scenario small,burst] [--rounds 4] [--seconds 1.5] [--door open|keyed|both] [--flags=--cpu-prof] [CHECKOUT[@FLAGS]…]
  *
- * Runs from source. Figures are medians; in brackets what they are to the bare gateway's of the same round.
+ * Runs from source, with Node's flags for all and those behind a checkout's @ for that one. Figures are medians; in brackets what they are to the bare gateway's of the same round.
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -65,18 +65,19 @@ try {
 async function main(): Promise<void> {
   const bench = await startUpstream(await buildGoPrograms(), LOAD_CORE);
   const checkouts = positionals.length > 0 ? positionals : [root];
-  const flags = values.flags.split(' ').filter((flag) => flag !== '');
+  const flags = words(values.flags);
   const doors = { open: [false], keyed: [true], both: [false, true] }[values.door];
   if (doors === undefined) throw new Error('--door takes open, keyed or both');
-  const peers = checkouts.flatMap((folder) =>
-    doors.map((keyed) =>
+  const peers = checkouts.flatMap((checkout) => {
+    const [folder = '', own = ''] = checkout.split('@');
+    return doors.map((keyed) =>
       qianmenFrom(
-        `${folder}${keyed ? ' (keyed)' : ''}`,
-        [...flags, join(resolve(folder), 'src/main.ts')],
+        `${checkout}${keyed ? ' (keyed)' : ''}`,
+        [...flags, ...words(own), join(resolve(folder), 'src/main.ts')],
         keyed,
       ),
-    ),
-  );
+    );
+  });
   if (!values['no-bare']) peers.unshift(nodeBare);
   const entrants: { name: string; target: Target; peer: Peer }[] = [];
   for (const [i, peer] of peers.entries()) {
@@ -129,6 +130,10 @@ async function main(): Promise<void> {
       process.stdout.write(`  ${entrant.name.padEnd(16)} ${texts.join('   ')}\n`);
     }
   }
+}
+
+function words(text: string): string[] {
+  return text.split(' ').filter((word) => word !== '');
 }
 
 function median(values: readonly number[]): number {

@@ -155,7 +155,16 @@ function startGateway(config: object): Promise<Server> {
   const file = join(folder, 'qianmen.yaml');
   writeFileSync(file, stringify({ dataDir: folder, log: { level: 'info' }, ...config }));
   return launch(
-    ['--max-semi-space-size=8', 'dist/src/main.js', 'serve', '--config', file, '--port', '0'],
+    [
+      '--max-semi-space-size=8',
+      '--single-threaded-gc',
+      'dist/src/main.js',
+      'serve',
+      '--config',
+      file,
+      '--port',
+      '0',
+    ],
     /"url":"(http:[^"]+)\/v1"/,
   );
 }

@@ -7,7 +7,7 @@ import { runToEnd } from '../processes.ts';
 
 const main = join(root, 'dist/src/main.js');
 
-const flags = ['--max-semi-space-size=8'];
+const flags = ['--max-semi-space-size=8', '--single-threaded-gc'];
 
 /** As a team would run it. */
 export const qianmen = built('qianmen', [...flags, main], true);
