@@ -1,5 +1,6 @@
 import { type DecoderContext, pastName, presentName } from './decoder-context.ts';
 import type { TensorKey } from './model-tensors.ts';
+import type { OnnxGraph } from './onnx-graph.ts';
 import { deinterleavedRow } from './rope.ts';
 import type { MatrixPart } from './weight-encoder.ts';
 
@@ -14,17 +15,19 @@ export interface AttentionTraits {
 
 /** Token ids → activations [B·S × hidden]. */
 export function addEmbedding({ graph, encoder, tensors, parameters }: DecoderContext): string {
-  const { hiddenSize, vocabSize } = parameters;
+  const { hiddenSize, vocabSize, embeddingScale } = parameters;
   encoder.embed(tensors.get({ role: 'embedding' }, [hiddenSize, vocabSize]), 'input_ids', 'embedded');
-  return graph.node('Reshape', ['embedded', 'shape.hidden'], ['embedded.flat']);
+  const flat = graph.node('Reshape', ['embedded', 'shape.hidden'], ['embedded.flat']);
+  return addScale(graph, flat, embeddingScale);
 }
 
 /** The wanted rows' logits. */
 export function addHead(context: DecoderContext, residual: string): void {
   const { graph, encoder, tensors, parameters } = context;
-  const { hiddenSize, vocabSize, tiedHead } = parameters;
+  const { hiddenSize, vocabSize, tiedHead, logitsDivisor } = parameters;
   graph.node('Gather', [residual, 'logit_rows'], ['wanted'], { axis: 0 });
-  const normed = addNorm(context, 'wanted', { role: 'outputNorm' });
+  // A row has fewer numbers before the projection than behind it.
+  const normed = addScale(graph, addNorm(context, 'wanted', { role: 'outputNorm' }), 1 / logitsDivisor);
   if (tiedHead) encoder.tiedHead(normed, 'logits');
   else encoder.linear(normed, [{ tensor: tensors.get({ role: 'head' }, [hiddenSize, vocabSize]) }], 'logits');
 }
@@ -70,16 +73,21 @@ export function addAttention(
   { qkvBias, qkNorm }: AttentionTraits,
 ): string {
   const { graph, encoder, tensors, rows, parameters, interleavedRope } = context;
-  const { hiddenSize, heads, kvHeads, headDim } = parameters;
+  const { hiddenSize, heads, kvHeads, headDim, attentionScale } = parameters;
   const prefix = `layer.${layer}.`;
   const sides = [
     { role: 'query', size: heads * headDim, rotated: true },
     { role: 'key', size: kvHeads * headDim, rotated: true },
     { role: 'value', size: kvHeads * headDim, rotated: false },
   ] as const;
+  const matrices = tensors.getStacked(
+    sides.map(({ role }) => ({ role, layer })),
+    hiddenSize,
+    sides.map(({ size }) => size),
+  );
   const parts = sides.map(
-    ({ role, size, rotated }): MatrixPart => ({
-      tensor: tensors.get({ role, layer }, [hiddenSize, size]),
+    ({ rotated }, i): MatrixPart => ({
+      tensor: matrices[i]!,
       targetRow: interleavedRope && rotated ? deinterleavedRow(headDim) : undefined,
     }),
   );
@@ -93,6 +101,7 @@ export function addAttention(
     qkNorm === 'none'
       ? [graph.node('Reshape', [packed, 'shape.batch'], [`${prefix}qkv.batch`]), '', '']
       : addQueryKeyNorms(context, packed, layer, qkNorm);
+  const rotates = parameters.rotates(layer);
   const attended = graph.node(
     'GroupQueryAttention',
     [
@@ -101,16 +110,15 @@ export function addAttention(
       pastName(layer, 'value'),
       'seqlens_k',
       'total_seq',
-      'rope.cos',
-      'rope.sin',
+      ...(rotates ? ['rope.cos', 'rope.sin'] : []),
     ],
     [`${prefix}attended`, presentName(layer, 'key'), presentName(layer, 'value')],
     {
       num_heads: heads,
       kv_num_heads: kvHeads,
-      do_rotary: 1,
+      do_rotary: rotates ? 1 : 0,
       rotary_interleaved: 0,
-      scale: { float: 1 / Math.sqrt(headDim) },
+      scale: { float: attentionScale },
     },
   );
   const flat = graph.node('Reshape', [attended, 'shape.heads'], [`${prefix}attended.flat`]);
@@ -147,12 +155,12 @@ export function addFeedForward(context: DecoderContext, input: string, layer: nu
   const { graph, encoder, tensors, parameters } = context;
   const { hiddenSize, feedForwardSize } = parameters;
   const prefix = `layer.${layer}.`;
-  const parts = (['gate', 'up'] as const).map((role) => ({
-    tensor: tensors.get({ role, layer }, [hiddenSize, feedForwardSize]),
-  }));
+  const sides = (['gate', 'up'] as const).map((role) => ({ role, layer }));
+  const sizes = sides.map(() => feedForwardSize);
+  const parts = tensors.getStacked(sides, hiddenSize, sizes).map((tensor) => ({ tensor }));
   const packed = encoder.linear(input, parts, `${prefix}gate_up`);
-  const sizes = graph.int64(`${prefix}split.gate_up`, [feedForwardSize, feedForwardSize]);
-  graph.node('Split', [packed, sizes], [`${prefix}gate`, `${prefix}up`], { axis: -1 });
+  const splitSizes = graph.int64(`${prefix}split.gate_up`, sizes);
+  graph.node('Split', [packed, splitSizes], [`${prefix}gate`, `${prefix}up`], { axis: -1 });
   // With alpha 1, QuickGelu (x · sigmoid(alpha · x)) is SiLU in one operator.
   const activated = graph.node('QuickGelu', [`${prefix}gate`], [`${prefix}gate.silu`], {
     alpha: { float: 1 },
@@ -160,6 +168,13 @@ export function addFeedForward(context: DecoderContext, input: string, layer: nu
   const gated = graph.node('Mul', [activated, `${prefix}up`], [`${prefix}gated`]);
   const down = tensors.get({ role: 'down', layer }, [feedForwardSize, hiddenSize]);
   return encoder.linear(gated, [{ tensor: down }], `${prefix}fed`);
+}
+
+/** input · scale; nothing where that is 1. */
+export function addScale(graph: OnnxGraph, input: string, scale: number): string {
+  if (scale === 1) return input;
+  const factor = graph.float32(`${input}.scale`, new Float32Array([scale]), [1]);
+  return graph.node('Mul', [input, factor], [`${input}.scaled`]);
 }
 
 function normWeight(context: DecoderContext, key: TensorKey, size: number): string {

@@ -51,12 +51,15 @@ export function addDecoderInputs(context: DecoderContext): void {
 }
 
 function addRopeTables({ graph, rows, tensors, parameters }: DecoderContext): void {
-  const { headDim, maxContextTokens, rope } = parameters;
+  const { maxContextTokens, rope } = parameters;
+  const half = rope.dims / 2;
   // One more than a sequence can have: the runner may pad a chunk that ends at the last position.
   const positions = maxContextTokens + 1;
-  const inFile = tensors.find({ role: 'ropeFactors' }, [headDim / 2]);
+  const inFile = tensors.find({ role: 'ropeFactors' }, [half]);
+  // The context is kept below what they are for.
+  tensors.find({ role: 'longRopeFactors' }, [half]);
   const frequencyFactors = inFile === undefined ? rope.frequencyFactors : rows.vector(inFile);
-  const { cos, sin } = ropeTables({ ...rope, headDim, frequencyFactors }, positions);
-  graph.float32('rope.cos', cos, [positions, headDim / 2]);
-  graph.float32('rope.sin', sin, [positions, headDim / 2]);
+  const { cos, sin } = ropeTables({ ...rope, frequencyFactors }, positions);
+  graph.float32('rope.cos', cos, [positions, half]);
+  graph.float32('rope.sin', sin, [positions, half]);
 }

@@ -1,8 +1,12 @@
 import type { GgufFile } from '../gguf/reader.ts';
 import { ModelFileError } from '../model-file-error.ts';
+import type { Architecture } from './architectures/architecture.ts';
 import { ARCHITECTURES } from './architectures/table.ts';
+import type { TensorRole } from './architectures/tensor-names.ts';
 import type { DecoderSource } from './decoder-source.ts';
 import {
+  checkedRotatedDims,
+  commonTraits,
   DEFAULT_ROPE_THETA,
   MAX_CONTEXT_TOKENS,
   MAX_LAYERS,
@@ -22,7 +26,7 @@ export function ggufSource(gguf: GgufFile): DecoderSource {
       path,
       `the architecture ${shown(name)} is not supported (${[...ARCHITECTURES.keys()].join(', ')} are)`,
     );
-  const settings = new Settings(path, `${architecture.name}.`, (key) => metadata.get(key));
+  const settings = new Settings(path, `${architecture.name}.`, (key) => oneForAllLayers(metadata.get(key)));
   const sizes = readHeadSizes(settings, {
     hiddenSize: 'embedding_length',
     heads: 'attention.head_count',
@@ -30,9 +34,10 @@ export function ggufSource(gguf: GgufFile): DecoderSource {
     headDim: 'attention.key_length',
   });
   settings.demand('attention.value_length', sizes.headDim);
-  settings.demand('rope.dimension_count', sizes.headDim);
   settings.demand('expert_count', 0);
   const names = architecture.names.gguf;
+  const has = (role: TensorRole) => tensors.has(`${names[role]}.weight`);
+  const contextTokens = settings.integer('context_length', MAX_CONTEXT_TOKENS);
   return {
     path,
     architecture,
@@ -44,19 +49,39 @@ export function ggufSource(gguf: GgufFile): DecoderSource {
       layers: settings.integer('block_count', MAX_LAYERS),
       feedForwardSize: settings.integer('feed_forward_length', MAX_SIZE),
       vocabSize: tensors.get(`${names.embedding}.weight`)?.dims[1] ?? 0,
-      maxContextTokens: settings.integer('context_length', MAX_CONTEXT_TOKENS),
-      rope: ropeSettings(settings),
+      // Beyond that length the rotary frequencies would be others, from the first token on.
+      maxContextTokens: has('longRopeFactors')
+        ? settings.integer('rope.scaling.original_context_length', contextTokens, contextTokens)
+        : contextTokens,
+      rope: ropeSettings(settings, architecture, sizes.headDim),
       normEpsilon: settings.positive('attention.layer_norm_rms_epsilon'),
-      tiedHead: !tensors.has(`${names.head}.weight`),
+      tiedHead: !has('head'),
+      ...commonTraits(sizes),
+      ...architecture.traits?.gguf(settings),
     },
   };
 }
 
-function ropeSettings(settings: Settings): RopeSettings {
+/** Some converters write a number for each layer. Those that differ stay an array, which nothing here takes for a number. */
+function oneForAllLayers(value: unknown): unknown {
+  if (!Array.isArray(value) && !ArrayBuffer.isView(value)) return value;
+  const [first, ...others] = value as ArrayLike<unknown> & Iterable<unknown>;
+  return others.every((each) => each === first) ? first : value;
+}
+
+function ropeSettings(settings: Settings, architecture: Architecture, headDim: number): RopeSettings {
   const theta = settings.positive('rope.freq_base', DEFAULT_ROPE_THETA);
   const kind = settings.value('rope.scaling.type') ?? 'none';
   if (kind !== 'none' && kind !== 'linear')
     throw settings.error(`the rotary scaling ${shown(kind)} is not supported (none and linear are)`);
   const positionScale = kind === 'none' ? 1 : settings.positive('rope.scaling.factor', 1);
-  return { theta, positionScale, frequencyFactors: undefined };
+  const dims = settings.integer('rope.dimension_count', headDim, headDim);
+  if (architecture.ggufInterleavesRope) settings.demand('rope.dimension_count', headDim);
+  return {
+    theta,
+    dims: checkedRotatedDims(settings, headDim, dims),
+    positionScale,
+    frequencyFactors: undefined,
+    amplitude: settings.positive('rope.scaling.attn_factor', 1),
+  };
 }

@@ -54,6 +54,33 @@ describe('huggingFaceSource', () => {
     expect(parameters().maxContextTokens).toBe(64);
   });
 
+  it('keeps the context below where LongRoPE changes all frequencies', () => {
+    copy('phi3-long');
+    const { rope, maxContextTokens } = parameters();
+    expect(maxContextTokens).toBe(32);
+    expect(rope).toMatchObject({ dims: 16, amplitude: Math.sqrt(1 + Math.log(2) / Math.log(32)) });
+    // Before transformers 5 it stood elsewhere.
+    changeJson('config.json', ({ rope_parameters, ...config }: Json) => {
+      const {
+        rope_theta,
+        partial_rotary_factor,
+        original_max_position_embeddings: _,
+        ...rope_scaling
+      } = rope_parameters;
+      return { ...config, rope_theta, partial_rotary_factor, rope_scaling };
+    });
+    expect(parameters()).toMatchObject({ rope, maxContextTokens });
+  });
+
+  it('rotates the layers that the list names, or all but every so manieth', () => {
+    const rotated = () => [0, 1, 2, 3].map(parameters().rotates);
+    copy('smollm3');
+    changeConfig({ no_rope_layers: [0, 1, 1, 0] });
+    expect(rotated()).toEqual([false, true, true, false]);
+    changeConfig({ no_rope_layers: null, no_rope_layer_interval: 2 });
+    expect(rotated()).toEqual([true, false, true, false]);
+  });
+
   it.each<[string, Json, RegExp]>([
     [
       'another architecture',
@@ -73,6 +100,11 @@ describe('huggingFaceSource', () => {
       'rotary settings by layer',
       { rope_parameters: { full: { rope_type: 'default' } } },
       /not the same in all layers/,
+    ],
+    [
+      'heads that turn in an odd part',
+      { partial_rotary_factor: 0.7 },
+      /\d+ of 16 numbers of each head are to be rotated: only all of them/,
     ],
     [
       'absurd sizes',

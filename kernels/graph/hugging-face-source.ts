@@ -6,6 +6,8 @@ import type { WeightTensor } from '../weights/weight-tensor.ts';
 import { ARCHITECTURES_BY_CLASS } from './architectures/table.ts';
 import type { DecoderSource } from './decoder-source.ts';
 import {
+  checkedRotatedDims,
+  commonTraits,
   DEFAULT_ROPE_THETA,
   MAX_CONTEXT_TOKENS,
   MAX_LAYERS,
@@ -14,6 +16,7 @@ import {
   readHeadSizes,
 } from './hyperparameters.ts';
 import { llama3FrequencyFactors } from './llama3-rope.ts';
+import { longRope } from './long-rope.ts';
 import { Settings, shown } from './settings.ts';
 
 export const CONFIG_FILE = 'config.json';
@@ -38,7 +41,6 @@ export function huggingFaceSource(directory: string): DecoderSource {
       `its weights are quantised (${shown(quantisationMethod(config))}): of safetensors, only F32, F16 and BF16 weights are supported`,
     );
   settings.demand('hidden_act', 'silu');
-  settings.demand('partial_rotary_factor', 1);
   settings.demand('attention_bias', false);
   settings.demand('mlp_bias', false);
   const sizes = readHeadSizes(settings, {
@@ -67,10 +69,11 @@ export function huggingFaceSource(directory: string): DecoderSource {
       layers: settings.integer('num_hidden_layers', MAX_LAYERS),
       feedForwardSize: settings.integer('intermediate_size', MAX_SIZE),
       vocabSize: tensors.get(`${names.embedding}.weight`)?.dims[1] ?? 0,
-      maxContextTokens: maxContextTokens(settings),
-      rope: ropeSettings(settings, path, config, sizes.headDim),
+      ...positionSettings(settings, path, config, sizes.headDim),
       normEpsilon: settings.positive('rms_norm_eps'),
       tiedHead: tied === true,
+      ...commonTraits(sizes),
+      ...architecture.traits?.safetensors(settings),
     },
   };
 }
@@ -95,25 +98,41 @@ function maxContextTokens(settings: Settings): number {
 }
 
 /** transformers 5 keeps everything in `rope_parameters`; before, `rope_theta` was beside `rope_scaling`. */
-function ropeSettings(settings: Settings, path: string, config: JsonObject, headDim: number): RopeSettings {
+function positionSettings(
+  settings: Settings,
+  path: string,
+  config: JsonObject,
+  headDim: number,
+): { readonly rope: RopeSettings; readonly maxContextTokens: number } {
   const given = config.rope_parameters ?? config.rope_scaling ?? {};
   if (!isJsonObject(given) || Object.values(given).some(isJsonObject))
     throw settings.error('its rotary embeddings are not the same in all layers, which is not supported');
   const rope = new Settings(path, '', (key) => given[key]);
   const kind = rope.value('rope_type') ?? rope.value('type') ?? 'default';
   const theta = rope.positive('rope_theta', settings.positive('rope_theta', DEFAULT_ROPE_THETA));
-  rope.demand('partial_rotary_factor', 1);
-  const plain = { theta, positionScale: 1, frequencyFactors: undefined };
+  const share = rope.positive('partial_rotary_factor', settings.positive('partial_rotary_factor', 1));
+  const dims = checkedRotatedDims(settings, headDim, Math.trunc(headDim * share));
+  const plain = { theta, dims, positionScale: 1, frequencyFactors: undefined, amplitude: 1 };
+  const contextTokens = maxContextTokens(settings);
+  const withRope = (changes: Partial<RopeSettings>, limit = contextTokens) => ({
+    rope: { ...plain, ...changes },
+    maxContextTokens: Math.min(contextTokens, limit),
+  });
   switch (kind) {
     case 'default':
-      return plain;
+      return withRope({});
     case 'linear':
-      return { ...plain, positionScale: rope.positive('factor') };
+      return withRope({ positionScale: rope.positive('factor') });
     case 'llama3':
-      return { ...plain, frequencyFactors: llama3FrequencyFactors(rope, theta, headDim) };
+      return withRope({ frequencyFactors: llama3FrequencyFactors(rope, theta, dims) });
+    case 'longrope': {
+      const positions = settings.integer('max_position_embeddings', MAX_CONTEXT_TOKENS);
+      const { trainedTokens, ...changes } = longRope(settings, rope, { dims, positions });
+      return withRope(changes, trainedTokens);
+    }
     default:
       throw settings.error(
-        `the rotary scaling ${shown(kind)} is not supported (default, linear and llama3 are)`,
+        `the rotary scaling ${shown(kind)} is not supported (default, linear, llama3 and longrope are)`,
       );
   }
 }

@@ -11,23 +11,37 @@ export interface Hyperparameters {
   readonly vocabSize: number;
   readonly maxContextTokens: number;
   readonly rope: RopeSettings;
+  /** Whether q and k of a layer are rotated. */
+  readonly rotates: (layer: number) => boolean;
   readonly normEpsilon: number;
+  /** What q · k is multiplied by. */
+  readonly attentionScale: number;
+  /** What embeddings, and all that is added to them, are multiplied by; what logits are divided by. 1: nothing is done. */
+  readonly embeddingScale: number;
+  readonly residualScale: number;
+  readonly logitsDivisor: number;
   /** The output projection has the weights of the embedding. */
   readonly tiedHead: boolean;
 }
 
 export interface RopeSettings {
   readonly theta: number;
+  /** So many numbers of each head are rotated, the first ones; the others stay. */
+  readonly dims: number;
   /** Positions are divided by this (linear position interpolation); 1 is off. */
   readonly positionScale: number;
-  /** Divisors of the frequencies [headDim / 2]; undefined: all 1, or a tensor of the file has them. */
+  /** Divisors of the frequencies [dims / 2]; undefined: all 1, or a tensor of the file has them. */
   readonly frequencyFactors: Float32Array | undefined;
+  /** What is rotated is multiplied by this. */
+  readonly amplitude: number;
 }
 
 export const MAX_LAYERS = 1024;
 export const MAX_SIZE = 2 ** 20;
 export const MAX_CONTEXT_TOKENS = 2 ** 20;
 export const DEFAULT_ROPE_THETA = 10000;
+/** What ONNX Runtime demands where not the whole head is rotated. */
+const ROTATED_TOGETHER = 16;
 
 type HeadKeys = Readonly<Record<'hiddenSize' | 'heads' | 'kvHeads' | 'headDim', string>>;
 
@@ -43,4 +57,23 @@ export function readHeadSizes(
   if (heads % kvHeads !== 0) throw settings.error(`${heads} heads cannot share ${kvHeads} KV heads`);
   if (headDim % 2 !== 0) throw settings.error(`the head size ${headDim} is odd`);
   return { hiddenSize, heads, kvHeads, headDim };
+}
+
+/** What is so unless the architecture says otherwise. */
+export function commonTraits({ headDim }: { readonly headDim: number }) {
+  return {
+    rotates: () => true,
+    attentionScale: 1 / Math.sqrt(headDim),
+    embeddingScale: 1,
+    residualScale: 1,
+    logitsDivisor: 1,
+  };
+}
+
+/** Throws ModelFileError unless the kernels can rotate `dims` numbers of each head. */
+export function checkedRotatedDims(settings: Settings, headDim: number, dims: number): number {
+  if (dims === headDim || (dims > 0 && dims < headDim && dims % ROTATED_TOGETHER === 0)) return dims;
+  throw settings.error(
+    `${dims} of ${headDim} numbers of each head are to be rotated: only all of them, or a multiple of ${ROTATED_TOGETHER}, are supported`,
+  );
 }

@@ -1,5 +1,5 @@
 import { ModelFileError } from '../model-file-error.ts';
-import type { WeightTensor } from '../weights/weight-tensor.ts';
+import { matrixRows, type WeightTensor } from '../weights/weight-tensor.ts';
 import type { TensorRole } from './architectures/tensor-names.ts';
 import type { DecoderSource } from './decoder-source.ts';
 
@@ -29,6 +29,19 @@ export class ModelTensors {
     if (tensor === undefined)
       throw new ModelFileError(this.#source.path, `the tensor ${this.#nameOf(key)} is missing`);
     return tensor;
+  }
+
+  /** Matrices of `columns` columns that may be parts of one; `rows`: how many each has, in the order in which they would lie there. */
+  getStacked(keys: readonly TensorKey[], columns: number, rows: readonly number[]): readonly WeightTensor[] {
+    if (keys.some((key) => this.#nameOf(key) !== this.#nameOf(keys[0]!)))
+      return keys.map((key, i) => this.get(key, [columns, rows[i]!]));
+    const whole = this.get(keys[0]!, [columns, rows.reduce((sum, each) => sum + each)]);
+    let start = 0;
+    return rows.map((count) => {
+      const part = matrixRows(whole, start, count);
+      start += count;
+      return part;
+    });
   }
 
   find(key: TensorKey, dims: readonly number[]): WeightTensor | undefined {

@@ -1,27 +1,23 @@
 import type { RopeSettings } from './hyperparameters.ts';
 
-export interface RopeParameters extends RopeSettings {
-  readonly headDim: number;
-}
-
-/** Cosines and sines of the rotary embedding, each [positions × headDim / 2]. */
+/** Cosines and sines of the rotary embedding, each [positions × dims / 2]. */
 export function ropeTables(
-  parameters: RopeParameters,
+  settings: RopeSettings,
   positions: number,
 ): { cos: Float32Array; sin: Float32Array } {
-  const { headDim, theta, positionScale, frequencyFactors } = parameters;
-  const half = headDim / 2;
+  const { dims, theta, positionScale, frequencyFactors, amplitude } = settings;
+  const half = dims / 2;
   const frequencies = Float64Array.from(
     { length: half },
-    (_, i) => theta ** ((-2 * i) / headDim) / (frequencyFactors?.[i] ?? 1) / positionScale,
+    (_, i) => theta ** ((-2 * i) / dims) / (frequencyFactors?.[i] ?? 1) / positionScale,
   );
   const cos = new Float32Array(positions * half);
   const sin = new Float32Array(positions * half);
   for (let position = 0; position < positions; position++) {
     for (let i = 0; i < half; i++) {
       const angle = position * frequencies[i]!;
-      cos[position * half + i] = Math.cos(angle);
-      sin[position * half + i] = Math.sin(angle);
+      cos[position * half + i] = amplitude * Math.cos(angle);
+      sin[position * half + i] = amplitude * Math.sin(angle);
     }
   }
   return { cos, sin };

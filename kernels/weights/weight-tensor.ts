@@ -15,3 +15,14 @@ export interface WeightTensor {
 export function tensorRowCount(tensor: WeightTensor): number {
   return tensor.dims.slice(1).reduce((product, dim) => product * dim, 1);
 }
+
+/** Some rows of a matrix, as a matrix. */
+export function matrixRows(matrix: WeightTensor, first: number, count: number): WeightTensor {
+  const rowBytes = matrix.sizeBytes / tensorRowCount(matrix);
+  return {
+    ...matrix,
+    dims: [matrix.dims[0]!, count],
+    offset: matrix.offset + first * rowBytes,
+    sizeBytes: count * rowBytes,
+  };
+}

@@ -1,4 +1,6 @@
 import type { DecoderContext } from '../decoder-context.ts';
+import type { Hyperparameters } from '../hyperparameters.ts';
+import type { Settings } from '../settings.ts';
 import type { TensorNames } from './tensor-names.ts';
 
 /** All that sets one decoder architecture apart from the others. A new one is a file beside this, and a line in the table. */
@@ -13,6 +15,11 @@ export interface Architecture {
    * converter writes them for some architectures; the graph rotates halves (i, i + D/2), as transformers does.
    */
   readonly ggufInterleavesRope: boolean;
+  /** What the settings of its files say beyond what those of all do, and what is always so. Neither: all is as most have it. */
+  readonly traits?: {
+    readonly gguf: (settings: Settings) => Partial<Hyperparameters>;
+    readonly safetensors: (settings: Settings) => Partial<Hyperparameters>;
+  };
   /** Adds the operators that lead from the graph's inputs to its outputs: see `addDecoderInputs`. */
   readonly addDecoder: (context: DecoderContext) => void;
 }

@@ -1,10 +1,13 @@
 import type { Architecture } from './architecture.ts';
+import { granite } from './granite.ts';
 import { llama } from './llama.ts';
 import { olmo2 } from './olmo2.ts';
+import { phi3 } from './phi3.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
+import { smollm3 } from './smollm3.ts';
 
-const ALL: readonly Architecture[] = [llama, qwen2, qwen3, olmo2];
+const ALL: readonly Architecture[] = [llama, qwen2, qwen3, olmo2, granite, smollm3, phi3];
 
 /** By the value of `general.architecture` in GGUF files. */
 export const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map(

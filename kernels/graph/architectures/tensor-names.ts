@@ -1,4 +1,7 @@
-/** What a tensor is for. Those of a layer have its number for `{layer}` in their names. */
+/**
+ * What a tensor is for. Those of a layer have its number for `{layer}` in their names. Several that have one name are parts
+ * of one matrix, one below the other: query, key and value, or gate and up.
+ */
 export type TensorRole =
   | 'embedding'
   | 'outputNorm'
@@ -14,7 +17,10 @@ export type TensorRole =
   | 'gate'
   | 'up'
   | 'down'
-  | 'ropeFactors';
+  /** Divisors of the rotary frequencies. */
+  | 'ropeFactors'
+  /** Others, for contexts longer than are served. */
+  | 'longRopeFactors';
 
 /** Names in one kind of file, without `.weight` and `.bias`. Roles that such files never have are left out. */
 export type TensorNames = Readonly<Partial<Record<TensorRole, string>>>;
