@@ -47,6 +47,35 @@ const CL100K: PreTokenizerRules = {
   addBos: false,
 };
 
+/** A number is one token per digit. */
+const STARCODER: PreTokenizerRules = { ...GPT2, preTokenizer: splitting('\\p{N}', GPT2_PATTERN) };
+
+const QWEN2: PreTokenizerRules = {
+  normalizer: { type: 'NFC' },
+  preTokenizer: splitting(
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+  ),
+  ignoreMerges: false,
+  addBos: false,
+};
+
+const LLAMA3: PreTokenizerRules = { ...CL100K, ignoreMerges: true, addBos: true };
+
+/** Parts of patterns that cut words where capitals begin. */
+const UPPER = '[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]';
+const LOWER = '[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]';
+const CONTRACTION = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?";
+const REST_WITH_SLASHES = '| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
+
+const O200K: PreTokenizerRules = {
+  normalizer: null,
+  preTokenizer: splitting(
+    `[^\\r\\n\\p{L}\\p{N}]?${UPPER}*${LOWER}+${CONTRACTION}|[^\\r\\n\\p{L}\\p{N}]?${UPPER}+${LOWER}*${CONTRACTION}|\\p{N}{1,3}${REST_WITH_SLASHES}`,
+  ),
+  ignoreMerges: false,
+  addBos: false,
+};
+
 /**
  * By the GGUF key `tokenizer.ggml.pre`. Each entry is what the `tokenizer.json` published with that model family says;
  * the names are those of llama.cpp (`src/llama-vocab.cpp`).
@@ -54,19 +83,31 @@ const CL100K: PreTokenizerRules = {
 const RULES: Readonly<Record<string, PreTokenizerRules>> = {
   'gpt-2': GPT2,
   default: GPT2,
-  // A number is one token per digit.
-  smollm: { ...GPT2, preTokenizer: splitting('\\p{N}', GPT2_PATTERN) },
-  qwen2: {
-    normalizer: { type: 'NFC' },
-    preTokenizer: splitting(
-      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-    ),
-    ignoreMerges: false,
-    addBos: false,
-  },
-  'llama-bpe': { ...CL100K, ignoreMerges: true, addBos: true },
+  smollm: STARCODER,
+  starcoder: STARCODER,
+  // Granite.
+  refact: STARCODER,
+  qwen2: QWEN2,
+  // DeepSeek R1 distilled into Qwen 2.5.
+  'deepseek-r1-qwen': QWEN2,
+  'llama-bpe': LLAMA3,
+  llama3: LLAMA3,
+  'llama-v3': LLAMA3,
+  // SmolLM3 among others.
+  'smaug-bpe': { ...LLAMA3, addBos: false },
   // OLMo 2 and 3 among others.
   dbrx: CL100K,
+  // Phi 4 mini.
+  'gpt-4o': O200K,
+  // Mistral Nemo and Small.
+  tekken: {
+    normalizer: null,
+    preTokenizer: splitting(
+      `[^\\r\\n\\p{L}\\p{N}]?${UPPER}*${LOWER}+|[^\\r\\n\\p{L}\\p{N}]?${UPPER}+${LOWER}*|\\p{N}${REST_WITH_SLASHES}`,
+    ),
+    ignoreMerges: true,
+    addBos: true,
+  },
 };
 
 /** Undefined for a name we do not know: guessing would silently give wrong tokens. */
