@@ -91,6 +91,29 @@ describe('buildDecoderGraph', () => {
     );
   });
 
+  it('keeps the context inside the window of attention; a window of 0 is none', () => {
+    const contextOf = (window: number) => {
+      const content = tinyModel({ architecture: 'llama' });
+      const windowed = { type: 'u32', value: window } as const;
+      const metadata = { ...content.metadata, 'llama.attention.sliding_window': windowed };
+      return workshop.build({ ...content, metadata }, '8bit').shape.maxContextTokens;
+    };
+    expect([contextOf(32), contextOf(0), contextOf(99)]).toEqual([32, 64, 64]);
+  });
+
+  it('takes a setting that is the same in all layers for one', () => {
+    const content = tinyModel({ architecture: 'llama' });
+    const build = (kvHeads: readonly number[]) => {
+      const metadata = {
+        ...content.metadata,
+        'llama.attention.head_count_kv': { type: 'i32s', value: kvHeads } as const,
+      };
+      return workshop.build({ ...content, metadata }, '8bit');
+    };
+    expect(build([2, 2]).shape.kvHeads).toBe(2);
+    expect(() => build([2, 4])).toThrow(/head_count_kv is \[2,4\], not an integer/);
+  });
+
   it.each<[string, Record<string, unknown>, RegExp]>([
     [
       'another architecture',

@@ -37,7 +37,7 @@ export function ggufSource(gguf: GgufFile): DecoderSource {
   settings.demand('expert_count', 0);
   const names = architecture.names.gguf;
   const has = (role: TensorRole) => tensors.has(`${names[role]}.weight`);
-  const contextTokens = settings.integer('context_length', MAX_CONTEXT_TOKENS);
+  const contextTokens = maxContextTokens(settings);
   return {
     path,
     architecture,
@@ -60,6 +60,16 @@ export function ggufSource(gguf: GgufFile): DecoderSource {
       ...architecture.traits?.gguf(settings),
     },
   };
+}
+
+/** Attention over a window is whole attention as long as the context fits into it; a window of 0 is none. */
+function maxContextTokens(settings: Settings): number {
+  const contextTokens = settings.integer('context_length', MAX_CONTEXT_TOKENS);
+  const window = settings.value('attention.sliding_window') === 0 ? contextTokens : undefined;
+  return Math.min(
+    contextTokens,
+    window ?? settings.integer('attention.sliding_window', MAX_CONTEXT_TOKENS, contextTokens),
+  );
 }
 
 /** Some converters write a number for each layer. Those that differ stay an array, which nothing here takes for a number. */

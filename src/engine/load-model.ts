@@ -33,7 +33,10 @@ export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
   // Before the graph, which takes longer to build than a refusal should.
   const files = readModelFiles(options.modelPath);
   const tokenizer = new Tokenizer(files.tokenizer);
-  const template = files.chatTemplate === undefined ? undefined : chatTemplate(files.chatTemplate, tokenizer);
+  const template =
+    files.chatTemplate === undefined
+      ? undefined
+      : chatTemplate(options.modelPath, files.chatTemplate, tokenizer);
   const { modelPath, cacheDir, fallbackCacheDir = cacheDir } = options;
   const { graphPath, shape, requantised, weightsBytes } = ensureDecoderGraph(
     modelPath,
@@ -42,7 +45,7 @@ export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
   );
   if (tokenizer.vocabularySize > shape.vocabSize)
     throw new TokenizerError(
-      `The tokenizer has ${tokenizer.vocabularySize} tokens, but the model only ${shape.vocabSize}.`,
+      `${modelPath}: the tokenizer has ${tokenizer.vocabularySize} tokens, but the model only ${shape.vocabSize}.`,
     );
   const contextTokens = Math.min(options.contextTokens ?? DEFAULT_CONTEXT_TOKENS, shape.maxContextTokens);
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
@@ -76,7 +79,7 @@ export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
   };
 }
 
-function chatTemplate(source: string, tokenizer: Tokenizer): ChatTemplate {
+function chatTemplate(modelPath: string, source: string, tokenizer: Tokenizer): ChatTemplate {
   const { bosId, eosId, controlStrings } = tokenizer;
   try {
     return new ChatTemplate({
@@ -86,6 +89,8 @@ function chatTemplate(source: string, tokenizer: Tokenizer): ChatTemplate {
       controlStrings,
     });
   } catch (error) {
-    throw new TokenizerError(`The chat template cannot be read: ${String(error)}`, { cause: error });
+    throw new TokenizerError(`${modelPath}: the chat template cannot be read: ${String(error)}`, {
+      cause: error,
+    });
   }
 }

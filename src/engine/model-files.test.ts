@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ModelFileError } from '../../kernels/model-file-error.ts';
 import { loadModel } from './load-model.ts';
 import { readModelFiles } from './model-files.ts';
+import { TokenizerError } from './tokenizer-description.ts';
 
 const TINY_MODEL = fileURLToPath(
   new URL('../../test/fixtures/reference-logits/architectures/qwen3', import.meta.url),
@@ -59,6 +60,12 @@ test('a Hugging Face directory becomes a model that decodes', async () => {
   expect(tokens).toEqual([0, 1, 2, 63]);
   expect(decoder.prefill(0, tokens, 0, true)!.every(Number.isFinite)).toBe(true);
   decoder.close();
+});
+
+test('what is wrong with a tokenizer is said with the name of its file', () => {
+  write('tokenizer.json', { ...TOKENIZER, model: { type: 'Unigram' } });
+  expect(() => readModelFiles(model)).toThrow(TokenizerError);
+  expect(() => readModelFiles(model)).toThrow(`${model}/tokenizer.json: The tokenizer model "Unigram"`);
 });
 
 describe('the chat template', () => {

@@ -5,7 +5,7 @@ import { ModelFileError } from '../../kernels/model-file-error.ts';
 import { type JsonObject, readJsonObject } from '../../kernels/safetensors/json-file.ts';
 import { ggufTokenizer } from './gguf-tokenizer.ts';
 import { hubTokenizer } from './hub-tokenizer.ts';
-import type { TokenizerDescription } from './tokenizer-description.ts';
+import { type TokenizerDescription, TokenizerError } from './tokenizer-description.ts';
 
 /** What a generator's files say beside its weights. */
 export interface ModelFiles {
@@ -23,25 +23,39 @@ export function readModelFiles(modelPath: string): ModelFiles {
   const { metadata } = readGguf(modelPath);
   const template = metadata.get('tokenizer.chat_template');
   return {
-    tokenizer: ggufTokenizer(metadata),
+    tokenizer: tokenizerOf(modelPath, () => ggufTokenizer(metadata)),
     chatTemplate: typeof template === 'string' ? template : undefined,
   };
 }
 
 function readDirectory(directory: string): ModelFiles {
   const read = (file: string) => readJsonObject(join(directory, file), MAX_CONFIG_BYTES) ?? {};
-  const tokenizer = readJsonObject(join(directory, 'tokenizer.json'), MAX_TOKENIZER_BYTES);
+  const tokenizerPath = join(directory, 'tokenizer.json');
+  const tokenizer = readJsonObject(tokenizerPath, MAX_TOKENIZER_BYTES);
   if (tokenizer === undefined) throw new ModelFileError(directory, 'it has no tokenizer.json');
   const tokenizerConfig = read('tokenizer_config.json');
   return {
-    tokenizer: hubTokenizer({
-      tokenizer,
-      tokenizerConfig,
-      generationConfig: read('generation_config.json'),
-      config: read('config.json'),
-    }),
+    tokenizer: tokenizerOf(tokenizerPath, () =>
+      hubTokenizer({
+        tokenizer,
+        tokenizerConfig,
+        generationConfig: read('generation_config.json'),
+        config: read('config.json'),
+      }),
+    ),
     chatTemplate: chatTemplate(directory, tokenizerConfig),
   };
+}
+
+/** Refusals say which file they are about. */
+function tokenizerOf(path: string, read: () => TokenizerDescription): TokenizerDescription {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof TokenizerError)
+      throw new TokenizerError(`${path}: ${error.message}`, { cause: error });
+    throw error;
+  }
 }
 
 /** A file of its own, or a string among the tokenizer's settings, or one of several there: `default`. */
