@@ -72,7 +72,13 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
   mkdirSync(config.dataDir, { recursive: true });
   const sinks: Emit[] = [logEvents(logger)];
   const emit = (event: GatewayEvent) => {
-    for (const sink of sinks) sink(event);
+    for (const sink of sinks) {
+      try {
+        sink(event);
+      } catch (err) {
+        logger.error({ err, event: event.type }, 'an event was not taken down');
+      }
+    }
   };
   const tenancy = await openTenancy({ config, logger, emit });
   sinks.push(tenancy.observe);
@@ -207,7 +213,7 @@ async function startWith(
   );
   const drain = new Drain(server, plain);
   try {
-    await listen(server, config);
+    await listen(server, config, (err) => logger.error({ err }, 'a connection was not accepted'));
   } catch (error) {
     await fleet.close();
     throw error;

@@ -31,6 +31,27 @@ describe('what waits for an abort', () => {
     expect(told).toEqual(['stayed']);
   });
 
+  it('is told whatever becomes of the others', async () => {
+    const controller = new AbortController();
+    const told: string[] = [];
+    const { signal } = controller;
+    const leaves = () => told.push('left');
+    const runners = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    const thrown = new Promise((resolve) => process.once('uncaughtException', resolve));
+    onAbort(signal, () => {
+      offAbort(signal, leaves);
+      throw new Error('of one listener');
+    });
+    onAbort(signal, leaves);
+    onAbort(signal, () => told.push('stayed'));
+    controller.abort();
+    onAbort(signal, () => told.push('late'));
+    expect(told).toEqual(['stayed', 'late']);
+    expect(await thrown).toEqual(new Error('of one listener'));
+    for (const runner of runners) process.on('uncaughtException', runner);
+  });
+
   it('is told by its own signal only', () => {
     const [one, other] = [new AbortController(), new AbortController()];
     const told: string[] = [];

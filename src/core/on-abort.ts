@@ -8,12 +8,14 @@ interface Audience {
 const audiences = new WeakMap<AbortSignal, Audience>();
 
 /**
- * Calls it once the signal is aborted, unless `offAbort` comes first. All that listen to a signal this way are one listener to the signal itself,
- * which is costly to add and to remove: where one of them stays, as with a connection, the others come and go for little.
- *
- * @param signal Not aborted yet.
+ * Calls `listener` when the signal aborts; at once if it has. All listeners of a signal share one event listener, as adding and removing those
+ * is slow. One that throws, or is taken out while the others are told, changes nothing for them.
  */
 export function onAbort(signal: AbortSignal, listener: Listener): void {
+  if (signal.aborted) {
+    listener();
+    return;
+  }
   const audience = audiences.get(signal);
   if (audience !== undefined) {
     audience.listeners.push(listener);
@@ -21,8 +23,16 @@ export function onAbort(signal: AbortSignal, listener: Listener): void {
   }
   const listeners = [listener];
   const tell = () => {
+    for (let each = listeners.shift(); each !== undefined; each = listeners.shift()) {
+      try {
+        each();
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
     audiences.delete(signal);
-    for (const each of listeners) each();
   };
   audiences.set(signal, { listeners, tell });
   signal.addEventListener('abort', tell, { once: true });

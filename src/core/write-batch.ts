@@ -6,8 +6,8 @@ export interface Writer {
 let pending: Writer[] = [];
 
 /**
- * Does the writes of one turn of the event loop together, at its end. To write wakes whoever reads at the other end, which costs
- * more than all else about it; those who are awake already, and are written to next, cost little.
+ * Collects the writes of one turn of the event loop and does them at its end: a write wakes the reader at the other end, which costs
+ * more than the write. One that throws fails by itself, as if it had been alone in the turn.
  */
 export function writeSoon(writer: Writer): void {
   if (pending.push(writer) === 1) setImmediate(writeAll);
@@ -16,5 +16,13 @@ export function writeSoon(writer: Writer): void {
 function writeAll(): void {
   const writers = pending;
   pending = [];
-  for (const writer of writers) writer.writeNow();
+  for (const writer of writers) {
+    try {
+      writer.writeNow();
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
 }

@@ -105,16 +105,27 @@ export function limitTimes(server: Server, { listen: { requestTimeoutMs } }: Con
   server.requestTimeout = requestTimeoutMs;
 }
 
-/** @throws Error that names the fix if the address cannot be bound. */
-export function listen(server: Server, { listen: { host, port } }: Config): Promise<void> {
+/**
+ * @param onError Told of connections that cannot be accepted later on, as where file descriptors have run out.
+ * @throws Error that names the fix if the address cannot be bound.
+ */
+export function listen(
+  server: Server,
+  { listen: { host, port } }: Config,
+  onError: (error: Error) => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
+    const refused = (error: NodeJS.ErrnoException) => {
       reject(
         error.code === 'EADDRINUSE'
           ? new Error(`Port ${port} on ${host} is taken. Stop what uses it, or choose another with --port.`)
           : new Error(`Cannot listen on ${host}:${port}: ${error.message}`),
       );
+    };
+    server.once('error', refused);
+    server.listen({ host, port }, () => {
+      server.off('error', refused).on('error', onError);
+      resolve();
     });
-    server.listen({ host, port }, resolve);
   });
 }

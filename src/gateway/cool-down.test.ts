@@ -16,7 +16,7 @@ it.each([
   expect(cool.leftMs).toBe(expected);
 });
 
-it('goes by the latest word, and ends with an answer', () => {
+it('goes by the latest word, and ends with an answer to what was sent since', () => {
   let nowMs = 0;
   const cool = new CoolDown(() => nowMs);
   cool.failed(new AppError('rate_limit_exceeded', { retryAfterMs: 30_000 }));
@@ -24,6 +24,8 @@ it('goes by the latest word, and ends with an answer', () => {
   expect(cool.leftMs).toBe(29_000);
   cool.failed(new AppError('rate_limit_exceeded', { retryAfterMs: 2_000 }));
   expect(cool.leftMs).toBe(2_000);
-  cool.answered();
+  cool.answered(999);
+  expect(cool.leftMs).toBe(2_000);
+  cool.answered(1_000);
   expect(cool.leftMs).toBe(0);
 });

@@ -13,6 +13,7 @@ const MAX_MS = 60_000;
 export class CoolDown {
   readonly #now: () => number;
   #untilMs = Number.NEGATIVE_INFINITY;
+  #refusedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -22,8 +23,9 @@ export class CoolDown {
     return this.#untilMs === Number.NEGATIVE_INFINITY ? 0 : Math.max(0, this.#untilMs - this.#now());
   }
 
-  answered(): void {
-    this.#untilMs = Number.NEGATIVE_INFINITY;
+  /** An answer to what was sent before the backend asked for quiet does not take that back. */
+  answered(startedAtMs: number): void {
+    if (startedAtMs >= this.#refusedAtMs) this.#untilMs = Number.NEGATIVE_INFINITY;
   }
 
   /** The backend's latest word counts. */
@@ -32,6 +34,8 @@ export class CoolDown {
       code === 'upstream_refused'
         ? REFUSED_KEY_MS
         : (retryAfterMs ?? (code === 'rate_limit_exceeded' ? DEFAULT_MS : undefined));
-    if (forMs !== undefined) this.#untilMs = this.#now() + Math.min(forMs, MAX_MS);
+    if (forMs === undefined) return;
+    this.#refusedAtMs = this.#now();
+    this.#untilMs = this.#refusedAtMs + Math.min(forMs, MAX_MS);
   }
 }

@@ -28,6 +28,7 @@ export class LatencyHistogram {
   }
 
   get count(): number {
+    this.#age();
     return this.#count + this.#previousCount;
   }
 

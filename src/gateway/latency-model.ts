@@ -22,7 +22,8 @@ export class Timing {
   p95Ms(size: number): number | undefined {
     const predictedMs = this.predictMs(size);
     if (predictedMs === undefined || this.#ratios.count < MIN_SAMPLES) return undefined;
-    return predictedMs * (this.#ratios.quantile(0.95) ?? 1);
+    const ratio = this.#ratios.quantile(0.95);
+    return ratio === undefined ? undefined : predictedMs * ratio;
   }
 
   observe(size: number, observedMs: number, nowMs: number): void {

@@ -86,6 +86,8 @@ describe('LatencyModel', () => {
       expect(timing.p95Ms(1_000)).toBeGreaterThan(280);
       expect(timing.p95Ms(1_000)).toBeLessThan(320);
       expect(timing.p95Ms(1_000_000)).toBeUndefined();
+      nowMs += 300_000;
+      expect(timing.p95Ms(1_000)).toBeUndefined();
     },
   );
 });

@@ -91,7 +91,7 @@ export class Slot<D extends Deployment = Deployment> {
     const ageMs = nowMs - this.startedAtMs;
     this.#answeredMs = ageMs;
     lane.begun(this.#passage);
-    lane.coolDown.answered();
+    lane.coolDown.answered(this.startedAtMs);
     const { promptBytes, stream } = this.#request;
     const timing = lane.latency(this.deployment.model).begin(stream);
     if (stream) {

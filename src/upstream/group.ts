@@ -1,4 +1,4 @@
-import { addressText } from './address.ts';
+import { type Address, addressText } from './address.ts';
 import { type Resolver, resolveMembers } from './resolver.ts';
 import { unresolvedUpstream } from './unresolved.ts';
 import { createUpstream, type UpstreamBackend } from './upstream.ts';
@@ -85,27 +85,7 @@ export class UpstreamGroup {
     };
     try {
       const addresses = await resolveMembers(target, resolver);
-      if (this.#stopped) return;
-      const recovered = this.#problem !== '';
-      this.#problem = '';
-      const wanted = new Map(addresses.map((address) => [addressText(address), address]));
-      const gone = [...this.#members].filter(([text]) => !wanted.has(text));
-      const added = [...wanted].filter(([text]) => !this.#members.has(text));
-      if (gone.length === 0 && added.length === 0) {
-        if (recovered) this.#tell([], []);
-        return;
-      }
-      for (const [text] of gone) this.#members.delete(text);
-      for (const [text, address] of added) {
-        const name = `${this.name}@${text}`;
-        this.#members.set(text, createUpstream({ ...upstream, name, address }));
-      }
-      this.#placeholder = undefined;
-      this.#tell(
-        added.map(([text]) => text),
-        gone.map(([text]) => text),
-      );
-      onChange(gone.map(([, member]) => member));
+      if (!this.#stopped) this.#become(addresses);
     } catch (error) {
       const problem = (error as Error).message;
       if (this.#stopped || problem === this.#problem) return;
@@ -116,6 +96,31 @@ export class UpstreamGroup {
       }
       this.#tell([], [], problem);
     }
+  }
+
+  /** As a whole or, where a new member cannot be made, not at all. */
+  #become(addresses: readonly Address[]): void {
+    const recovered = this.#problem !== '';
+    this.#problem = '';
+    const wanted = new Map(addresses.map((address) => [addressText(address), address]));
+    const gone = [...this.#members].filter(([text]) => !wanted.has(text));
+    const added = [...wanted].filter(([text]) => !this.#members.has(text));
+    if (gone.length === 0 && added.length === 0) {
+      if (recovered) this.#tell([], []);
+      return;
+    }
+    const made = added.map(([text, address]) => {
+      const name = `${this.name}@${text}`;
+      return [text, createUpstream({ ...this.#options.upstream, name, address })] as const;
+    });
+    for (const [text] of gone) this.#members.delete(text);
+    for (const [text, member] of made) this.#members.set(text, member);
+    this.#placeholder = undefined;
+    this.#tell(
+      added.map(([text]) => text),
+      gone.map(([text]) => text),
+    );
+    this.#options.onChange(gone.map(([, member]) => member));
   }
 
   #tell(added: readonly string[], removed: readonly string[], problem?: string): void {

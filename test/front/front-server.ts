@@ -76,7 +76,9 @@ export async function serveFront(options: {
   limitTimes(server, config);
   const sockets: Socket[] = [];
   server.on('connection', (socket: Socket) => sockets.push(socket));
-  await listen(server, config);
+  await listen(server, config, (error) => {
+    throw error;
+  });
   const { port } = server.address() as AddressInfo;
   onTestFinished(async () => {
     const closed = once(server, 'close');
