@@ -49,7 +49,9 @@ export function parseHead(text: string): ParsedHead | string {
     headers,
     framing,
     keepAlive:
-      framing !== 'until-close' && staysOpen(headers.get('connection'), text[MINOR_VERSION_AT] === '1'),
+      framing !== 'until-close' &&
+      !isBodiless(status) &&
+      staysOpen(headers.get('connection'), text[MINOR_VERSION_AT] === '1'),
     keepAliveMs: keepAliveMs(headers.get('keep-alive')),
   };
 }
@@ -66,10 +68,20 @@ function framingOf(status: number, headers: ResponseHeaders): BodyFraming | { re
   if (encoding !== undefined && length !== undefined) return { problem: 'a content-length beside chunks' };
   if (length !== undefined && !(/^\d+$/.test(length) && length.length <= MAX_LENGTH_DIGITS))
     return { problem: 'a broken content-length' };
-  if (status < 200 || status === 204 || status === 304) return 0;
+  if (status < 200 && (encoding !== undefined || Number(length ?? 0) > 0))
+    return { problem: 'an announcement of a response that has a body' };
+  if (isBodiless(status)) return 0;
   if (encoding !== undefined)
     return encoding.toLowerCase() === 'chunked' ? 'chunked' : { problem: `transfer-encoding ${encoding}` };
   return length === undefined ? 'until-close' : Number(length);
+}
+
+/**
+ * There is no body, whatever the headers say. A server that sends one all the same, perhaps later, would have it taken for the answer to the
+ * next request: such a connection carries no other one. (Nobody answers a generation so who means it well.)
+ */
+function isBodiless(status: number): boolean {
+  return status < 200 || status === 204 || status === 304;
 }
 
 function staysOpen(connection: string | undefined, isLatest: boolean): boolean {

@@ -68,6 +68,11 @@ describe('a response', () => {
     expect(read([`HTTP/1.1 ${status} x\r\n\r\n`])).toMatchObject({ status, body: '', ended: true });
   });
 
+  it.each([204, 304])('%i is the last one of its connection: what it says of a body may follow', (status) => {
+    for (const said of ['', 'content-length: 30\r\n', 'transfer-encoding: chunked\r\n'])
+      expect(read([`HTTP/1.1 ${status} x\r\n${said}\r\n`]).keepAlive).toBe(false);
+  });
+
   it('says whether another may follow', () => {
     const keepAlive = (version: string, connection: string) =>
       read([`HTTP/1.${version} 200 OK\r\ncontent-length: 0\r\n${connection}\r\n`]).keepAlive;
@@ -106,6 +111,8 @@ describe('what could be understood in two ways, or not at all, is refused:', () 
     ['another protocol', 'HTTP/2 200\r\n\r\n'],
     ['no protocol at all', 'SSH-2.0-OpenSSH'],
     ['a change of protocol', 'HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n'],
+    ['an announcement with a body', `HTTP/1.1 103 Early Hints\r\ncontent-length: 5\r\n\r\n${SIZED}`],
+    ['an announcement in chunks', `HTTP/1.1 103 Early Hints\r\ntransfer-encoding: chunked\r\n\r\n${SIZED}`],
     ['a head without an end', `HTTP/1.1 200 OK\r\nx: ${'a'.repeat(20_000)}`],
     ['a head that is too long', head(`x: ${'a'.repeat(20_000)}`)],
     ['a chunk without a size', `${head('transfer-encoding: chunked')}\r\n`],
