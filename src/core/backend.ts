@@ -43,6 +43,9 @@ export interface RelayRequest {
   /** The client asked for a usage chunk at the end of the stream. */
   readonly includeUsage: boolean;
   readonly wire: WireRequest;
+  /** Of a generation; a text that is only read has neither this nor what follows. */
+  readonly endpoint?: GenerateRequest['endpoint'];
+  readonly stop?: Pick<GenerateRequest['stop'], 'maxTokens'>;
 }
 
 export interface BackendHealth {

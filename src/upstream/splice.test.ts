@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../core/error.ts';
+import { BodyKeys } from './body-keys.ts';
 import { type SpliceOptions, spliceBody } from './splice.ts';
 
 const splice = (text: string, forceUsage = false, model = 'up/stream', more: Partial<SpliceOptions> = {}) =>
@@ -79,8 +80,9 @@ describe('spliceBody', () => {
 
   it('agrees with JSON.parse on any object, however it is written', () => {
     const key = fc.oneof(
-      fc.constantFrom('model', 'stream_options', 'messages', 'a', '__proto__', 'priority', 'rid'),
-      fc.string({ maxLength: 60 }),
+      fc.constantFrom('model', 'stream_options', 'content', 'a', '__proto__', 'priority', 'rid'),
+      // Neither like a field of ours nor one of those that may be there once.
+      fc.string({ maxLength: 60 }).map((any) => (any.toLowerCase() === 'n' ? '' : any)),
     );
     const inner = fc.dictionary(fc.constantFrom('include_usage', 'x', 'y"', '\\'), fc.jsonValue());
     const member = fc.tuple(
@@ -90,7 +92,8 @@ describe('spliceBody', () => {
     const space = fc.constantFrom('', ' ', '\n\t', '\r\n');
     fc.assert(
       fc.property(fc.array(member, { maxLength: 8 }), space, space, fc.boolean(), (members, a, b, pretty) => {
-        const withheld = new Set(['priority', 'rid', 'cache_salt']);
+        const withheld = ['priority', 'rid', 'cache_salt'];
+        const keys = new BodyKeys(withheld);
         const written = members.map(
           ([name, value]) =>
             `${JSON.stringify(name)}${a}:${b}${JSON.stringify(value, null, pretty ? 2 : undefined)}`,
@@ -103,8 +106,8 @@ describe('spliceBody', () => {
         wanted.stream_options = { ...kept, include_usage: true };
         expect(JSON.parse(splice(text, true))).toEqual(wanted);
         for (const key of withheld) delete wanted[key];
-        expect(JSON.parse(splice(text, true, 'up/stream', { withheld }))).toEqual(wanted);
-        const salted = JSON.parse(splice(text, true, 'up/stream', { withheld, tenant: 't' }));
+        expect(JSON.parse(splice(text, true, 'up/stream', { keys }))).toEqual(wanted);
+        const salted = JSON.parse(splice(text, true, 'up/stream', { keys, tenant: 't' }));
         expect(salted).toEqual({ ...wanted, cache_salt: expect.stringMatching(/^[\w-]{43}$/) });
       }),
       { numRuns: 1_000 },
@@ -119,7 +122,70 @@ describe('spliceBody', () => {
     ['{"rid":"x"}', '{"model":"M"}'],
     ['{"r\\u0069d":"x","model":"a"}', '{"model":"M"}'],
   ])('withholds what is not for the upstream: %s', (given, wanted) => {
-    expect(splice(given, false, 'M', { withheld: new Set(['priority', 'rid']) })).toBe(wanted);
+    expect(splice(given, false, 'M', { keys: new BodyKeys(['priority', 'rid']) })).toBe(wanted);
+  });
+
+  it.each([
+    // Go's parser folds case, of K (Kelvin) and ſ as well.
+    ['{"model":"a","Model":"dear"}', 'Model'],
+    ['{"model":"a","MODEL":"dear"}', 'MODEL'],
+    ['{"Stream":true,"model":"a"}', 'Stream'],
+    ['{"model":"a","\u017ftream":true}', '\u017ftream'],
+    ['{"model":"a","max_tokens":1,"max_to\u212aens":777}', 'max_to\u212aens'],
+    ['{"model":"a","Max_Completion_Tokens":777}', 'Max_Completion_Tokens'],
+    ['{"model":"a","N":5}', 'N'],
+    ['{"model":"a","Priority":-9}', 'Priority'],
+    ['{"model":"a","N_Predict":9}', 'N_Predict'],
+    ['{"model":"a","stream_options":{"Include_Usage":false}}', 'stream_options.Include_Usage'],
+    // With an escape, so that the body is parsed.
+    ['{"mod\\u0065l":"a","Model":"dear"}', 'Model'],
+    ['{"mod\\u0065l":"a","\\u017ftream":true}', '\u017ftream'],
+    ['{"mod\\u0065l":"a","stream_options":{"Include_Usage":false}}', 'stream_options.Include_Usage'],
+  ])('refuses a key that some servers take for one of ours: %s', (given, param) => {
+    const keys = new BodyKeys(['priority']);
+    expect(() => splice(given, true, 'M', { keys })).toThrow(
+      expect.objectContaining({ code: 'invalid_value', status: 400, param }),
+    );
+  });
+
+  it.each(['stream', 'n', 'best_of', 'messages', 'prompt'])('refuses %s twice: servers differ in which they take', (key) => {
+    expect(() => splice(`{"model":"a","${key}":1,"x":0,"${key}":17}`)).toThrow(
+      expect.objectContaining({ code: 'invalid_value', param: key }),
+    );
+  });
+
+  it.each([
+    // Two limits that say different things.
+    [
+      '{"max_completion_tokens":1,"max_tokens":20000,"model":"a"}',
+      1,
+      '{"max_completion_tokens":1,"max_tokens":1,"model":"M"}',
+    ],
+    ['{"max_tokens":9,"max_tokens":1,"model":"a"}', 1, '{"max_tokens":1,"max_tokens":1,"model":"M"}'],
+    [
+      '{"max_tokens":null,"max_completion_tokens":5,"model":"a"}',
+      5,
+      '{"max_tokens":5,"max_completion_tokens":5,"model":"M"}',
+    ],
+    ['{"max_tokens":1e1,"model":"a"}', 10, '{"max_tokens":10,"model":"M"}'],
+    // In the words of llama.cpp, which would go first.
+    ['{"max_tokens":1,"n_predict":20000,"model":"a","n_cmpl":9}', 1, '{"max_tokens":1,"model":"M"}'],
+    ['{"max_tokens":null,"model":"a"}', undefined, '{"max_tokens":null,"model":"M"}'],
+  ])('has every server read the limit that the request is taken for: %s', (given, maxTokens, wanted) => {
+    expect(splice(given, false, 'M', { maxTokens })).toBe(wanted);
+    const escaped = given.replace('"model"', '"mod\\u0065l"');
+    expect(JSON.parse(splice(escaped, false, 'M', { maxTokens }))).toEqual(JSON.parse(wanted));
+  });
+
+  it.each([
+    ['{"model":"a","max_tokens":null}', '{"model":"M","max_tokens":16}'],
+    ['{"model":"a"}', '{"max_tokens":16,"model":"M"}'],
+    ['{"model":"a","max_completion_tokens":99}', '{"max_tokens":16,"model":"M","max_completion_tokens":16}'],
+  ])('tells a text completion how long it may become: %s', (given, wanted) => {
+    const completion = { maxTokens: 16, isCompletion: true };
+    expect(splice(given, false, 'M', completion)).toBe(wanted);
+    const escaped = given.replace('"model"', '"mod\\u0065l"');
+    expect(JSON.parse(splice(escaped, false, 'M', completion))).toEqual(JSON.parse(wanted));
   });
 
   it('gives each tenant a salt of its own, which one of the client becomes part of', () => {

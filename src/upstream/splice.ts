@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../core/error.ts';
 import { type Member, type SkimmedObject, skimObject, skipSpace } from '../core/skim.ts';
+import { BodyKeys, refuseUsageLookAlike, seenOnce } from './body-keys.ts';
 
 export interface SpliceOptions {
   /** The name under which the upstream serves the model. */
   readonly model: string;
   /** Sets `stream_options.include_usage` to true: the gateway meters every stream. */
   readonly forceUsage: boolean;
-  /** Members that the upstream does not get to see. */
-  readonly withheld?: ReadonlySet<string>;
+  /** Which members are left out or refused. */
+  readonly keys?: BodyKeys;
+  /** What the request counts as asking for. Whatever the body says of it says this; a text completion without it is given it. */
+  readonly maxTokens?: number | undefined;
+  /** Servers differ in how much a text completion has that does not say: it always says. */
+  readonly isCompletion?: boolean;
   /** Sets `cache_salt`, so that what the upstream remembers of one tenant's prompts serves no other; a salt of the client's own stays part of it. */
   readonly tenant?: string | undefined;
 }
@@ -23,8 +28,9 @@ interface Edit {
 const TRUE = Buffer.from('true');
 const WITH_USAGE = Buffer.from('{"include_usage":true}');
 const NOTHING = Buffer.alloc(0);
-const NONE: ReadonlySet<string> = new Set();
+const USUAL_KEYS = new BodyKeys();
 const COMMA = 0x2c;
+const ZERO = 0x30;
 
 let lastName = { model: '', bytes: Buffer.from('""') };
 
@@ -41,10 +47,11 @@ function saltOf(tenant: string, own = ''): string {
 
 /**
  * The client's body with only `model`, for streams `stream_options.include_usage`, and where there are tenants `cache_salt`
- * replaced, and without what is withheld; every other byte stays as it came. All occurrences of a duplicated key are replaced, so that it does not matter which of them the upstream's
- * parser takes. A key written with escapes at a level that is edited makes the whole body be parsed and serialised.
+ * replaced, and without what is withheld; every other byte stays as it came, but for a limit of tokens that says something else than what the
+ * request is taken for. All occurrences of such a key are replaced, so that it does not matter which of them the upstream's parser takes. A key written with escapes at a level that is edited makes the whole body be parsed and serialised.
  *
  * @returns The pieces of the new body; of the old one they are views.
+ * @throws AppError `invalid_json`; `invalid_value` if the upstream could read something else in it than the gateway (`BodyKeys`)
  */
 export function spliceBody(body: Buffer, options: SpliceOptions): readonly Buffer[] {
   const root = skimObject(body);
@@ -55,11 +62,14 @@ export function spliceBody(body: Buffer, options: SpliceOptions): readonly Buffe
 
 /** Undefined: an escaped key stands where one of ours could hide. */
 function findEdits(body: Buffer, root: SkimmedObject, options: SpliceOptions): Edit[] | undefined {
-  const { withheld = NONE, tenant } = options;
+  const { keys = USUAL_KEYS, tenant, maxTokens } = options;
+  const { withheld } = keys;
   const edits: Edit[] = [];
   let modelSeen = false;
   let optionsSeen = false;
   let saltSeen = false;
+  let limitSeen = false;
+  let seen = 0;
   let kept = 0;
   for (let index = 0; index < root.members.length; index += 1) {
     const member = root.members[index]!;
@@ -68,6 +78,8 @@ function findEdits(body: Buffer, root: SkimmedObject, options: SpliceOptions): E
       edits.push(leavingOut(body, root, index, kept === 0));
       continue;
     }
+    keys.refuseLookAlike(member.key);
+    seen = seenOnce(seen, member.key);
     kept += 1;
     if (member.key === 'model') {
       modelSeen = true;
@@ -81,12 +93,20 @@ function findEdits(body: Buffer, root: SkimmedObject, options: SpliceOptions): E
       saltSeen = true;
       const own = body.toString('utf8', member.valueStart, member.valueEnd);
       edits.push(replacing(member, Buffer.from(JSON.stringify(saltOf(tenant, own)))));
+    } else if (
+      maxTokens !== undefined &&
+      (member.key === 'max_tokens' || member.key === 'max_completion_tokens')
+    ) {
+      limitSeen ||= member.key === 'max_tokens';
+      if (!isNumber(body, member, maxTokens)) edits.push(replacing(member, Buffer.from(String(maxTokens))));
     }
   }
   const missing: string[] = [];
   if (!modelSeen) missing.push(`"model":${JSON.stringify(options.model)}`);
   if (options.forceUsage && !optionsSeen) missing.push('"stream_options":{"include_usage":true}');
   if (tenant !== undefined && !saltSeen) missing.push(`"cache_salt":${JSON.stringify(saltOf(tenant))}`);
+  if (options.isCompletion === true && !limitSeen && maxTokens !== undefined)
+    missing.push(`"max_tokens":${maxTokens}`);
   if (missing.length > 0) edits.unshift(inserting(root, missing.join(','), kept > 0));
   return edits;
 }
@@ -97,9 +117,21 @@ function usageEdits(body: Buffer, member: Member): Edit[] | undefined {
   const edits: Edit[] = [];
   for (const { key, keyEscaped, valueStart, valueEnd } of inner.members) {
     if (keyEscaped) return undefined;
+    refuseUsageLookAlike(key);
     if (key === 'include_usage') edits.push({ start: valueStart, end: valueEnd, bytes: TRUE });
   }
   return edits.length > 0 ? edits : [inserting(inner, '"include_usage":true', inner.members.length > 0)];
+}
+
+/** Written in digits and nothing else. */
+function isNumber(body: Buffer, { valueStart, valueEnd }: Member, wanted: number): boolean {
+  let number = 0;
+  for (let at = valueStart; at < valueEnd; at += 1) {
+    const digit = body[at]! - ZERO;
+    if (digit < 0 || digit > 9) return false;
+    number = number * 10 + digit;
+  }
+  return number === wanted;
 }
 
 function replacing(member: Member, bytes: Buffer): Edit {
@@ -148,9 +180,14 @@ function reserialise(body: Buffer, options: SpliceOptions): Buffer {
   } catch (cause) {
     throw new AppError('invalid_json', { cause });
   }
-  const { withheld = NONE, tenant } = options;
-  for (const key of withheld) delete parsed[key];
+  const { keys = USUAL_KEYS, tenant, maxTokens, isCompletion } = options;
+  for (const key of keys.withheld) delete parsed[key];
+  for (const key in parsed) keys.refuseLookAlike(key);
   parsed.model = options.model;
+  if (maxTokens !== undefined) {
+    if (isCompletion === true || 'max_tokens' in parsed) parsed.max_tokens = maxTokens;
+    if ('max_completion_tokens' in parsed) parsed.max_completion_tokens = maxTokens;
+  }
   if (tenant !== undefined) {
     const own = parsed.cache_salt === undefined ? '' : JSON.stringify(parsed.cache_salt);
     parsed.cache_salt = saltOf(tenant, own);
@@ -158,6 +195,7 @@ function reserialise(body: Buffer, options: SpliceOptions): Buffer {
   if (options.forceUsage) {
     const given = parsed.stream_options;
     const kept = typeof given === 'object' && given !== null && !Array.isArray(given) ? given : {};
+    for (const key in kept) refuseUsageLookAlike(key);
     parsed.stream_options = { ...kept, include_usage: true };
   }
   return Buffer.from(JSON.stringify(parsed));

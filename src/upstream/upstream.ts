@@ -11,6 +11,7 @@ import { AppError } from '../core/error.ts';
 import { http } from '../core/node-http.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
+import { BodyKeys } from './body-keys.ts';
 import { detailOf, outcomeOf } from './call-outcome.ts';
 import { Connections } from './connections.ts';
 import { decodeReply } from './decode-reply.ts';
@@ -59,7 +60,7 @@ class Upstream implements UpstreamBackend {
   readonly #now: () => number;
   readonly #pathPrefix: string;
   readonly #headers: string;
-  readonly #withheld: ReadonlySet<string>;
+  readonly #bodyKeys: BodyKeys;
   readonly #cacheSalt: boolean;
   readonly #secrets: Secrets;
   readonly #connections: Connections;
@@ -92,7 +93,7 @@ class Upstream implements UpstreamBackend {
       'user-agent': 'qianmen',
       ...authorization,
     });
-    this.#withheld = new Set(options.withhold);
+    this.#bodyKeys = new BodyKeys(options.withhold);
     this.#cacheSalt = options.cacheSalt === true;
     this.#secrets = secretsOf(url, options.apiKey);
     this.#connections = new Connections({
@@ -199,7 +200,9 @@ class Upstream implements UpstreamBackend {
       body = spliceBody(request.wire.body, {
         model,
         forceUsage: request.stream,
-        withheld: this.#withheld,
+        keys: this.#bodyKeys,
+        maxTokens: request.stop?.maxTokens,
+        isCompletion: request.endpoint === 'completion',
         tenant: this.#cacheSalt ? options.tenant : undefined,
       });
     } catch (error) {

@@ -421,6 +421,7 @@ describe('refusals name the field, the problem and what is allowed', () => {
     ['seed', { seed: 0.5 }, /integer/],
     ['max_tokens', { max_tokens: 0 }, /at least 1/],
     ['max_completion_tokens', { max_completion_tokens: -1 }, /at least 1/],
+    ['best_of', { best_of: 3, n: 2 }, /equal to `n`, which is 2/],
     ['min_tokens', { min_tokens: 5, max_tokens: 4 }, /at most max_tokens, which is 4/],
     ['stop', { stop: ['a', 'b', 'c', 'd', 'e'] }, /at most 4/],
     ['stop', { stop: '' }, /empty/],

@@ -7,7 +7,7 @@ import { completeLimits, type RequestLimits } from './limits.ts';
 import { contentRequirements, messagesSchema, toMessage } from './message-schema.ts';
 import { requireShallow } from './nesting.ts';
 import { isPlainChat } from './plain-chat.ts';
-import { generationShape, toSampling, toStopRules } from './sampling-fields.ts';
+import { generationShape, refuseBestOf, toSampling, toStopRules } from './sampling-fields.ts';
 import { structuredOutputParam, structuredOutputShape, toStructure } from './structured-output.ts';
 import { toolShape, toToolUse } from './tool-fields.ts';
 
@@ -55,6 +55,7 @@ export function parseChatRequest(
   const fields = isPlainChat(body, limits) ? (body as ChatFields) : checked(body, limits);
   if (fields.messages.length === 0) throw invalidValue('messages', 'must not be empty');
   refuseTemplates(fields);
+  refuseBestOf(fields);
 
   const messages = fields.messages.map(toMessage);
   const { tools, toolChoice, param: toolsParam } = toToolUse(fields);

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { AppError } from '../../core/error.ts';
 import type { GenerateRequest, Prompt, Requirement, WireRequest } from '../../core/request.ts';
 import { MAX_TOKEN_ID, optional, perLimits } from './field.ts';
 import { fromIssues, invalidValue } from './invalid-request.ts';
 import { completeLimits, type RequestLimits } from './limits.ts';
 import { requireShallow } from './nesting.ts';
-import { generationShape, toSampling, toStopRules } from './sampling-fields.ts';
+import { generationShape, refuseBestOf, toSampling, toStopRules } from './sampling-fields.ts';
 import { structuredOutputParam, structuredOutputShape, toStructure } from './structured-output.ts';
 
+/** OpenAI's, also of null. An upstream is told so: some go on to the end of their context. */
 const DEFAULT_MAX_TOKENS = 16;
 
 const completionSchema = perLimits((limits) =>
@@ -19,7 +19,6 @@ const completionSchema = perLimits((limits) =>
     max_tokens: optional(z.int().min(0)),
     echo: optional(z.boolean()),
     suffix: optional(z.string()),
-    best_of: optional(z.int().min(1)),
     logprobs: optional(z.int().min(0).max(limits.topLogprobs)),
   }),
 );
@@ -44,11 +43,7 @@ export function parseCompletionRequest(
   const n = fields.n ?? 1;
   if (n * prompts.length > limits.choices)
     throw invalidValue('n', `times the number of prompts must be at most ${limits.choices}`);
-  if (fields.best_of && fields.best_of !== n)
-    throw new AppError('unsupported_parameter', {
-      message: `\`best_of\` must be equal to \`n\`, which is ${n}: choosing among more candidates is not supported.`,
-      param: 'best_of',
-    });
+  refuseBestOf(fields);
 
   const requirements: Requirement[] = [];
   if (fields.suffix) requirements.push({ capability: 'suffix', param: 'suffix' });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { AppError } from '../../core/error.ts';
 import type { Sampling, StopRules } from '../../core/sampling.ts';
 import { boundedArray, MAX_TOKEN_ID, optional } from './field.ts';
 import { invalidValue, printable } from './invalid-request.ts';
@@ -10,6 +11,7 @@ export function generationShape(limits: RequestLimits) {
   return {
     model: z.string().min(1).max(512),
     n: optional(z.int().min(1).max(limits.n)),
+    best_of: optional(z.int().min(1)),
     user: optional(z.string()),
     priority: optional(z.int()),
     stream: optional(z.boolean()),
@@ -37,6 +39,16 @@ export function generationShape(limits: RequestLimits) {
 const NO_BIAS: ReadonlyMap<number, number> = new Map();
 
 type GenerationFields = z.output<z.ZodObject<ReturnType<typeof generationShape>>>;
+
+/** A server would compute more choices than it is asked for, tell of none of them, and may not count them. */
+export function refuseBestOf({ best_of: candidates, n }: GenerationFields): void {
+  const choices = n ?? 1;
+  if (!candidates || candidates === choices) return;
+  throw new AppError('unsupported_parameter', {
+    message: `\`best_of\` must be equal to \`n\`, which is ${choices}: choosing among more candidates is not supported.`,
+    param: 'best_of',
+  });
+}
 
 /** What is left out stays open: the model may have a default of its own. `top_k` -1 and 0 both mean off. */
 export function toSampling(fields: GenerationFields, limits: RequestLimits): Sampling {
