@@ -1,11 +1,16 @@
 import type { ConcurrencyBounds } from '../core/backend.ts';
 
-/** An uncongested backend answers within this many times what was predicted … */
-const TOLERANCE = 2;
-/** … and this much more, so that fast backends are not throttled for what nobody feels. */
-const SLACK_MS = 200;
-/** The duration of a whole reply depends on much besides congestion. */
-const WHOLE_TOLERANCE = 3;
+/** An uncongested backend answers within … */
+export interface Tolerance {
+  /** … this many times what was predicted for the first token … */
+  readonly firstToken: number;
+  /** … or for a whole reply, whose duration depends on much besides congestion … */
+  readonly whole: number;
+  /** … and this much more, so that fast backends are not throttled for what nobody feels. */
+  readonly slackMs: number;
+}
+
+const TOLERANCE: Tolerance = { firstToken: 2, whole: 3, slackMs: 200 };
 const WINDOW_SAMPLES = 16;
 const WINDOW_MS = 500;
 const MIN_SAMPLES = 3;
@@ -47,6 +52,7 @@ interface Seen {
 export class ConcurrencyLimit {
   readonly #max: number;
   readonly #now: () => number;
+  readonly #tolerance: Tolerance;
   #limit: number;
   #inFlight = 0;
   #windowSinceMs = 0;
@@ -60,10 +66,11 @@ export class ConcurrencyLimit {
   #normal = 1;
   #normalSinceMs = 0;
 
-  constructor({ initial, max }: ConcurrencyBounds, now: () => number) {
+  constructor({ initial, max }: ConcurrencyBounds, now: () => number, tolerance = TOLERANCE) {
     this.#max = max;
     this.#limit = Math.min(initial, max);
     this.#now = now;
+    this.#tolerance = tolerance;
   }
 
   get limit(): number {
@@ -90,7 +97,8 @@ export class ConcurrencyLimit {
   /** A stream began, or a whole reply came, so long after it was asked for. */
   answered(kind: 'first-token' | 'whole', observedMs: number, predictedMs: number, entry: Entry): void {
     if (entry.startedAtMs < this.#cutAtMs) return;
-    const target = predictedMs * (kind === 'whole' ? WHOLE_TOLERANCE : TOLERANCE) + SLACK_MS;
+    const { firstToken, whole, slackMs } = this.#tolerance;
+    const target = predictedMs * (kind === 'whole' ? whole : firstToken) + slackMs;
     if (this.#lateness.length === 0) this.#windowSinceMs = this.#now();
     this.#lateness.push(observedMs / target);
     this.#among.push(entry.among);

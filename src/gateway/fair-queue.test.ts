@@ -239,6 +239,14 @@ describe('a full queue', () => {
     expect(queue.longest(9).map(({ queued }) => queued)).toEqual([7, 5]);
   });
 
+  it('refuses none of a tenant alone for places that are kept from it', async () => {
+    queue.room = 2;
+    for (const name of ['1', '2', '3', '4', '5']) void wait(name);
+    expect(await wait('6')).toBeInstanceOf(Unserved);
+    void wait('b', { tenant: b });
+    expect(queue.longest(9).map(({ queued }) => queued)).toEqual([4, 1]);
+  });
+
   it('counts by weight', async () => {
     queue = newQueue({ capacity: 6 });
     const heavy = tenant('heavy', 2);
@@ -289,6 +297,21 @@ describe('foresight', () => {
     void wait('b', { tenant: b });
     expect(queue.rejected.full).toBe(0);
     expect(await wait('one more')).toMatchObject({ reason: 'full', excessive: true });
+  });
+
+  it('refuses at once whoever would wait for those that are too many inside', async () => {
+    move(50);
+    expect(queue.expectedWaitMs(a)).toBeCloseTo(550);
+    queue.room = -20;
+    expect(queue.expectedWaitMs(a)).toBeCloseTo(1_550);
+    expect(await wait('one more')).toMatchObject({ reason: 'full', comeBackMs: 1_550 });
+  });
+
+  it('refuses at once whoever gives up before its turn', async () => {
+    move(50);
+    expect(await wait('hasty', { deadlineAtMs: performance.now() + 600 })).toBeInstanceOf(Unserved);
+    void wait('patient', { deadlineAtMs: performance.now() + 1_000 });
+    expect(queue.length).toBe(11);
   });
 
   it('knows nothing of a line that has dispersed, and nothing before it has moved', () => {

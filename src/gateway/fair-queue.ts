@@ -52,12 +52,17 @@ const MAX_PASSED_BY_PER_TENANT = 4;
  */
 export class FairQueue<T> {
   #options: FairQueueOptions;
-  readonly counters = new TokenCounters<Waiter<T>>();
+  readonly counters = new TokenCounters<Waiter<T>>(() => this.#pace.turn(this.#options.now()));
   /** In the order of coming; a set forgets in constant time. */
   readonly #waiters = new Set<Waiter<T>>();
   readonly #pace = new QueuePace();
   /** `share`: of all that were refused, those whose tenant had more in line than its share. */
   readonly rejected = { full: 0, timeout: 0, share: 0 };
+  /**
+   * How many more there is room for where those in line want to go, as of the last that found none: some, if it is kept from them for others' sake;
+   * below 0, so many have to leave before anybody is served.
+   */
+  room = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: FairQueueOptions) {
@@ -92,7 +97,8 @@ export class FairQueue<T> {
   /** How long a request of the tenant that comes now will wait; undefined while the line has not moved enough to tell. */
   expectedWaitMs(tenant: Tenant): number | undefined {
     const perTurnMs = this.#pace.perTurnMs(this.#options.now());
-    return perTurnMs === undefined ? undefined : perTurnMs * (turnsBefore(this.counters.waiting, tenant) + 1);
+    if (perTurnMs === undefined) return undefined;
+    return perTurnMs * (turnsBefore(this.counters.waiting, tenant) + 1 + Math.max(0, -this.room));
   }
 
   /** A request of the tenant that comes now need not wait for those in line: they wait for what it may not need. */
@@ -130,7 +136,9 @@ export class FairQueue<T> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
     const { tenant, deadlineAtMs = Number.POSITIVE_INFINITY } = asker;
     const { now, maxWaitMs, foresees } = this.#options;
-    const hopeless = foresees === true && (this.expectedWaitMs(tenant) ?? 0) > maxWaitMs * FORESEEN;
+    const sinceMs = now();
+    const dueAtMs = Math.min(deadlineAtMs, sinceMs + maxWaitMs);
+    const hopeless = foresees === true && (this.expectedWaitMs(tenant) ?? 0) > (dueAtMs - sinceMs) * FORESEEN;
     if (hopeless || !this.#hasRoomFor(tenant))
       return Promise.resolve(this.#refused('full', tenant, isExcessive(this.counters.waiting, tenant, 1)));
     return new Promise((resolve, reject) => {
@@ -144,11 +152,10 @@ export class FairQueue<T> {
         leave();
         reject(signal.reason as Error);
       };
-      const sinceMs = now();
       const waiter: Waiter<T> = {
         tenant,
         sinceMs,
-        dueAtMs: Math.min(deadlineAtMs, sinceMs + maxWaitMs),
+        dueAtMs,
         claim,
         settle(result) {
           leave();
@@ -196,7 +203,6 @@ export class FairQueue<T> {
         return 0;
       }
       if (claimed === undefined) continue;
-      this.#pace.served(this.#options.now());
       waiter.settle(claimed);
       return 0;
     }
@@ -213,8 +219,10 @@ export class FairQueue<T> {
   /** If need be, at the cost of the tenant that has the most in line. */
   #hasRoomFor(tenant: Tenant): boolean {
     const { capacity } = this.#options;
-    if (this.#waiters.size < capacity) return true;
     const { waiting } = this.counters;
+    // What is kept from one tenant alone, for those that may come, is no reason to refuse any of it.
+    const isAlone = waiting.size === 1 && this.counters.of(tenant).line.length > 0;
+    if (this.#waiters.size < capacity + (isAlone ? Math.max(0, this.room) : 0)) return true;
     const last = mostCrowded(waiting);
     if (last === undefined) return false;
     const newest = last.line.at(-1)!;

@@ -1,5 +1,5 @@
+import { ConcurrencyLimit, type Tolerance } from './concurrency-limit.ts';
 import { type Fared, Knee } from './knee.ts';
-import { LoneStart } from './lone-start.ts';
 import type { Tenant } from './tenant.ts';
 
 /** Whoever sent nothing for so long shares the backend no longer. */
@@ -17,6 +17,13 @@ const MUCH = 8;
 /** So many inside, or without an answer, are little. */
 const LITTLE = 2;
 const TIMES_THE_OTHERS = 3;
+/** So many always get in where nobody has little to do. Beyond it there may be as many as do not queue there: it is here that the others can be put before them. */
+const UNHURT = 8;
+const UNQUEUED: Tolerance = { firstToken: 1.5, whole: 1.5, slackMs: 20 };
+/** Where nobody hears of it for so long … */
+const UNHEARD_MS = 500;
+/** … there may be one more at a time, for nobody should wait in vain for what is not seen to be full. */
+const TRICKLE_MS = 50;
 
 /** What a backend has room for. */
 export interface Room {
@@ -50,10 +57,9 @@ export interface Stay {
   readonly company: Size;
   /** Of those that have much, how many had no answer then, itself included if it is one of them. */
   readonly unanswered: number;
+  readonly enteredAtMs: number;
   /** If nothing of its reply is there by then, it is late. */
   readonly lateAtMs: number;
-  /** It is known how it fared. */
-  judged: boolean;
 }
 
 /**
@@ -66,7 +72,8 @@ export interface Stay {
 export class Headroom {
   readonly #room: Room;
   readonly #knee: Knee;
-  readonly #loneStart: LoneStart;
+  /** How many may be inside without any of them waiting there for others; whoever they are. */
+  readonly #unqueued: ConcurrencyLimit;
   readonly #now: () => number;
   readonly #guests = new Map<string, Guest>();
   /** Of the guests of a priority band: the sum of their weights, and as of the last sweep which of them have little to do. */
@@ -81,6 +88,9 @@ export class Headroom {
   #sweepAtMs = 0;
   /** Of those that have much, the one that came in last. */
   #loudest: { readonly guest: Guest; readonly little: number } | undefined;
+  #enteredAtMs = Number.NEGATIVE_INFINITY;
+  /** Of how one fared. */
+  #heardAtMs = Number.NEGATIVE_INFINITY;
   #pressedAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
   /** Of the latest that was judged; undefined: none ever was. */
@@ -89,7 +99,7 @@ export class Headroom {
   constructor(room: Room, now: () => number) {
     this.#room = room;
     this.#knee = new Knee(now);
-    this.#loneStart = new LoneStart();
+    this.#unqueued = new ConcurrencyLimit({ initial: UNHURT, max: Number.POSITIVE_INFINITY }, now, UNQUEUED);
     this.#now = now;
   }
 
@@ -102,14 +112,16 @@ export class Headroom {
 
   /** @param modest It takes less than its share in any case. */
   hasRoomFor(tenant: Tenant, modest: boolean): boolean {
-    const { inFlight, free, limit } = this.#room;
+    const { inFlight, free } = this.#room;
     if (!free || modest) return free;
     const guest = this.#guests.get(tenant.projectId);
     const share = this.#shareOf(tenant, guest);
-    if (share === 0) return tenant.projectId === '' || inFlight < this.#loneStart.at;
-    if ((guest?.inFlight ?? 0) < share) return true;
-    if (inFlight < this.held && this.#mayPress && !this.#isAnyLate) return true;
-    return inFlight < limit && !(this.#hasMuch(guest) && this.#keepsRoomFrom(tenant, guest));
+    if (share === 0) return tenant.projectId === '' || this.#isUnqueued;
+    const own = guest?.inFlight ?? 0;
+    if (own === 0 || !this.#hasMuch(guest)) return true;
+    if (!this.#keepsRoomFrom(tenant, guest)) return own < share || this.#isUnqueued;
+    if (own < share) return this.#knee.unanswered.at >= 1 || this.#mayPress;
+    return inFlight < this.held && this.#mayPress && !this.#isAnyLate;
   }
 
   /**
@@ -121,8 +133,11 @@ export class Headroom {
     const share = this.#shareOf(tenant, guest);
     const within = guest.inFlight < share;
     guest.inFlight += 1;
-    guest.seenAtMs = this.#now();
-    if (backlog) guest.heavyAtMs = guest.seenAtMs;
+    const enteredAtMs = this.#now();
+    guest.seenAtMs = enteredAtMs;
+    this.#enteredAtMs = enteredAtMs;
+    this.#unqueued.take();
+    if (backlog) guest.heavyAtMs = enteredAtMs;
     const hasMuch = !within && this.#hasMuch(guest);
     const isMuch = hasMuch && guest.inFlight > LITTLE;
     const size = isMuch ? 'much' : within || guest.unanswered < LITTLE ? 'little' : 'some';
@@ -132,13 +147,13 @@ export class Headroom {
     const company = isAlone || much > 0 ? 'much' : some > 0 ? 'some' : 'little';
     const predictedMs = isAlone ? undefined : predictMs();
     const lateAtMs =
-      predictedMs === undefined ? Number.POSITIVE_INFINITY : guest.seenAtMs + this.#knee.lateMs(predictedMs);
+      predictedMs === undefined ? Number.POSITIVE_INFINITY : enteredAtMs + this.#knee.lateMs(predictedMs);
     const unanswered = this.#pressing.size + (hasMuch ? 1 : 0);
-    const stay: Stay = { guest, size, company, unanswered, lateAtMs, judged: false };
+    const stay: Stay = { guest, size, company, unanswered, enteredAtMs, lateAtMs };
     if (hasMuch) {
       this.#loudest = { guest, little: Math.max(LITTLE, Math.ceil(share)) };
       this.#pressing.add(stay);
-      this.#pressedAtMs = guest.seenAtMs;
+      this.#pressedAtMs = enteredAtMs;
     }
     if (!isAlone) {
       this.#unanswered.add(stay);
@@ -150,19 +165,25 @@ export class Headroom {
   /** Something of its reply is there. */
   begun(stay: Stay): void {
     if (this.#unanswered.delete(stay)) stay.guest.unanswered -= 1;
-    this.#pressing.delete(stay);
+    if (this.#pressing.delete(stay)) this.#knee.unanswered.answered(this.#now() - stay.enteredAtMs);
   }
 
   leave(stay: Stay): void {
     stay.guest.inFlight -= 1;
     this.#inside[stay.size] -= 1;
     this.begun(stay);
-    if (!stay.judged) this.#loneStart.unjudged();
+    this.#unqueued.give();
   }
 
-  /** A reply has begun, or a whole one is there. @param idle Its tenant has nothing in line. */
-  answered(stay: Stay, fared: Fared, idle: boolean): void {
-    stay.judged = true;
+  /**
+   * A reply has begun, or a whole one is there.
+   *
+   * @param insideMs What it took since it came in.
+   * @param idle Its tenant has nothing in line.
+   */
+  answered(stay: Stay, kind: 'first-token' | 'whole', insideMs: number, fared: Fared, idle: boolean): void {
+    this.#heardAtMs = this.#now();
+    this.#unqueued.answered(kind, insideMs, fared.predictedMs, fared);
     this.#expectedMs = fared.predictedMs;
     // Who has much is known only after a while.
     const light = idle && stay.size !== 'much' && !this.#hasMuch(stay.guest);
@@ -170,8 +191,10 @@ export class Headroom {
     const company = guest.inFlight > little ? 'much' : stay.company;
     const unanswered = Math.max(stay.unanswered, this.#pressedAtMs >= fared.startedAtMs ? 1 : 0);
     if (light) this.#lightAtMs = this.#now();
-    this.#knee.observe({ ...fared, light, company, unanswered }, this.#room.limit);
-    this.#loneStart.observe(fared);
+    this.#knee.observe(
+      { ...fared, light, company, unanswered, stream: kind === 'first-token' },
+      this.#room.limit,
+    );
   }
 
   #guest(tenant: Tenant): Guest {
@@ -217,12 +240,20 @@ export class Headroom {
     if (this.#expectedMs === undefined) return true;
     const { knowsUsual, unanswered } = this.#knee;
     const nowMs = this.#now();
-    if (knowsUsual || nowMs - this.#lightAtMs > LEARN_MS) return this.#pressing.size < unanswered;
+    if (knowsUsual || nowMs - this.#lightAtMs > LEARN_MS) return unanswered.allows(this.#pressing.size);
     return (
       this.#unanswered.size === 0 &&
       this.#pressing.size === 0 &&
       nowMs - this.#pressedAtMs >= 2 * this.#expectedMs
     );
+  }
+
+  /** One more inside will not wait there for others, as far as anybody knows. */
+  get #isUnqueued(): boolean {
+    const { inFlight } = this.#room;
+    if (inFlight < Math.max(UNHURT, this.#unqueued.limit)) return true;
+    const nowMs = this.#now();
+    return nowMs - this.#heardAtMs >= UNHEARD_MS && nowMs - this.#enteredAtMs >= TRICKLE_MS;
   }
 
   get #isAnyLate(): boolean {

@@ -61,6 +61,8 @@ export interface Fared {
 export interface Sample extends Fared {
   /** Its tenant has less than its share, and nothing in line: for such ones there has to be room. */
   readonly light: boolean;
+  /** It is the first token that took so long, not a whole reply. */
+  readonly stream: boolean;
   /** The most that any tenant had inside. Among such as have little it fared as they do by themselves; it is nobody's fault, if nobody has much. */
   readonly company: 'little' | 'some' | 'much';
   /** Of those that have much, how many had no answer when it came, itself included if it is one of them; one at least, if one came while it waited. */
@@ -80,6 +82,8 @@ export interface Sample extends Fared {
  * answer then (`UnansweredBound`).
  */
 export class Knee {
+  /** Of those that have much, how many may be inside without an answer. */
+  readonly unanswered: UnansweredBound;
   readonly #now: () => number;
   #at = FIRST_GUESS;
   #calmInARow = 0;
@@ -100,20 +104,14 @@ export class Knee {
   readonly #few = new Float64Array(FEW_SAMPLES);
   #fewSeen = 0;
   #usual = USUAL_RATIO;
-  readonly #unanswered: UnansweredBound;
 
   constructor(now: () => number) {
     this.#now = now;
-    this.#unanswered = new UnansweredBound(now);
+    this.unanswered = new UnansweredBound(now);
   }
 
   get at(): number {
     return this.#at;
-  }
-
-  /** So many of those that have much may be inside without an answer. */
-  get unanswered(): number {
-    return this.#unanswered.at;
   }
 
   /** What is usual was seen often enough. */
@@ -133,7 +131,7 @@ export class Knee {
 
   /** @param most It is never above. */
   observe(
-    { startedAtMs, among, tookMs, predictedMs, light, company, unanswered }: Sample,
+    { startedAtMs, among, tookMs, predictedMs, light, company, unanswered, stream }: Sample,
     most: number,
   ): void {
     const ratio = tookMs / predictedMs;
@@ -145,8 +143,12 @@ export class Knee {
     // Who is late among no more than was calm once is late for something else.
     const mostCalm = this.calmAmong * ALREADY_CALM;
     if (light && company === 'much')
-      if (!late) this.#unanswered.calm(startedAtMs, unanswered);
-      else if (this.knowsUsual && among < mostCalm && this.#unanswered.late(startedAtMs, unanswered, factor))
+      if (!late) this.unanswered.calm(startedAtMs, unanswered);
+      else if (
+        this.knowsUsual &&
+        among < mostCalm &&
+        this.unanswered.late(startedAtMs, unanswered, factor, stream)
+      )
         return;
     // What is late among few is not late for being among many; others tell of what is no more.
     if (few || startedAtMs < this.#cutAtMs) return;
@@ -199,7 +201,11 @@ export class Knee {
     if (this.#fewSeen < MIN_FEW_SAMPLES || (this.#fewSeen > LEARN_EACH && this.#fewSeen % LEARN_EVERY > 0))
       return;
     const sorted = this.#few.slice(0, this.#fewSeen).sort();
-    this.#usual = Math.max(1, sorted[Math.floor(sorted.length * NEARLY_ALL_OF_FEW)]!);
+    // The largest of so few that one has to be it tells of that one alone.
+    this.#usual = Math.max(
+      1,
+      sorted[Math.min(Math.floor(sorted.length * NEARLY_ALL_OF_FEW), sorted.length - 2)]!,
+    );
     // What was late against a guess need not have been.
     if (this.#fewSeen === MIN_FEW_SAMPLES) this.#tooMuch = Number.POSITIVE_INFINITY;
   }

@@ -119,7 +119,7 @@ export class Lane implements FleetMember {
     if (stay === undefined) return;
     const { startedAtMs, among } = entry;
     const tookMs = heldUpMs + observedMs;
-    this.#headroom?.answered(stay, { startedAtMs, among, tookMs, predictedMs }, idle);
+    this.#headroom?.answered(stay, kind, observedMs, { startedAtMs, among, tookMs, predictedMs }, idle);
   }
 
   /** What a backend works on at once that queues by itself: nobody who is alone there is kept out of it. */

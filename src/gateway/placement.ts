@@ -1,3 +1,4 @@
+import type { Candidate } from '../../routers/candidate.ts';
 import { isForbidden } from '../../routers/constraints.ts';
 import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import { goodEnoughFirst } from '../../routers/good-enough.ts';
@@ -139,7 +140,10 @@ export class Placement {
         )
       : free.map(unranked);
     const best = ranked[0]?.candidate;
-    if (best === undefined) return undefined;
+    if (best === undefined) {
+      queue.room = roomOf(ready);
+      return undefined;
+    }
     const passedOver = free.length === deployments.length ? [] : passedOverOf(allowed, free);
     request.trace.chose({ policy: choice ? route.policy.name : NO_CHOICE, atMs: nowMs, ranked, passedOver });
     return this.#slot(best, route, request);
@@ -255,6 +259,11 @@ export class Placement {
       this.#models.set(model.name, model);
     }
   }
+}
+
+/** What the limits of all together leave; below 0: so many are too many. */
+function roomOf(candidates: readonly Candidate[]): number {
+  return candidates.reduce((sum, { capacity, inFlight }) => sum + (capacity ?? inFlight) - inFlight, 0);
 }
 
 function refusal({ excessive, comeBackMs }: Unserved): AppError {

@@ -1,30 +1,33 @@
-/** Of fewer that were served, nobody knows how fast the line moves. */
+/** Of fewer that ended, nobody knows how fast the line moves. */
 const MIN_SAMPLES = 8;
 const SAMPLES = 32;
 
-/** How fast a line moves, told by those that were served last. */
+/**
+ * How fast a line moves: as fast as those end whose tenants have more in line. Those that are served out of it would tell the same, but for
+ * a line that stands because more are inside than may be.
+ */
 export class QueuePace {
-  /** When the line formed, and then when each was served; of late. */
-  #servedAtMs: number[] = [];
+  /** When the line formed, and then when each ended; of late. */
+  #turnsAtMs: number[] = [];
 
   formed(nowMs: number): void {
-    this.#servedAtMs = [nowMs];
+    this.#turnsAtMs = [nowMs];
   }
 
-  served(nowMs: number): void {
-    this.#servedAtMs.push(nowMs);
-    if (this.#servedAtMs.length > SAMPLES + 1) this.#servedAtMs.shift();
+  turn(nowMs: number): void {
+    this.#turnsAtMs.push(nowMs);
+    if (this.#turnsAtMs.length > SAMPLES + 1) this.#turnsAtMs.shift();
   }
 
   /** Nobody waits any more. */
   dispersed(): void {
-    this.#servedAtMs = [];
+    this.#turnsAtMs = [];
   }
 
   /** From one to the next; undefined while the line has not moved enough to tell. */
   perTurnMs(nowMs: number): number | undefined {
-    const sinceMs = this.#servedAtMs[0];
-    const turns = this.#servedAtMs.length - 1;
+    const sinceMs = this.#turnsAtMs[0];
+    const turns = this.#turnsAtMs.length - 1;
     return sinceMs === undefined || turns < MIN_SAMPLES ? undefined : (nowMs - sinceMs) / turns;
   }
 }

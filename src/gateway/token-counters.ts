@@ -23,9 +23,15 @@ export class TokenCounters<W extends Urgent> {
   readonly #accounts = new Map<string, TenantAccount<W>>();
   /** Those with somebody in line. */
   readonly waiting = new Set<TenantAccount<W>>();
+  readonly #onTurn: () => void;
   #running = 0;
   /** What the counter was of whom was served last, as long as nobody waits. */
   #level = 0;
+
+  /** @param onTurn One has ended whose tenant has more in line. */
+  constructor(onTurn: () => void) {
+    this.#onTurn = onTurn;
+  }
 
   /** Tenants that are known of. */
   get size(): number {
@@ -82,6 +88,7 @@ export class TokenCounters<W extends Urgent> {
     account.pending -= cost;
     account.running -= 1;
     this.#running -= 1;
+    if (account.line.length > 0) this.#onTurn();
     this.#forget(account);
   }
 
