@@ -21,12 +21,14 @@ import {
   get,
   i32Constant,
   intLane,
+  intStore,
   set,
   TYPE,
   tee,
   upperHalf,
   vectorLoad,
   type WasmFunction,
+  when,
   work,
 } from './wasm-code.ts';
 
@@ -37,21 +39,31 @@ import {
 export const BINS = 1024;
 const SUM_BYTES = 8;
 const BIN_SHIFT = Math.log2(LANES * SUM_BYTES);
+const FLOAT_BYTES = 4;
+const FLOAT_SHIFT = Math.log2(FLOAT_BYTES);
 
-/** Leaves, for four numbers, the bins of their distances from the centre. They must be numbers, and the centre and scale finite. */
-export function binsOf(at: number, centre: number, perUnit: number): Code {
+/** Leaves, for four numbers, the bins of their distances from the centre, which is finite; NaN is in the last. `perUnits`: in all lanes. */
+function binsOf(at: number, centres: number, perUnits: number): Code {
   return [
-    ...[...get(at), ...vectorLoad(), ...get(centre), ...work('f32x4.splat', 'f32x4.sub', 'f32x4.abs')],
-    ...[...get(perUnit), ...work('f32x4.splat', 'f32x4.mul')],
-    ...[...constant(BINS - 1), ...work('f32x4.pmin')],
+    ...[
+      ...constant(BINS - 1),
+      ...get(at),
+      ...vectorLoad(),
+      ...get(centres),
+      ...work('f32x4.sub', 'f32x4.abs'),
+    ],
+    ...[...get(perUnits), ...work('f32x4.mul', 'f32x4.pmin')],
     ...[...constant(ROUNDER), ...work('f32x4.add'), ...constant(ROUNDER), ...work('i32x4.sub')],
   ];
 }
 
+/** A number in all lanes. */
+const spread = (from: number, to: number): Code => [...get(from), ...work('f32x4.splat'), ...set(to)];
+
 /** Adds what weighs four numbers at [at, end) to the bins of their distances from `centre`: double `lane` of bin b lies at bins + 32 b + 8 lane. */
 function histogram(name: string, weightsOf: (weights: number) => Code): WasmFunction {
-  const [at, end, weights, bins, centre, perUnit, binAt, weight, upper, laneAt] = [
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+  const [at, end, weights, bins, centre, perUnit, binAt, weight, upper, centres, perUnits, laneAt] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
   ];
   const addLane = (lane: number): Code => [
     ...[...get(binAt), ...intLane(lane), ...tee(laneAt), ...get(laneAt), ...doubleLoad(SUM_BYTES * lane)],
@@ -62,10 +74,11 @@ function histogram(name: string, weightsOf: (weights: number) => Code): WasmFunc
     name,
     parameters: [TYPE.i32, TYPE.i32, TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32],
     result: TYPE.i32,
-    locals: [TYPE.v128, TYPE.v128, TYPE.v128, TYPE.i32],
+    locals: [...Array(5).fill(TYPE.v128), TYPE.i32],
     body: [
+      ...[...spread(centre, centres), ...spread(perUnit, perUnits)],
       ...doWhile([
-        ...[...binsOf(at, centre, perUnit), ...i32Constant(BIN_SHIFT), ...work('i32x4.shl')],
+        ...[...binsOf(at, centres, perUnits), ...i32Constant(BIN_SHIFT), ...work('i32x4.shl')],
         ...[...get(bins), ...work('i32x4.splat', 'i32x4.add'), ...set(binAt)],
         ...[...weightsOf(weights), ...set(weight)],
         ...[...upperHalf(weight), ...work('f64x2.promote_low_f32x4'), ...set(upper)],
@@ -84,33 +97,84 @@ export const massByDistance = (): WasmFunction =>
 /** Every number counts as 1. */
 export const countByDistance = (): WasmFunction => histogram('countByDistance', () => constant(1));
 
+/** Writes down at `list`, in order, where the numbers at [at, end) lie whose distances are in one bin. Returns where the list ends. */
+export function listBin(): WasmFunction {
+  const [at, end, list, centre, perUnit, bin, bits, centres, perUnits, bins] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+  const write = (lane: number): Code => [
+    ...[...get(list), ...get(at), ...i32Constant(lane * FLOAT_BYTES), ...work('i32.add'), ...intStore()],
+    // What is not in the bin is overwritten by the next.
+    ...[...get(list), ...get(bits), ...i32Constant(lane), ...work('i32.shr_u')],
+    ...[...i32Constant(1), ...work('i32.and'), ...i32Constant(FLOAT_SHIFT), ...work('i32.shl', 'i32.add')],
+    ...set(list),
+  ];
+  return {
+    name: 'listBin',
+    parameters: [TYPE.i32, TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32, TYPE.i32],
+    result: TYPE.i32,
+    locals: [TYPE.i32, TYPE.v128, TYPE.v128, TYPE.v128],
+    body: [
+      ...[...spread(centre, centres), ...spread(perUnit, perUnits)],
+      ...[...get(bin), ...work('i32x4.splat'), ...set(bins)],
+      ...doWhile([
+        ...[...binsOf(at, centres, perUnits), ...get(bins), ...work('i32x4.eq', 'i32x4.bitmask')],
+        ...[...tee(bits), ...when(eachLane(write))],
+        ...advance(at, end),
+      ]),
+      ...get(list),
+    ],
+  };
+}
+
+/** How many of the numbers at [at, end) are at least `least`. */
+export function countFrom(): WasmFunction {
+  const [at, end, least, leasts, count] = [0, 1, 2, 3, 4];
+  return {
+    name: 'countFrom',
+    parameters: [TYPE.i32, TYPE.i32, TYPE.f32],
+    result: TYPE.i32,
+    locals: [TYPE.v128, TYPE.v128],
+    body: [
+      ...spread(least, leasts),
+      ...doWhile([
+        // A comparison that holds is −1.
+        ...[...get(count), ...get(at), ...vectorLoad(), ...get(leasts), ...work('f32x4.ge', 'i32x4.sub')],
+        ...[...set(count), ...advance(at, end)],
+      ]),
+      ...eachLane((lane) => [...get(count), ...intLane(lane)]),
+      ...work('i32.add', 'i32.add', 'i32.add'),
+    ],
+  };
+}
+
 /**
  * The sum of the weights of the numbers at [at, end) that lie between `low` and `high`. At `results` that is stored as a double, and the sum
- * with those that are `low` or `high` behind it.
+ * of those that are `low` or `high` behind it.
  */
 export function massBetween(): WasmFunction {
-  const [at, end, weights, low, high, results, x, weight, part, inner, whole] = [
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+  const [at, end, weights, low, high, results, x, weight, lows, highs, are, part, inner, ends] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
   ];
-  const within = (above: 'f32x4.gt' | 'f32x4.ge', below: 'f32x4.lt' | 'f32x4.le', sum: number): Code => [
-    ...[...get(x), ...get(low), ...work('f32x4.splat', above)],
-    ...[...get(x), ...get(high), ...work('f32x4.splat', below, 'v128.and')],
+  const add = (sum: number): Code => [
     ...[...get(weight), ...work('v128.and'), ...set(part), ...accumulate(sum, part)],
   ];
   return {
     name: 'massBetween',
     parameters: [TYPE.i32, TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32, TYPE.i32],
     result: TYPE.f64,
-    locals: Array(5).fill(TYPE.v128),
+    locals: Array(8).fill(TYPE.v128),
     body: [
+      ...[...spread(low, lows), ...spread(high, highs)],
       ...doWhile([
         ...[...get(at), ...vectorLoad(), ...set(x), ...get(weights), ...vectorLoad(), ...set(weight)],
-        ...within('f32x4.gt', 'f32x4.lt', inner),
-        ...within('f32x4.ge', 'f32x4.le', whole),
+        ...[...get(x), ...get(lows), ...work('f32x4.gt'), ...get(x), ...get(highs), ...work('f32x4.lt')],
+        ...[...work('v128.and'), ...add(inner)],
+        // Few are.
+        ...[...get(x), ...get(lows), ...work('f32x4.eq'), ...get(x), ...get(highs), ...work('f32x4.eq')],
+        ...[...work('v128.or'), ...tee(are), ...work('v128.any_true'), ...when([...get(are), ...add(ends)])],
         ...[...next(weights), ...advance(at, end)],
       ]),
       ...[...get(results), ...laneSum(inner), ...doubleStore(0)],
-      ...[...get(results), ...laneSum(whole), ...doubleStore(SUM_BYTES)],
+      ...[...get(results), ...laneSum(ends), ...doubleStore(SUM_BYTES)],
       ...laneSum(inner),
     ],
   };

@@ -1,22 +1,10 @@
-import { binsOf } from './cut-code.ts';
-import {
-  accumulate,
-  advance,
-  constant,
-  eachLane,
-  LANES,
-  laneSum,
-  MOST_CONSTANT_BYTES,
-  next,
-  VECTOR_BYTES,
-} from './row-loop.ts';
+import { advance, LANES, MOST_CONSTANT_BYTES, next, VECTOR_BYTES } from './row-loop.ts';
 import {
   type Code,
   doWhile,
   get,
   i32Constant,
   intLoad,
-  intStore,
   set,
   TYPE,
   tee,
@@ -133,65 +121,3 @@ export function packMasked(): WasmFunction {
     ],
   };
 }
-
-/**
- * Packs the numbers at [row, end) whose bins of distance are up to `edge`, and what belongs to them as above. Returns the sum of the weights
- * of those before that bin. Of those in it that weigh anything it is written down at `edges`, in order, where they were packed to.
- * Before them stand the number of bytes that are left and of those written down.
- */
-export function packNear(): WasmFunction {
-  const [row, end, weights, ids, idsTo, edges, centre, perUnit, edge] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
-  const [rowTo, weightsTo, start, bits, written, edgesAt, edgeBits] = [9, 10, 11, 12, 13, 14, 15];
-  const [shuffle, bin, weight, sum] = [16, 17, 18, 19];
-  const columns = [
-    { from: row, to: rowTo },
-    { from: weights, to: weightsTo },
-    { from: ids, to: idsTo },
-  ];
-  const write = (lane: number): Code => [
-    ...[...get(edgesAt), ...get(rowTo)],
-    // Behind those lanes before it that stay.
-    ...[...get(bits), ...i32Constant(2 ** lane - 1), ...work('i32.and', 'i32.popcnt')],
-    ...[...i32Constant(INT_SHIFT), ...work('i32.shl', 'i32.add'), ...intStore()],
-    // What is not in the bin is overwritten by the next.
-    ...[...get(edgesAt), ...get(edgeBits), ...i32Constant(lane), ...work('i32.shr_u')],
-    ...[...i32Constant(1), ...work('i32.and'), ...i32Constant(INT_SHIFT), ...work('i32.shl', 'i32.add')],
-    ...set(edgesAt),
-  ];
-  return {
-    name: 'packNear',
-    parameters: [
-      ...[TYPE.i32, TYPE.i32, TYPE.i32, TYPE.i32, TYPE.i32, TYPE.i32],
-      ...[TYPE.f32, TYPE.f32, TYPE.i32],
-    ],
-    result: TYPE.f64,
-    locals: [...Array(7).fill(TYPE.i32), ...Array(4).fill(TYPE.v128)],
-    body: [
-      ...[...get(row), ...tee(rowTo), ...set(start), ...get(weights), ...set(weightsTo)],
-      ...[...get(edges), ...i32Constant(EDGES_HEAD_BYTES), ...work('i32.add'), ...set(edgesAt)],
-      ...doWhile([
-        ...[...binsOf(row, centre, perUnit), ...set(bin)],
-        ...[...get(bin), ...get(edge), ...work('i32x4.splat', 'i32x4.le_s', 'i32x4.bitmask'), ...set(bits)],
-        ...[...get(bin), ...get(edge), ...work('i32x4.splat', 'i32x4.eq')],
-        ...[
-          ...get(weights),
-          ...vectorLoad(),
-          ...tee(weight),
-          ...constant(0),
-          ...work('f32x4.gt', 'v128.and'),
-        ],
-        ...[...work('i32x4.bitmask'), ...tee(edgeBits), ...when(eachLane(write))],
-        ...[...get(weight), ...get(bin), ...get(edge), ...work('i32x4.splat', 'i32x4.lt_s', 'v128.and')],
-        ...[...set(weight), ...accumulate(sum, weight)],
-        ...pack(bits, columns, shuffle, written),
-        ...[...next(ids), ...next(weights), ...advance(row, end)],
-      ]),
-      ...[...get(edges), ...get(rowTo), ...get(start), ...work('i32.sub'), ...intStore()],
-      ...[...get(edges), ...get(edgesAt), ...get(edges), ...work('i32.sub'), ...intStore(4)],
-      ...laneSum(sum),
-    ],
-  };
-}
-
-/** Two numbers stand before what is written down. */
-const EDGES_HEAD_BYTES = 8;

@@ -172,3 +172,24 @@ export function dropBelowFloor(): WasmFunction {
     ],
   };
 }
+
+/** Sets the weights of the numbers at [at, end) that are below `least` to 0. Returns the sum of the others. */
+export function dropUnderLeast(): WasmFunction {
+  const [at, end, weights, least, leasts, weight, sum] = [0, 1, 2, 3, 4, 5, 6];
+  return {
+    name: 'dropUnder',
+    parameters: [TYPE.i32, TYPE.i32, TYPE.i32, TYPE.f32],
+    result: TYPE.f64,
+    locals: [TYPE.v128, TYPE.v128, TYPE.v128],
+    body: [
+      ...[...get(least), ...work('f32x4.splat'), ...set(leasts)],
+      ...doWhile([
+        ...[...get(weights), ...get(weights), ...vectorLoad()],
+        ...[...get(at), ...vectorLoad(), ...get(leasts), ...work('f32x4.ge', 'v128.and')],
+        ...[...tee(weight), ...vectorStore(), ...accumulate(sum, weight)],
+        ...[...next(weights), ...advance(at, end)],
+      ]),
+      ...laneSum(sum),
+    ],
+  };
+}

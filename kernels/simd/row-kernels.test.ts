@@ -71,28 +71,40 @@ describe('cuts by distance from a centre', () => {
     expect(kernels.edgeBin('count', bins, 6).bin).toBe(BINS - 1);
   });
 
-  it('keep what is up to the edge, and tell of what is at it', () => {
-    const kernels = kernelsFor(-0.02, 0, 0.05, -3, -Infinity, 0.02);
-    kernels.exponentials(0.05, 1);
-    const [second, first, , , , third] = kernels.weights;
-    const { mass, inDoubt } = kernels.keepNear(bins, 2);
-    expect([...kernels.weights]).toEqual([second, first, third]);
-    expect([0, 1, 2].map((place) => kernels.idAt(place))).toEqual([0, 1, 5]);
-    expect(mass).toBe(first);
-    expect(inDoubt).toEqual([
-      { place: 0, weight: second, distance: expect.closeTo(0.02, 6) },
-      { place: 2, weight: third, distance: expect.closeTo(0.02, 6) },
-    ]);
-    kernels.drop(2);
-    expect(kernels.weights[2]).toBe(0);
+  it('tell what is in one bin', () => {
+    const kernels = kernelsFor(-0.02, 0, 0.05, -3, -Infinity, 0.02, Number.NaN);
+    expect([0, 1, 2, 5].map((bin) => kernels.placesIn(bins, bin))).toEqual([[1], [], [0, 5], [2]]);
   });
 
-  it('have room for a row that is all in doubt', () => {
-    const kernels = kernelsFor(...Array(9).fill(1));
-    kernels.exponentials(1, 1);
-    expect(kernels.keepNear({ centre: 1, binsPerUnit: 1 }, 0).inDoubt.map(({ place }) => place)).toEqual([
-      0, 1, 2, 3, 4, 5, 6, 7, 8,
+  it('have room for a row that is all in one bin', () => {
+    const places = kernelsFor(...Array(9).fill(1)).placesIn({ centre: 1, binsPerUnit: 1 }, 0);
+    expect(places).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  it('take what is not a number for what is farthest', () => {
+    const kernels = kernelsFor(0, Number.NaN, 1, Number.NaN);
+    expect(kernels.edgeBin('count', bins, 2)).toEqual({ bin: 100, before: 1 });
+    expect(kernels.edgeBin('count', bins, 3)).toEqual({ bin: BINS - 1, before: 2 });
+  });
+});
+
+describe('numbers of at least so much', () => {
+  it('are counted, and all others made to weigh nothing', () => {
+    const row = [1, 2, 3, Number.NaN, -Infinity, 2, 1.9999];
+    const kernels = kernelsFor(...row);
+    expect([-Infinity, 1, 2, 3, 4].map((least) => kernels.countFrom(least))).toEqual([
+      // The row is filled up to whole groups.
+      64 - 1,
+      5,
+      3,
+      1,
+      0,
     ]);
+    kernels.load(Float32Array.from(row, (each) => (Number.isNaN(each) ? 0 : each)));
+    kernels.exponentials(3, 1);
+    const [, two, three] = kernels.weights;
+    expect(kernels.dropUnder(2)).toBe(2 * two! + three!);
+    expect([...kernels.weights]).toEqual([0, two, three, 0, 0, two, 0]);
   });
 });
 

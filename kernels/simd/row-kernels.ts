@@ -1,14 +1,20 @@
-import { BINS, countByDistance, locateMass, massBetween, massByDistance } from './cut-code.ts';
-import { MASK_BITS, packBetween, packMasked, packNear, packShuffles } from './pack-code.ts';
-import { dropBelowFloor, maxOfRow, offsetOfRow, powersOfRow } from './row-code.ts';
+import {
+  BINS,
+  countByDistance,
+  countFrom,
+  listBin,
+  locateMass,
+  massBetween,
+  massByDistance,
+} from './cut-code.ts';
+import { MASK_BITS, packBetween, packMasked, packShuffles } from './pack-code.ts';
+import { dropBelowFloor, dropUnderLeast, maxOfRow, offsetOfRow, powersOfRow } from './row-code.ts';
 import { constantVectors, GROUP_VECTORS, LANES, MOST_CONSTANT_BYTES } from './row-loop.ts';
 import { wasmModule } from './wasm-code.ts';
 
 const PAGE_BYTES = 65_536;
 const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 const GROUP_NUMBERS = GROUP_VECTORS * LANES;
-/** Ints before those written down of an edge bin. */
-const EDGES_HEAD = 2;
 
 /** What is used of WebAssembly, which the project's type libraries leave out. */
 declare const WebAssembly: {
@@ -23,6 +29,7 @@ interface Exports {
   powers(at: number, end: number, target: number, max: number, scale: number): number;
   offset(at: number, end: number, weights: number, centre: number): number;
   dropBelow(at: number, end: number, floor: number): number;
+  dropUnder(at: number, end: number, weights: number, least: number): number;
   massByDistance: Histogram;
   countByDistance: Histogram;
   massBetween(at: number, end: number, weights: number, low: number, high: number, results: number): number;
@@ -36,17 +43,8 @@ interface Exports {
     most: number,
   ): number;
   packMasked(row: number, mask: number, end: number, ids: number, idsTo: number): number;
-  packNear(
-    row: number,
-    end: number,
-    weights: number,
-    ids: number,
-    idsTo: number,
-    edges: number,
-    centre: number,
-    binsPerUnit: number,
-    edge: number,
-  ): number;
+  listBin(at: number, end: number, list: number, centre: number, binsPerUnit: number, bin: number): number;
+  countFrom(at: number, end: number, least: number): number;
   locate(at: number, end: number, mass: number): number;
 }
 
@@ -71,15 +69,6 @@ export interface EdgeBin {
   readonly before: number;
 }
 
-/** A number that is in doubt. */
-export interface Weighted {
-  /** In the row as it is now. */
-  readonly place: number;
-  readonly weight: number;
-  /** From the centre. */
-  readonly distance: number;
-}
-
 let compiled: { readonly module: object; readonly constants: Float32Array } | undefined;
 let latest: RowKernels | undefined;
 
@@ -100,7 +89,7 @@ export class RowKernels {
   readonly #weights: Float32Array;
   readonly #ids: Int32Array;
   readonly #bins: Float64Array;
-  readonly #edges: Int32Array;
+  readonly #list: Int32Array;
   readonly #mask: Int32Array;
   readonly #rowAt: number;
   readonly #weightsAt: number;
@@ -108,7 +97,7 @@ export class RowKernels {
   /** Ids of a row of which nothing was taken out. */
   readonly #placesAt: number;
   readonly #groupsAt: number;
-  readonly #edgesAt: number;
+  readonly #listAt: number;
   readonly #binsAt: number;
   readonly #maskAt: number;
   readonly #exports: Exports;
@@ -132,7 +121,7 @@ export class RowKernels {
     this.#groupsAt = place((padded / GROUP_VECTORS) * FLOAT_BYTES);
     this.#binsAt = place(BINS * LANES * Float64Array.BYTES_PER_ELEMENT);
     // Room to write one behind all others.
-    this.#edgesAt = place((EDGES_HEAD + padded + 1) * FLOAT_BYTES);
+    this.#listAt = place((padded + 1) * FLOAT_BYTES);
     this.#maskAt = place((padded / MASK_BITS) * FLOAT_BYTES);
     const memory = new WebAssembly.Memory({ initial: Math.ceil(sizeBytes / PAGE_BYTES) });
     const { buffer } = memory;
@@ -140,7 +129,7 @@ export class RowKernels {
     this.#weights = new Float32Array(buffer, this.#weightsAt, padded);
     this.#ids = new Int32Array(buffer, this.#idsAt, padded);
     this.#bins = new Float64Array(buffer, this.#binsAt, BINS * LANES);
-    this.#edges = new Int32Array(buffer, this.#edgesAt, EDGES_HEAD + padded + 1);
+    this.#list = new Int32Array(buffer, this.#listAt, padded + 1);
     this.#mask = new Int32Array(buffer, this.#maskAt, padded / MASK_BITS);
     new Int32Array(buffer, this.#placesAt, padded).set(Array.from({ length: padded }, (_, i) => i));
     compiled ??= compile();
@@ -233,6 +222,11 @@ export class RowKernels {
     return this.#exports.dropBelow(this.#weightsAt, this.#weightsEnd, floor);
   }
 
+  /** Sets the weights of numbers below `least` to 0. Returns the sum of the others. */
+  dropUnder(least: number): number {
+    return this.#exports.dropUnder(this.#rowAt, this.#rowEnd, this.#weightsAt, least);
+  }
+
   /** Takes out all but those whose bits are set: bit i of word j is that of number 32 j + i. The row must be as it was loaded. */
   keepMasked(mask: Int32Array): void {
     this.#mask.set(mask);
@@ -279,32 +273,30 @@ export class RowKernels {
     }
   }
 
-  /** Takes out what is in bins behind `edge`. Returns the sum of weights before that bin, and what is in it and weighs anything, in order. */
-  keepNear({ centre, binsPerUnit }: DistanceBins, edge: number): { mass: number; inDoubt: Weighted[] } {
-    const [at, end, weights] = [this.#rowAt, this.#rowEnd, this.#weightsAt];
-    const [from, to, edges] = [this.#idsFrom, this.#idsAt, this.#edgesAt];
-    const mass = this.#exports.packNear(at, end, weights, from, to, edges, centre, binsPerUnit, edge);
-    this.#packed(this.#edges[0]!);
-    const inDoubt: Weighted[] = [];
-    const edgesEnd = this.#edges[1]! / FLOAT_BYTES;
-    for (let i = EDGES_HEAD; i < edgesEnd; i++) {
-      const place = (this.#edges[i]! - at) / FLOAT_BYTES;
-      const distance = Math.abs(this.#row[place]! - centre);
-      inDoubt.push({ place, weight: this.#weights[place]!, distance });
-    }
-    return { mass, inDoubt };
+  /** The places of what is in a bin, in order; not the last one. */
+  placesIn({ centre, binsPerUnit }: DistanceBins, bin: number): readonly number[] {
+    const { listBin } = this.#exports;
+    const end = listBin(this.#rowAt, this.#rowEnd, this.#listAt, centre, binsPerUnit, bin);
+    const list = this.#list.subarray(0, (end - this.#listAt) / FLOAT_BYTES);
+    return Array.from(list, (at) => (at - this.#rowAt) / FLOAT_BYTES);
+  }
+
+  /** How many numbers are at least `least`. */
+  countFrom(least: number): number {
+    return this.#exports.countFrom(this.#rowAt, this.#rowEnd, least);
   }
 
   /** The mass of the numbers that lie between `low` and `high`, as float32; `whole`: together with those that are one of the two. */
   massBetween(low: number, high: number): { inner: number; whole: number } {
     const results = this.#bins;
     this.#exports.massBetween(this.#rowAt, this.#rowEnd, this.#weightsAt, low, high, this.#binsAt);
-    return { inner: results[0]!, whole: results[1]! };
+    return { inner: results[0]!, whole: results[0]! + results[1]! };
   }
 
-  /** Lets the number at a place weigh nothing. */
+  /** Lets the number at a place weigh nothing, also if weights are set again. */
   drop(place: number): void {
     this.#weights[place] = 0;
+    this.#row[place] = Number.NEGATIVE_INFINITY;
   }
 
   /** The place at which the sum of the weights exceeds `mass`; if it never does, of the last that weighs anything. */
@@ -323,9 +315,9 @@ function paddedLength(length: number): number {
 
 function compile(): typeof compiled & object {
   const code = wasmModule([
-    ...[maxOfRow(), powersOfRow(), offsetOfRow(), dropBelowFloor()],
-    ...[massByDistance(), countByDistance(), massBetween(), locateMass()],
-    ...[packBetween(), packMasked(), packNear()],
+    ...[maxOfRow(), powersOfRow(), offsetOfRow(), dropBelowFloor(), dropUnderLeast()],
+    ...[massByDistance(), countByDistance(), listBin(), countFrom(), massBetween(), locateMass()],
+    ...[packBetween(), packMasked()],
   ]);
   return { module: new WebAssembly.Module(code), constants: constantVectors() };
 }

@@ -66,6 +66,7 @@ const WORK = {
   'i8x16.swizzle': vectorWork(0x0e),
   'i32x4.add': vectorWork(0xae),
   'i32x4.sub': vectorWork(0xb1),
+  'f32x4.eq': vectorWork(0x41),
   'f32x4.lt': vectorWork(0x43),
   'f32x4.gt': vectorWork(0x44),
   'f32x4.le': vectorWork(0x45),
@@ -80,6 +81,7 @@ const WORK = {
   'f32x4.pmax': vectorWork(0xeb),
   'f64x2.add': vectorWork(0xf0),
   'v128.and': vectorWork(0x4e),
+  'v128.or': vectorWork(0x50),
   /** a & ~b */
   'v128.andnot': vectorWork(0x4f),
   'v128.any_true': vectorWork(0x53),
