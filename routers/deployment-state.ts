@@ -24,6 +24,8 @@ export class DeploymentState {
   readonly replies = new RepliesUnderWay();
   /** Without a first token, oldest first. */
   readonly #waiting = new WaitingLine<Running>();
+  /** Of them, those that will show one. */
+  #waitingStreams = 0;
   /** Of those that show no first token, the earliest that is taken to have had it by now. */
   #nextUnseenMs = Number.POSITIVE_INFINITY;
   #waitingTokens = 0;
@@ -62,6 +64,7 @@ export class DeploymentState {
 
   /** How long the oldest request of those that will show a first token has waited for it. */
   oldestWaitMs(nowMs: number): number {
+    if (this.#waitingStreams === 0) return 0;
     for (const { dispatch } of this.#waiting) {
       if (dispatch.request.stream) return nowMs - dispatch.dispatchedAtMs;
     }
@@ -79,8 +82,8 @@ export class DeploymentState {
     this.#waitingTokens += running.forecast.own.tokens;
     this.#waitingPairs += running.forecast.own.pairs;
     this.#kvTokens += running.dispatch.request.promptTokens;
-    if (!running.dispatch.request.stream)
-      this.#nextUnseenMs = Math.min(this.#nextUnseenMs, unseenAtMs(running));
+    if (running.dispatch.request.stream) this.#waitingStreams += 1;
+    else this.#nextUnseenMs = Math.min(this.#nextUnseenMs, unseenAtMs(running));
   }
 
   firstToken(running: Running, nowMs: number): void {
@@ -100,7 +103,8 @@ export class DeploymentState {
     this.#kvTokens -= running.dispatch.request.promptTokens;
   }
 
-  #noLongerWaits({ forecast: { own } }: Running): void {
+  #noLongerWaits({ dispatch, forecast: { own } }: Running): void {
+    if (dispatch.request.stream) this.#waitingStreams -= 1;
     const empty = this.#waiting.length === 0;
     this.#waitingTokens = empty ? 0 : this.#waitingTokens - own.tokens;
     this.#waitingPairs = empty ? 0 : this.#waitingPairs - own.pairs;

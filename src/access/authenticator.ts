@@ -25,13 +25,13 @@ const MAX_KNOWN = 100_000;
 /** Guesses are remembered apart from keys, so that guessing pushes no key out, and for a short time, so that it asks the database little. */
 const MAX_UNKNOWN = 10_000;
 const UNKNOWN_MS = 5_000;
-/** Keys whose hash need not be computed again. */
-const MAX_HASHES = 4_096;
+/** Secrets that need not be hashed again. */
+const MAX_SEEN = 4_096;
 /** Look-ups of keys never seen, at a time: guesses beyond it wait for nothing. */
 const MAX_LOOKUPS = 1_024;
 
 /**
- * Finds out who calls. A key that was seen before costs two looks into a map. The database is asked about others, and twice
+ * Finds out who calls. A key that was seen before costs a look into a map. The database is asked about others, and twice
  * a second whether anything has changed: after a change every key is asked about once more, when it comes again.
  *
  * As long as no key exists nobody needs one. Of that it is never sure before the database has said so.
@@ -44,7 +44,7 @@ export class Authenticator {
    * Of secrets that are known to be good, and of no others: guesses are hashed whole, however much of a secret they have right, and a map finds nothing
    * by a part of a text. Until anything changes; whoever can read this process' memory can read the requests.
    */
-  readonly #hashes = new Map<string, string>();
+  readonly #seen = new Map<string, CachedKey>();
   readonly #lookups = new Map<string, Promise<Caller>>();
   #revision: number | undefined;
   #confirmedAtMs = 0;
@@ -92,13 +92,14 @@ export class Authenticator {
   authenticate(secret: string | undefined): Caller | undefined | Promise<Caller> {
     if (!this.keysNeeded) return undefined;
     if (secret === undefined) throw missingKey();
-    const seen = this.#hashes.get(secret);
-    if (seen === undefined && !isApiKeyShaped(secret)) throw wrongKey();
+    const seen = this.#seen.get(secret);
+    if (seen !== undefined && seen.revision === this.#revision && this.#isValid(seen)) return seen.caller;
+    if (!isApiKeyShaped(secret)) throw wrongKey();
     const { now } = this.#options;
-    const hash = seen ?? digest('sha256', secret, 'base64url');
+    const hash = digest('sha256', secret, 'base64url');
     const known = this.#valid(hash);
     if (known !== undefined && known.revision === this.#revision) {
-      if (seen === undefined) this.#remember(secret, hash);
+      this.#remember(secret, known);
       return known.caller;
     }
     const knownWrongAtMs = this.#unknown.get(hash);
@@ -130,7 +131,7 @@ export class Authenticator {
         this.#keysExist = await directory.anyKeys();
         this.#revision = revision;
         this.#unknown.clear();
-        this.#hashes.clear();
+        this.#seen.clear();
       }
       this.#confirmedAtMs = askedAtMs;
       this.#tell(undefined);
@@ -139,22 +140,25 @@ export class Authenticator {
     }
   }
 
-  #remember(secret: string, hash: string): void {
-    if (this.#hashes.size >= MAX_HASHES) this.#hashes.clear();
+  #remember(secret: string, known: CachedKey): void {
+    if (this.#seen.size >= MAX_SEEN) this.#seen.clear();
     // A text of its own: a part of another would keep all of that, the rest of the request's head.
-    this.#hashes.set(Buffer.from(secret, 'latin1').toString('latin1'), hash);
+    this.#seen.set(Buffer.from(secret, 'latin1').toString('latin1'), known);
   }
 
-  /** One that was valid when the database last could be asked, not too long ago. */
   #valid(hash: string): CachedKey | undefined {
     const known = this.#known.get(hash);
-    if (known === undefined) return undefined;
-    const { now, wall, ttlMs } = this.#options;
-    const confirmedAtMs = known.revision === this.#revision ? this.#confirmedAtMs : known.askedAtMs;
-    const expired = known.expiresAtMs !== undefined && wall() >= known.expiresAtMs;
-    if (!expired && now() - Math.max(confirmedAtMs, known.askedAtMs) < ttlMs) return known;
+    if (known === undefined || this.#isValid(known)) return known;
     this.#known.delete(hash);
     return undefined;
+  }
+
+  /** It was when the database last could be asked, not too long ago. */
+  #isValid({ revision, askedAtMs, expiresAtMs }: CachedKey): boolean {
+    const { now, wall, ttlMs } = this.#options;
+    if (expiresAtMs !== undefined && wall() >= expiresAtMs) return false;
+    const confirmedAtMs = revision === this.#revision ? this.#confirmedAtMs : askedAtMs;
+    return now() - Math.max(confirmedAtMs, askedAtMs) < ttlMs;
   }
 
   /** @param known Serves on where the database cannot be asked. */

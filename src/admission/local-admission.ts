@@ -107,24 +107,20 @@ export class LocalAdmission implements Admission {
   }
 
   #take(all: readonly Counted[], wanted: Wanted, nowMs: number): LocalReservation {
-    const tokensEnds = all.map((one) => one.subject.take(one, wanted, nowMs));
+    const tokensEnds: number[] = [];
+    for (const one of all) tokensEnds.push(one.subject.take(one, wanted, nowMs));
     this.#reserved += 1;
-    return new LocalReservation(rateOf(all, nowMs), (used) => this.#settle(all, wanted, tokensEnds, used));
+    return new LocalReservation(rateOf(all, nowMs), { all, wanted, tokensEnds }, this.#settle);
   }
 
-  #settle(
-    all: readonly Counted[],
-    wanted: Wanted,
-    tokensEnds: readonly number[],
-    { tokens, nanoUsd }: Used,
-  ): void {
+  readonly #settle = ({ all, wanted, tokensEnds }: Taken, { tokens, nanoUsd }: Used): void => {
     this.#reserved -= 1;
     const used = { tokens: countable(tokens), nanoUsd: countable(nanoUsd) };
     const nowMs = this.#clock.nowMs();
     const periods = this.#clock.periods(nowMs);
     for (let i = 0; i < all.length; i++)
       all[i]!.subject.settle(all[i]!, wanted, tokensEnds[i]!, used, nowMs, periods);
-  }
+  };
 
   #refusal(obstacle: Obstacle, one: Counted, all: readonly Counted[], wanted: Wanted, nowMs: number) {
     return refusal(obstacle, one.kind, one.limits, wanted, rateOf(all, nowMs));
@@ -133,20 +129,30 @@ export class LocalAdmission implements Admission {
 
 export class LocalReservation implements Reservation {
   readonly rate: RateStatus;
-  #settle: ((used: Used) => void) | undefined;
+  #taken: Taken | undefined;
+  readonly #settle: (taken: Taken, used: Used) => void;
 
-  constructor(rate: RateStatus, settle: (used: Used) => void) {
+  constructor(rate: RateStatus, taken: Taken, settle: (taken: Taken, used: Used) => void) {
     this.rate = rate;
+    this.#taken = taken;
     this.#settle = settle;
   }
 
   /** @throws Error the second time. */
   settle(used: Used): void {
-    const settle = this.#settle;
-    if (settle === undefined) throw new Error('a reservation was settled twice');
-    this.#settle = undefined;
-    settle(used);
+    const taken = this.#taken;
+    if (taken === undefined) throw new Error('a reservation was settled twice');
+    this.#taken = undefined;
+    this.#settle(taken, used);
   }
+}
+
+/** What was set aside for a request. */
+interface Taken {
+  readonly all: readonly Counted[];
+  readonly wanted: Wanted;
+  /** As each subject told. */
+  readonly tokensEnds: readonly number[];
 }
 
 /** What a caller's last request counted for, and what that hangs on. */

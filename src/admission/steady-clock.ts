@@ -24,12 +24,16 @@ export class SteadyClock {
   #wallMs: number;
   #periods: Periods;
   #periodsUntilMs: number;
+  /** What was told last, and when on the monotonic clock. */
+  #told: Periods;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(sources: ClockSources = { monotonic: () => performance.now(), system: Date.now }) {
     this.#sources = sources;
     this.#monotonicMs = sources.monotonic();
     this.#wallMs = sources.system();
     this.#periods = periodsAt(this.#wallMs);
+    this.#told = this.#periods;
     this.#periodsUntilMs = this.#wallMs + this.#periods.dayLeftMs;
   }
 
@@ -52,8 +56,10 @@ export class SteadyClock {
     return this.#wallMs;
   }
 
-  /** @param monotonicMs As `nowMs` has just told */
+  /** To the millisecond. @param monotonicMs As `nowMs` has just told */
   periods(monotonicMs = this.nowMs()): Periods {
+    const sinceMs = monotonicMs - this.#toldAtMs;
+    if (sinceMs > 0 && sinceMs < 1) return this.#told;
     const wallMs = this.wallMs(monotonicMs);
     if (wallMs >= this.#periodsUntilMs) {
       this.#periods = periodsAt(wallMs);
@@ -61,6 +67,8 @@ export class SteadyClock {
     }
     const leftMs = this.#periodsUntilMs - wallMs;
     const { day, month, dayLeftMs, monthLeftMs } = this.#periods;
-    return { day, month, dayLeftMs: leftMs, monthLeftMs: monthLeftMs - dayLeftMs + leftMs };
+    this.#told = { day, month, dayLeftMs: leftMs, monthLeftMs: monthLeftMs - dayLeftMs + leftMs };
+    this.#toldAtMs = monotonicMs;
+    return this.#told;
   }
 }

@@ -60,7 +60,7 @@ export class Subject {
   constructor({ day, month }: Periods, before: Spent) {
     this.#day = day;
     this.#month = month;
-    for (const spent of [this.#spent, this.#before]) add(spent, before);
+    for (const spent of [this.#spent, this.#before]) add(spent, before.day, before.month);
   }
 
   /** Nobody would notice if it were forgotten. */
@@ -123,9 +123,8 @@ export class Subject {
     if (limits.tokensPerMinute !== undefined)
       this.#tokens?.settle(wanted.tokens, tokensEnd, used.tokens, limits.tokensPerMinute, nowMs);
     this.#follow(periods);
-    const spent = { day: used.nanoUsd, month: used.nanoUsd };
-    add(this.#spent, spent);
-    add(this.#own, spent);
+    add(this.#spent, used.nanoUsd, used.nanoUsd);
+    add(this.#own, used.nanoUsd, used.nanoUsd);
   }
 
   /** The ledger knows of so much, of everybody, in these periods. */
@@ -182,9 +181,9 @@ export class Subject {
   }
 }
 
-function add(sum: { day: number; month: number }, spent: Spent): void {
-  sum.day = Math.min(sum.day + spent.day, Number.MAX_SAFE_INTEGER);
-  sum.month = Math.min(sum.month + spent.month, Number.MAX_SAFE_INTEGER);
+function add(sum: { day: number; month: number }, day: number, month: number): void {
+  sum.day = Math.min(sum.day + day, Number.MAX_SAFE_INTEGER);
+  sum.month = Math.min(sum.month + month, Number.MAX_SAFE_INTEGER);
 }
 
 /** Nobody knows when a running request ends. */

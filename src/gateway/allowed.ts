@@ -14,7 +14,7 @@ import type { Route } from './route.ts';
  * @param capable The deployments of a route that can serve the request.
  * @throws AppError of the last attempt; or `no_deployment_allowed`, which names what forbids it.
  */
-export async function startAtAllowed<D extends Deployment, T>(
+export function startAtAllowed<D extends Deployment, T>(
   capable: (route: Route) => readonly D[],
   { wire }: { readonly wire: WireRequest },
   features: RequestFeatures,
@@ -24,17 +24,15 @@ export async function startAtAllowed<D extends Deployment, T>(
   const trace = new DecisionTrace(options.decisionId, features);
   options.settlement.decision = trace;
   const allowedAt = (route: Route) => allowedOf(capable(route), features, route, trace);
-  try {
-    const { placement } = options;
-    const drawn = placement.draw(options.route(), features.sessionKey);
-    trace.trials = placement.model(options.route().model.name).canaries.parts(drawn);
-    const { caller, deadlineAtMs } = options;
-    const promptBytes = wire.body.length;
-    const request = { stream: features.stream, promptBytes, features, trace, drawn, caller, deadlineAtMs };
-    return await startAtBest(allowedAt, request, options, start);
-  } catch (error) {
-    throw trace.refused.length > 0 ? namingDemands(AppError.from(error), features.constraints) : error;
-  }
+  const explain = (error: unknown) =>
+    trace.refused.length > 0 ? namingDemands(AppError.from(error), features.constraints) : error;
+  const { placement, caller, deadlineAtMs } = options;
+  const route = options.route();
+  const drawn = placement.draw(route, features.sessionKey);
+  trace.trials = placement.model(route.model.name).canaries.parts(drawn);
+  const promptBytes = wire.body.length;
+  const request = { stream: features.stream, promptBytes, features, trace, drawn, caller, deadlineAtMs };
+  return startAtBest(allowedAt, request, options, start, explain);
 }
 
 /**
@@ -49,8 +47,9 @@ function allowedOf<D extends Deployment>(
 ): readonly D[] {
   // What the operator has come to demand since the request came holds for it, too.
   const constraints = strictest(features.constraints, demands);
+  if (deployments.every((deployment) => obstacle(deployment, features, constraints) === undefined))
+    return deployments;
   const obstacles = deployments.map((deployment) => obstacle(deployment, features, constraints));
-  if (obstacles.every((found) => found === undefined)) return deployments;
   trace.refused = deployments.flatMap(({ id }, i) => {
     const found = obstacles[i];
     return found === undefined ? [] : [{ deployment: id, obstacle: found.kind }];

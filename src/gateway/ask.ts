@@ -1,5 +1,6 @@
 import { type Media, NO_MEDIA } from '../../routers/request.ts';
 import type { Caller, Limits } from '../core/caller.ts';
+import type { Deployment } from '../core/deployment.ts';
 import { costNanoUsd } from '../core/money.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import type { AdmissionAsk } from './admission.ts';
@@ -39,24 +40,30 @@ export function askFor(
 ): AdmissionAsk {
   const promptTokens = Math.ceil(promptBytes / bytesPerToken);
   const completionTokens = (outputTokens ?? assumedOutputTokens) * choices;
-  const dearest = (prompt: number, completion: number, durationMs: number) => {
-    const counted = { promptTokens: prompt, completionTokens: completion };
-    const usage = { ...counted, cachedPromptTokens: 0, reasoningTokens: 0 };
-    let nanoUsd = 0;
-    for (const deployment of deployments)
-      nanoUsd = Math.max(nanoUsd, costNanoUsd(deployment, usage, { durationMs, ...media }));
-    return nanoUsd;
-  };
-  const ask = {
-    ...{ caller, model: name, modelLimits: limits, tokens: promptTokens + completionTokens },
-    nanoUsd: dearest(promptTokens, completionTokens, replies.usualMs),
-  };
+  const tokens = promptTokens + completionTokens;
+  const nanoUsd = dearest(deployments, promptTokens, completionTokens, replies.usualMs, media);
+  const ask = { caller, model: name, modelLimits: limits, tokens, nanoUsd };
   if (!hasBudget(ask)) return ask;
   const most = replies.mostOf(caller.projectId);
   const longest = outputTokens === undefined ? Math.max(completionTokens, most.tokens) : completionTokens;
-  return { ...ask, mostNanoUsd: dearest(promptBytes, longest, most.ms) };
+  const mostNanoUsd = dearest(deployments, promptBytes, longest, most.ms, media);
+  return { caller, model: name, modelLimits: limits, tokens, nanoUsd, mostNanoUsd };
 }
 
+/** What it costs at the one that asks most for it. */
+function dearest(
+  deployments: readonly Deployment[],
+  promptTokens: number,
+  completionTokens: number,
+  durationMs: number,
+  { images, audioSeconds }: Media,
+): number {
+  const usage = { promptTokens, completionTokens, cachedPromptTokens: 0, reasoningTokens: 0 };
+  const service = { durationMs, images, audioSeconds };
+  let nanoUsd = 0;
+  for (const deployment of deployments) nanoUsd = Math.max(nanoUsd, costNanoUsd(deployment, usage, service));
+  return nanoUsd;
+}
 /** Somebody's money is limited. */
 export function hasBudget({
   caller: { limits },

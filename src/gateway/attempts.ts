@@ -35,6 +35,7 @@ export interface AttemptOptions {
  * with the configuration meanwhile comes and goes for the request too.
  *
  * @param capable The deployments of a route that can serve the request.
+ * @param explain Of what is thrown: what more there is to say of it.
  * @throws AppError of the last attempt, with the soonest time to come back that any deployment gave.
  */
 export async function startAtBest<D extends Deployment, T>(
@@ -42,32 +43,44 @@ export async function startAtBest<D extends Deployment, T>(
   request: SlotRequest,
   options: AttemptOptions,
   start: (deployment: D, signal: AbortSignal) => Promise<T>,
+  explain: (error: unknown) => unknown,
 ): Promise<T> {
   const { placement, settlement, signal, maxRetries } = options;
-  const model = placement.model(options.route().model.name);
-  const tries = new Tries(capable, request, options, start);
-  const claim = () => tries.claim();
-  let failure: AppError | undefined;
-  for (let charged = 0; tries.left().length > 0; ) {
-    let turn: (() => void) | undefined;
-    if (failure !== undefined && !failure.nothingSent) {
-      turn = charged < maxRetries ? await turnToRetry(model, tries.left(), options) : undefined;
-      if (turn === undefined) break;
-      charged += 1;
+  try {
+    const model = placement.model(options.route().model.name);
+    const tries = new Tries(capable, request, options, start);
+    const claim = () => tries.claim();
+    let failure: AppError | undefined;
+    for (let charged = 0; tries.left().length > 0; ) {
+      let turn: (() => void) | undefined;
+      if (failure !== undefined && !failure.nothingSent) {
+        turn = charged < maxRetries ? await turnToRetry(model, tries.left(), options) : undefined;
+        if (turn === undefined) break;
+        charged += 1;
+      }
+      try {
+        const placed = placement.place(model, request, claim, signal);
+        const slot = placed instanceof Promise ? await placed : placed;
+        settlement.queuedMs += slot.waitedMs;
+        const kind = failure === undefined ? 'first' : 'retry';
+        let reply: T;
+        try {
+          reply = await tries.run(slot, kind);
+        } catch (thrown) {
+          failure = tries.failed(slot, kind, thrown);
+          if (signal.aborted || !failure.retryable) throw failure;
+          continue;
+        }
+        tries.answered(slot, kind);
+        return reply;
+      } finally {
+        turn?.();
+      }
     }
-    try {
-      const placed = placement.place(model, request, claim, signal);
-      const slot = placed instanceof Promise ? await placed : placed;
-      settlement.queuedMs += slot.waitedMs;
-      const outcome = await tries.run(slot, failure === undefined ? 'first' : 'retry');
-      if ('reply' in outcome) return outcome.reply;
-      failure = outcome.failure;
-    } finally {
-      turn?.();
-    }
-    if (signal.aborted || !failure.retryable) throw failure;
+    throw comeBack(failure ?? new AppError('model_unavailable'), placement, capable(options.route()));
+  } catch (error) {
+    throw explain(error);
   }
-  throw comeBack(failure ?? new AppError('model_unavailable'), placement, capable(options.route()));
 }
 
 /** Nobody waits for a turn at backends that are down. */

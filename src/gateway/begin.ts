@@ -2,13 +2,13 @@ import type { Backend, Relay, RunOptions } from '../core/backend.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
+import type { PartSource } from '../core/part-source.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
 import type { Judgement } from '../difficulty/classifier.ts';
 import { startAtAllowed } from './allowed.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { ofTenant } from './caller-rules.ts';
 import { generationFeatures } from './features.ts';
-import type { Reply } from './gateway.ts';
 import { isMedia } from './media.ts';
 import type { Route } from './route.ts';
 import type { Shadows } from './shadow.ts';
@@ -20,7 +20,11 @@ export type DeploymentOf<B extends Deployment['backend']> = Deployment & { reado
  *
  * @throws AppError of the last attempt, or one that names the field that no deployment supports.
  */
-export function begin(request: GenerateRequest, options: AttemptOptions, shadows: Shadows): Promise<Reply> {
+export function begin(
+  request: GenerateRequest,
+  options: AttemptOptions,
+  shadows: Shadows,
+): Promise<Relay | PartSource> {
   const judging = options.route().tiers?.classifier.consider?.(request, options.signal);
   if (judging === undefined) return beginJudged(request, options, shadows);
   return judging.then((judgement) => {
@@ -33,9 +37,9 @@ function beginJudged(
   request: GenerateRequest,
   options: AttemptOptions & { readonly judgement?: Judgement | undefined },
   shadows: Shadows,
-): Promise<Reply> {
+): Promise<Relay | PartSource> {
   const features = generationFeatures(request, options);
-  const capable = ({ model }: Route) => capableDeployments(model.deployments.filter(isGenerator), request);
+  const capable = ({ model }: Route) => capableDeployments(generatorsOf(model.deployments), request);
   let mirrored = false;
   return startAtAllowed(capable, request, features, options, ({ backend, model }, signal) => {
     const tenant = options.caller?.projectId;
@@ -48,6 +52,10 @@ function beginJudged(
   });
 }
 
+function generatorsOf(deployments: readonly Deployment[]): readonly DeploymentOf<Backend>[] {
+  return deployments.every(isGenerator) ? deployments : deployments.filter(isGenerator);
+}
+
 function isGenerator(deployment: Deployment): deployment is DeploymentOf<Backend> {
   return deployment.backend.kind !== 'encoder';
 }
@@ -57,14 +65,9 @@ function start(
   request: GenerateRequest,
   target: RunOptions,
   caller: Caller | undefined,
-): Promise<Reply> {
+): Promise<Relay | PartSource> {
   // A relay sends the request as it came, and has nothing to remember.
-  if (backend.relay) return backend.relay(request, target).then(asRelay);
-  return backend.run(ofTenant(request, caller), target).then((parts) => ({ kind: 'parts', parts }));
-}
-
-function asRelay(relay: Relay): Reply {
-  return { kind: 'relay', relay };
+  return backend.relay ? backend.relay(request, target) : backend.run(ofTenant(request, caller), target);
 }
 
 function capableDeployments(
@@ -77,12 +80,14 @@ function capableDeployments(
       param: 'model',
     });
   let missing: Requirement | undefined;
-  const capable = deployments.filter((deployment) => {
-    if (request.unread === true && deployment.backend.takesUnread !== true) return false;
-    const lack = deployment.backend.lacks(request);
+  const isCapable = ({ backend }: DeploymentOf<Backend>) => {
+    if (request.unread === true && backend.takesUnread !== true) return false;
+    const lack = backend.lacks(request);
     missing ??= lack;
     return lack === undefined;
-  });
+  };
+  if (deployments.every(isCapable)) return deployments;
+  const capable = deployments.filter(isCapable);
   if (capable.length > 0 || missing === undefined) return capable;
   const content = isMedia(missing);
   throw new AppError(content ? 'unsupported_content' : 'unsupported_parameter', {

@@ -9,8 +9,7 @@ export interface Deadline {
 }
 
 /** Ties a client's signal to a time limit. */
-export function withDeadline(client: AbortSignal, timeoutMs: number | undefined): Deadline {
-  if (timeoutMs === undefined) return { signal: client, clear() {} };
+export function withDeadline(client: AbortSignal, timeoutMs: number): Deadline {
   const controller = new AbortController();
   const leave = () => controller.abort(client.reason);
   if (client.aborted) leave();

@@ -2,13 +2,16 @@ import type { Candidate } from '../../routers/candidate.ts';
 import type { Ranked } from '../../routers/policy.ts';
 import type { Choice, Decision, DecisionFeatures } from '../core/decision.ts';
 
+/** Most have one choice or none: arrays that grow have room for many. */
+const NONE: readonly never[] = [];
+
 /** Takes down how one request comes to its deployments. */
 export class DecisionTrace implements Decision {
   readonly id: string;
   readonly features: DecisionFeatures;
-  readonly choices: Choice[] = [];
-  refused: Decision['refused'] = [];
-  trials: Decision['trials'] = [];
+  choices: Decision['choices'] = NONE;
+  refused: Decision['refused'] = NONE;
+  trials: Decision['trials'] = NONE;
 
   constructor(id: string, features: DecisionFeatures) {
     this.id = id;
@@ -16,6 +19,6 @@ export class DecisionTrace implements Decision {
   }
 
   chose(choice: Choice & { readonly ranked: readonly Ranked<Candidate>[] }): void {
-    this.choices.push(choice);
+    this.choices = [...this.choices, choice];
   }
 }

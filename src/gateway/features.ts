@@ -99,12 +99,14 @@ function bytesPerToken({ route, placement }: Asked): number {
   return placement.model(route().model.name).bytesPerToken;
 }
 
+const NO_DEMANDS: Constraints = {};
+
 /** The operator's demands, the client's, and those of the text: the strictest of each. */
 function constraintsOf(
   request: GenerateRequest | EncodeRequest,
   { route, demands, privacy }: Asked,
 ): Constraints {
-  return strictest(strictest(route().demands ?? {}, demands), textDemands(request, privacy));
+  return strictest(strictest(route().demands ?? NO_DEMANDS, demands), textDemands(request, privacy));
 }
 
 /** Pictures and sound are read by other measures than text, and have none here. */

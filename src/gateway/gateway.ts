@@ -160,22 +160,21 @@ export class Gateway {
     const { now } = this.#options;
     const media = mediaOf(request);
     const { id, endpoint, stream } = request;
-    const size = () => sizeOf(request, media);
-    const bounds = () => usageBounds(request, media);
+    const most = usageBounds(request, media);
+    const bounds = () => most;
     return this.#settled(
       { id, endpoint, stream, media, bounds, onlyReads: request.stop.maxTokens === 0 },
       request.model,
-      size,
+      () => sizeOf(request, media),
       signal,
       terms,
-      async (options) => {
-        const { settlement } = options;
-        const reply = await begin(request, options, this.#shadows);
-        let observed = reply;
-        if (reply.kind === 'relay') settlement.observation = reply.relay.observation;
-        else observed = { kind: 'parts', parts: observeParts(reply.parts, settlement, now) };
-        const delivered = deliver(observed, settlement.decision);
-        if (delivered instanceof Promise) await delivered;
+      (options) => begin(request, options, this.#shadows),
+      (reply, settlement) => {
+        if ('observation' in reply) {
+          settlement.observation = reply.observation;
+          return deliver({ kind: 'relay', relay: reply }, settlement.decision);
+        }
+        return deliver({ kind: 'parts', parts: observeParts(reply, settlement, now) }, settlement.decision);
       },
     );
   }
@@ -189,27 +188,33 @@ export class Gateway {
   ): Promise<void> {
     const { id, endpoint, wire } = request;
     const bounds = () => readingBounds(wire.body.length);
-    const settled = { id, endpoint, stream: false, onlyReads: true, bounds };
-    const size = () => ({ promptBytes: wire.body.length, outputTokens: 0 });
-    return this.#settled(settled, request.model, size, signal, terms, async (options) => {
-      await deliver(await encode(request, options));
-    });
+    return this.#settled(
+      { id, endpoint, stream: false, onlyReads: true, bounds },
+      request.model,
+      () => ({ promptBytes: wire.body.length, outputTokens: 0 }),
+      signal,
+      terms,
+      (options) => encode(request, options),
+      deliver,
+    );
   }
 
-  async #settled(
+  /** @param start Resolves when the reply has begun. */
+  async #settled<R>(
     request: SettledRequest,
     name: string,
     size: () => AskedSize,
     client: AbortSignal,
     terms: RequestTerms,
-    work: (options: AttemptOptions) => Promise<void>,
+    start: (options: AttemptOptions) => Promise<R>,
+    deliver: (reply: R, settlement: Settlement) => Promise<void> | void,
   ): Promise<void> {
     const { emit, now, maxRetries, privacy } = this.#options;
     const { caller, decisionId = newDecisionId(), timeoutMs = this.#options.timeoutMs } = terms;
     const settlement = new Settlement(decisionId, request, caller, now);
     const placement = this.#placement;
-    const deadline = withDeadline(client, timeoutMs);
-    const { signal } = deadline;
+    const deadline = timeoutMs === undefined ? undefined : withDeadline(client, timeoutMs);
+    const signal = deadline?.signal ?? client;
     let slot: Slot | undefined;
     let model: ModelState | undefined;
     let reservation: Reservation | undefined;
@@ -223,8 +228,10 @@ export class Gateway {
     try {
       const known = this.#route(name, caller);
       const route = () => this.#options.routes.get(name) ?? known;
-      settlement.model = name;
-      model = placement.model(name);
+      // The configuration's own text, which everybody who looks it up has, too.
+      const { name: modelName } = known.model;
+      settlement.model = modelName;
+      model = placement.model(modelName);
       model.begin();
       if (caller !== undefined) {
         const admitted = this.#admit(caller, known, size(), model);
@@ -239,19 +246,32 @@ export class Gateway {
           requestId,
           caller,
           endpoint,
-          model: name,
+          model: modelName,
           soFar,
         });
       }
       const deadlineAtMs = timeoutMs === undefined ? undefined : now() + timeoutMs;
       const demands = demandsOf(caller, terms.demands);
-      const common = { route, signal, settlement, placement, maxRetries, hold, decisionId, demands, privacy };
-      await work({ ...common, caller, deadlineAtMs });
+      const reply = await start({
+        route,
+        signal,
+        settlement,
+        placement,
+        maxRetries,
+        decisionId,
+        demands,
+        privacy,
+        caller,
+        deadlineAtMs,
+        hold,
+      });
+      const delivered = deliver(reply, settlement);
+      if (delivered instanceof Promise) await delivered;
       client.throwIfAborted();
     } catch (error) {
       throw settlement.fail(signal.aborted ? endedBy(signal, error) : AppError.from(error));
     } finally {
-      deadline.clear();
+      deadline?.clear();
       this.#inFlight--;
       model?.end();
       const event = settlement.settle();

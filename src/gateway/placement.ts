@@ -3,6 +3,7 @@ import { isForbidden } from '../../routers/constraints.ts';
 import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import { goodEnoughFirst } from '../../routers/good-enough.ts';
 import { predicted } from '../../routers/predicted.ts';
+import type { Choice } from '../core/decision.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { CanaryRolledBack, Emit } from '../core/event.ts';
@@ -30,6 +31,7 @@ export interface PlacementOptions {
 const MIN_RETRY_AFTER_MS = 1_000;
 /** In place of a policy's name. */
 const NO_CHOICE = 'only-one';
+const NOBODY: Choice['passedOver'] = [];
 const TOO_MUCH =
   'The model is busy, and more than your share of its queue is yours already; try again later.';
 
@@ -126,8 +128,7 @@ export class Placement {
     );
     // Only a request that would fail otherwise may leave its side.
     const all = canaries.onSide(allowed, request.drawn, !readyOnly);
-    const ready = all.filter((candidate) => candidate.ready);
-    const free = (ready.length > 0 || readyOnly ? ready : all).filter((candidate) => candidate.free);
+    const free = all.every(isUsable) ? all : usableOf(all, readyOnly);
     const choice = free.length > 0 && route.model.deployments.length > 1;
     const { features } = request;
     const nowMs = now();
@@ -141,12 +142,12 @@ export class Placement {
       : free.map(unranked);
     const best = ranked[0]?.candidate;
     if (best === undefined) {
-      queue.room = roomOf(ready);
+      queue.room = roomOf(all.filter((candidate) => candidate.ready));
       return undefined;
     }
-    const passedOver = free.length === deployments.length ? [] : passedOverOf(allowed, free);
+    const passedOver = free.length === deployments.length ? NOBODY : passedOverOf(allowed, free);
     request.trace.chose({ policy: choice ? route.policy.name : NO_CHOICE, atMs: nowMs, ranked, passedOver });
-    return this.#slot(best, route, request);
+    return this.#slot(best, route, request, nowMs);
   }
 
   /** Where a request falls among the model's deployments on trial, and all its attempts with it. */
@@ -232,6 +233,7 @@ export class Placement {
     { deployment, lane }: RoutedCandidate<D>,
     { model: { name }, policy }: Route,
     request: SlotRequest,
+    nowMs: number,
   ): Slot<D> {
     // Nobody comes here with one that is not allowed; if ever somebody does, the request fails and its text stays.
     if (isForbidden(deployment, request.features.constraints)) throw new AppError('internal_error');
@@ -243,14 +245,15 @@ export class Placement {
       lane,
       model: this.model(name),
       expected: { prompt: promptTokens, output },
-      dispatch: knowledge.dispatch(deployment.id, request.features, now(), policy),
+      dispatch: knowledge.dispatch(deployment.id, request.features, nowMs, policy),
       request,
       now,
-      onFree: () => this.#pump(),
+      onFree: this.#pump,
     });
   }
 
-  #pump(): void {
+  /** There is a place more. */
+  readonly #pump = (): void => {
     if (!this.#anyWaits()) return;
     for (const model of [...this.#models.values()]) {
       if (model.queue.length === 0 || !model.queue.pump()) continue;
@@ -258,7 +261,20 @@ export class Placement {
       this.#models.delete(model.name);
       this.#models.set(model.name, model);
     }
-  }
+  };
+}
+
+function isUsable({ ready, free }: RoutedCandidate<Deployment>): boolean {
+  return ready && free;
+}
+
+/** Where none is ready, and there need not be, all that have room. */
+function usableOf<D extends Deployment>(
+  all: readonly RoutedCandidate<D>[],
+  readyOnly: boolean,
+): readonly RoutedCandidate<D>[] {
+  const ready = all.filter((candidate) => candidate.ready);
+  return (ready.length > 0 || readyOnly ? ready : all).filter((candidate) => candidate.free);
 }
 
 /** What the limits of all together leave; below 0: so many are too many. */

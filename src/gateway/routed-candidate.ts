@@ -52,7 +52,9 @@ export function passedOverOf<D extends Deployment>(
     }));
 }
 
+const NO_PARTS: Ranked<Candidate>['parts'] = {};
+
 /** Where nobody chose. */
 export function unranked<C extends Candidate>(candidate: C): Ranked<C> {
-  return { candidate, score: 0, parts: {} };
+  return { candidate, score: 0, parts: NO_PARTS };
 }

@@ -57,7 +57,7 @@ export class Settlement {
   readonly #caller: Caller | undefined;
   readonly #now: () => number;
   readonly #startedAtMs: number;
-  readonly #attempts: SeenAttempt[] = [];
+  #attempts: readonly SeenAttempt[] = [];
   #failure: AppError | undefined;
   #settled = false;
 
@@ -71,12 +71,14 @@ export class Settlement {
   }
 
   attempt(deployment: Deployment, ended: EndedAttempt): void {
-    this.#attempts.push({ deployment, startedAtMs: this.#now() - ended.durationMs, ...ended });
+    const { kind, code, lost, durationMs } = ended;
+    const startedAtMs = this.#now() - durationMs;
+    this.#attempts = [...this.#attempts, { deployment, kind, code, lost, durationMs, startedAtMs }];
   }
 
   /** The attempts as they would be settled now. */
   attempts(): readonly AttemptRecord[] {
-    return this.#records(this.#measured ?? this.#counted());
+    return this.#records(this.#measured ?? this.#counted(), this.#now());
   }
 
   fail(error: AppError): AppError {
@@ -90,7 +92,8 @@ export class Settlement {
     const { firstTokenAtMs, lastTokenAtMs } = this.observation;
     const measured = this.#measured;
     const counted = measured ?? this.#counted();
-    const attempts = this.#records(counted);
+    const nowMs = this.#now();
+    const attempts = this.#records(counted, nowMs);
     const answered = this.#attempts.find(isAnswered);
     const laterTokens = counted.completionTokens - 1;
     return {
@@ -107,7 +110,7 @@ export class Settlement {
       cause: this.#failure?.cause,
       deployment: (answered ?? this.#attempts.at(-1))?.deployment.id,
       attempts,
-      durationMs: this.#now() - this.#startedAtMs,
+      durationMs: nowMs - this.#startedAtMs,
       queuedMs: this.queuedMs,
       ttftMs: firstTokenAtMs === undefined ? undefined : firstTokenAtMs - this.#startedAtMs,
       tpotMs:
@@ -117,7 +120,7 @@ export class Settlement {
       decision: this.decision,
       usage: counted,
       usageMeasured: measured !== undefined,
-      costNanoUsd: attempts.reduce((sum, attempt) => sum + attempt.costNanoUsd, 0),
+      costNanoUsd: costOf(attempts),
     };
   }
 
@@ -126,15 +129,15 @@ export class Settlement {
     return this.#failure.code === 'client_closed' ? 'cancelled' : 'error';
   }
 
-  #records(delivered: Usage): AttemptRecord[] {
+  #records(delivered: Usage, nowMs: number): AttemptRecord[] {
     const payer = this.#attempts.find(isAnswered) ?? this.#attempts.find(isAbandoned);
-    return this.#attempts.map((attempt) => this.#record(attempt, attempt === payer, delivered));
+    return this.#attempts.map((attempt) => this.#record(attempt, attempt === payer, delivered, nowMs));
   }
 
-  #record(attempt: SeenAttempt, pays: boolean, delivered: Usage): AttemptRecord {
+  #record(attempt: SeenAttempt, pays: boolean, delivered: Usage, nowMs: number): AttemptRecord {
     const { deployment, kind, code, lost, durationMs, startedAtMs } = attempt;
     const usage = pays ? delivered : NOTHING;
-    const { media = NO_MEDIA } = this.#request;
+    const { images, audioSeconds } = this.#request.media ?? NO_MEDIA;
     const cost = pays && (usage !== NOTHING || this.#isWhole);
     return {
       deployment: deployment.id,
@@ -145,14 +148,14 @@ export class Settlement {
       durationMs,
       usage,
       costNanoUsd: cost
-        ? costNanoUsd(deployment, usage, { durationMs: this.#now() - startedAtMs, ...media })
+        ? costNanoUsd(deployment, usage, { durationMs: nowMs - startedAtMs, images, audioSeconds })
         : 0,
       wasteNanoUsd:
         lost || (!pays && isAbandoned(attempt))
           ? costNanoUsd(
               deployment,
               { ...NOTHING, promptTokens: this.#expectedPrompt },
-              { durationMs, ...media },
+              { durationMs, images, audioSeconds },
             )
           : 0,
     };
@@ -209,6 +212,12 @@ export class Settlement {
   get #expectedPrompt(): number {
     return this.decision?.features.promptTokens ?? 0;
   }
+}
+
+function costOf(attempts: readonly AttemptRecord[]): number {
+  let sum = 0;
+  for (const { costNanoUsd } of attempts) sum += costNanoUsd;
+  return sum;
 }
 
 /** Its client did not wait for what it had a backend do. */

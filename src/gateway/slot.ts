@@ -85,10 +85,9 @@ export class Slot<D extends Deployment = Deployment> {
   }
 
   /** The reply has begun: the first token of a stream is there, or a whole reply is. */
-  answered(): void {
+  answered(ageMs: number): void {
     const { lane } = this;
-    const nowMs = this.#now();
-    const ageMs = nowMs - this.startedAtMs;
+    const nowMs = this.startedAtMs + ageMs;
     this.#answeredMs = ageMs;
     lane.begun(this.#passage);
     lane.coolDown.answered(this.startedAtMs);

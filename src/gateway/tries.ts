@@ -7,16 +7,16 @@ import { type Attempt, hedge } from './hedge.ts';
 import type { Route } from './route.ts';
 import type { Slot, SlotRequest } from './slot.ts';
 
-type Outcome<T> = { readonly reply: T } | { readonly failure: AppError };
-
 /** The attempts of one request: which deployments are left, and which attempt was answered first. */
 export class Tries<D extends Deployment, T> {
   readonly #capable: (route: Route) => readonly D[];
   readonly #request: SlotRequest;
   readonly #options: AttemptOptions;
   readonly #start: (deployment: D, signal: AbortSignal) => Promise<T>;
-  readonly #tried: D[] = [];
+  #tried: readonly D[] = [];
   #answered = false;
+  /** Of the attempts that run now it is told as each of them ends. */
+  #isContested = false;
   /** Of this route are the deployments in `known`. */
   #route: Route | undefined;
   #known: readonly D[] = [];
@@ -46,31 +46,28 @@ export class Tries<D extends Deployment, T> {
     return placement.tryPlace(route(), this.left(), this.#request, readyOnly);
   }
 
-  run(slot: Slot<D>, kind: AttemptKind): Promise<Outcome<T>> {
+  /** Whoever awaits the reply says what came of it: `answered` or `failed`. */
+  run(slot: Slot<D>, kind: AttemptKind): Promise<T> {
     const delayMs = this.#hedgeAfterMs(slot.deployment);
-    return delayMs === undefined ? this.#alone(slot, kind) : this.#contested(slot, kind, delayMs);
-  }
-
-  async #alone(slot: Slot<D>, kind: AttemptKind): Promise<Outcome<T>> {
+    this.#isContested = delayMs !== undefined;
+    if (delayMs !== undefined) return hedge(this.#launch(slot, kind), delayMs, () => this.#second());
     this.#begin(slot, kind);
-    let reply: T;
     try {
-      reply = await this.#start(slot.deployment, this.#options.signal);
+      return this.#start(slot.deployment, this.#options.signal);
     } catch (thrown) {
-      const failure = this.#failureOf(thrown);
-      this.#fail(slot, kind, failure);
-      return { failure };
+      return Promise.reject(thrown);
     }
-    this.#win(slot, kind);
-    return { reply };
   }
 
-  async #contested(slot: Slot<D>, kind: AttemptKind, delayMs: number): Promise<Outcome<T>> {
-    try {
-      return { reply: await hedge(this.#launch(slot, kind), delayMs, () => this.#second()) };
-    } catch (error) {
-      return { failure: AppError.from(error) };
-    }
+  answered(slot: Slot<D>, kind: AttemptKind): void {
+    if (!this.#isContested) this.#win(slot, kind);
+  }
+
+  failed(slot: Slot<D>, kind: AttemptKind, thrown: unknown): AppError {
+    if (this.#isContested) return AppError.from(thrown);
+    const failure = this.#failureOf(thrown);
+    this.#fail(slot, kind, failure);
+    return failure;
   }
 
   #hedgeAfterMs(deployment: D): number | undefined {
@@ -140,15 +137,16 @@ export class Tries<D extends Deployment, T> {
 
   #begin(slot: Slot<D>, kind: AttemptKind): void {
     if (kind === 'retry') slot.lane.retries += 1;
-    this.#tried.push(slot.deployment);
+    this.#tried = [...this.#tried, slot.deployment];
   }
 
   #win(slot: Slot<D>, kind: AttemptKind): void {
     const { placement, settlement, hold, route } = this.#options;
     this.#answered = true;
     this.#countHedge(slot, kind, 'won');
-    settlement.attempt(slot.deployment, { kind, lost: false, code: undefined, durationMs: slot.ageMs });
-    slot.answered();
+    const { ageMs } = slot;
+    settlement.attempt(slot.deployment, { kind, lost: false, code: undefined, durationMs: ageMs });
+    slot.answered(ageMs);
     hold(slot);
     const { model } = route();
     if (model.deployments.length > 1) placement.judge(route(), slot);

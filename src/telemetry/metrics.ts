@@ -1,6 +1,5 @@
 import {
   Counter,
-  collectDefaultMetrics,
   Gauge,
   Histogram,
   type MetricObjectWithValues,
@@ -13,6 +12,7 @@ import type { GatewayReport } from '../core/report.ts';
 import { canaryMetrics } from './canary-metrics.ts';
 import { type LocalMemory, localModelMetrics } from './local-model-metrics.ts';
 import { type Accounts, accountMetrics, moneyMetrics } from './money-metrics.ts';
+import { processMetrics } from './process-metrics.ts';
 import { providerMetrics } from './provider-metrics.ts';
 import { queueMetrics } from './queue-metrics.ts';
 import { requestMetrics, TPOT_BUCKETS_S, TTFT_BUCKETS_S } from './request-metrics.ts';
@@ -48,10 +48,7 @@ export function createMetrics(options: {
 }): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
-  // prom-client gives these gauges names that only counters may have.
-  for (const kind of ['handles', 'requests', 'resources'])
-    registry.removeSingleMetric(`nodejs_active_${kind}_total`);
+  processMetrics(registry);
 
   new Gauge({
     name: 'qianmen_requests_in_flight',

@@ -16,32 +16,42 @@ export type CallRoutes = Readonly<Record<string, CallHandler>>;
  * @param path Of the route.
  * @param access What it asks of its caller. Default: `user`, which everybody with a key is.
  */
-export async function answer(
+export function answer(
   call: Call,
   path: string,
   handler: CallHandler,
   emit: Emit,
   access: Access = 'user',
 ): Promise<void> {
+  const refuse = (thrown: unknown) => refused(call, thrown, emit);
   try {
-    if (access !== 'open') {
-      const identified = call.identify();
-      if (identified !== undefined) await identified;
-      if (call.caller !== undefined) {
-        if (access !== 'user') requireRole(call.caller, access);
-        requireEndpoint(call.caller, path);
-      }
-    }
-    await handler(call);
+    const identified = access === 'open' ? undefined : call.identify();
+    const begin = () => {
+      admitCaller(call, path, access);
+      return handler(call);
+    };
+    const answered = identified === undefined ? begin() : identified.then(begin);
+    return answered.then(undefined, refuse);
   } catch (thrown) {
-    const error = AppError.from(thrown);
-    tellRefused(call, error, emit);
-    try {
-      call.sendError(error);
-    } catch {
-      // Not even that can be said: its headers are at fault.
-      call.client.destroy();
-    }
+    refuse(thrown);
+    return Promise.resolve();
+  }
+}
+
+function admitCaller({ caller }: Call, path: string, access: Access): void {
+  if (caller === undefined) return;
+  if (access !== 'user') requireRole(caller, access);
+  requireEndpoint(caller, path);
+}
+
+function refused(call: Call, thrown: unknown, emit: Emit): void {
+  const error = AppError.from(thrown);
+  tellRefused(call, error, emit);
+  try {
+    call.sendError(error);
+  } catch {
+    // Not even that can be said: its headers are at fault.
+    call.client.destroy();
   }
 }
 

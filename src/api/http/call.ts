@@ -87,7 +87,7 @@ export class Call {
   /** @throws AppError `unsupported_media_type`, `body_too_large`, `client_closed` */
   readJson(maxBytes: number): Buffer | Promise<Buffer> {
     const contentType = this.header('content-type') ?? '';
-    if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType)) {
+    if (contentType !== 'application/json' && !/^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType)) {
       throw new AppError('unsupported_media_type', {
         message: `The content type must be application/json${contentType ? `, not ${contentType.slice(0, 100)}` : ''}.`,
       });
@@ -123,8 +123,10 @@ export class Call {
 
   /** Begins one whose bytes come later. */
   startWhole(contentType: string, sizeBytes?: number, status = 200): void {
-    const head = ['content-type', contentType];
-    if (sizeBytes !== undefined) head.push('content-length', String(sizeBytes));
+    const head =
+      sizeBytes === undefined
+        ? ['content-type', contentType]
+        : ['content-type', contentType, 'content-length', String(sizeBytes)];
     this.client.start(status, this.headers(head));
   }
 

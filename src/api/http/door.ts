@@ -23,10 +23,15 @@ const INCLUDED = {
   admin: ['user', 'organization-viewer', 'organization-admin', 'viewer'],
 } as const satisfies Record<Role, readonly Role[]>;
 
+const BEARER = 'Bearer ';
+
 /** The secret that a request brings: `Authorization: Bearer`, or where other dialects' SDKs put it. */
 export function secretOf(header: (name: string) => string | undefined): string | undefined {
   const authorization = header('authorization');
   if (authorization === undefined) return header('x-api-key') ?? header('api-key');
+  // As nearly all write it. What is left is not looked at here: it is somebody's key or not.
+  if (authorization.startsWith(BEARER) && !authorization.includes(' ', BEARER.length))
+    return authorization.slice(BEARER.length);
   const [, secret] = /^bearer +(\S+) *$/i.exec(authorization) ?? [];
   // Something else stands for no key of ours, and is not taken for none at all.
   return secret ?? '';

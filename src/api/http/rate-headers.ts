@@ -5,18 +5,18 @@ export function pushRateHeaders(headers: string[], { requests, tokens }: RateSta
   if (requests !== undefined)
     headers.push(
       'x-ratelimit-limit-requests',
-      String(requests.limit),
+      wholeText(requests.limit),
       'x-ratelimit-remaining-requests',
-      String(requests.remaining),
+      wholeText(requests.remaining),
       'x-ratelimit-reset-requests',
       durationText(requests.resetMs),
     );
   if (tokens !== undefined)
     headers.push(
       'x-ratelimit-limit-tokens',
-      String(tokens.limit),
+      wholeText(tokens.limit),
       'x-ratelimit-remaining-tokens',
-      String(tokens.remaining),
+      wholeText(tokens.remaining),
       'x-ratelimit-reset-tokens',
       durationText(tokens.resetMs),
     );
@@ -28,6 +28,16 @@ export function rateHeaders(rate: RateStatus): Record<string, string> {
   const headers: Record<string, string> = {};
   for (let i = 0; i < list.length; i += 2) headers[list[i]!] = list[i + 1]!;
   return headers;
+}
+
+const BILLION = 1_000_000_000;
+
+/** Beyond 31 bits numbers are written as fractions are, which takes several times as long. */
+function wholeText(number: number): string {
+  if (number < BILLION || number > Number.MAX_SAFE_INTEGER || !Number.isInteger(number))
+    return String(number);
+  const high = Math.floor(number / BILLION);
+  return `${high}${String(BILLION + (number - high * BILLION)).slice(1)}`;
 }
 
 /** In OpenAI's way: `6m0s`, `1.5s`, `12ms`. */

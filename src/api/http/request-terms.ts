@@ -16,20 +16,14 @@ export function requestTerms(call: Call): RequestTerms {
   const header = (name: string) => call.header(name);
   const decisionId = newDecisionId();
   call.replyHeaders['x-qianmen-decision'] = decisionId;
-  const terms = {
-    decisionId,
-    timeoutMs: timeoutMs(header(TIMEOUT)),
-    demands: requestDemands(header, call.options.region),
-  };
+  const limitMs = timeoutMs(header(TIMEOUT));
+  const demands = requestDemands(header, call.options.region);
   const { caller } = call;
-  if (caller === undefined) return terms;
-  return {
-    ...terms,
-    caller,
-    onAdmitted({ rate }) {
-      call.rate = rate;
-    },
+  if (caller === undefined) return { decisionId, timeoutMs: limitMs, demands };
+  const onAdmitted: RequestTerms['onAdmitted'] = ({ rate }) => {
+    call.rate = rate;
   };
+  return { decisionId, timeoutMs: limitMs, demands, caller, onAdmitted };
 }
 
 /** How long the client is willing to wait for the whole reply; undefined: it does not say. */

@@ -97,7 +97,7 @@ async function streamReply(
   }
 }
 
-async function wholeReply(
+function wholeReply(
   call: Call,
   request: GenerateRequest,
   endpoint: Endpoint,
@@ -112,11 +112,9 @@ async function wholeReply(
     call.tellRoute(decision);
     return reply.kind === 'relay' ? call.pass(reply.relay) : collect(reply.parts);
   };
-  try {
-    await gateway.handle(request, call.client.signal, deliver, terms);
-  } catch (error) {
-    call.sendError(AppError.from(error));
-  }
+  return gateway
+    .handle(request, call.client.signal, deliver, terms)
+    .then(undefined, (error: unknown) => call.sendError(AppError.from(error)));
 }
 
 function replyHead(request: GenerateRequest) {
