@@ -46,6 +46,9 @@ export interface RelayRequest {
   /** Of a generation; a text that is only read has neither this nor what follows. */
   readonly endpoint?: GenerateRequest['endpoint'];
   readonly stop?: Pick<GenerateRequest['stop'], 'maxTokens'>;
+  /** Choices for each prompt. */
+  readonly n?: number;
+  readonly prompts?: readonly unknown[];
 }
 
 export interface BackendHealth {

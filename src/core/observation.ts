@@ -7,6 +7,8 @@ export interface Observation {
   lastTokenAtMs: number | undefined;
   /** Content events seen; a lower bound for completion tokens where usage is missing. */
   contentEvents: number;
+  /** Of the text that came, or of what it came in: it has no more tokens than bytes. */
+  replyBytes: number;
   /** As measured by the backend; undefined when the reply broke off before it told. */
   usage: Usage | undefined;
   readonly finishReasons: FinishReason[];
@@ -17,6 +19,7 @@ export function newObservation(): Observation {
     firstTokenAtMs: undefined,
     lastTokenAtMs: undefined,
     contentEvents: 0,
+    replyBytes: 0,
     usage: undefined,
     finishReasons: [],
   };

@@ -28,6 +28,16 @@ describe('plausible usage', () => {
     expect(plausibleUsage({ ...SENSIBLE, completionTokens: tokens }, BOUNDS)).toBeUndefined();
   });
 
+  it('has more output than was asked for where as many bytes came, and never more than both', () => {
+    const told = { ...SENSIBLE, completionTokens: 20_000 };
+    expect(plausibleUsage(told, BOUNDS, 40_000)).toBe(told);
+    expect(plausibleUsage(told, BOUNDS, 19_999)).toBeUndefined();
+    // Reasoning that is not shown.
+    const hidden = { ...SENSIBLE, completionTokens: 500 };
+    expect(plausibleUsage(hidden, BOUNDS, 10)).toBe(hidden);
+    expect(plausibleUsage({ ...SENSIBLE, completionTokens: 1e300 }, BOUNDS, 40_000)).toBeUndefined();
+  });
+
   it('has no more cached than prompt tokens, no more reasoning than completion tokens, and no senseless ones', () => {
     expect(plausibleUsage({ ...SENSIBLE, cachedPromptTokens: 101, reasoningTokens: 51 }, BOUNDS)).toEqual({
       ...SENSIBLE,

@@ -13,7 +13,7 @@ const BACKEND: Backend = {
 };
 
 /** A whole reply of 40 content events, and what its server says of it. */
-function settled(told: Partial<Usage>, onlyReads = false) {
+function settled(told: Partial<Usage>, onlyReads = false, replyBytes = 0) {
   const bounds = () => ({ promptTokens: 1_000, completionTokens: 100 });
   const request = { id: 'r', endpoint: 'chat', stream: true, bounds, onlyReads };
   const settlement = new Settlement('s', request, undefined, () => 0);
@@ -30,6 +30,7 @@ function settled(told: Partial<Usage>, onlyReads = false) {
     { kind: 'first', code: undefined, lost: false, durationMs: 1 },
   );
   settlement.observation.contentEvents = 40;
+  settlement.observation.replyBytes = replyBytes;
   settlement.observation.usage = {
     promptTokens: 0,
     completionTokens: 0,
@@ -62,6 +63,12 @@ describe('what a server says that a reply took', () => {
       completionTokens: 40,
       usageMeasured: false,
     });
+  });
+
+  it('is taken beyond what was asked for where as many bytes came; of a text that is only read never', () => {
+    const told = { promptTokens: 10, completionTokens: 20_000 };
+    expect(settled(told, false, 40_000)).toMatchObject({ completionTokens: 20_000, usageMeasured: true });
+    expect(settled(told, true, 40_000)).toMatchObject({ usageMeasured: false });
   });
 
   it('need not have tokens of a reply where none was asked for', () => {

@@ -184,7 +184,8 @@ export class Settlement {
 
   get #told(): Usage | undefined {
     const { usage } = this.observation;
-    return usage && plausibleUsage(usage, this.#bounds);
+    const textBytes = this.#request.onlyReads === true ? 0 : this.observation.replyBytes;
+    return usage && plausibleUsage(usage, this.#bounds, textBytes);
   }
 
   /** Of tokens, at least; no more than was asked for, since what is counted are events and characters. */

@@ -11,7 +11,10 @@ const UNSEEN_OUTPUT_TOKENS = 4_096;
 /** Of a choice, where the request does not say. */
 const MOST_OUTPUT_TOKENS = 1_000_000;
 
-/** The most tokens that a reply to a request of so many bytes can have taken: a token stands for a byte at least. */
+/**
+ * The most tokens that a request of so many bytes can have taken, for all it asks for: a token stands for a byte at least. What more came
+ * says the reply (`plausibleUsage`).
+ */
 export function usageBounds({ wire, stop, n, prompts }: GenerateRequest, media: Media): UsageBounds {
   const choices = n * prompts.length;
   const { maxTokens } = stop;
