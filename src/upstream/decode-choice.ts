@@ -1,6 +1,6 @@
 import type { Part, TokenLogprob } from '../core/part.ts';
 import { chatLogprobs, completionLogprobs } from './decode-logprobs.ts';
-import { asWire, finishReasonOf, isText, type Wire } from './wire-chunk.ts';
+import { asWire, finishReasonOf, indexOf, isText, type Wire } from './wire-chunk.ts';
 
 /**
  * One choice of a chat chunk (`delta`) or of a whole chat reply (`message`): both carry the same fields. How many tokens a
@@ -28,10 +28,6 @@ export function completionChoiceParts(choice: Wire): Part[] {
   const parts: Part[] = [];
   if (isText(choice.text)) parts.push(textDelta(index, choice.text, completionLogprobs(choice.logprobs)));
   return [...parts, ...finish(choice, index)];
-}
-
-function indexOf(choice: Wire): number {
-  return typeof choice.index === 'number' ? choice.index : 0;
 }
 
 function textDelta(index: number, text: string, logprobs: readonly TokenLogprob[] | undefined): Part {

@@ -5,6 +5,8 @@ const TEXT_KEYS = ['"content":"', '"content": "', '"text":"', '"text": "'].map((
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const LF = 0x0a;
+/** Below it are the ends of lines; JSON has none inside strings. */
+const SPACE = 0x20;
 
 /** One per choice index is enough; beyond that every event is parsed. */
 const MAX_SHAPES = 8;
@@ -41,12 +43,18 @@ function sharedShape(offset: number, head: Buffer, tail: Buffer): Shape {
  *   data: {"id":"…","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}
  *   └─┬─┘           └───────────────── head ─────────────┘ text └─────────── tail ──────────┘
  *
- * What stands between `data:` and the head is not looked at. Text cannot pass for a tail: its quotes are escaped.
+ * What stands between `data:` and the head may be anything but the end of an event. Text cannot pass for a tail: its quotes are escaped.
  */
 export class PlainEvents {
   readonly #shapes: Shape[] = [];
   /** The one that fitted last: nearly always it does again. */
   #last: Shape | undefined;
+
+  /** Of an event that has matched just now, without what is around its text. */
+  textBytes(eventBytes: number): number {
+    const { offset, head, tail } = this.#last!;
+    return eventBytes - offset - head.length - tail.length;
+  }
 
   /** @returns The offset past the plain event that begins at `start`, or −1 if none does. */
   match(bytes: Buffer, start: number): number {
@@ -92,8 +100,15 @@ function endOf(bytes: Buffer, start: number, { offset, head, tail }: Shape): num
   // An empty text is no content.
   if (textAt >= bytes.length || bytes[textAt] === QUOTE) return -1;
   if (!matches(bytes, start + offset, head) || !matches(bytes, start, DATA)) return -1;
+  if (!isOneEvent(bytes, start + DATA.length, start + offset)) return -1;
   const textEnd = closingQuote(bytes, textAt);
   return matches(bytes, textEnd, tail) ? textEnd + tail.length : -1;
+}
+
+/** Events end with two ends of lines, so that every second byte tells. */
+function isOneEvent(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at += 2) if (bytes[at]! < SPACE) return false;
+  return true;
 }
 
 function closingQuote(bytes: Buffer, from: number): number {

@@ -132,6 +132,15 @@ export abstract class Reply implements Relay, Reader {
     this.#exchange?.fail(failure);
   }
 
+  protected get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Whatever the limits say, the exchange ends within `graceMs`. */
+  protected expire(graceMs: number): void {
+    this.#exchange?.expire(graceMs);
+  }
+
   /** What may still come is of no interest. */
   protected letGo(graceMs: number): void {
     this.#exchange?.discard(graceMs);

@@ -1,9 +1,13 @@
+import type { AppError } from '../core/error.ts';
 import type { Observation } from '../core/observation.ts';
 import { Reply, type ReplyHost } from './reply.ts';
 import { StreamTap } from './stream-tap.ts';
 
 /** How long an upstream may take to end its response after `[DONE]` before the connection is given up. */
 const LINGER_MS = 1_000;
+
+/** How long it may take to say `[DONE]` once all has come. */
+const DONE_MS = 1_000;
 
 /** More than this of a stream without a word of content: some server has another idea of what content is. */
 const SILENT_BEGUN_BYTES = 64 * 1024;
@@ -17,7 +21,7 @@ const DONE = Buffer.from('data: [DONE]\n\n');
 export class StreamReply extends Reply {
   readonly #tap: StreamTap;
 
-  constructor(host: ReplyHost, options: { readonly hideUsage: boolean }) {
+  constructor(host: ReplyHost, options: { readonly hideUsage: boolean; readonly choices: number }) {
     super(host, 'text/event-stream');
     this.#tap = new StreamTap(options);
   }
@@ -33,6 +37,17 @@ export class StreamReply extends Reply {
     this.finish(failure);
   }
 
+  /** A server that has said all there is, and then neither says so nor ends, has served its client all the same. */
+  override onFailure(error: AppError): void {
+    const isServers = error.code === 'upstream_timeout' || error.code === 'upstream_error';
+    if (isServers && !this.isOver && this.#tap.isComplete) {
+      this.forward(DONE);
+      this.finish();
+    } else {
+      super.onFailure(error);
+    }
+  }
+
   onData(bytes: Buffer): void {
     const kept = this.#tap.push(bytes, this.host.now());
     if (kept !== undefined) this.forward(kept);
@@ -42,10 +57,11 @@ export class StreamReply extends Reply {
     } else if (done) {
       this.finish();
       this.letGo(LINGER_MS);
-    } else if (!this.isBegun) {
+    } else {
       const { contentEvents, finishReasons } = observation;
       const told = contentEvents > 0 || finishReasons.length > 0;
-      if (told || this.earlyBytes >= SILENT_BEGUN_BYTES) this.begin();
+      if (!this.isBegun && (told || this.earlyBytes >= SILENT_BEGUN_BYTES)) this.begin();
+      if (finishReasons.length > 0 && this.#tap.isComplete) this.expire(DONE_MS);
     }
   }
 }

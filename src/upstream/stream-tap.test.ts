@@ -12,8 +12,8 @@ interface Tapped {
   readonly tap: StreamTap;
 }
 
-function pass(pieces: readonly Buffer[], hideUsage = false): Tapped {
-  const tap = new StreamTap({ hideUsage });
+function pass(pieces: readonly Buffer[], hideUsage = false, choices = 1): Tapped {
+  const tap = new StreamTap({ hideUsage, choices });
   const kept: Buffer[] = [];
   for (const [readAtMs, piece] of pieces.entries()) {
     const bytes = tap.push(piece, readAtMs);
@@ -173,6 +173,19 @@ describe('StreamTap', () => {
       delta('', 'error').replace('{"id"', '{"error":{"message":"secret host"},"id"'),
     ],
     ['what is not JSON', 'data: {"choices": secret host\n\n'],
+    ["llama.cpp's own field for errors", 'error: {"code":500,"message":"secret host"}\n\n'],
+    ['an exception', 'event: exception\ndata: {"text":"secret host"}\n\n'],
+    ['an error whose name is written large', 'event: Error\ndata: {"text":"secret host"}\n\n'],
+    ['an error whose name comes last', 'data: {"text":"secret host"}\nevent: error\n\n'],
+    ["FastAPI's detail", 'data: {"detail":"secret host"}\n\n'],
+    ['a message with a code', 'data: {"message":"secret host","code":500}\n\n'],
+    ['a list of errors', 'data: [{"error":{"message":"secret host"}}]\n\n'],
+    ['errors', 'data: {"errors":[{"message":"secret host"}]}\n\n'],
+    ["Anthropic's errors", 'data: {"type":"error","message":"secret host"}\n\n'],
+    [
+      'an error in a choice',
+      'data: {"choices":[{"index":0,"delta":{},"error":{"message":"secret host"},"finish_reason":"error"}]}\n\n',
+    ],
   ])('stops before %s', (_name, event) => {
     const { forwarded, tap } = passText(delta('a') + event + delta('b') + DONE);
     expect(forwarded).toBe(delta('a'));
@@ -189,6 +202,90 @@ describe('StreamTap', () => {
     const tapped = passText(text);
     expect(tapped.forwarded).toBe(forwarded);
     expect(tapped.tap.failure?.code).toBe('upstream_error');
+  });
+
+  it.each([
+    ['a line without a field', 'Internal Server Error at secret host\n\n'],
+    ['a comment', ': secret host\n\n'],
+    ['an event without data', 'event: message\nid: 7\n\n'],
+    ['a problem in another shape', 'data: {"status":500,"title":"secret host"}\n\n'],
+    ['a number', 'data: 500\n\n'],
+    ['an error that takes itself back', 'data: {"error":{"message":"secret host"},"error":null}\n\n'],
+  ])('keeps back %s, and goes on', (_name, event) => {
+    const { forwarded, tap } = passText(event + delta('a') + event + delta('b', 'stop') + event + DONE);
+    expect(forwarded).toBe(delta('a') + delta('b', 'stop') + DONE);
+    expect(tap).toMatchObject({ failure: undefined, done: true });
+  });
+
+  it('looks at every event, also at one that stands where the beginning of a plain one would', () => {
+    const plain = delta('a');
+    const offset = plain.indexOf('"choices"');
+    const rest = plain.slice(offset);
+    const long = plain.replace('"c"', JSON.stringify('c'.repeat(100)));
+    for (const newline of ['\n', '\r\n']) {
+      const error = `data: {"error":{"message":"secret"}}${newline}${newline}`;
+      for (const pad of ['', 'x']) {
+        const beginning = `data: {"${pad}":0,`;
+        const filler = 'c'.repeat(
+          long.indexOf('"choices"') - error.length - beginning.length - '"i":"",'.length,
+        );
+        const glued = `${error}${beginning}"i":"${filler}",${rest}`;
+        const { forwarded, tap } = passText(long + long + glued + DONE);
+        expect(forwarded).toBe(long + long);
+        expect(tap.failure?.code).toBe('upstream_error');
+      }
+    }
+  });
+
+  it.each([
+    ['zeros', { prompt_tokens: 0, completion_tokens: 0 }],
+    ['less than nothing', { prompt_tokens: 10, completion_tokens: -7 }],
+    ['more than there can be', { prompt_tokens: 10, completion_tokens: 1e300 }],
+    ['a prompt alone', { prompt_tokens: 10 }],
+  ])('keeps the usage that it has when a later one tells %s', (_name, usage) => {
+    const told = (said: object) => `data: ${JSON.stringify({ choices: [], usage: said })}\n\n`;
+    const { tap } = passText(
+      delta('a', 'stop') + told({ prompt_tokens: 10, completion_tokens: 2 }) + told(usage) + DONE,
+    );
+    expect(tap.observation.usage).toMatchObject({ promptTokens: 10, completionTokens: 2 });
+  });
+
+  it('takes the last of usages that grow', () => {
+    const grown = [0, 1, 2, 3].map((completion_tokens) =>
+      delta('a').replace(
+        ']}\n',
+        `],"usage":{"prompt_tokens":10,"completion_tokens":${completion_tokens}}}\n`,
+      ),
+    );
+    expect(passText(grown.join('')).tap.observation.usage?.completionTokens).toBe(3);
+  });
+
+  it('says how many bytes of text came', () => {
+    const { tap } = passText(`${delta('a')}${delta('four')}${delta('é')}`);
+    expect(tap.observation.replyBytes).toBe(delta('a').length + 4 + 2);
+  });
+
+  const choice = (index: number, text: string, finish: string | null = null) =>
+    delta(text, finish).replace('"index":0', `"index":${index}`);
+  const several = (text: string) => pass([Buffer.from(text)], false, 2).tap;
+
+  it('calls a stream broken that ends in the middle of one of its choices', () => {
+    const cut =
+      choice(0, 'a') + choice(1, 'b') + choice(1, 'b') + choice(0, '', 'stop') + choice(1, 'cut he');
+    expect(several(cut)).toMatchObject({ isComplete: false, failure: { code: 'upstream_error' } });
+    expect(several(cut + choice(1, '', 'stop')).failure).toBeUndefined();
+    expect(several(cut + DONE).failure).toBeUndefined();
+    // Some servers make one choice, however many are asked for.
+    expect(several(choice(0, 'a') + choice(0, '', 'stop')).failure).toBeUndefined();
+  });
+
+  it('knows when nothing is missing but [DONE]', () => {
+    const usage = 'data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":2}}\n\n';
+    expect(passText(delta('a') + usage).tap.isComplete).toBe(false);
+    expect(passText(delta('a', 'stop')).tap.isComplete).toBe(false);
+    expect(passText(delta('a', 'stop') + usage).tap.isComplete).toBe(true);
+    expect(several(choice(0, 'a', 'stop') + usage).isComplete).toBe(false);
+    expect(several(choice(0, 'a', 'stop') + choice(1, 'a', 'stop') + usage).isComplete).toBe(true);
   });
 
   it('calls a stream complete that ends without [DONE] after a finish reason', () => {

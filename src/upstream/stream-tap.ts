@@ -1,15 +1,18 @@
 import { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
-import { EventSplitter, readEvent } from './event-splitter.ts';
+import { isWholeUsage } from '../core/plausible-usage.ts';
+import type { Usage } from '../core/usage.ts';
+import { EventSplitter, isErrorName, readEvent } from './event-splitter.ts';
 import { unexpectedReply } from './map-error.ts';
 import { PlainEvents } from './plain-events.ts';
 import { StreamBeginning } from './stream-beginning.ts';
-import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, usageOf, type Wire } from './wire-chunk.ts';
+import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, indexOf, usageOf } from './wire-chunk.ts';
 
 /**
  * Watches an OpenAI event stream go by. Returns what may go on to the client: whole events as they came, so that an
- * error event of our own always begins where one may begin. Held back are error events (they may tell internals), the
- * usage event of a client that did not ask for it, and whatever comes after `[DONE]`.
+ * error event of our own always begins where one may begin. Held back are error events (they may tell internals), what
+ * is no chunk and could be one in a shape that nobody knows, the usage event of a client that did not ask for it, and whatever comes after
+ * `[DONE]`. Comments are nobody's but the connection's that they keep alive: ours has its own.
  *
  * Nearly all events are one more piece of text. Those are known by their bytes (`PlainEvents`); only the others are parsed.
  */
@@ -20,6 +23,9 @@ export class StreamTap {
   /** `[DONE]` was seen. */
   done = false;
   readonly #hideUsage: boolean;
+  readonly #choices: number;
+  /** Where there may be several: which have begun, and whether they have finished. */
+  readonly #finished: Map<number, boolean> | undefined;
   readonly #beginning = new StreamBeginning();
   readonly #splitter = new EventSplitter();
   readonly #ends: number[] = [];
@@ -27,8 +33,11 @@ export class StreamTap {
   /** Lines end as usual, and no event is unfinished: most reads then concern nobody but `#plain`. */
   #isCalm = false;
 
-  constructor(options: { hideUsage: boolean }) {
-    this.#hideUsage = options.hideUsage;
+  /** @param options `choices`: how many were asked for; default 1. */
+  constructor({ hideUsage, choices = 1 }: { hideUsage: boolean; choices?: number }) {
+    this.#hideUsage = hideUsage;
+    this.#choices = choices;
+    this.#finished = choices > 1 ? new Map() : undefined;
   }
 
   /** @param readAtMs When they came in, on the clock of `Observation`. */
@@ -50,11 +59,26 @@ export class StreamTap {
     return kept;
   }
 
-  /** The body has ended. @returns Why that is too early, if it is: not after a finish reason, though `[DONE]` be missing. */
+  /** Nothing is missing but `[DONE]`: all choices have finished, and the usage has come. */
+  get isComplete(): boolean {
+    const { finishReasons, usage } = this.observation;
+    return finishReasons.length >= this.#choices && usage !== undefined && !this.#isMidChoice;
+  }
+
+  /** The body has ended. @returns Why that is too early, if it is: not after the finish reason of every choice, though `[DONE]` be missing. */
   end(): AppError | undefined {
-    if (!this.done && this.failure === undefined && this.observation.finishReasons.length === 0)
-      this.failure = unexpectedReply('the stream ended without a finish reason');
+    if (!this.done && this.failure === undefined) {
+      if (this.observation.finishReasons.length === 0)
+        this.failure = unexpectedReply('the stream ended without a finish reason');
+      else if (this.#isMidChoice)
+        this.failure = unexpectedReply('the stream ended in the middle of one of its choices');
+    }
     return this.failure;
+  }
+
+  /** Servers may make fewer choices than they are asked for: only those that have begun have to finish. */
+  get #isMidChoice(): boolean {
+    return this.#finished !== undefined && [...this.#finished.values()].includes(false);
   }
 
   /** Some servers never tell why a choice has ended: whoever says that all is done is believed, unless nothing came. @returns Whether it is. */
@@ -72,6 +96,7 @@ export class StreamTap {
       const end = this.#plain.match(bytes, at);
       if (end < 0) break;
       this.observation.contentEvents += 1;
+      this.observation.replyBytes += this.#plain.textBytes(end - at);
       at = end;
     }
     return at;
@@ -94,6 +119,7 @@ export class StreamTap {
       const isPlain = this.#plain.match(block, start) === end;
       if (isPlain) {
         this.observation.contentEvents += 1;
+        this.observation.replyBytes += this.#plain.textBytes(end - start);
       } else if (!this.#inspect(block.subarray(start, end))) {
         if (start > keptFrom) kept.push(block.subarray(keptFrom, start));
         keptFrom = end;
@@ -107,41 +133,52 @@ export class StreamTap {
 
   /** @returns Whether the event may go on to the client. */
   #inspect(event: Buffer): boolean {
-    const { type, data } = readEvent(event);
-    if (data === undefined || data === '') return true;
-    if (data.trim() === '[DONE]') return this.#believeDone();
-    if (type === 'error') {
-      this.failure = unexpectedReply(`an error event: ${data.slice(0, 500)}`);
+    const { type, data, error: named } = readEvent(event);
+    if (named !== undefined || (type !== undefined && isErrorName(type))) {
+      this.failure = unexpectedReply(`an error event: ${(named ?? data ?? '').slice(0, 500)}`);
       return false;
     }
-    let chunk: Wire;
+    if (data === undefined || data === '') return false;
+    if (data.trim() === '[DONE]') return this.#believeDone();
+    let parsed: unknown;
     try {
-      chunk = asWire(JSON.parse(data));
+      parsed = JSON.parse(data);
     } catch {
       this.failure = unexpectedReply(`an event that is not JSON: ${data.slice(0, 200)}`);
       return false;
     }
-    const error = errorOf(chunk);
+    const error = errorOf(parsed);
     if (error !== undefined) {
       this.failure = unexpectedReply(`an error event: ${JSON.stringify(error).slice(0, 500)}`);
       return false;
     }
+    const chunk = asWire(parsed);
     const choices = choicesOf(chunk);
     const usage = usageOf(chunk);
-    if (usage !== undefined) this.observation.usage = usage;
+    if (usage !== undefined) this.#noteUsage(usage);
     let content = false;
     let finished = false;
     for (const choice of choices) {
       content ||= hasContent(choice);
       const reason = finishReasonOf(choice);
+      const index = indexOf(choice);
+      this.#finished?.set(index, reason !== undefined || this.#finished.get(index) === true);
       if (reason === undefined) continue;
       finished = true;
       this.observation.finishReasons.push(reason);
     }
     if (content) {
       this.observation.contentEvents += 1;
+      this.observation.replyBytes += event.length;
       if (choices.length === 1 && !finished && usage === undefined) this.#plain.learn(event);
     }
-    return !(this.#hideUsage && usage !== undefined && choices.length === 0);
+    if (choices.length > 0) return true;
+    return usage === undefined ? Array.isArray(chunk.choices) : !this.#hideUsage;
+  }
+
+  /** The last one counts, unless it tells less than one before: some servers end with zeros. */
+  #noteUsage(usage: Usage): void {
+    const before = this.observation.usage;
+    if (before === undefined || isWholeUsage(usage) || !isWholeUsage(before)) this.observation.usage = usage;
   }
 }

@@ -209,7 +209,10 @@ class Upstream implements UpstreamBackend {
       return Promise.reject(error);
     }
     const host = this.#replyHost(signal, unjudged === true);
-    const reply = request.stream ? new StreamReply(host, { hideUsage }) : new WholeReply(host);
+    const { endpoint, n = 1, prompts } = request;
+    const reply = request.stream
+      ? new StreamReply(host, { hideUsage, choices: n * (prompts?.length ?? 1) })
+      : new WholeReply(host, { isGeneration: endpoint !== undefined });
     let bodyBytes = 0;
     for (const piece of body) bodyBytes += piece.length;
     this.#connections.send({

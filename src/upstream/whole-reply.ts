@@ -10,9 +10,10 @@ const BEGUN_BYTES = 64 * 1024;
 export class WholeReply extends Reply {
   readonly #tap: WholeTap;
 
-  constructor(host: ReplyHost) {
+  /** @param options `isGeneration`: it has to have choices. */
+  constructor(host: ReplyHost, options: { readonly isGeneration: boolean }) {
     super(host, 'application/json');
-    this.#tap = new WholeTap(host.now);
+    this.#tap = new WholeTap(host.now, options);
   }
 
   get observation(): Observation {

@@ -1,13 +1,14 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { recordings } from '../../test/recorded/recordings.ts';
 import { WholeTap } from './whole-tap.ts';
 
 function tapOf(
   text: string | Buffer,
   pieceBytes = 10,
+  isGeneration = true,
 ): { tap: WholeTap; failure: ReturnType<WholeTap['end']> } {
   const bytes = Buffer.from(text);
-  const tap = new WholeTap(() => 0);
+  const tap = new WholeTap(() => 0, { isGeneration });
   for (let at = 0; at < bytes.length; at += pieceBytes) tap.push(bytes.subarray(at, at + pieceBytes));
   return { tap, failure: tap.end() };
 }
@@ -64,7 +65,7 @@ describe('WholeTap', () => {
   it('finds the usage wherever it stands in such a reply, with spaces or without', () => {
     const choices = [{ message: { content: long }, finish_reason: 'stop' }];
     const usage = { prompt_tokens: 7, completion_tokens: 9 };
-    const first = new WholeTap(() => 0);
+    const first = new WholeTap(() => 0, { isGeneration: true });
     first.push(Buffer.from(JSON.stringify({ usage, choices }).slice(0, 100_000)));
     expect(first.readBeginning()).toBeUndefined();
     expect(first.observation.usage).toMatchObject({ promptTokens: 7, completionTokens: 9 });
@@ -79,17 +80,19 @@ describe('WholeTap', () => {
     const choices = [{ message: { content: long }, finish_reason: 'stop' }];
     expect(tapOf(JSON.stringify({ choices }), 65_536).tap.observation.contentEvents).toBeGreaterThan(750_000);
     const data = [{ embedding: new Array(400_000).fill(0.25) }];
-    expect(tapOf(JSON.stringify({ data }), 65_536).tap.observation.contentEvents).toBe(0);
+    expect(tapOf(JSON.stringify({ data }), 65_536, false).tap.observation.contentEvents).toBe(0);
   });
 
-  it.each([`{"error":{"message":"${long}"}}`, `{"object":"error","message":"${long}"}`])(
-    'knows an error by its beginning',
-    (text) => {
-      const tap = new WholeTap(() => 0);
-      tap.push(Buffer.from(text.slice(0, 65_536)));
-      expect(tap.readBeginning()).toMatchObject({ code: 'upstream_error' });
-    },
-  );
+  it.each([
+    `{"error":{"message":"${long}"}}`,
+    `{"object":"error","message":"${long}"}`,
+    `{"detail":"${long}"}`,
+    `{"code":500,"message":"${long}"}`,
+  ])('knows an error by its beginning', (text) => {
+    const tap = new WholeTap(() => 0, { isGeneration: true });
+    tap.push(Buffer.from(text.slice(0, 65_536)));
+    expect(tap.readBeginning()).toMatchObject({ code: 'upstream_error' });
+  });
 
   it('believes nobody who writes and says that it wrote nothing', () => {
     const choices = [{ message: { content: 'word '.repeat(50) }, finish_reason: 'stop' }];
@@ -98,6 +101,54 @@ describe('WholeTap', () => {
       expect(tap.observation.contentEvents).toBe(63);
       expect(tap.observation.usage).toMatchObject({ promptTokens: 10, completionTokens: 0 });
     }
+  });
+
+  it.each([
+    ['more than a number can be', { prompt_tokens: 10, completion_tokens: 1e300 }],
+    ['less than nothing', { prompt_tokens: 10, completion_tokens: -3 }],
+    ['a fraction', { prompt_tokens: 10, completion_tokens: 62.5 }],
+    ['more tokens than bytes', { prompt_tokens: 10, completion_tokens: 20_000 }],
+    ['more of a prompt than a number can be', { prompt_tokens: 2 ** 53, completion_tokens: 3 }],
+  ])('counts the text where its server says %s', (_, usage) => {
+    const choices = [{ message: { content: 'word '.repeat(50) }, finish_reason: 'stop' }];
+    expect(tapOf(JSON.stringify({ choices, usage })).tap.observation.contentEvents).toBe(63);
+  });
+
+  it('does not read a reply closely whose usage may be true', () => {
+    const choices = [{ message: { content: 'word '.repeat(50) }, finish_reason: 'stop' }];
+    const text = JSON.stringify({ choices, usage: { prompt_tokens: 10, completion_tokens: 60 } });
+    const parse = vi.spyOn(JSON, 'parse');
+    const { tap } = tapOf(text);
+    expect(parse).not.toHaveBeenCalled();
+    parse.mockRestore();
+    expect(tap.observation.usage?.completionTokens).toBe(60);
+    expect(tap.observation.replyBytes).toBe(text.length);
+  });
+
+  const USAGE = '"usage":{"prompt_tokens":10,"completion_tokens":3}';
+  it.each([
+    '{}',
+    '{"detail":"secret"}',
+    '{"message":"secret","code":500}',
+    '{"type":"error","message":"secret"}',
+    '{"errors":["secret"]}',
+    '{"status":500,"title":"secret"}',
+    '{"choices":[]}',
+    '{"choices":null}',
+    `{"choices":[ ],${USAGE}}`,
+    `{"choices":{},${USAGE}}`,
+    `{${USAGE}}`,
+    `{"detail":"secret",${USAGE}}`,
+    `{"choices":[{"message":{"content":null},"finish_reason":"error","error":{"message":"secret"}}]}`,
+  ])('takes no generation from what has no choices: %s', (text) => {
+    expect(tapOf(text).failure).toMatchObject({ code: 'upstream_error', retryable: true });
+  });
+
+  it('asks for no choices where a text is only read', () => {
+    const data = '[{"embedding":[0.5]}]';
+    for (const text of [`{"data":${data},"usage":{"prompt_tokens":9}}`, `{"results":${data},"message":"ok"}`])
+      expect(tapOf(text, 10, false).failure).toBeUndefined();
+    expect(tapOf('{"detail":"secret"}', 10, false).failure?.code).toBe('upstream_error');
   });
 
   it.each(['{"choices":[', '', 'null x'])('refuses what is not complete JSON: %j', (text) => {

@@ -1,5 +1,6 @@
 import type { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
+import { isTrueCount } from '../core/plausible-usage.ts';
 import { shortText } from '../core/short-text.ts';
 import { type Member, type SkimmedObject, skimBeginning, skimObject, skipSpace } from '../core/skim.ts';
 import { unexpectedReply } from './map-error.ts';
@@ -19,8 +20,13 @@ import {
 const KEPT_BYTES = 1024 * 1024;
 const TAIL_BYTES = 64 * 1024;
 
+/** A prompt of more tokens than this is worth a closer look at the reply, in case that it is none. */
+const USUAL_PROMPT_TOKENS = 65_536;
+
 const USAGE = Buffer.from('"usage"');
 const FINISH_REASON = Buffer.from('"finish_reason"');
+/** What stands in place of a generation. */
+const ELSE: ReadonlySet<string> = new Set(['errors', 'detail', 'message']);
 /** Where its key has a byte that is rare: a search for it hardly stops elsewhere. */
 const RARE_AT = FINISH_REASON.indexOf('_');
 const FROM_RARE = FINISH_REASON.subarray(RARE_AT);
@@ -28,25 +34,30 @@ const REASON_BYTES = 32;
 
 const COLON = 0x3a;
 const QUOTE = 0x22;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
 
 /** Watches a JSON reply go by and reads its usage and finish reasons at the end. */
 export class WholeTap {
   readonly observation: Observation = newObservation();
   readonly #now: () => number;
+  readonly #isGeneration: boolean;
   #pieces: Buffer[] = [];
   #keptBytes = 0;
   #cutBytes = 0;
   /** Its beginning says that it is a model's. */
   #speaks = false;
 
-  /** @param now On the clock of `Observation`. */
-  constructor(now: () => number) {
+  /** @param now On the clock of `Observation`. @param options `isGeneration`: it has to have choices. */
+  constructor(now: () => number, options: { readonly isGeneration: boolean }) {
     this.#now = now;
+    this.#isGeneration = options.isGeneration;
   }
 
   push(bytes: Buffer): void {
     // All tokens come at once: there is no time between them.
     this.observation.firstTokenAtMs ??= this.#now();
+    this.observation.replyBytes += bytes.length;
     this.#pieces.push(bytes);
     this.#keptBytes += bytes.length;
     if (this.#keptBytes > KEPT_BYTES) {
@@ -68,13 +79,17 @@ export class WholeTap {
     const text = this.#kept;
     for (const member of skimBeginning(text)) {
       const isError =
-        (member.key === 'error' && !isNull(text, member)) ||
+        ((member.key === 'error' || this.#isElse(member)) && !isNull(text, member)) ||
         (member.key === 'object' && !isPlainlyNoError(text, member));
       if (isError) return errorWithin(text.toString('utf8', member.valueStart, member.valueEnd));
       if (member.key === 'choices') this.#speaks = true;
       if (member.key === 'usage') this.#readUsage(text, member.valueStart);
     }
     return undefined;
+  }
+
+  #isElse({ key }: Member): boolean {
+    return this.#isGeneration && !this.#speaks && ELSE.has(key);
   }
 
   /** The body has ended. @returns Why it is not a reply, if it is not. */
@@ -99,27 +114,39 @@ export class WholeTap {
   /** Nearly every reply: it has a usage and no error. @returns Whether it is such a one. */
   #skim(text: Buffer, { members }: SkimmedObject): boolean {
     let usage: Member | undefined;
+    let choices: Member | undefined;
     for (const member of members) {
       if (member.key === 'error' || member.keyEscaped) return false;
       if (member.key === 'object' && !isPlainlyNoError(text, member)) return false;
       if (member.key === 'usage') usage = member;
+      if (member.key === 'choices') choices = member;
     }
     if (usage === undefined) return false;
+    if (choices === undefined ? this.#isGeneration : isEmpty(text, choices)) return false;
     this.observation.usage = plainUsage(text, usage) ?? usageOf({ usage: memberValue(text, usage) });
-    // Whoever says nothing that can be true is read more closely.
+    // Whoever may say what cannot be true is read more closely.
     const { promptTokens = 0, completionTokens = 0 } = this.observation.usage ?? {};
-    if (promptTokens <= 0 || (completionTokens <= 0 && members.some(isChoices))) return false;
+    if (!(promptTokens > 0) || (choices !== undefined && !this.#isSure(promptTokens, completionTokens)))
+      return false;
     this.#readReasons(text, text.length);
     this.observation.contentEvents = this.observation.finishReasons.length;
     return true;
+  }
+
+  /** A token stands for a byte at least; of reasoning that is not shown there may be more. */
+  #isSure(promptTokens: number, completionTokens: number): boolean {
+    const { replyBytes } = this.observation;
+    return isTrueCount(promptTokens, USUAL_PROMPT_TOKENS) && isTrueCount(completionTokens, replyBytes);
   }
 
   #parse(text: Buffer): AppError | undefined {
     const reply = asWire(JSON.parse(text.toString('utf8')));
     const error = errorOf(reply);
     if (error !== undefined) return errorWithin(JSON.stringify(error));
+    const choices = choicesOf(reply);
+    if (this.#isGeneration && choices.length === 0) return unexpectedReply('the reply has no choices');
     this.observation.usage = usageOf(reply);
-    for (const choice of choicesOf(reply)) {
+    for (const choice of choices) {
       if (hasContent(choice)) this.observation.contentEvents += tokensOf(choice);
       this.#finished(finishReasonOf(choice));
     }
@@ -152,8 +179,8 @@ export class WholeTap {
       if (tail[colon] === COLON && this.#readUsage(tail, colon + 1)) break;
     }
     const choices = this.observation.finishReasons.length;
-    if (this.observation.usage && this.observation.usage.completionTokens > 0)
-      this.observation.contentEvents = Math.max(1, choices);
+    const { promptTokens = 0, completionTokens = 0 } = this.observation.usage ?? {};
+    if (this.#isSure(promptTokens, completionTokens)) this.observation.contentEvents = Math.max(1, choices);
     else if (this.#speaks || choices > 0)
       this.observation.contentEvents = tokensIn(this.#cutBytes + tail.length);
   }
@@ -194,8 +221,9 @@ function errorWithin(said: string): AppError {
   return unexpectedReply(`an error with status 200: ${said.slice(0, 500)}`);
 }
 
-function isChoices({ key }: Member): boolean {
-  return key === 'choices';
+/** Anything but a list with something in it. */
+function isEmpty(text: Buffer, { valueStart }: Member): boolean {
+  return text[valueStart] !== OPEN_BRACKET || text[skipSpace(text, valueStart + 1)] === CLOSE_BRACKET;
 }
 
 function isNull(text: Buffer, { valueStart, valueEnd }: Member): boolean {

@@ -102,8 +102,27 @@ export function isText(value: unknown): value is string {
   return typeof value === 'string' && value.length > 0;
 }
 
-/** The error that a server put into a reply with status 200, if it did. */
-export function errorOf(wire: Wire): unknown {
-  if (wire.error !== undefined && wire.error !== null) return wire.error;
-  return wire.object === 'error' ? wire : undefined;
+/**
+ * The error that a server put into a reply or a chunk with status 200, if it did: as OpenAI has it, as older vLLM (`object`), Anthropic
+ * (`type`), Gemini (a list), FastAPI (`detail`), and gateways do; also in a choice (OpenRouter).
+ */
+export function errorOf(parsed: unknown): unknown {
+  if (Array.isArray(parsed)) return parsed;
+  const wire = asWire(parsed);
+  if (isSaid(wire.error)) return wire.error;
+  if (wire.object === 'error') return wire;
+  if (Array.isArray(wire.choices))
+    return choicesOf(wire).find((choice) => isSaid(choice.error) || choice.finish_reason === 'error');
+  if (wire.data !== undefined || wire.results !== undefined) return undefined;
+  const isError = wire.type === 'error' || isSaid(wire.errors) || isSaid(wire.detail) || isSaid(wire.message);
+  return isError ? wire : undefined;
+}
+
+function isSaid(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
+/** Choices are counted from 0; who has only one may leave it out. */
+export function indexOf(choice: Wire): number {
+  return typeof choice.index === 'number' ? choice.index : 0;
 }

@@ -238,7 +238,7 @@ describe('TLS', () => {
       seen.push([(request.socket as TLSSocket & { servername: string }).servername, request.headers.host]);
       request.resume().on('end', () => {
         response.setHeader('content-type', 'application/json');
-        response.end(JSON.stringify({ object: 'chat.completion', choices: [], data: [] }));
+        response.end(JSON.stringify({ object: 'chat.completion', choices: [{}], data: [] }));
       });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.2', resolve));

@@ -12,6 +12,7 @@ import {
   type FakeProcess,
   failureOf,
   rawServer,
+  rawUpstream,
   reach,
   receive,
   spawnFake,
@@ -200,6 +201,39 @@ describe('in the middle of a stream', () => {
     });
     expect(await receive(reach(url))).toContain('[DONE]');
     await expect.poll(() => closed, { timeout: 3_000 }).toBe(true);
+  });
+
+  it.each([
+    ['nothing more', ''],
+    ['half of [DONE]', 'data: [DONE]\n'],
+  ])(
+    'the server says %s once all has come: the reply is complete, and its connection ends',
+    async (_, more) => {
+      const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n';
+      const event = 'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n';
+      const usage = 'data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":1}}\n\n';
+      let closed = false;
+      const url = await rawUpstream((socket) => {
+        socket.write(`${head}${event}${usage}${more}`);
+        socket.once('close', () => {
+          closed = true;
+        });
+      });
+      const connected = reach(url);
+      expect(await receive(connected, ask({ includeUsage: true }))).toBe(`${event}${usage}data: [DONE]\n\n`);
+      await expect.poll(() => closed).toBe(true);
+      await expectIdle(connected);
+      expect(connected.upstream.health().state).toBe('ready');
+    },
+  );
+
+  it('the connection breaks once all has come: the reply is complete', async () => {
+    const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
+    const event =
+      'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":1}}\n\n';
+    const chunk = `${event.length.toString(16)}\r\n${event}\r\n`;
+    const url = await rawUpstream((socket) => socket.end(`${head}${chunk}`));
+    expect(await receive(reach(url))).toBe(`${event}data: [DONE]\n\n`);
   });
 });
 

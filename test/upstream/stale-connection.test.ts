@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { ask, failureOf, reach, receive, spawnFake } from './harness.ts';
 
 const REPLY =
-  'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 28\r\n\r\n{"choices":[],"usage":null} ';
+  'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 30\r\n\r\n{"choices":[{}],"usage":null} ';
 
 /**
  * A server whose connections answer one request, and end when the second arrives, before a byte of an answer: what a
