@@ -26,10 +26,7 @@ export function servedColumn(
 
 /** What arrives over HTTP, as a share of what the engine computes without its server. */
 export function shareServedColumn(rounds: readonly Round[], clients: number | string): Column {
-  return ratioColumn(
-    servedColumn(rounds, 'qianmen', (served) => served.tokensPerSecond[clients]),
-    rounds.map(({ besideServer }) => figure(besideServer, `decode ${clients}`)),
-  );
+  return rounds.map(({ shares }) => shares?.[clients]);
 }
 
 /** Within each round. */

@@ -23,15 +23,6 @@ export interface Task {
   readonly threads: number;
   readonly batches: readonly number[];
   readonly prompts: readonly number[];
-  /** What a server decodes, to be decoded without it; default: `DECODE_CONTEXT` and `DECODE_STEPS`. */
-  readonly beside?: {
-    /** Of every sequence. */
-    readonly promptTokens: number;
-    /** By number of sequences. */
-    readonly steps: Readonly<Record<string, number>>;
-    /** Positions that a slot has room for. */
-    readonly contextTokens: number;
-  };
 }
 
 export function readTask(): Task {

@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 
 const LIMIT_MS = 60 * 60_000;
@@ -24,6 +25,31 @@ export async function runToEnd([file, ...args]: readonly string[], cwd?: string)
   } finally {
     children.delete(running.child);
   }
+}
+
+interface Answering {
+  /** Writes a line to its input. Resolves to the next line of its output; rejects when it has ended instead. */
+  ask(line: string): Promise<string>;
+  stop(): void;
+}
+
+/** Starts a program that answers each line with one. */
+export function startAnswering([file, ...args]: readonly string[]): Answering {
+  const child = spawn(file!, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  children.add(child);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    async ask(line) {
+      child.stdin.write(`${line}\n`);
+      const { value, done } = await lines.next();
+      if (done) throw new Error(`${file} ${args.join(' ')} has ended`);
+      return value;
+    },
+    stop() {
+      child.kill();
+      children.delete(child);
+    },
+  };
 }
 
 export interface Server {

@@ -39,7 +39,7 @@ export function render(rounds: readonly Round[], { task, slots, absent }: Report
       ratios(ratioColumn(ours, theirs)),
     ];
   });
-  const clientCounts = Object.keys(rounds.find(({ served }) => served.qianmen)?.served.qianmen?.bursts ?? {});
+  const clientCounts = Object.keys(rounds.find(({ shares }) => shares)?.shares ?? {});
   const ofBare = clientCounts.map((clients) => [
     `${clients} clients`,
     ratios(shareServedColumn(rounds, clients)),
@@ -71,7 +71,8 @@ Streamed chats over HTTP, ${slots} slots of 2,048 tokens, Qianmen's defaults bes
 
 ${table(['', 'Qianmen', 'llama.cpp', 'ratio'], servedRows)}
 
-Share of the bare engine that arrives over HTTP, client on the same cores. The bare engine decodes as many sequences, of the same lengths in as much KV memory, and draws no tokens:
+Share of the bare engine that arrives over HTTP, client on the same cores. The bare engine decodes as many sequences, of the same lengths in as much KV memory, and draws no tokens.
+They take turns, and each turn of the server is set beside what the bare engine did right before and right after it; prompts are not kept, as nothing is to be read back meanwhile:
 
 ${table(['', 'served ÷ bare'], ofBare)}
 

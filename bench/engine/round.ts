@@ -7,8 +7,8 @@ export type Contestant = 'qianmen' | 'llama.cpp' | 'llama.cpp Q4_0' | 'onnxrunti
 export interface Round {
   readonly bare: Partial<Record<Contestant, readonly Figure[]>>;
   readonly served: Partial<Record<Contestant, Served>>;
-  /** Qianmen's engine without its server, right before it. */
-  readonly besideServer?: readonly Figure[];
+  /** By number of clients: tokens per second over HTTP ÷ those of the engine without its server. */
+  readonly shares?: Readonly<Record<string, number>>;
   /** By kind of text: tokens per second with speculation ÷ without. */
   readonly speculation?: Readonly<Record<string, number>>;
 }

@@ -3,7 +3,7 @@
  *
  *   node bench/engine/run.ts [--rounds 5] [--quick] [--model FILE.gguf] [--threads 2] [--llama-bin FOLDER]
  *
- * With --in-parts, rounds of some parts at a time (--parts bare,server,speculation) add up to one document: what was measured
+ * With --in-parts, rounds of some parts at a time (--parts bare,share,server,speculation) add up to one document: what was measured
  * before is kept in .cache/rounds.json.
  *
  * Installs what is missing: npm packages, and llama.cpp built from source where there is cmake and a compiler. Contestants
@@ -14,14 +14,15 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ENGINE_ENVIRONMENT, ENGINE_NICENESS } from '../../src/engine/engine-child.ts';
+import { asEngine } from './as-engine.ts';
 import { BATCHES, type Figure, PROMPTS, type Task } from './figures.ts';
 import { cacheFolder, installLlamaCpp, installNodePackages, requantised } from './install.ts';
 import { measureLlamaCpp } from './llama-cpp.ts';
 import { runToEnd, type Server, startServer, stopAll } from './processes.ts';
 import { render } from './report.ts';
 import type { Contestant, Round } from './round.ts';
-import { measureServed, THROUGHPUT_PROMPT_TOKENS, throughputTokens } from './served.ts';
+import { measureServed } from './served.ts';
+import { measureShares } from './shares.ts';
 
 const root = join(import.meta.dirname, '../..');
 const MODEL = 'models/smollm2-135m-instruct.gguf';
@@ -29,7 +30,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     quick: { type: 'boolean', default: false },
-    parts: { type: 'string', default: 'bare,server,speculation' },
+    parts: { type: 'string', default: 'bare,share,server,speculation' },
     'in-parts': { type: 'boolean', default: false },
     model: { type: 'string' },
     threads: { type: 'string', default: String(Math.min(availableParallelism(), 8)) },
@@ -112,13 +113,18 @@ async function main(): Promise<void> {
         program('node-llama-cpp.ts', { ...task, batches: task.batches.filter((b) => b <= 8) }),
       );
     }
+    if (parts.has('share'))
+      await step('qianmen', 'beside its server', async () => {
+        const server = await startQianmen({ prefixCacheBytes: 0 });
+        try {
+          const bare = { model, cacheDir: cacheFolder, threads: task.threads, slots, contextTokens };
+          round.shares = await measureShares(server.url, bare, clientCounts);
+        } finally {
+          await server.stop();
+        }
+      });
     if (parts.has('server')) {
-      round.besideServer = await program(
-        'qianmen.ts',
-        { ...task, batches: clientCounts, prompts: [], beside: asServed() },
-        ENGINE_NICENESS,
-      );
-      await served('qianmen', startQianmen);
+      await served('qianmen', () => startQianmen({}));
       await served('llama.cpp', () => startLlamaServer(llamaBin!));
     }
     if (parts.has('speculation')) {
@@ -139,22 +145,13 @@ async function main(): Promise<void> {
   process.stdout.write(report);
 }
 
-function asServed(): NonNullable<Task['beside']> {
-  const steps = clientCounts.map((clients) => [clients, throughputTokens(clients)]);
-  return { promptTokens: THROUGHPUT_PROMPT_TOKENS, steps: Object.fromEntries(steps), contextTokens };
-}
-
-/** `niceness`: 0 beside other contestants, an engine process's own beside its server. */
-async function program(file: string, what = task, niceness = 0): Promise<Figure[]> {
+async function program(file: string, what = task): Promise<Figure[]> {
   const program = [process.execPath, join(import.meta.dirname, file), JSON.stringify(what)];
-  // What an engine process has.
-  const environment = Object.entries(ENGINE_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
-  const asEngine = ['nice', '-n', String(niceness), 'env', ...environment, ...program];
-  const output = await runToEnd(file === 'qianmen.ts' ? asEngine : program);
+  const output = await runToEnd(file === 'qianmen.ts' ? asEngine(program, 0) : program);
   return JSON.parse(output.trimEnd().split('\n').at(-1)!);
 }
 
-function startQianmen(): Promise<Server> {
+function startQianmen(settings: object): Promise<Server> {
   const dataDir = join(cacheFolder, 'data');
   rmSync(dataDir, { recursive: true, force: true });
   return startServer({
@@ -162,7 +159,7 @@ function startQianmen(): Promise<Server> {
     logFile: join(cacheFolder, 'qianmen.log'),
     command: (port) => {
       const config = join(cacheFolder, 'qianmen.json');
-      const engine = { name: 'smol', path: model, slots, contextTokens, threads: task.threads };
+      const engine = { name: 'smol', path: model, slots, contextTokens, threads: task.threads, ...settings };
       const log = { level: 'warn' };
       writeFileSync(config, JSON.stringify({ listen: { port }, dataDir, log, engines: [engine] }));
       return [process.execPath, join(root, 'src/main.ts'), 'serve', '--config', config];

@@ -52,7 +52,8 @@ function question(words: number): Message {
 }
 
 export async function measureServed(url: string, clientCounts: readonly number[]): Promise<Served> {
-  await chat(url, [question(20)], 8);
+  // Code is compiled as it is used, and memory taken.
+  await throughput(url, clientCounts[0]!);
   const tokensPerSecond: Record<string, number> = {};
   for (const clients of clientCounts) tokensPerSecond[clients] = await throughput(url, clients);
   const bursts: Record<string, Burst> = {};
@@ -73,14 +74,21 @@ async function burst(url: string, clients: number): Promise<Burst> {
   };
 }
 
-async function throughput(url: string, clients: number): Promise<number> {
+/** Tokens per second of all clients together, from the last first token to the first end. */
+export async function throughput(url: string, clients: number): Promise<number> {
+  const tokens = throughputTokens(clients);
   const replies = await Promise.all(
-    Array.from({ length: clients }, () => chat(url, [question(THROUGHPUT_WORDS)], throughputTokens(clients))),
+    Array.from({ length: clients }, () => chat(url, [question(THROUGHPUT_WORDS)], tokens)),
   );
   const from = Math.max(...replies.map(({ atMs }) => atMs[0]!));
   const to = Math.min(...replies.map(({ atMs }) => atMs.at(-1)!));
-  const between = replies.flatMap(({ atMs }) => atMs.filter((at) => at > from && at <= to));
-  return (between.length * 1_000) / (to - from);
+  return replies.reduce((sum, { atMs }) => {
+    const within = atMs.filter((at) => at >= from && at <= to);
+    // From piece to piece: where the span ends amid a step, it does not end amid one of this reply's.
+    const piecesPerSecond = ((within.length - 1) * 1_000) / (within.at(-1)! - within[0]!);
+    // Tokens that are part of a character come as one piece with those that make it whole.
+    return sum + (piecesPerSecond * tokens) / atMs.length;
+  }, 0);
 }
 
 async function arrival(url: string): Promise<Served['arrival']> {
