@@ -148,11 +148,14 @@ describe('spliceBody', () => {
     );
   });
 
-  it.each(['stream', 'n', 'best_of', 'messages', 'prompt'])('refuses %s twice: servers differ in which they take', (key) => {
-    expect(() => splice(`{"model":"a","${key}":1,"x":0,"${key}":17}`)).toThrow(
-      expect.objectContaining({ code: 'invalid_value', param: key }),
-    );
-  });
+  it.each(['stream', 'n', 'best_of', 'messages', 'prompt'])(
+    'refuses %s twice: servers differ in which they take',
+    (key) => {
+      expect(() => splice(`{"model":"a","${key}":1,"x":0,"${key}":17}`)).toThrow(
+        expect.objectContaining({ code: 'invalid_value', param: key }),
+      );
+    },
+  );
 
   it.each([
     // Two limits that say different things.

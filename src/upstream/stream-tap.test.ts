@@ -180,6 +180,7 @@ describe('StreamTap', () => {
     ["FastAPI's detail", 'data: {"detail":"secret host"}\n\n'],
     ['a message with a code', 'data: {"message":"secret host","code":500}\n\n'],
     ['a list of errors', 'data: [{"error":{"message":"secret host"}}]\n\n'],
+    ['a message with no choices', 'data: {"choices":[],"message":"secret host"}\n\n'],
     ['errors', 'data: {"errors":[{"message":"secret host"}]}\n\n'],
     ["Anthropic's errors", 'data: {"type":"error","message":"secret host"}\n\n'],
     [

@@ -111,8 +111,9 @@ export function errorOf(parsed: unknown): unknown {
   const wire = asWire(parsed);
   if (isSaid(wire.error)) return wire.error;
   if (wire.object === 'error') return wire;
-  if (Array.isArray(wire.choices))
-    return choicesOf(wire).find((choice) => isSaid(choice.error) || choice.finish_reason === 'error');
+  const choices = choicesOf(wire);
+  if (choices.length > 0)
+    return choices.find((choice) => isSaid(choice.error) || choice.finish_reason === 'error');
   if (wire.data !== undefined || wire.results !== undefined) return undefined;
   const isError = wire.type === 'error' || isSaid(wire.errors) || isSaid(wire.detail) || isSaid(wire.message);
   return isError ? wire : undefined;
