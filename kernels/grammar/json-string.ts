@@ -1,8 +1,9 @@
 import { GrammarError } from './grammar-error.ts';
 import { primitive } from './json-primitives.ts';
 import { countOf, type SchemaObject, unsupported } from './json-schema.ts';
-import { parseRegex } from './regex.ts';
+import { parseRegex, type Regex } from './regex.ts';
 import { isAnchored, JSON_CHARACTER, lengthsOf, regexGrammar, repeated } from './regex-grammar.ts';
+import { intersection } from './regex-intersection.ts';
 import type { AddRule, Rules } from './rules.ts';
 import { STRING_FORMATS } from './string-formats.ts';
 import { MOST_COUNTED, type StringLimits } from './string-limits.ts';
@@ -38,30 +39,43 @@ export function stringGrammar(schema: SchemaObject, rules: Rules, { property, li
   return max === 0 ? '"\\"\\""' : `"\\"" ${repeated(JSON_CHARACTER, min, max, rules.add)} "\\""`;
 }
 
-/** A pattern that cannot be used gives way to a format that can: libraries send both for the same thing. */
-function expressionOf(
-  schema: SchemaObject,
-  addRule: AddRule,
-): { text: string; length: { min: number; max: number } } | undefined {
+/** Of both, what fits both. A pattern that cannot be used gives way to a format that can: libraries send both for the same thing. */
+function expressionOf(schema: SchemaObject, addRule: AddRule): { text: string; length: Lengths } | undefined {
   const format = STRING_FORMATS[String(schema.format)];
   if (schema.pattern === undefined) return format === undefined ? undefined : expression(format, addRule);
   if (typeof schema.pattern !== 'string') throw new GrammarError('has a `pattern` that is not a string');
+  if (format === undefined) return expression(schema.pattern, addRule);
+  const pattern = regexIfRegular(schema.pattern);
+  if (pattern === undefined) return expression(format, addRule);
+  const both = [pattern, parseRegex(format)] as const;
+  const [one, other] = both.map(textLengths) as [Lengths, Lengths];
+  return {
+    text: intersection(...both, addRule),
+    length: { min: Math.max(one.min, other.min), max: Math.min(one.max, other.max) },
+  };
+}
+
+function regexIfRegular(pattern: string): Regex | undefined {
   try {
-    return expression(schema.pattern, addRule);
+    return parseRegex(pattern);
   } catch (error) {
-    if (format === undefined) throw error;
-    return expression(format, addRule);
+    if (error instanceof GrammarError) return undefined;
+    throw error;
   }
 }
 
-function expression(
-  pattern: string,
-  addRule: AddRule,
-): { text: string; length: { min: number; max: number } } {
-  const regex = parseRegex(pattern);
+interface Lengths {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Of the texts in which the expression is found. */
+function textLengths(regex: Regex): Lengths {
   const length = lengthsOf(regex);
-  return {
-    text: regexGrammar(regex, 'json', true, addRule),
-    length: isAnchored(regex) ? length : { min: length.min, max: Number.POSITIVE_INFINITY },
-  };
+  return isAnchored(regex) ? length : { min: length.min, max: Number.POSITIVE_INFINITY };
+}
+
+function expression(pattern: string, addRule: AddRule): { text: string; length: Lengths } {
+  const regex = parseRegex(pattern);
+  return { text: regexGrammar(regex, 'json', true, addRule), length: textLengths(regex) };
 }

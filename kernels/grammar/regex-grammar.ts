@@ -7,7 +7,7 @@ import type { AddRule } from './rules.ts';
 export type TextContext = 'plain' | 'json';
 
 /** Not allowed as they are between the quotes of a JSON string. */
-const NEEDS_ESCAPE: CodePoints = [
+export const NEEDS_ESCAPE: CodePoints = [
   [0x00, 0x1f],
   [0x22, 0x22],
   [0x5c, 0x5c],
@@ -33,12 +33,20 @@ export const JSON_CHARACTER = setText(without(ANY, NEEDS_ESCAPE), true)!;
  * anchored anything may stand there, as JSON Schema has it; without, the anchors mean nothing.
  */
 export function regexGrammar(regex: Regex, context: TextContext, search: boolean, addRule: AddRule): string {
-  const alternatives = regex.kind === 'choice' ? regex.items : [regex];
-  return writeChoice(
-    alternatives.map((alternative) => anchored(alternative, context, search)),
-    context,
-    addRule,
+  return writeChoice(alternativesOf(regex, context, search), context, addRule);
+}
+
+/** An expression for all texts that are matched somewhere, which has no anchors. */
+export function wholeTexts(regex: Regex, context: TextContext): Regex {
+  const items = alternativesOf(regex, context, true).map(
+    (steps): Regex => ({ kind: 'sequence', items: steps }),
   );
+  return { kind: 'choice', items };
+}
+
+function alternativesOf(regex: Regex, context: TextContext, search: boolean): readonly (readonly Regex[])[] {
+  const alternatives = regex.kind === 'choice' ? regex.items : [regex];
+  return alternatives.map((alternative) => anchored(alternative, context, search));
 }
 
 /** The steps of an alternative, with what may stand around it. */

@@ -117,6 +117,26 @@ describe('numbers', () => {
     );
   });
 
+  test('of a pattern and a format fit both', () => {
+    const both = (pattern: string, format: string) => ofSchema({ type: 'string', pattern, format });
+    const inMay = both('^20\\d\\d-05', 'date');
+    expect(accepts(inMay, '"2024-05-06"')).toBe(true);
+    expect(accepts(inMay, '"2024-06-05"')).toBe(false);
+    expect(accepts(inMay, '"2024-05-06 "')).toBe(false);
+    // Found anywhere, and alternatives that begin alike.
+    const atHome = both('home|@home\\.', 'email');
+    expect(accepts(atHome, '"me@home.org"')).toBe(true);
+    expect(accepts(atHome, '"home@work.org"')).toBe(true);
+    expect(accepts(atHome, '"me@work.org"')).toBe(false);
+    // As zod writes it.
+    const time = '^\\d{4}-\\d{2}-\\d{2}T(?:[01]\\d|2[0-3]):[0-5]\\d(?::[0-5]\\d(?:\\.\\d+)?)?(?:Z)$';
+    expect(accepts(both(time, 'date-time'), '"2024-05-06T07:08:09Z"')).toBe(true);
+    expect(accepts(both(time, 'date-time'), '"2024-05-06T07:08Z"')).toBe(false);
+    expect(() => both('^[a-z]+$', 'date')).toThrow('no text of its `format`');
+    // What cannot be told of leaves the format.
+    expect(accepts(both('^(?!1)', 'date'), '"2024-05-06"')).toBe(true);
+  });
+
   test('of a format of whole numbers are within its range', () => {
     for (const type of ['integer', 'number', undefined]) {
       const grammar = ofSchema({ ...(type === undefined ? {} : { type }), format: 'int32', minimum: -5e9 });
