@@ -221,7 +221,8 @@ export class FairQueue<T> {
     const { capacity } = this.#options;
     const { waiting } = this.counters;
     // What is kept from one tenant alone, for those that may come, is no reason to refuse any of it.
-    const isAlone = waiting.size === 1 && this.counters.of(tenant).line.length > 0;
+    const [only] = waiting;
+    const isAlone = waiting.size === 1 && only!.id === tenant.projectId;
     if (this.#waiters.size < capacity + (isAlone ? Math.max(0, this.room) : 0)) return true;
     const last = mostCrowded(waiting);
     if (last === undefined) return false;

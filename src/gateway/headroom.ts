@@ -1,6 +1,6 @@
-import { ConcurrencyLimit, type Tolerance } from './concurrency-limit.ts';
 import { type Fared, Knee } from './knee.ts';
 import type { Tenant } from './tenant.ts';
+import { Unqueued } from './unqueued.ts';
 
 /** Whoever sent nothing for so long shares the backend no longer. */
 const ACTIVE_MS = 60_000;
@@ -17,14 +17,6 @@ const MUCH = 8;
 /** So many inside, or without an answer, are little. */
 const LITTLE = 2;
 const TIMES_THE_OTHERS = 3;
-/** So many always get in where nobody has little to do. Beyond it there may be as many as do not queue there: it is here that the others can be put before them. */
-const UNHURT = 8;
-const UNQUEUED: Tolerance = { firstToken: 1.5, whole: 1.5, slackMs: 20 };
-/** Where nobody hears of it for so long … */
-const UNHEARD_MS = 500;
-/** … there may be one more at a time, for nobody should wait in vain for what is not seen to be full. */
-const TRICKLE_MS = 50;
-
 /** What a backend has room for. */
 export interface Room {
   /** Requests inside at once that several tenants may fill together. */
@@ -67,13 +59,12 @@ export interface Stay {
  * tenant that fills a backend makes others wait for its replies to end, even if they are served next. So while others are
  * active that have little to do, whoever has much and more than its share inside gets a place only below the knee: so many that
  * another request begins without delay; and none as long as somebody there waits for longer than is usual. Alone, or among others
- * that have as much to do, a tenant may have all that the limit allows.
+ * that have as much to do, a tenant may have all that do not queue there.
  */
 export class Headroom {
   readonly #room: Room;
   readonly #knee: Knee;
-  /** How many may be inside without any of them waiting there for others; whoever they are. */
-  readonly #unqueued: ConcurrencyLimit;
+  readonly #unqueued: Unqueued;
   readonly #now: () => number;
   readonly #guests = new Map<string, Guest>();
   /** Of the guests of a priority band: the sum of their weights, and as of the last sweep which of them have little to do. */
@@ -81,16 +72,13 @@ export class Headroom {
   readonly #light = new Map<number, Set<Guest>>();
   /** Whose replies have not begun. */
   readonly #unanswered = new Set<Stay>();
-  /** Of those that have much, and more than their share: whose replies have not begun. */
+  /** Of those that have much, and more than their share; where there are pauses between prompts, within it, too: whose replies have not begun. */
   readonly #pressing = new Set<Stay>();
   /** Stays, by their size. */
   readonly #inside: Record<Size, number> = { little: 0, some: 0, much: 0 };
   #sweepAtMs = 0;
   /** Of those that have much, the one that came in last. */
   #loudest: { readonly guest: Guest; readonly little: number } | undefined;
-  #enteredAtMs = Number.NEGATIVE_INFINITY;
-  /** Of how one fared. */
-  #heardAtMs = Number.NEGATIVE_INFINITY;
   #pressedAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
   /** Of the latest that was judged; undefined: none ever was. */
@@ -99,7 +87,7 @@ export class Headroom {
   constructor(room: Room, now: () => number) {
     this.#room = room;
     this.#knee = new Knee(now);
-    this.#unqueued = new ConcurrencyLimit({ initial: UNHURT, max: Number.POSITIVE_INFINITY }, now, UNQUEUED);
+    this.#unqueued = new Unqueued(now);
     this.#now = now;
   }
 
@@ -116,10 +104,11 @@ export class Headroom {
     if (!free || modest) return free;
     const guest = this.#guests.get(tenant.projectId);
     const share = this.#shareOf(tenant, guest);
-    if (share === 0) return tenant.projectId === '' || this.#isUnqueued;
+    if (share === 0) return tenant.projectId === '' || this.#unqueued.allows(inFlight);
     const own = guest?.inFlight ?? 0;
     if (own === 0 || !this.#hasMuch(guest)) return true;
-    if (!this.#keepsRoomFrom(tenant, guest)) return own < share || this.#isUnqueued;
+    if (!this.#keepsRoomFrom(tenant, guest)) return own < share || this.#unqueued.allows(inFlight);
+    // Where one prompt is felt by the others, nobody's share is so large that there need be no pause before it.
     if (own < share) return this.#knee.unanswered.at >= 1 || this.#mayPress;
     return inFlight < this.held && this.#mayPress && !this.#isAnyLate;
   }
@@ -135,11 +124,10 @@ export class Headroom {
     guest.inFlight += 1;
     const enteredAtMs = this.#now();
     guest.seenAtMs = enteredAtMs;
-    this.#enteredAtMs = enteredAtMs;
-    this.#unqueued.take();
+    this.#unqueued.enter();
     if (backlog) guest.heavyAtMs = enteredAtMs;
-    const hasMuch = !within && this.#hasMuch(guest);
-    const isMuch = hasMuch && guest.inFlight > LITTLE;
+    const hasMuch = this.#hasMuch(guest) && (!within || this.#knee.unanswered.at < 1);
+    const isMuch = hasMuch && !within && guest.inFlight > LITTLE;
     const size = isMuch ? 'much' : within || guest.unanswered < LITTLE ? 'little' : 'some';
     this.#inside[size] += 1;
     const { much, some } = this.#inside;
@@ -172,7 +160,7 @@ export class Headroom {
     stay.guest.inFlight -= 1;
     this.#inside[stay.size] -= 1;
     this.begun(stay);
-    this.#unqueued.give();
+    this.#unqueued.leave();
   }
 
   /**
@@ -182,7 +170,6 @@ export class Headroom {
    * @param idle Its tenant has nothing in line.
    */
   answered(stay: Stay, kind: 'first-token' | 'whole', insideMs: number, fared: Fared, idle: boolean): void {
-    this.#heardAtMs = this.#now();
     this.#unqueued.answered(kind, insideMs, fared.predictedMs, fared);
     this.#expectedMs = fared.predictedMs;
     // Who has much is known only after a while.
@@ -246,14 +233,6 @@ export class Headroom {
       this.#pressing.size === 0 &&
       nowMs - this.#pressedAtMs >= 2 * this.#expectedMs
     );
-  }
-
-  /** One more inside will not wait there for others, as far as anybody knows. */
-  get #isUnqueued(): boolean {
-    const { inFlight } = this.#room;
-    if (inFlight < Math.max(UNHURT, this.#unqueued.limit)) return true;
-    const nowMs = this.#now();
-    return nowMs - this.#heardAtMs >= UNHEARD_MS && nowMs - this.#enteredAtMs >= TRICKLE_MS;
   }
 
   get #isAnyLate(): boolean {

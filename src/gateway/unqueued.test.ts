@@ -1,0 +1,31 @@
+import { expect, it } from 'vitest';
+import { Unqueued } from './unqueued.ts';
+
+/** Of a backend with so many places, of which each is free again after a second; whoever asks has as much as is allowed inside. */
+function insideAfter(replies: number, places: number): number {
+  let nowMs = 0;
+  const bound = new Unqueued(() => nowMs);
+  let inFlight = 0;
+  for (let i = 0; i < replies; i += 1) {
+    for (; bound.allows(inFlight); inFlight += 1) bound.enter();
+    nowMs += 1_000 / places;
+    const waitsMs = Math.max(0, inFlight - places) * (1_000 / places);
+    const entry = { startedAtMs: nowMs, among: inFlight };
+    bound.answered('first-token', 100 + waitsMs, 100, entry);
+    bound.leave();
+    inFlight -= 1;
+  }
+  return inFlight + 1;
+}
+
+it.each([16, 64])(
+  'lets as many in as keep a backend with %i places busy, and few that queue there',
+  (places) => {
+    expect(insideAfter(2_000, places)).toBeGreaterThanOrEqual(places * 0.9);
+    expect(insideAfter(2_000, places)).toBeLessThan(places * 1.5);
+  },
+);
+
+it('begins with few', () => {
+  expect(insideAfter(1, 64)).toBeLessThan(12);
+});

@@ -1,0 +1,50 @@
+import { ConcurrencyLimit, type Entry, type Tolerance } from './concurrency-limit.ts';
+
+/** So many always get in: fewer would keep no backend busy. */
+const UNHURT = 8;
+/** Above what a first token takes beside a full batch: a stricter one would leave a batching server half empty. */
+const TOLERANCE: Tolerance = { firstToken: 2, whole: 2, slackMs: 100 };
+/** Where nobody hears of it for so long … */
+const UNHEARD_MS = 500;
+/** … there may be one more at a time, for nobody should wait in vain for what is not seen to be full. */
+const TRICKLE_MS = 50;
+
+/**
+ * How many may be inside a backend without waiting there for each other. Those that have much get in no further, even if nobody else is there: what queues
+ * in the backend cannot be taken back, and whoever comes new stands behind it; what waits here does not keep the backend from being busy. A stricter
+ * `ConcurrencyLimit`, that begins with few and doubles as long as nobody was late.
+ */
+export class Unqueued {
+  readonly #limit: ConcurrencyLimit;
+  readonly #now: () => number;
+  #enteredAtMs = Number.NEGATIVE_INFINITY;
+  /** Of how one fared. */
+  #heardAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(now: () => number) {
+    this.#limit = new ConcurrencyLimit({ initial: UNHURT, max: Number.POSITIVE_INFINITY }, now, TOLERANCE);
+    this.#now = now;
+  }
+
+  /** One more may come to so many. */
+  allows(inFlight: number): boolean {
+    if (inFlight < Math.max(UNHURT, this.#limit.limit)) return true;
+    const nowMs = this.#now();
+    return nowMs - this.#heardAtMs >= UNHEARD_MS && nowMs - this.#enteredAtMs >= TRICKLE_MS;
+  }
+
+  enter(): void {
+    this.#limit.take();
+    this.#enteredAtMs = this.#now();
+  }
+
+  leave(): void {
+    this.#limit.give();
+  }
+
+  /** A reply has begun, or a whole one is there, so long after it came in. */
+  answered(kind: 'first-token' | 'whole', tookMs: number, predictedMs: number, entry: Entry): void {
+    this.#heardAtMs = this.#now();
+    this.#limit.answered(kind, tookMs, predictedMs, entry);
+  }
+}
