@@ -138,6 +138,7 @@ describe('WholeTap', () => {
     `{"choices":[ ],${USAGE}}`,
     `{"choices":{},${USAGE}}`,
     `{${USAGE}}`,
+    `{"choices":[{"message":{"content":"a"},"finish_reason":"error","error":{"message":"secret"}}],${USAGE}}`,
     `{"detail":"secret",${USAGE}}`,
     `{"choices":[{"message":{"content":null},"finish_reason":"error","error":{"message":"secret"}}]}`,
   ])('takes no generation from what has no choices: %s', (text) => {

@@ -128,7 +128,10 @@ export class WholeTap {
     const { promptTokens = 0, completionTokens = 0 } = this.observation.usage ?? {};
     if (!(promptTokens > 0) || (choices !== undefined && !this.#isSure(promptTokens, completionTokens)))
       return false;
-    this.#readReasons(text, text.length);
+    if (!this.#readReasons(text, text.length)) {
+      this.observation.finishReasons.length = 0;
+      return false;
+    }
     this.observation.contentEvents = this.observation.finishReasons.length;
     return true;
   }
@@ -156,16 +159,22 @@ export class WholeTap {
   /**
    * Of those that begin before `end`. Inside a JSON string the quotes of the key would be escaped: text about finish reasons is
    * not taken for one.
+   *
+   * @returns Whether none is an error.
    */
-  #readReasons(text: Buffer, end: number): void {
+  #readReasons(text: Buffer, end: number): boolean {
+    let areGood = true;
     for (let at = text.indexOf(FROM_RARE); at >= 0; at = text.indexOf(FROM_RARE, at)) {
       const start = at - RARE_AT;
       if (start >= end) break;
       at += FROM_RARE.length;
       if (!isFinishReason(text, start)) continue;
       const value = wordAfterColon(text, at);
-      if (value !== undefined) this.#finished(finishReasonOf({ finish_reason: value }));
+      if (value === undefined) continue;
+      areGood &&= value !== 'error';
+      this.#finished(finishReasonOf({ finish_reason: value }));
     }
+    return areGood;
   }
 
   #finished(reason: ReturnType<typeof finishReasonOf>): void {
