@@ -5,53 +5,11 @@ import type { RefusedRow } from './refused.ts';
 import type { AttemptRow } from './row.ts';
 import { type Cost, DailyCosts, Spending } from './spending.ts';
 
-/** @throws Error of SQLite */
+/** A row at a time: each tells whether it is new, and whether it is refused. @throws Error of SQLite */
 export function insertIntoSqlite(
   sqlite: Sqlite.Database,
   rows: readonly AttemptRow[],
 ): readonly RefusedRow[] {
-  return insertNew(sqlite, rows) ? [] : insertEach(sqlite, rows);
-}
-
-/**
- * Many rows at a time, as long as all of them are new and none is refused.
- *
- * @returns False: they are not, and nothing has been done.
- */
-function insertNew(sqlite: Sqlite.Database, rows: readonly AttemptRow[]): boolean {
-  const { insert, insertMany } = statementsOf(sqlite);
-  try {
-    spend(sqlite, (spending) => {
-      const labels = new Labels(sqlite);
-      let values: (string | number)[] = [];
-      let added = 0;
-      for (const row of rows) {
-        const { atMs, costNanoUsd } = row;
-        const { id, costs } = labels.get(row.label);
-        values.push(row.settlementId, row.number, atMs, id, row.requestId);
-        values.push(row.promptTokens, row.cachedTokens, row.completionTokens, row.reasoningTokens);
-        values.push(costNanoUsd, row.wasteNanoUsd, row.durationMs);
-        costs.add(atMs, costNanoUsd);
-        if (values.length < MANY * COLUMNS) continue;
-        added += insertMany.run(values).changes;
-        values = [];
-      }
-      for (let i = 0; i < values.length; i += COLUMNS)
-        added += insert.run(values.slice(i, i + COLUMNS)).changes;
-      if (added < rows.length) throw new NotAllNew();
-      labels.addTo(spending);
-    });
-    return true;
-  } catch (error) {
-    if (error instanceof NotAllNew || isRefusal(error)) return false;
-    throw error;
-  }
-}
-
-class NotAllNew extends Error {}
-
-/** A row at a time: each tells whether it is new, and whether it is refused. @throws Error of SQLite */
-function insertEach(sqlite: Sqlite.Database, rows: readonly AttemptRow[]): readonly RefusedRow[] {
   const { insert } = statementsOf(sqlite);
   const refused: RefusedRow[] = [];
   spend(sqlite, (spending) => {
@@ -140,13 +98,8 @@ function spend(sqlite: Sqlite.Database, change: (spending: Spending) => void): v
   }
 }
 
-/** Rows that one statement adds. */
-const MANY = 16;
-const COLUMNS = 12;
-
 interface Statements {
   readonly insert: Sqlite.Statement;
-  readonly insertMany: Sqlite.Statement;
   readonly findLabel: Sqlite.Statement<[AttemptLabel], number>;
   readonly addLabel: Sqlite.Statement<[AttemptLabel], number>;
   readonly count: Sqlite.Statement<[number], Cost>;
@@ -160,19 +113,13 @@ const LABEL =
 const LABEL_COLUMNS =
   'organization_id, project_id, key_id, endpoint, model, deployment, kind, outcome, measured';
 
-function insertOf(sqlite: Sqlite.Database, rows: number): Sqlite.Statement {
-  const row = `(${new Array(COLUMNS).fill('?').join(', ')})`;
-  return sqlite.prepare(
-    `insert into attempt values ${new Array(rows).fill(row).join(', ')} on conflict do nothing`,
-  );
-}
-
 function statementsOf(sqlite: Sqlite.Database): Statements {
   let statements = prepared.get(sqlite);
   if (statements === undefined) {
     statements = {
-      insert: insertOf(sqlite, 1),
-      insertMany: insertOf(sqlite, MANY),
+      insert: sqlite.prepare(
+        'insert into attempt values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing',
+      ),
       findLabel: sqlite
         .prepare<[AttemptLabel], number>(`select id from attempt_label where (${LABEL_COLUMNS}) = (${LABEL})`)
         .pluck(),
