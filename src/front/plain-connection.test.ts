@@ -146,6 +146,25 @@ describe('requests', () => {
     for (let i = 0; i < count; i++) expect((await connection.reply()).status).toBe(200);
   }, 30_000);
 
+  it('with long bodies find each its own, though all use the same memory', async () => {
+    const { connection, asked } = await open({
+      async answer(incoming: Incoming, client: ClientReply) {
+        const body = await incoming.body(1_000_000);
+        await new Promise((resolve) => setImmediate(resolve));
+        echo(Buffer.from(body), client);
+        incoming.release();
+      },
+    });
+    const bodies = Array.from({ length: 40 }, (_, i) => `${i} `.repeat(3_000 + ((i * 7_919) % 90_000)));
+    const sent = Buffer.from(bodies.map((body) => post(body)).join(''));
+    for (let at = 0, size = 1; at < sent.length; at += size, size = 1 + ((size * 7 + 5) % 300_007)) {
+      connection.send(sent.subarray(at, at + size));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    for (const body of bodies) expect((await connection.reply()).body === body).toBe(true);
+    expect(asked).toHaveLength(0);
+  });
+
   it('for Node that were read ahead go to it whole', async () => {
     const bodies: string[] = [];
     const { connection } = await open({

@@ -75,7 +75,11 @@ export class PlainConnection implements ReplyHost {
       close: () => this.#closed(),
     };
     for (const event in this.#listeners) socket.on(event, this.#listeners[event]!);
-    this.#stopReading = readShared(socket, (bytes) => this.#read(bytes));
+    this.#stopReading = readShared(
+      socket,
+      (bytes) => this.#read(bytes),
+      () => this.#incoming?.room,
+    );
   }
 
   get signal(): AbortSignal {

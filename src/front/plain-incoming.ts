@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { BodyCollector, bodyTooLarge } from '../api/http/body-collector.ts';
 import type { Incoming } from '../api/http/incoming.ts';
+import { bodyMemory, releaseBody } from '../core/body-memory.ts';
 import { AppError } from '../core/error.ts';
 import type { PlainHead } from './plain-head.ts';
 
@@ -13,6 +14,8 @@ export class PlainIncoming implements Incoming {
   /** All of it, where it came in one piece. */
   #piece: Buffer | undefined;
   #collector: BodyCollector | undefined;
+  /** All of it, as long as somebody may need it. */
+  #body: Buffer | undefined;
   #isDropped = false;
   #wanted: PromiseWithResolvers<Buffer> | undefined;
   #onEnded: (() => void) | undefined;
@@ -35,6 +38,11 @@ export class PlainIncoming implements Incoming {
   /** Nobody has said yet what is to become of the body. */
   get pending(): boolean {
     return !this.whole && this.#wanted === undefined && !this.#isDropped;
+  }
+
+  /** Where the rest may be read to; undefined: anywhere. */
+  get room(): Buffer | undefined {
+    return this.whole ? undefined : this.#collector?.room;
   }
 
   header(name: string): string | undefined {
@@ -64,6 +72,11 @@ export class PlainIncoming implements Incoming {
     this.#onWanted();
   }
 
+  release(): void {
+    if (this.#body !== undefined) releaseBody(this.#body);
+    this.#body = undefined;
+  }
+
   /**
    * @param bytes Copied as far as they have to stay.
    * @param start Of what has not been looked at.
@@ -90,7 +103,7 @@ export class PlainIncoming implements Incoming {
 
   #keep(bytes: Buffer, start: number, end: number): void {
     if (this.whole && this.#collector === undefined) {
-      this.#piece = Buffer.allocUnsafe(end - start);
+      this.#piece = bodyMemory(end - start);
       bytes.copy(this.#piece, 0, start, end);
       return;
     }
@@ -102,6 +115,7 @@ export class PlainIncoming implements Incoming {
     const body = this.#piece ?? this.#collector?.whole() ?? NOTHING;
     this.#piece = undefined;
     this.#collector = undefined;
+    this.#body = body;
     return body;
   }
 }

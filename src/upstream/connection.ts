@@ -115,7 +115,9 @@ export class Connection implements Carrier, Writer {
   #send(exchange: Exchange): void {
     this.#parser = new ResponseParser(exchange);
     exchange.sentOver(this);
-    writeSoon(this);
+    // To wake the other side costs little beside copying what is long, and that is in the processor's caches still.
+    if (exchange.request.bodyBytes > COPIED_BYTES) this.writeNow();
+    else writeSoon(this);
   }
 
   writeNow(): void {

@@ -1,3 +1,4 @@
+import { holdBody, releaseBody } from '../core/body-memory.ts';
 import type { AppError } from '../core/error.ts';
 import { offAbort, onAbort } from '../core/on-abort.ts';
 import type { SentRequest } from './connection.ts';
@@ -100,6 +101,7 @@ export class Exchange implements ResponseListener, Watched {
     this.#leaveOnAbort = leave;
     onAbort(signal, leave);
     host.watchdog.add(this);
+    for (const piece of request.body) holdBody(piece);
   }
 
   /** Somebody else reads from here on. */
@@ -214,5 +216,7 @@ export class Exchange implements ResponseListener, Watched {
     this.#over = true;
     offAbort(this.#signal, this.#leaveOnAbort);
     this.#host.watchdog.delete(this);
+    // What is not sent by now never will be: the connection goes with it.
+    for (const piece of this.request.body) releaseBody(piece);
   }
 }

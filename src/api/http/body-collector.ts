@@ -1,7 +1,11 @@
+import { Buffer } from 'node:buffer';
+import { bodyMemory } from '../../core/body-memory.ts';
 import { AppError } from '../../core/error.ts';
 
 /** Of a body whose length is declared so much is put together as it comes; what is longer, in the end. */
 const COLLECTED_BYTES = 1024 * 1024;
+
+const LEAST_ROOM_BYTES = 16 * 1024;
 
 /** Puts the pieces of a body together. Those of one that is there at once are not copied. */
 export class BodyCollector {
@@ -25,17 +29,31 @@ export class BodyCollector {
     return this.#bytes;
   }
 
+  /** Where what comes next may be read to, so that it need not be copied, where that is much. */
+  get room(): Buffer | undefined {
+    const collected = this.#collected;
+    if (collected === undefined || collected.length - this.#bytes < LEAST_ROOM_BYTES) return undefined;
+    return collected.subarray(this.#bytes);
+  }
+
   push(chunk: Buffer): void {
     const at = this.#bytes;
     const declared = this.#declaredBytes;
     this.#bytes += chunk.length;
-    if (this.#collected !== undefined && this.#bytes <= declared) chunk.copy(this.#collected, at);
-    else if (at > 0 || chunk.length >= declared || declared > COLLECTED_BYTES)
+    if (this.#collected !== undefined && this.#bytes <= declared) {
+      if (!this.#isThere(chunk, at)) chunk.copy(this.#collected, at);
+    } else if (at > 0 || chunk.length >= declared || declared > COLLECTED_BYTES)
       this.#chunks.push(this.#isBorrowed ? Buffer.from(chunk) : chunk);
     else {
-      this.#collected = Buffer.allocUnsafeSlow(declared);
+      this.#collected = bodyMemory(declared);
       chunk.copy(this.#collected);
     }
+  }
+
+  /** It was read to the room that was given for it. */
+  #isThere({ buffer, byteOffset }: Buffer, at: number): boolean {
+    const collected = this.#collected;
+    return buffer === collected?.buffer && byteOffset === collected.byteOffset + at;
   }
 
   whole(): Buffer {

@@ -53,6 +53,7 @@ function refused(call: Call, thrown: unknown, emit: Emit): void {
     // Not even that can be said: its headers are at fault.
     call.client.destroy();
   }
+  call.over();
 }
 
 /** A request was turned away before the gateway saw it. */

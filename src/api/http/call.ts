@@ -101,6 +101,11 @@ export class Call {
     return this.#incoming.body(maxBytes);
   }
 
+  /** All is over: the body is of no use any more. */
+  over(): void {
+    this.#incoming.release();
+  }
+
   /**
    * The headers of a reply whose head is about to be sent: names and values in turns.
    *

@@ -10,6 +10,8 @@ export interface Incoming {
    * @throws AppError `body_too_large` as soon as that is known, `client_closed`
    */
   body(maxBytes: number): Buffer | Promise<Buffer>;
+  /** Nobody needs the body any more; its memory may serve another one. */
+  release(): void;
   /** Lets go of the body. @param ended Called once all of it has been sent, or the client has left. */
   discard(ended: () => void): void;
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { releaseBody } from '../../core/body-memory.ts';
 import { AppError } from '../../core/error.ts';
 import { BodyCollector, bodyTooLarge } from './body-collector.ts';
 import type { Incoming } from './incoming.ts';
@@ -6,6 +7,7 @@ import type { Incoming } from './incoming.ts';
 /** A request that Node's server has read. */
 export class NodeIncoming implements Incoming {
   readonly #message: IncomingMessage;
+  #body: Buffer | undefined;
 
   constructor(message: IncomingMessage) {
     this.#message = message;
@@ -38,7 +40,8 @@ export class NodeIncoming implements Incoming {
       };
       const onEnd = () => {
         stop();
-        resolve(collector.whole());
+        this.#body = collector.whole();
+        resolve(this.#body);
       };
       const onClose = () => {
         stop();
@@ -49,6 +52,11 @@ export class NodeIncoming implements Incoming {
       message.on('close', onClose);
       message.on('error', onClose);
     });
+  }
+
+  release(): void {
+    if (this.#body !== undefined) releaseBody(this.#body);
+    this.#body = undefined;
   }
 
   discard(ended: () => void): void {

@@ -1,0 +1,63 @@
+import { Buffer } from 'node:buffer';
+
+/** Shorter bodies are not worth it. */
+const LEAST_BYTES = 16 * 1024;
+/** What is longer is rare, and would keep much. */
+const MOST_BYTES = 1024 * 1024;
+/** Of memory that nobody uses at the moment. */
+const MAX_KEPT_BYTES = 8 * 1024 * 1024;
+
+/** By the size of the blocks: powers of two. Those that were used last come last, and are used first: they are in the processor's caches still. */
+const kept = new Map<number, ArrayBuffer[]>();
+let keptBytes = 0;
+/** How many there are that need the body in it. */
+const holders = new WeakMap<ArrayBufferLike, number>();
+
+/**
+ * Memory for a long body. That of bodies that nobody needs any more is used again: fresh memory is cold, and to write to it costs more than
+ * all else that happens to the body.
+ *
+ * Whoever asks for it holds it, and lets go of it by `releaseBody`. Whoever needs it for longer holds it, too. With the last one the bytes are
+ * taken away from all views: who looks at them later than that sees an empty body, never somebody else's. What nobody releases is
+ * the garbage collector's.
+ */
+export function bodyMemory(sizeBytes: number): Buffer {
+  if (sizeBytes < LEAST_BYTES) return Buffer.allocUnsafe(sizeBytes);
+  if (sizeBytes > MOST_BYTES) return Buffer.allocUnsafeSlow(sizeBytes);
+  const blockBytes = 2 ** (32 - Math.clz32(sizeBytes - 1));
+  let block = kept.get(blockBytes)?.pop();
+  if (block === undefined) block = Buffer.allocUnsafeSlow(blockBytes).buffer;
+  else keptBytes -= blockBytes;
+  holders.set(block, 1);
+  return Buffer.from(block, 0, sizeBytes);
+}
+
+/** @param bytes Any view of the memory; of other memory: nothing happens. */
+export function holdBody(bytes: Buffer): void {
+  if (bytes.buffer.byteLength < LEAST_BYTES) return;
+  const count = holders.get(bytes.buffer);
+  if (count !== undefined) holders.set(bytes.buffer, count + 1);
+}
+
+/** To be called once for each `holdBody`, when nothing reads or writes it on one's behalf any more: neither does the system. */
+export function releaseBody(bytes: Buffer): void {
+  const { buffer } = bytes;
+  if (buffer.byteLength < LEAST_BYTES) return;
+  const count = holders.get(buffer);
+  if (count === undefined) return;
+  if (count > 1) {
+    holders.set(buffer, count - 1);
+    return;
+  }
+  holders.delete(buffer);
+  if (keptBytes + buffer.byteLength > MAX_KEPT_BYTES) return;
+  keep((buffer as ArrayBuffer).transfer());
+}
+
+function keep(block: ArrayBuffer): void {
+  const blockBytes = block.byteLength;
+  const blocks = kept.get(blockBytes);
+  if (blocks === undefined) kept.set(blockBytes, [block]);
+  else blocks.push(block);
+  keptBytes += blockBytes;
+}
