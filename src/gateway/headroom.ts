@@ -58,8 +58,8 @@ export interface Stay {
  * Keeps room in one backend for tenants that use little of it. Where nothing can be taken back from a request that runs, a
  * tenant that fills a backend makes others wait for its replies to end, even if they are served next. So while others are
  * active that have little to do, whoever has much and more than its share inside gets a place only below the knee: so many that
- * another request begins without delay; and none as long as somebody there waits for longer than is usual. Alone, or among others
- * that have as much to do, a tenant may have all that do not queue there.
+ * another request begins without delay; and none as long as somebody there waits for longer than is usual. Alone a tenant may have all
+ * that do not queue there; among others that have as much to do, all that the limit allows.
  */
 export class Headroom {
   readonly #room: Room;
@@ -106,8 +106,7 @@ export class Headroom {
     const share = this.#shareOf(tenant, guest);
     if (share === 0) return tenant.projectId === '' || this.#unqueued.allows(inFlight);
     const own = guest?.inFlight ?? 0;
-    if (own === 0 || !this.#hasMuch(guest)) return true;
-    if (!this.#keepsRoomFrom(tenant, guest)) return own < share || this.#unqueued.allows(inFlight);
+    if (own === 0 || !this.#hasMuch(guest) || !this.#keepsRoomFrom(tenant, guest)) return true;
     // Where one prompt is felt by the others, nobody's share is so large that there need be no pause before it.
     if (own < share) return this.#knee.unanswered.at >= 1 || this.#mayPress;
     return inFlight < this.held && this.#mayPress && !this.#isAnyLate;

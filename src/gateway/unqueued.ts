@@ -10,7 +10,7 @@ const UNHEARD_MS = 500;
 const TRICKLE_MS = 50;
 
 /**
- * How many may be inside a backend without waiting there for each other. Those that have much get in no further, even if nobody else is there: what queues
+ * How many may be inside a backend without waiting there for each other. A tenant gets in no further, even if nobody else is there: what queues
  * in the backend cannot be taken back, and whoever comes new stands behind it; what waits here does not keep the backend from being busy. A stricter
  * `ConcurrencyLimit`, that begins with few and doubles as long as nobody was late.
  */
