@@ -43,12 +43,11 @@ function beginJudged(
   let mirrored = false;
   return startAtAllowed(capable, request, features, options, ({ backend, model }, signal) => {
     const tenant = options.caller?.projectId;
-    const reply = start(backend, request, { model, signal, tenant }, options.caller);
     const { shadow } = options.route();
     if (!mirrored && shadow !== undefined)
       shadows.mirror(ofTenant(request, options.caller), features, shadow);
     mirrored = true;
-    return reply;
+    return start(backend, request, { model, signal, tenant }, options.caller);
   });
 }
 

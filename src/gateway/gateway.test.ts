@@ -334,6 +334,21 @@ describe('Gateway', () => {
     expect(gateway.report().backends.map(({ inFlight }) => inFlight)).toEqual([0, 0]);
   });
 
+  it('gives back the place of a hedged request whose backend throws at once', async () => {
+    let run: Backend['run'] = async () => stream(answer);
+    const { gateway } = gatewayWith(
+      { hedge: true, now: () => performance.now() },
+      backend('a', (...asked) => run(...asked)),
+      backend('b', (...asked) => run(...asked)),
+    );
+    for (let i = 0; i < 100; i += 1) await collect(gateway);
+    run = () => {
+      throw new Error('of a backend');
+    };
+    await expect(collect(gateway)).rejects.toThrow();
+    expect(gateway.report().backends.map(({ inFlight }) => inFlight)).toEqual([0, 0]);
+  });
+
   it('lets a late attempt run on where a new configuration has nobody to hedge it with', async () => {
     let begin = () => {};
     const slow = async () => {

@@ -91,7 +91,7 @@ export class Gateway {
     return this.#inFlight;
   }
 
-  /** From the next request on; running ones keep what they began with. */
+  /** Replies that run go on; requests that wait, or are tried again, go by the new routes. */
   configure(
     changes: Partial<
       Pick<
@@ -215,6 +215,7 @@ export class Gateway {
     const placement = this.#placement;
     const deadline = timeoutMs === undefined ? undefined : withDeadline(client, timeoutMs);
     const signal = deadline?.signal ?? client;
+    const deadlineAtMs = timeoutMs === undefined ? undefined : now() + timeoutMs;
     let slot: Slot | undefined;
     let model: ModelState | undefined;
     let reservation: Reservation | undefined;
@@ -250,7 +251,6 @@ export class Gateway {
           soFar,
         });
       }
-      const deadlineAtMs = timeoutMs === undefined ? undefined : now() + timeoutMs;
       const demands = demandsOf(caller, terms.demands);
       const reply = await start({
         route,
@@ -277,10 +277,13 @@ export class Gateway {
       const event = settlement.settle();
       settled = event;
       const { promptTokens, completionTokens } = event.usage;
-      reservation?.settle({ tokens: promptTokens + completionTokens, nanoUsd: event.costNanoUsd });
-      emit(event);
-      // At the end: it may make room for others.
-      slot?.release(event);
+      try {
+        reservation?.settle({ tokens: promptTokens + completionTokens, nanoUsd: event.costNanoUsd });
+        emit(event);
+      } finally {
+        // At the end: it may make room for others.
+        slot?.release(event);
+      }
     }
   }
 

@@ -127,8 +127,10 @@ export class Slot<D extends Deployment = Deployment> {
     const { lane } = this;
     const { completionTokens } = usage;
     const nowMs = this.#now();
-    this.#tellPolicies(outcome, usageMeasured ? usage : undefined, nowMs);
     const fault = code !== undefined && ERROR_CATALOGUE[code].retryable;
+    if (fault) this.#dispatch.failed(nowMs);
+    else if (outcome !== 'ok') this.#dispatch.cancelled(nowMs);
+    else this.#tellPolicies(usageMeasured ? usage : undefined, nowMs);
     if (outcome === 'ok' || fault) this.#model.canaries.outcome(this.deployment, fault);
     if (tpotMs !== undefined) lane.tpot.observe(tpotMs);
     if (outcome === 'ok')
@@ -166,10 +168,7 @@ export class Slot<D extends Deployment = Deployment> {
     this.lane.answered(kind, observedMs, predictedMs, this.#passage, idle, this.heldUpMs);
   }
 
-  #tellPolicies(outcome: RequestSettled['outcome'], usage: Usage | undefined, nowMs: number): void {
-    if (outcome === 'cancelled') this.#dispatch.cancelled(nowMs);
-    if (outcome === 'error') this.#dispatch.failed(nowMs);
-    if (outcome !== 'ok') return;
+  #tellPolicies(usage: Usage | undefined, nowMs: number): void {
     if (usage !== undefined) this.#model.observePrompt(this.#request.promptBytes, usage.promptTokens);
     this.#dispatch.finished(nowMs, {
       promptTokens: usage?.promptTokens,

@@ -52,11 +52,7 @@ export class Tries<D extends Deployment, T> {
     this.#isContested = delayMs !== undefined;
     if (delayMs !== undefined) return hedge(this.#launch(slot, kind), delayMs, () => this.#second());
     this.#begin(slot, kind);
-    try {
-      return this.#start(slot.deployment, this.#options.signal);
-    } catch (thrown) {
-      return Promise.reject(thrown);
-    }
+    return this.#startAt(slot.deployment, this.#options.signal);
   }
 
   answered(slot: Slot<D>, kind: AttemptKind): void {
@@ -114,7 +110,7 @@ export class Tries<D extends Deployment, T> {
       slot.lost();
       placement.judge(route(), slot);
     };
-    const answered = this.#start(slot.deployment, AbortSignal.any([signal, cancel.signal])).then(
+    const answered = this.#startAt(slot.deployment, AbortSignal.any([signal, cancel.signal])).then(
       (reply) => {
         if (this.#answered) {
           lose();
@@ -135,6 +131,15 @@ export class Tries<D extends Deployment, T> {
     return { answered, lose };
   }
 
+  /** What is thrown at once is an attempt that failed, too. */
+  #startAt(deployment: D, signal: AbortSignal): Promise<T> {
+    try {
+      return this.#start(deployment, signal);
+    } catch (thrown) {
+      return Promise.reject(thrown);
+    }
+  }
+
   #begin(slot: Slot<D>, kind: AttemptKind): void {
     if (kind === 'retry') slot.lane.retries += 1;
     this.#tried = [...this.#tried, slot.deployment];
@@ -146,8 +151,8 @@ export class Tries<D extends Deployment, T> {
     this.#countHedge(slot, kind, 'won');
     const { ageMs } = slot;
     settlement.attempt(slot.deployment, { kind, lost: false, code: undefined, durationMs: ageMs });
-    slot.answered(ageMs);
     hold(slot);
+    slot.answered(ageMs);
     const { model } = route();
     if (model.deployments.length > 1) placement.judge(route(), slot);
   }
