@@ -131,7 +131,9 @@ export class PlainReply implements ClientReply, Writer {
   }
 
   #hold(chunk: Uint8Array | string): void {
-    this.#pending.push(chunk);
+    // Mostly it stays the only one: an array of one is small, one that has been pushed to has room for many.
+    if (this.#pendingBytes === 0) this.#pending = [chunk];
+    else this.#pending.push(chunk);
     this.#pendingBytes += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
   }
 

@@ -154,7 +154,11 @@ export abstract class Reply implements Relay, Reader {
       this.breakOff(AppError.from(error));
       return;
     }
-    if (!this.#isFull || this.#isOver) return;
+    if (this.#isFull && !this.#isOver) this.#waitForRoom(sink);
+  }
+
+  /** Apart from `#write`, which would have to make room for the function's variables with every chunk. */
+  #waitForRoom(sink: RelaySink): void {
     this.#exchange?.hold();
     const resume = () => {
       this.#isFull = false;
