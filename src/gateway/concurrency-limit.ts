@@ -81,6 +81,11 @@ export class ConcurrencyLimit {
     return this.#inFlight;
   }
 
+  /** It has been too much once: until then it is not known where too much begins. */
+  get everCut(): boolean {
+    return this.#everCut;
+  }
+
   get free(): boolean {
     return this.#inFlight < this.limit;
   }
@@ -132,7 +137,7 @@ export class ConcurrencyLimit {
     else this.#startWindow();
   }
 
-  /** Until it has been too much once, nobody knows where too much begins (TCP's slow start). */
+  /** At first by doubling (TCP's slow start). */
   get #growth(): number {
     return this.#everCut ? Math.sqrt(this.#limit) : this.#limit;
   }

@@ -307,6 +307,16 @@ describe('foresight', () => {
     expect(await wait('one more')).toMatchObject({ reason: 'full', comeBackMs: 1_550 });
   });
 
+  it('refuses none of a tenant alone that may soon be served faster', async () => {
+    move(99);
+    queue.room = 8;
+    queue.opens = true;
+    void wait('late');
+    expect(queue.length).toBe(11);
+    queue.opens = false;
+    expect(await wait('later')).toBeInstanceOf(Unserved);
+  });
+
   it('refuses at once whoever gives up before its turn', async () => {
     move(50);
     expect(await wait('hasty', { deadlineAtMs: performance.now() + 600 })).toBeInstanceOf(Unserved);

@@ -63,6 +63,8 @@ export class FairQueue<T> {
    * below 0, so many have to leave before anybody is served.
    */
   room = 0;
+  /** A tenant that is alone in line may soon be served faster than now. */
+  opens = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: FairQueueOptions) {
@@ -138,8 +140,11 @@ export class FairQueue<T> {
     const { now, maxWaitMs, foresees } = this.#options;
     const sinceMs = now();
     const dueAtMs = Math.min(deadlineAtMs, sinceMs + maxWaitMs);
-    const hopeless = foresees === true && (this.expectedWaitMs(tenant) ?? 0) > (dueAtMs - sinceMs) * FORESEEN;
-    if (hopeless || !this.#hasRoomFor(tenant))
+    const isHopeless =
+      foresees === true &&
+      !(this.opens && this.#keptFrom(tenant) > 0) &&
+      (this.expectedWaitMs(tenant) ?? 0) > (dueAtMs - sinceMs) * FORESEEN;
+    if (isHopeless || !this.#hasRoomFor(tenant))
       return Promise.resolve(this.#refused('full', tenant, isExcessive(this.counters.waiting, tenant, 1)));
     return new Promise((resolve, reject) => {
       const leave = () => {
@@ -220,10 +225,7 @@ export class FairQueue<T> {
   #hasRoomFor(tenant: Tenant): boolean {
     const { capacity } = this.#options;
     const { waiting } = this.counters;
-    // What is kept from one tenant alone, for those that may come, is no reason to refuse any of it.
-    const [only] = waiting;
-    const isAlone = waiting.size === 1 && only!.id === tenant.projectId;
-    if (this.#waiters.size < capacity + (isAlone ? Math.max(0, this.room) : 0)) return true;
+    if (this.#waiters.size < capacity + this.#keptFrom(tenant)) return true;
     const last = mostCrowded(waiting);
     if (last === undefined) return false;
     const newest = last.line.at(-1)!;
@@ -233,6 +235,13 @@ export class FairQueue<T> {
       return false;
     newest.settle(this.#refused('full', newest.tenant, priority === tenant.priority));
     return true;
+  }
+
+  /** How much is kept from the tenant, alone in line, for those that may come: no reason to refuse any of its requests. */
+  #keptFrom({ projectId }: Tenant): number {
+    const { waiting } = this.counters;
+    const [only] = waiting;
+    return waiting.size === 1 && only!.id === projectId ? Math.max(0, this.room) : 0;
   }
 
   #refused(reason: Unserved['reason'], tenant: Tenant, excessive: boolean): Unserved {

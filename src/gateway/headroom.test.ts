@@ -62,20 +62,24 @@ describe('Headroom', () => {
       }
       return limit.inFlight;
     };
-    expect(insideAfter(1, 100)).toBeLessThan(15);
-    expect(insideAfter(30, 600)).toBeLessThan(40);
-    open(40);
-    expect(insideAfter(60, 100)).toBeGreaterThanOrEqual(40);
+    open(160);
+    expect(insideAfter(1, 100)).toBeLessThan(70);
+    expect(headroom.opens).toBe(true);
+    expect(insideAfter(30, 600)).toBeLessThan(160);
+    expect(headroom.opens).toBe(false);
+    open(160);
+    expect(insideAfter(80, 100)).toBeGreaterThanOrEqual(160);
   });
 
   it('lets one tenant alone in one by one, where nothing is heard of how its requests fare', () => {
+    open(100);
     const most = fill(loud);
-    expect(most).toBeLessThan(15);
+    expect(most).toBeLessThan(70);
     for (let i = 0; i < 50; i += 1) {
       nowMs += 50;
       expect(fill(loud)).toBeLessThan(2);
     }
-    expect(limit.inFlight).toBe(40);
+    expect(limit.inFlight).toBe(100);
   });
 
   it('does not let in a newcomer that sends much, beside one that was there before it', () => {

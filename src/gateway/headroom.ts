@@ -98,6 +98,11 @@ export class Headroom {
     return Math.max(1, Math.min(limit - left, Math.floor(this.#knee.at)));
   }
 
+  /** A tenant that is alone may soon have more than now. */
+  get opens(): boolean {
+    return this.#unqueued.opensTo(this.#room.limit);
+  }
+
   /** @param modest It takes less than its share in any case. */
   hasRoomFor(tenant: Tenant, modest: boolean): boolean {
     const { inFlight, free } = this.#room;

@@ -54,6 +54,11 @@ export class Lane implements FleetMember {
     return this.#headroom?.hasRoomFor(tenant, modest) ?? true;
   }
 
+  /** A tenant that is alone may soon have more here than now. */
+  get opens(): boolean {
+    return this.#headroom?.opens === true;
+  }
+
   get inFlight(): number {
     return this.#inFlight;
   }

@@ -143,6 +143,7 @@ export class Placement {
     const best = ranked[0]?.candidate;
     if (best === undefined) {
       queue.room = roomOf(all.filter((candidate) => candidate.ready));
+      queue.opens = deployments.some(({ backend }) => this.lane(backend).opens);
       return undefined;
     }
     const passedOver = free.length === deployments.length ? NOBODY : passedOverOf(allowed, free);

@@ -26,6 +26,20 @@ it.each([16, 64])(
   },
 );
 
-it('begins with few', () => {
-  expect(insideAfter(1, 64)).toBeLessThan(12);
+it('opens further until somebody was late', () => {
+  let nowMs = 0;
+  const bound = new Unqueued(() => nowMs);
+  const answer = (tookMs: number) => {
+    nowMs += 10;
+    bound.answered('first-token', tookMs, 100, { startedAtMs: nowMs, among: 64 });
+  };
+  bound.enter();
+  expect(bound.allows(63)).toBe(true);
+  expect(bound.allows(64)).toBe(false);
+  expect([bound.opensTo(64), bound.opensTo(65)]).toEqual([false, true]);
+  for (let i = 0; i < 16; i += 1) answer(100);
+  expect(bound.allows(127)).toBe(true);
+  for (let i = 0; i < 16; i += 1) answer(1_000);
+  expect(bound.opensTo(1_000)).toBe(false);
+  expect(bound.allows(64)).toBe(false);
 });

@@ -1,5 +1,7 @@
 import { ConcurrencyLimit, type Entry, type Tolerance } from './concurrency-limit.ts';
 
+/** Few enough for a backend to be through with them soon, should they queue there; so many that hardly anybody who is alone is held up at first. */
+const INITIAL = 64;
 /** So many always get in: fewer would keep no backend busy. */
 const UNHURT = 8;
 /** Above what a first token takes beside a full batch: a stricter one would leave a batching server half empty. */
@@ -12,7 +14,7 @@ const TRICKLE_MS = 50;
 /**
  * How many may be inside a backend without waiting there for each other. A tenant gets in no further, even if nobody else is there: what queues
  * in the backend cannot be taken back, and whoever comes new stands behind it; what waits here does not keep the backend from being busy. A stricter
- * `ConcurrencyLimit`, that begins with few and doubles as long as nobody was late.
+ * `ConcurrencyLimit`, that doubles until somebody was late.
  */
 export class Unqueued {
   readonly #limit: ConcurrencyLimit;
@@ -22,7 +24,7 @@ export class Unqueued {
   #heardAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(now: () => number) {
-    this.#limit = new ConcurrencyLimit({ initial: UNHURT, max: Number.POSITIVE_INFINITY }, now, TOLERANCE);
+    this.#limit = new ConcurrencyLimit({ initial: INITIAL, max: Number.POSITIVE_INFINITY }, now, TOLERANCE);
     this.#now = now;
   }
 
@@ -31,6 +33,11 @@ export class Unqueued {
     if (inFlight < Math.max(UNHURT, this.#limit.limit)) return true;
     const nowMs = this.#now();
     return nowMs - this.#heardAtMs >= UNHEARD_MS && nowMs - this.#enteredAtMs >= TRICKLE_MS;
+  }
+
+  /** More may be let in soon than now. */
+  opensTo(most: number): boolean {
+    return !this.#limit.everCut && this.#limit.limit < most;
   }
 
   enter(): void {
