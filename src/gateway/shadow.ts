@@ -1,6 +1,7 @@
 import { obstacle } from '../../routers/constraints.ts';
 import type { RequestFeatures } from '../../routers/request.ts';
 import type { Backend } from '../core/backend.ts';
+import { holdBody, releaseBody } from '../core/body-memory.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
@@ -40,7 +41,6 @@ export class Shadows {
     this.#stopped.abort();
   }
 
-  /** To be called once the request itself is on its way. */
   mirror(request: GenerateRequest, features: RequestFeatures, shadow: Shadow | undefined): void {
     if (shadow === undefined || this.#stopped.signal.aborted || this.#random() >= shadow.share) return;
     const { model } = request;
@@ -59,6 +59,7 @@ export class Shadows {
       return;
     }
     this.#inFlight.set(model, running + 1);
+    holdBody(request.wire.body);
     // What it costs to send a copy is not to be paid by the request.
     setImmediate(() => void this.#run(request, target));
   }
@@ -75,6 +76,7 @@ export class Shadows {
       outcome = stopped.aborted ? 'cancelled' : 'failed';
       cause = AppError.from(error);
     }
+    releaseBody(request.wire.body);
     this.#inFlight.set(request.model, this.#inFlight.get(request.model)! - 1);
     this.#emit({ type: 'shadow-settled', model: request.model, deployment: id, outcome, cause });
   }

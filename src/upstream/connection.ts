@@ -44,6 +44,8 @@ export class Connection implements Carrier, Writer {
   #parser: ResponseParser | undefined;
   /** Responses that came over it. */
   #served = 0;
+  /** Its exchange's request waits for the end of the turn. */
+  #isUnwritten = false;
   #held = false;
   #keepAliveMs: number | undefined;
 
@@ -116,12 +118,14 @@ export class Connection implements Carrier, Writer {
     this.#parser = new ResponseParser(exchange);
     exchange.sentOver(this);
     // To wake the other side costs little beside copying what is long, and that is in the processor's caches still.
+    this.#isUnwritten = true;
     if (exchange.request.bodyBytes > COPIED_BYTES) this.writeNow();
     else writeSoon(this);
   }
 
   writeNow(): void {
-    if (this.#exchange === undefined) return;
+    if (this.#exchange === undefined || !this.#isUnwritten) return;
+    this.#isUnwritten = false;
     const { head, body, bodyBytes } = this.#exchange.request;
     if (head.length + bodyBytes <= COPIED_BYTES) {
       const message = Buffer.allocUnsafe(head.length + bodyBytes);
@@ -141,6 +145,10 @@ export class Connection implements Carrier, Writer {
     if (parser === undefined) {
       // Nobody has asked for anything.
       this.#leave();
+      return;
+    }
+    if (this.#isUnwritten) {
+      this.#fail(new Error('bytes that nobody asked for'));
       return;
     }
     this.#exchange?.responseBegan();

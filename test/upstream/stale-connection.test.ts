@@ -61,6 +61,38 @@ describe('a connection whose server answered before it had the request', () => {
   });
 });
 
+describe('a connection on which bytes came before its request was sent', () => {
+  it('carries none, and the request goes out on another one', async () => {
+    const seen: string[] = [];
+    let first: Socket | undefined;
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.on('data', (bytes) => {
+        if (!bytes.toString().startsWith('POST')) return void socket.end();
+        first ??= socket;
+        seen.push(socket === first ? 'first' : 'other');
+        socket.write(REPLY);
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const connected = reach(`http://127.0.0.1:${port}/v1`);
+    await receive(connected, ask({ stream: false }));
+    // It lies in the kernel when the connection is taken, and is read in the same turn, before anything is written.
+    const received = await new Promise<unknown>((resolve) => {
+      setTimeout(() => {
+        first!.write('HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n');
+        const untilMs = performance.now() + 50;
+        while (performance.now() < untilMs);
+        resolve(receive(connected, ask({ stream: false })));
+      }, 20);
+    });
+    expect(received).toBeDefined();
+    expect(seen).toEqual(['first', 'other']);
+  });
+});
+
 describe('a connection that the server closed while it was idle', () => {
   it('costs no request: it is sent once more, on a new one', async () => {
     const { url, seen } = await staleServer({ answerNew: true });
