@@ -8,9 +8,11 @@ export interface Tolerance {
   readonly whole: number;
   /** … and this much more, so that fast backends are not throttled for what nobody feels. */
   readonly slackMs: number;
+  /** Until the first cut it doubles as soon as all it allows have begun in time, however few they are. */
+  readonly eager: boolean;
 }
 
-const TOLERANCE: Tolerance = { firstToken: 2, whole: 3, slackMs: 200 };
+const TOLERANCE: Tolerance = { firstToken: 2, whole: 3, slackMs: 200, eager: false };
 const WINDOW_SAMPLES = 16;
 const WINDOW_MS = 500;
 const MIN_SAMPLES = 3;
@@ -109,7 +111,8 @@ export class ConcurrencyLimit {
     this.#among.push(entry.among);
     const samples = this.#lateness.length;
     const ageMs = this.#now() - this.#windowSinceMs;
-    if (samples >= WINDOW_SAMPLES || (ageMs >= WINDOW_MS && samples >= MIN_SAMPLES)) this.#adapt();
+    const enough = this.#isEager ? Math.min(WINDOW_SAMPLES, Math.ceil(this.limit / 2)) : WINDOW_SAMPLES;
+    if (samples >= enough || (ageMs >= WINDOW_MS && samples >= MIN_SAMPLES)) this.#adapt();
   }
 
   /** The backend said that it has too much to do. */
@@ -120,7 +123,8 @@ export class ConcurrencyLimit {
   }
 
   #adapt(): void {
-    const seen = { lateness: median(this.#lateness), among: median(this.#among) };
+    const among = this.#isEager ? Math.max(...this.#among) : median(this.#among);
+    const seen = { lateness: median(this.#lateness), among };
     const before = this.#trial;
     this.#trial = undefined;
     if (before !== undefined && isVain(before, seen)) {
@@ -135,6 +139,10 @@ export class ConcurrencyLimit {
       this.#lower(Math.min(this.#limit, seen.among) * Math.max(factor, MAX_CUT));
     } else if (factor >= 1 && seen.among >= this.limit * NEARLY_ALL) this.#grow(this.#limit + this.#growth);
     else this.#startWindow();
+  }
+
+  get #isEager(): boolean {
+    return this.#tolerance.eager && !this.#everCut;
   }
 
   /** At first by doubling (TCP's slow start). */

@@ -26,20 +26,36 @@ it.each([16, 64])(
   },
 );
 
+it('opens by doubling each time that all who are inside have begun', () => {
+  let nowMs = 0;
+  const bound = new Unqueued(() => nowMs);
+  let inside = 0;
+  const rounds: number[] = [];
+  for (let round = 0; round < 5; round += 1) {
+    const before = inside;
+    for (; bound.allows(inside); inside += 1) bound.enter();
+    nowMs += 100;
+    for (let i = before; i < inside; i += 1)
+      bound.answered('first-token', 100, 100, { startedAtMs: nowMs, among: i + 1 });
+    rounds.push(inside);
+  }
+  expect(rounds).toEqual([8, 16, 32, 64, 128]);
+});
+
 it('opens further until somebody was late', () => {
   let nowMs = 0;
   const bound = new Unqueued(() => nowMs);
   const answer = (tookMs: number) => {
     nowMs += 10;
-    bound.answered('first-token', tookMs, 100, { startedAtMs: nowMs, among: 64 });
+    bound.answered('first-token', tookMs, 100, { startedAtMs: nowMs, among: 8 });
   };
   bound.enter();
-  expect(bound.allows(63)).toBe(true);
-  expect(bound.allows(64)).toBe(false);
-  expect([bound.opensTo(64), bound.opensTo(65)]).toEqual([false, true]);
+  expect(bound.allows(7)).toBe(true);
+  expect(bound.allows(8)).toBe(false);
+  expect([bound.opensTo(8), bound.opensTo(9)]).toEqual([false, true]);
   for (let i = 0; i < 16; i += 1) answer(100);
-  expect(bound.allows(127)).toBe(true);
+  expect(bound.allows(15)).toBe(true);
   for (let i = 0; i < 16; i += 1) answer(1_000);
   expect(bound.opensTo(1_000)).toBe(false);
-  expect(bound.allows(64)).toBe(false);
+  expect(bound.allows(8)).toBe(false);
 });

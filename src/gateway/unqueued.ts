@@ -1,11 +1,9 @@
 import { ConcurrencyLimit, type Entry, type Tolerance } from './concurrency-limit.ts';
 
-/** Few enough for a backend to be through with them soon, should they queue there; so many that hardly anybody who is alone is held up at first. */
-const INITIAL = 64;
 /** So many always get in: fewer would keep no backend busy. */
 const UNHURT = 8;
 /** Above what a first token takes beside a full batch: a stricter one would leave a batching server half empty. */
-const TOLERANCE: Tolerance = { firstToken: 2, whole: 2, slackMs: 100 };
+const TOLERANCE: Tolerance = { firstToken: 2, whole: 2, slackMs: 100, eager: true };
 /** Where nobody hears of it for so long … */
 const UNHEARD_MS = 500;
 /** … there may be one more at a time, for nobody should wait in vain for what is not seen to be full. */
@@ -14,7 +12,7 @@ const TRICKLE_MS = 50;
 /**
  * How many may be inside a backend without waiting there for each other. A tenant gets in no further, even if nobody else is there: what queues
  * in the backend cannot be taken back, and whoever comes new stands behind it; what waits here does not keep the backend from being busy. A stricter
- * `ConcurrencyLimit`, that doubles until somebody was late.
+ * `ConcurrencyLimit`, that begins with few and doubles until somebody was late.
  */
 export class Unqueued {
   readonly #limit: ConcurrencyLimit;
@@ -24,7 +22,7 @@ export class Unqueued {
   #heardAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(now: () => number) {
-    this.#limit = new ConcurrencyLimit({ initial: INITIAL, max: Number.POSITIVE_INFINITY }, now, TOLERANCE);
+    this.#limit = new ConcurrencyLimit({ initial: UNHURT, max: Number.POSITIVE_INFINITY }, now, TOLERANCE);
     this.#now = now;
   }
 
