@@ -1,3 +1,5 @@
+import { throwLater } from './throw-later.ts';
+
 type Listener = () => void;
 
 interface Audience {
@@ -27,9 +29,7 @@ export function onAbort(signal: AbortSignal, listener: Listener): void {
       try {
         each();
       } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
+        throwLater(error);
       }
     }
     audiences.delete(signal);

@@ -1,3 +1,5 @@
+import { throwLater } from './throw-later.ts';
+
 /** Something to be written to a socket. */
 export interface Writer {
   writeNow(): void;
@@ -20,9 +22,7 @@ function writeAll(): void {
     try {
       writer.writeNow();
     } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
+      throwLater(error);
     }
   }
 }

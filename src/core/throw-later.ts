@@ -1,0 +1,6 @@
+/** What one of several threw is told as if it had been alone, after the others have had their turn. */
+export function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
