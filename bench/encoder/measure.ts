@@ -7,15 +7,13 @@
  *
  * Installs transformers.js on the first time. Writes RESULTS.md beside itself.
  */
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { Pool } from 'undici';
-import { stringify } from 'yaml';
+import { askFor, startServer, vectorsOf } from './served.ts';
 import { type Corpus, texts } from './texts.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -50,8 +48,7 @@ interface Round {
 }
 
 await install();
-const folder = mkdtempSync(join(tmpdir(), 'qianmen-bench-'));
-const server = await startServer();
+const server = await startServer({ path: values.model, threads });
 const results = new Map<Corpus, Round[]>();
 try {
   for (const corpus of ['queries', 'mixed'] as const) {
@@ -67,9 +64,7 @@ try {
     results.set(corpus, rounds);
   }
 } finally {
-  server.child.kill('SIGTERM');
-  await once(server.child, 'exit');
-  rmSync(folder, { recursive: true, force: true });
+  await server.close();
 }
 const report = render();
 writeFileSync(new URL('RESULTS.md', import.meta.url), report);
@@ -93,49 +88,24 @@ async function loopAlone(corpus: Corpus): Promise<Figures> {
 
 /** Otherwise the two would not do the same work. */
 async function assertSameVector(input: string, expected: readonly number[]): Promise<void> {
-  const response = await fetch(`${server.url}/v1/embeddings`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ model: 'm', input }),
-  });
-  const { data } = (await response.json()) as { data: { embedding: number[] }[] };
-  const cosine = expected.reduce((sum, value, i) => sum + value * data[0]!.embedding[i]!, 0);
+  const [vector] = await vectorsOf(server.url, [input]);
+  const cosine = expected.reduce((sum, value, i) => sum + value * vector![i]!, 0);
   if (!(cosine > 0.999)) throw new Error(`the vectors differ: their cosine is ${cosine}`);
 }
 
 async function overHttp(corpus: Corpus, forSeconds: number): Promise<Figures> {
-  const inputs = texts(512, corpus);
-  const pool = new Pool(server.url, { connections: clients });
-  const [gatewayPid, encoderPid] = [server.child.pid!, encoderProcess()];
+  const [gatewayPid, encoderPid] = [server.pid, encoderProcess()];
   const [gatewayBefore, encoderBefore] = [cpuMsOf(gatewayPid), cpuMsOf(encoderPid)];
-  const startedAtMs = performance.now();
-  const untilMs = startedAtMs + forSeconds * 1000;
-  let next = 0;
-  const client = async () => {
-    while (performance.now() < untilMs) {
-      const input = inputs[next++ % inputs.length];
-      const { statusCode, body } = await pool.request({
-        method: 'POST',
-        path: '/v1/embeddings',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ model: 'm', input, encoding_format: 'base64' }),
-      });
-      const text = await body.text();
-      if (statusCode !== 200) throw new Error(`${statusCode}: ${text}`);
-    }
-  };
-  await Promise.all(Array.from({ length: clients }, client));
-  const rate = next / ((performance.now() - startedAtMs) / 1000);
-  await pool.close();
+  const { rate, requests } = await askFor(forSeconds, server.url, clients, texts(512, corpus));
   return {
     rate,
-    cpuMs: (cpuMsOf(encoderPid) - encoderBefore) / next,
-    gatewayCpuMs: (cpuMsOf(gatewayPid) - gatewayBefore) / next,
+    cpuMs: (cpuMsOf(encoderPid) - encoderBefore) / requests,
+    gatewayCpuMs: (cpuMsOf(gatewayPid) - gatewayBefore) / requests,
   };
 }
 
 function encoderProcess(): number {
-  const pid = server.child.pid;
+  const { pid } = server;
   return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')[0]);
 }
 
@@ -151,27 +121,6 @@ async function batches(): Promise<{ texts: number; count: number }> {
   const value = (name: string) =>
     Number(new RegExp(`^${name}\\{[^}]*\\} (\\S+)`, 'm').exec(metrics)?.[1] ?? 0);
   return { texts: value('qianmen_encoder_batch_size_sum'), count: value('qianmen_encoder_batch_size_count') };
-}
-
-async function startServer() {
-  const file = join(folder, 'qianmen.yaml');
-  const engine = { name: 'm', path: values.model, threads };
-  writeFileSync(file, stringify({ dataDir: folder, engines: [engine] }));
-  const child = spawn(process.execPath, ['src/main.ts', 'serve', '--config', file, '--port', '0'], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    if (output.length < 10_000) output += text;
-  });
-  let url: string | undefined;
-  for (;;) {
-    url ??= /"url":"(http:[^"]+)\/v1"/.exec(output)?.[1];
-    if (url !== undefined && (await fetch(`${url}/readyz`)).status === 200) return { url, child };
-    if (child.exitCode !== null) throw new Error(`the server ended: ${output}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 function render(): string {

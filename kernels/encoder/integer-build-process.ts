@@ -1,6 +1,6 @@
 /** Makes the graph that its argument, an `IntegerBuild`, describes, and prints a `BuiltIntegerGraph`. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { InferenceSession } from 'onnxruntime-node';
+import { OrtSession } from '../ort/session.ts';
 import type { EncoderRow } from './feeds.ts';
 import { GraphView } from './graph-view.ts';
 import type { BuiltIntegerGraph, IntegerBuild } from './integer-cache.ts';
@@ -12,7 +12,7 @@ import { EncoderSession, type EncoderSessionOptions } from './session.ts';
 const LEAST_COSINE = 0.999;
 
 async function build({ session, samples, outputPath }: IntegerBuild): Promise<BuiltIntegerGraph> {
-  const view = new GraphView(await optimised(session.graphPath, outputPath));
+  const view = new GraphView(optimised(session.graphPath, outputPath));
   rmSync(outputPath);
   const places = integerPlaces(view);
   if (places.length === 0) return { graphBytes: 0 };
@@ -30,15 +30,9 @@ async function build({ session, samples, outputPath }: IntegerBuild): Promise<Bu
 }
 
 /** As ONNX Runtime would compute it: constants folded, norms fused, weights inline. */
-async function optimised(graphPath: string, optimizedModelFilePath: string): Promise<Buffer> {
-  const session = await InferenceSession.create(graphPath, {
-    executionProviders: ['cpu'],
-    graphOptimizationLevel: 'extended',
-    optimizedModelFilePath,
-    logSeverityLevel: 3,
-  });
-  await session.release();
-  return readFileSync(optimizedModelFilePath);
+function optimised(graphPath: string, optimisedPath: string): Buffer {
+  new OrtSession(graphPath, { threads: 1, spinning: false, optimisedPath }).close();
+  return readFileSync(optimisedPath);
 }
 
 async function vectors(
@@ -49,7 +43,7 @@ async function vectors(
   try {
     return await session.run(samples);
   } finally {
-    await session.close();
+    session.close();
   }
 }
 

@@ -3,8 +3,8 @@ import { cpus } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { env } from 'onnxruntime-node';
 import { BuildCache } from '../graph/build-cache.ts';
+import { ortVersion } from '../ort/api.ts';
 import type { EncoderRow } from './feeds.ts';
 import type { EncoderSessionOptions } from './session.ts';
 
@@ -52,7 +52,7 @@ export async function ensureIntegerGraph(options: IntegerGraphOptions): Promise<
   const cache = new BuildCache<BuiltIntegerGraph>(
     {
       stem: basename(dirname(graphPath)),
-      builderVersion: [BUILDER_VERSION, env.versions.node, cpus()[0]?.model].join('/'),
+      builderVersion: [BUILDER_VERSION, ortVersion(), cpus()[0]?.model].join('/'),
       path: graphPath,
       files: [graphPath],
     },

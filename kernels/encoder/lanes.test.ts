@@ -24,11 +24,11 @@ describe('the lanes of an encoder', () => {
   let lanes: EncoderLanes;
   beforeAll(async () => {
     session = await EncoderSession.load(OPTIONS);
-    lanes = new EncoderLanes(session, 384, OPTIONS);
+    lanes = await EncoderLanes.load(OPTIONS);
   });
-  afterAll(async () => {
+  afterAll(() => {
     lanes?.close();
-    await session?.close();
+    session?.close();
   });
 
   it('give the vectors of the session, many batches at a time, while the calling thread goes on', async () => {
@@ -50,11 +50,11 @@ describe('the lanes of an encoder', () => {
     const graphPath = join(writeTinyClassifier({ weights: { good: [1, 2, 3] } }), 'onnx', 'model.onnx');
     const options = { ...OPTIONS, graphPath, readout: { kind: 'logits' } } as const;
     const classifier = await EncoderSession.load(options);
-    const itsLanes = new EncoderLanes(classifier, 3, options);
+    const itsLanes = await EncoderLanes.load(options);
     const rows = [{ ids: [2, 4, 3] }, { ids: [2, 4, 4, 3] }];
     expect(await itsLanes.run(rows)).toEqual(await classifier.run(rows));
     itsLanes.close();
-    await classifier.close();
+    classifier.close();
   });
 
   it('refuse what the graph refuses, and go on', async () => {

@@ -56,6 +56,6 @@ export async function measureReach(
       }),
     );
   } finally {
-    await session.close();
+    session.close();
   }
 }

@@ -1,7 +1,11 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { ModelFileError } from '../model-file-error.ts';
+import { type Handle, OrtError } from '../ort/api.ts';
+import type { GraphEnd } from '../ort/graph-ends.ts';
+import { pinned } from '../ort/pinned.ts';
 import { ProviderError } from '../ort/provider-error.ts';
 import { CPU, type Provider } from '../ort/providers.ts';
+import { OrtSession } from '../ort/session.ts';
+import { ELEMENT_TYPE, type Tensor } from '../ort/tensor.ts';
 import { type EncoderRow, feedsOf, type GraphInput, KNOWN_INPUTS, longest } from './feeds.ts';
 import { type Pooling, pool } from './pooling.ts';
 
@@ -21,107 +25,166 @@ export interface EncoderSessionOptions {
   readonly readout: EncoderReadout;
 }
 
-export interface GraphOutput {
+interface GraphOutput {
   readonly name: string;
-  /** [B, H] (pooled inside the graph, or logits) or [B, S, H]. */
+  /** [B, size] (pooled inside the graph, or logits) or [B, S, size]. */
   readonly rank: 2 | 3;
 }
 
-/**
- * A loaded encoder graph. `run` computes on the calling thread: onnxruntime-node's promise resolves only once the work is done,
- * so that whoever calls it decides how much a batch may hold up.
- */
+/** A loaded encoder graph. */
 export class EncoderSession {
-  readonly inputs: readonly GraphInput[];
-  readonly output: GraphOutput;
-  readonly #session: InferenceSession;
+  readonly #session: OrtSession;
+  readonly #inputs: readonly GraphInput[];
+  readonly #output: GraphOutput;
+  /** Numbers per row, or per token, of the output. */
+  readonly #size: number;
   readonly #options: EncoderSessionOptions;
 
-  private constructor(session: InferenceSession, output: GraphOutput, options: EncoderSessionOptions) {
-    this.#session = session;
-    this.inputs = session.inputMetadata as unknown as readonly GraphInput[];
-    this.output = output;
-    this.#options = options;
-  }
-
-  /** Throws ModelFileError when the graph cannot be loaded or is not an encoder's. */
+  /**
+   * Loads the graph and runs it for a first time. Throws ModelFileError when it does not load, does not run or is not an encoder's,
+   * ProviderError when the provider would leave its work to the CPU.
+   */
   static async load(options: EncoderSessionOptions): Promise<EncoderSession> {
-    const { graphPath, threads, spinning } = options;
-    let session: InferenceSession;
+    const { graphPath, threads, spinning, provider = CPU } = options;
+    const refuse = (what: string, cause: unknown) =>
+      new ModelFileError(graphPath, `${what}: ${(cause as Error).message}`, { cause });
+    let session: OrtSession;
     try {
-      session = await InferenceSession.create(graphPath, {
-        executionProviders: executionProviders(options.provider),
-        intraOpNumThreads: threads,
-        interOpNumThreads: 1,
-        // Batches come in ever new shapes: a remembered memory plan for each would only grow.
-        enableMemPattern: false,
-        logSeverityLevel: 3,
-        extra: { session: { intra_op: { allow_spinning: spinning ? '1' : '0', spin_duration_us: '100' } } },
-      });
+      session = new OrtSession(graphPath, { threads, spinning, provider, shapesVary: true });
     } catch (error) {
-      throw new ModelFileError(graphPath, `ONNX Runtime cannot load it: ${(error as Error).message}`, {
-        cause: error,
-      });
+      throw refuse('ONNX Runtime cannot load it', error);
     }
-    const unknown = session.inputNames.find((name) => !KNOWN_INPUTS.has(name));
-    if (unknown !== undefined || !session.inputNames.includes('input_ids'))
-      throw new ModelFileError(
-        graphPath,
-        `its inputs are ${session.inputNames.join(', ')}; an encoder has input_ids, attention_mask, token_type_ids or position_ids`,
-      );
-    return new EncoderSession(session, chooseOutput(session, options), options);
+    try {
+      assertRunsOn(provider, session);
+      return new EncoderSession(session, options);
+    } catch (error) {
+      session.close();
+      throw error instanceof OrtError ? refuse('it does not run', error) : error;
+    }
   }
 
-  /** One vector per row: pooled, not normalised; or logits. Rows are padded to the longest; padding changes nothing. */
+  private constructor(session: OrtSession, options: EncoderSessionOptions) {
+    this.#session = session;
+    this.#options = options;
+    this.#inputs = checkedInputs(session.inputs(), options.graphPath);
+    this.#output = chooseOutput(session.outputs(), options);
+    const feeds = this.#feeds([{ ids: [options.padId] }]);
+    try {
+      this.#size = session.outputDims(feeds, this.#output.name).at(-1)!;
+    } finally {
+      for (const tensor of feeds.values()) session.releaseTensor(tensor);
+    }
+  }
+
+  /**
+   * One vector per row: pooled, not normalised; or logits. Rows are padded to the longest; padding changes nothing. Computes on the
+   * calling thread, so that whoever calls it decides how much a batch may hold up. Throws OrtError.
+   */
   async run(rows: readonly EncoderRow[]): Promise<Float32Array[]> {
-    const { name, rank } = this.output;
+    return this.#run(rows, (binding) => this.#session.run(binding));
+  }
+
+  /** The same on another thread; several at once may. */
+  async runAside(rows: readonly EncoderRow[]): Promise<Float32Array[]> {
+    return this.#run(rows, (binding) => this.#session.runAside(binding));
+  }
+
+  /** Nothing may run any more. */
+  close(): void {
+    this.#session.close();
+  }
+
+  async #run(
+    rows: readonly EncoderRow[],
+    run: (binding: Handle) => void | Promise<void>,
+  ): Promise<Float32Array[]> {
+    const session = this.#session;
+    const { name, rank } = this.#output;
+    const dims = rank === 3 ? [rows.length, longest(rows), this.#size] : [rows.length, this.#size];
+    const data = pinned(
+      Float32Array,
+      dims.reduce((product, dim) => product * dim, 1),
+    );
+    const feeds = this.#feeds(rows);
+    const output = session.tensor(data, dims);
+    try {
+      const binding = session.bind(feeds, new Map([[name, output]]));
+      try {
+        await run(binding);
+      } finally {
+        session.releaseBinding(binding);
+      }
+    } finally {
+      for (const tensor of [...feeds.values(), output]) session.releaseTensor(tensor);
+    }
+    return this.#resultsOf(data, rows);
+  }
+
+  #feeds(rows: readonly EncoderRow[]): ReadonlyMap<string, Tensor> {
     const dims = [rows.length, longest(rows)];
-    const feeds: Record<string, Tensor> = {};
-    for (const [input, values] of feedsOf(this.inputs, rows, this.#options.padId))
-      feeds[input] =
-        values instanceof Int32Array ? new Tensor('int32', values, dims) : new Tensor('int64', values, dims);
-    const { data, dims: given, type } = (await this.#session.run(feeds, [name]))[name]!;
-    if (!(data instanceof Float32Array) || given.length !== rank || given[0] !== rows.length)
-      throw new Error(`the graph gave ${name} as ${type} [${given.join(', ')}]`);
-    return resultsOf(data, rows, this.output, this.#options.readout);
+    const feeds = feedsOf(this.#inputs, rows, this.#options.padId);
+    return new Map([...feeds].map(([name, values]) => [name, this.#session.tensor(values, dims)]));
   }
 
-  async close(): Promise<void> {
-    await this.#session.release();
+  #resultsOf(data: Float32Array, rows: readonly EncoderRow[]): Float32Array[] {
+    const { readout } = this.#options;
+    const size = this.#size;
+    if (this.#output.rank === 3 && readout.kind === 'vector') {
+      const [sequenceLength, lengths] = [longest(rows), rows.map(({ ids }) => ids.length)];
+      return pool({ data, sequenceLength, hiddenSize: size, lengths }, readout.pooling);
+    }
+    return rows.map((_, row) => data.slice(row * size, (row + 1) * size));
   }
 }
 
-/** A batch's output as one vector per row. */
-export function resultsOf(
-  data: Float32Array,
-  rows: readonly EncoderRow[],
-  { rank }: GraphOutput,
-  readout: EncoderReadout,
-): Float32Array[] {
-  if (rank === 3 && readout.kind === 'vector') {
-    const [sequenceLength, lengths] = [longest(rows), rows.map(({ ids }) => ids.length)];
-    const hiddenSize = data.length / (rows.length * sequenceLength);
-    return pool({ data, sequenceLength, hiddenSize, lengths }, readout.pooling);
-  }
-  const size = data.length / rows.length;
-  return rows.map((_, row) => data.slice(row * size, (row + 1) * size));
+/** Operators whose work is worth speaking of. */
+const WORK = [
+  'Attention',
+  'Conv',
+  'FusedMatMul',
+  'Gemm',
+  'MatMul',
+  'MatMulInteger',
+  'MatMulIntegerToFloat',
+  'DynamicQuantizeMatMul',
+  'MultiHeadAttention',
+  'QAttention',
+  'QLinearMatMul',
+];
+
+/** What a GPU has no kernel for runs on the CPU, with copies to and fro: a file in integers is slower so than on the CPU alone. */
+function assertRunsOn({ name }: Provider, session: OrtSession): void {
+  if (name === 'cpu') return;
+  const onCpu = session.operatorsOnCpu();
+  const left = WORK.filter((operator) => onCpu.has(operator));
+  if (left.length > 0)
+    throw new ProviderError(
+      name,
+      `it has no kernel for the model's ${left.join(', ')}, which would run on the CPU`,
+      "Use the model's file in float32 or float16, choose another provider, or `auto`.",
+    );
 }
 
-/** As onnxruntime-node takes them, which calls them as we do and knows fewer options. What a GPU has no kernel for runs on the CPU. */
-function executionProviders({ name, options }: Provider = CPU): InferenceSession.ExecutionProviderConfig[] {
-  if (options.memoryLimitBytes !== undefined || Object.keys(options.extra ?? {}).length > 0)
-    throw new ProviderError(name, 'for encoders it takes deviceId alone', 'Leave the other options out.');
-  const { deviceId } = options;
-  return [deviceId === undefined ? name : { name, deviceId }, 'cpu'];
+function checkedInputs(inputs: readonly GraphEnd[], graphPath: string): GraphInput[] {
+  const names = inputs.map(({ name }) => name);
+  if (names.some((name) => !KNOWN_INPUTS.has(name)) || !names.includes('input_ids'))
+    throw new ModelFileError(
+      graphPath,
+      `its inputs are ${names.join(', ')}; an encoder has input_ids, attention_mask, token_type_ids or position_ids`,
+    );
+  return inputs.map(({ name, type }) => ({
+    name,
+    type: type === ELEMENT_TYPE.get(Int32Array) ? 'int32' : 'int64',
+  }));
 }
 
 const VECTOR_OUTPUTS = ['sentence_embedding', 'last_hidden_state', 'token_embeddings'];
 
 /** A vector pooled by the graph itself is preferred: whoever exported it knew how. */
-function chooseOutput(session: InferenceSession, { graphPath, readout }: EncoderSessionOptions): GraphOutput {
-  const outputs = session.outputMetadata.map((meta) => ({
-    name: meta.name,
-    rank: meta.isTensor && meta.type === 'float32' ? meta.shape.length : 0,
+function chooseOutput(ends: readonly GraphEnd[], { graphPath, readout }: EncoderSessionOptions): GraphOutput {
+  const outputs = ends.map(({ name, type, dims }) => ({
+    name,
+    rank: type === ELEMENT_TYPE.get(Float32Array) ? dims.length : 0,
   }));
   const isFit = (rank: number): rank is 2 | 3 => rank === 2 || (rank === 3 && readout.kind === 'vector');
   const wanted = readout.kind === 'logits' ? ['logits'] : VECTOR_OUTPUTS;
@@ -129,6 +192,6 @@ function chooseOutput(session: InferenceSession, { graphPath, readout }: Encoder
   for (const { name, rank } of [...named, ...outputs.slice(0, 1)]) if (isFit(rank)) return { name, rank };
   throw new ModelFileError(
     graphPath,
-    `its outputs are ${session.outputNames.join(', ')}; none is a float32 ${wanted.join(' or ')}`,
+    `its outputs are ${ends.map(({ name }) => name).join(', ')}; none is a float32 ${wanted.join(' or ')}`,
   );
 }

@@ -28,10 +28,16 @@ const FUNCTIONS = {
     'void *(void *env, const void *model, size_t bytes, void *options, _Out_ void **session)',
   ],
   CreateSessionOptions: [10, 'void *(_Out_ void **options)'],
+  SetOptimizedModelFilePath: [11, `void *(void *options, ${PATH} path)`],
   DisableMemPattern: [17, 'void *(void *options)'],
+  SetSessionGraphOptimizationLevel: [23, 'void *(void *options, int level)'],
   SetIntraOpNumThreads: [24, 'void *(void *options, int threads)'],
   SessionGetInputCount: [30, 'void *(void *session, _Out_ size_t *count)'],
+  SessionGetOutputCount: [31, 'void *(void *session, _Out_ size_t *count)'],
+  SessionGetInputTypeInfo: [33, 'void *(void *session, size_t index, _Out_ void **info)'],
+  SessionGetOutputTypeInfo: [34, 'void *(void *session, size_t index, _Out_ void **info)'],
   SessionGetInputName: [36, 'void *(void *session, size_t index, void *allocator, _Out_ void **name)'],
+  SessionGetOutputName: [37, 'void *(void *session, size_t index, void *allocator, _Out_ void **name)'],
   CreateTensorAsOrtValue: [
     48,
     'void *(void *allocator, int64_t *dims, size_t rank, int type, _Out_ void **value)',
@@ -41,6 +47,11 @@ const FUNCTIONS = {
     'void *(void *memory, void *data, size_t bytes, int64_t *dims, size_t rank, int type, _Out_ void **value)',
   ],
   GetTensorMutableData: [51, 'void *(void *value, _Out_ void **data)'],
+  CastTypeInfoToTensorInfo: [55, 'void *(void *typeInfo, _Out_ void **info)'],
+  GetTensorElementType: [60, 'void *(void *info, _Out_ int *type)'],
+  GetDimensionsCount: [61, 'void *(void *info, _Out_ size_t *count)'],
+  GetDimensions: [62, 'void *(void *info, int64_t *dims, size_t count)'],
+  GetTensorTypeAndShape: [65, 'void *(void *value, _Out_ void **info)'],
   CreateCpuMemoryInfo: [69, 'void *(int allocator, int kind, _Out_ void **info)'],
   AllocatorFree: [76, 'void *(void *allocator, void *memory)'],
   GetAllocatorWithDefaultOptions: [78, 'void *(_Out_ void **allocator)'],
@@ -49,6 +60,8 @@ const FUNCTIONS = {
   ReleaseMemoryInfo: [94, 'void (void *info)'],
   ReleaseSession: [95, 'void (void *session)'],
   ReleaseValue: [96, 'void (void *value)'],
+  ReleaseTypeInfo: [98, 'void (void *info)'],
+  ReleaseTensorTypeAndShapeInfo: [99, 'void (void *info)'],
   ReleaseSessionOptions: [100, 'void (void *options)'],
   AddSessionConfigEntry: [130, 'void *(void *options, const char *key, const char *value)'],
   CreateAllocator: [131, 'void *(void *session, void *memoryInfo, _Out_ void **allocator)'],
@@ -58,6 +71,11 @@ const FUNCTIONS = {
   ReleaseIoBinding: [135, 'void (void *binding)'],
   BindInput: [136, 'void *(void *binding, const char *name, void *value)'],
   BindOutput: [137, 'void *(void *binding, const char *name, void *value)'],
+  BindOutputToDevice: [138, 'void *(void *binding, const char *name, void *memory)'],
+  GetBoundOutputValues: [
+    140,
+    'void *(void *binding, void *allocator, _Out_ void **values, _Out_ size_t *count)',
+  ],
   AppendTensorRt: [170, 'void *(void *sessionOptions, void *providerOptions)'],
   CreateTensorRtOptions: [171, 'void *(_Out_ void **options)'],
   UpdateTensorRtOptions: [172, 'void *(void *options, const char **keys, const char **values, size_t count)'],
@@ -105,10 +123,19 @@ export function ortApi(): OrtApi {
   return api;
 }
 
+/** Such as `1.30.0`. */
+export function ortVersion(): string {
+  const getVersion = koffi.decode(ortBase(), POINTER_BYTES, 'void *');
+  return koffi.call(getVersion, koffi.proto('const char *()'));
+}
+
+/** OrtApiBase { const OrtApi *(*GetApi)(uint32_t); const char *(*GetVersionString)(); } */
+function ortBase(): Handle {
+  return ortLibrary().func('void *OrtGetApiBase()')();
+}
+
 function bindApi(): OrtApi {
-  const getBase = ortLibrary().func('void *OrtGetApiBase()');
-  // OrtApiBase { const OrtApi *(*GetApi)(uint32_t); const char *(*GetVersionString)(); }
-  const getApi = koffi.decode(getBase(), 0, 'void *');
+  const getApi = koffi.decode(ortBase(), 0, 'void *');
   const table = koffi.call(getApi, koffi.proto('void *(uint32_t version)'), API_VERSION);
   if (table === null)
     throw new OrtError(

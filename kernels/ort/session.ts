@@ -2,6 +2,7 @@ import koffi from 'koffi';
 import { type Handle, type OrtApi, ortApi, POINTER_BYTES } from './api.ts';
 import { appendProvider } from './append-provider.ts';
 import { DeviceMemory } from './device-memory.ts';
+import { dimsOf, type GraphEnd, graphEnds } from './graph-ends.ts';
 import type { TensorData } from './pinned.ts';
 import type { Provider } from './providers.ts';
 import { ELEMENT_TYPE, type Tensor, tensorOver } from './tensor.ts';
@@ -16,6 +17,8 @@ export interface SessionOptions {
   readonly shapesVary?: boolean;
   /** Where the weights of a graph lie that is given as bytes. */
   readonly weightsFolder?: string;
+  /** Writes the graph there as it is computed on any CPU: constants folded, norms fused. */
+  readonly optimisedPath?: string;
 }
 
 /**
@@ -28,6 +31,8 @@ const SPIN_US = 100;
 /** Source of the names: onnxruntime_session_options_config_keys.h. */
 const WEIGHTS_FOLDER = 'session.model_external_initializers_file_folder_path';
 const LOG_SEVERITY_ERROR = 3;
+/** `GraphOptimizationLevel`: all but the layouts and fusions of one processor. */
+const OPTIMISE_EXTENDED = 2;
 const ALLOCATOR_DEVICE = 0;
 const MEMORY_DEFAULT = 0;
 
@@ -53,7 +58,7 @@ export class OrtSession {
   }
 
   #load(graph: string | Uint8Array, sessionOptions: SessionOptions): Handle {
-    const { threads, spinning, provider, shapesVary, weightsFolder } = sessionOptions;
+    const { threads, spinning, provider, shapesVary, weightsFolder, optimisedPath } = sessionOptions;
     const options = this.#api.create('CreateSessionOptions');
     try {
       this.#api.call('SetIntraOpNumThreads', options, threads);
@@ -64,6 +69,10 @@ export class OrtSession {
       if (shapesVary) this.#api.call('DisableMemPattern', options);
       if (weightsFolder !== undefined)
         this.#api.call('AddSessionConfigEntry', options, WEIGHTS_FOLDER, weightsFolder);
+      if (optimisedPath !== undefined) {
+        this.#api.call('SetSessionGraphOptimizationLevel', options, OPTIMISE_EXTENDED);
+        this.#api.call('SetOptimizedModelFilePath', options, optimisedPath);
+      }
       appendProvider(this.#api, options, provider);
       return typeof graph === 'string'
         ? this.#api.create('CreateSession', this.#env, graph, options)
@@ -88,24 +97,21 @@ export class OrtSession {
 
   /** The memory in which the provider wants an input. To be closed before the session. */
   memoryOf(inputName: string): DeviceMemory {
-    const names = this.#inputNames();
-    const index = names.indexOf(inputName);
+    const inputs = this.inputs();
+    const index = inputs.findIndex(({ name }) => name === inputName);
     if (index < 0) throw new RangeError(`the graph has no input ${inputName}`);
-    const infos = Buffer.alloc(names.length * POINTER_BYTES);
-    this.#api.call('SessionGetMemoryInfoForInputs', this.#session, infos, names.length);
+    const infos = Buffer.alloc(inputs.length * POINTER_BYTES);
+    this.#api.call('SessionGetMemoryInfoForInputs', this.#session, infos, inputs.length);
     const info: Handle = koffi.decode(infos, index * POINTER_BYTES, 'void *');
     return new DeviceMemory(this.#api, this.#session, info);
   }
 
-  #inputNames(): string[] {
-    const allocator = this.#api.create('GetAllocatorWithDefaultOptions');
-    const count = Number(this.#api.create('SessionGetInputCount', this.#session));
-    return Array.from({ length: count }, (_, index) => {
-      const name = this.#api.create('SessionGetInputName', this.#session, index, allocator);
-      const text: string = koffi.decode(name, 'char', -1);
-      this.#api.call('AllocatorFree', allocator, name);
-      return text;
-    });
+  inputs(): readonly GraphEnd[] {
+    return graphEnds(this.#api, this.#session, 'input');
+  }
+
+  outputs(): readonly GraphEnd[] {
+    return graphEnds(this.#api, this.#session, 'output');
   }
 
   /** Types of the operators that run on the CPU, whatever the provider. */
@@ -147,6 +153,32 @@ export class OrtSession {
 
   releaseBinding(binding: Handle): void {
     this.#api.release('ReleaseIoBinding', binding);
+  }
+
+  /** Runs the graph for the dims that an output then has, where its file does not say them. Throws OrtError. */
+  outputDims(inputs: ReadonlyMap<string, Tensor>, output: string): number[] {
+    const binding = this.bind(inputs, new Map());
+    try {
+      this.#api.call('BindOutputToDevice', binding, output, this.#memory);
+      this.run(binding);
+      const allocator = this.#api.create('GetAllocatorWithDefaultOptions');
+      const values: Handle[] = [null];
+      this.#api.call('GetBoundOutputValues', binding, allocator, values, [0]);
+      const value: Handle = koffi.decode(values[0] as object, 0, 'void *');
+      this.#api.call('AllocatorFree', allocator, values[0]);
+      try {
+        const info = this.#api.create('GetTensorTypeAndShape', value);
+        try {
+          return dimsOf(this.#api, info);
+        } finally {
+          this.#api.release('ReleaseTensorTypeAndShapeInfo', info);
+        }
+      } finally {
+        this.releaseTensor({ handle: value, data: undefined });
+      }
+    } finally {
+      this.releaseBinding(binding);
+    }
   }
 
   /** Runs the graph once, on the calling thread. Throws OrtError. */

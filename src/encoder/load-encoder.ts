@@ -49,7 +49,7 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
       const probed = await probe(session, tokenizer, graphPath);
       return {
         session,
-        lanes: lanesFor(session, probed, chosen),
+        lanes: await lanesFor(chosen),
         integers: integerGraph !== undefined,
         probed,
       };
@@ -103,14 +103,10 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
 }
 
 /** A second copy of the weights is worth its memory for small models only; the kernels of large ones keep several threads busy. */
-function lanesFor(
-  session: EncoderSession,
-  { dimensions }: Probed,
-  options: EncoderSessionOptions,
-): EncoderLanes | undefined {
+async function lanesFor(options: EncoderSessionOptions): Promise<EncoderLanes | undefined> {
   const { threads, provider, graphPath } = options;
   const pays = threads > 1 && provider?.name === 'cpu' && storedBytes(graphPath) <= MOST_DOUBLED_BYTES;
-  return pays ? new EncoderLanes(session, dimensions, options) : undefined;
+  return pays ? await EncoderLanes.load(options) : undefined;
 }
 
 /** Of several kinds and lengths, down to the shortest, which rounding shows in most. */
