@@ -120,7 +120,8 @@ export class Drain {
     }
     const needed = new Set([...progress.open.values()].map(({ path }) => path));
     for (const { path } of segments) {
-      if ((grows && path === latest) || needed.has(path)) continue;
+      // Nor what follows: a request whose end was removed, and its beginning not, would be taken for one that never ended.
+      if ((grows && path === latest) || needed.has(path)) break;
       rmSync(path, { force: true });
       progress.offsets.delete(path);
       // What was in it is in the database.

@@ -5,33 +5,58 @@ import type { RefusedRow } from './refused.ts';
 import type { AttemptRow } from './row.ts';
 import { type Cost, DailyCosts, Spending } from './spending.ts';
 
-/** A row at a time: each tells whether it is new, and whether it is refused. @throws Error of SQLite */
+/** More rows at once gain nothing; a statement of SQLite takes 32,766 values. */
+const AT_ONCE = 64;
+const COLUMNS = 12;
+type Values = (string | number)[];
+
+/** @returns Those that are refused. @throws Error of SQLite */
 export function insertIntoSqlite(
   sqlite: Sqlite.Database,
   rows: readonly AttemptRow[],
 ): readonly RefusedRow[] {
-  const { insert } = statementsOf(sqlite);
+  try {
+    insertNew(sqlite, rows);
+    return [];
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return insertEach(sqlite, rows);
+  }
+}
+
+/** Many at once, which takes half as long. @throws Error of SQLite: a refusal, too, if there is one already; then none is in */
+function insertNew(sqlite: Sqlite.Database, rows: readonly AttemptRow[]): void {
+  const { insertMany, insert } = statementsOf(sqlite);
+  spend(sqlite, (spending) => {
+    const labels = new Labels(sqlite);
+    const values: Values = new Array(Math.min(AT_ONCE, rows.length) * COLUMNS);
+    let used = 0;
+    for (const row of rows) {
+      const { id, costs } = labels.get(row.label);
+      put(row, id, values, used);
+      costs.add(row.atMs, row.costNanoUsd);
+      used += COLUMNS;
+      if (used < AT_ONCE * COLUMNS) continue;
+      insertMany.run(values);
+      used = 0;
+    }
+    for (let at = 0; at < used; at += COLUMNS) insert.run(values.slice(at, at + COLUMNS));
+    labels.addTo(spending);
+  });
+}
+
+/** A row at a time: each tells whether it is new, and whether it is refused. @throws Error of SQLite */
+function insertEach(sqlite: Sqlite.Database, rows: readonly AttemptRow[]): readonly RefusedRow[] {
+  const { insertIfNew } = statementsOf(sqlite);
   const refused: RefusedRow[] = [];
   spend(sqlite, (spending) => {
     const labels = new Labels(sqlite);
+    const values: Values = new Array(COLUMNS);
     for (const row of rows)
       try {
-        const label = labels.get(row.label);
-        const { changes } = insert.run(
-          row.settlementId,
-          row.number,
-          row.atMs,
-          label.id,
-          row.requestId,
-          row.promptTokens,
-          row.cachedTokens,
-          row.completionTokens,
-          row.reasoningTokens,
-          row.costNanoUsd,
-          row.wasteNanoUsd,
-          row.durationMs,
-        );
-        if (changes === 1) label.costs.add(row.atMs, row.costNanoUsd);
+        const { id, costs } = labels.get(row.label);
+        put(row, id, values, 0);
+        if (insertIfNew.run(values).changes === 1) costs.add(row.atMs, row.costNanoUsd);
       } catch (error) {
         if (!isRefusal(error)) throw error;
         refused.push({ row, reason: error.message });
@@ -39,6 +64,22 @@ export function insertIntoSqlite(
     labels.addTo(spending);
   });
   return refused;
+}
+
+/** In the order of the table's columns. */
+function put(row: AttemptRow, labelId: number, values: Values, at: number): void {
+  values[at] = row.settlementId;
+  values[at + 1] = row.number;
+  values[at + 2] = row.atMs;
+  values[at + 3] = labelId;
+  values[at + 4] = row.requestId;
+  values[at + 5] = row.promptTokens;
+  values[at + 6] = row.cachedTokens;
+  values[at + 7] = row.completionTokens;
+  values[at + 8] = row.reasoningTokens;
+  values[at + 9] = row.costNanoUsd;
+  values[at + 10] = row.wasteNanoUsd;
+  values[at + 11] = row.durationMs;
 }
 
 /** See `countLateRows`. @throws Error of SQLite */
@@ -99,7 +140,9 @@ function spend(sqlite: Sqlite.Database, change: (spending: Spending) => void): v
 }
 
 interface Statements {
+  readonly insertMany: Sqlite.Statement;
   readonly insert: Sqlite.Statement;
+  readonly insertIfNew: Sqlite.Statement;
   readonly findLabel: Sqlite.Statement<[AttemptLabel], number>;
   readonly addLabel: Sqlite.Statement<[AttemptLabel], number>;
   readonly count: Sqlite.Statement<[number], Cost>;
@@ -108,6 +151,7 @@ interface Statements {
 
 const prepared = new WeakMap<Sqlite.Database, Statements>();
 
+const ROW = `(${new Array(COLUMNS).fill('?').join()})`;
 const LABEL =
   '@organizationId, @projectId, @keyId, @endpoint, @model, @deployment, @kind, @outcome, @measured';
 const LABEL_COLUMNS =
@@ -117,9 +161,9 @@ function statementsOf(sqlite: Sqlite.Database): Statements {
   let statements = prepared.get(sqlite);
   if (statements === undefined) {
     statements = {
-      insert: sqlite.prepare(
-        'insert into attempt values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing',
-      ),
+      insertMany: sqlite.prepare(`insert into attempt values ${new Array(AT_ONCE).fill(ROW).join()}`),
+      insert: sqlite.prepare(`insert into attempt values ${ROW}`),
+      insertIfNew: sqlite.prepare(`insert into attempt values ${ROW} on conflict do nothing`),
       findLabel: sqlite
         .prepare<[AttemptLabel], number>(`select id from attempt_label where (${LABEL_COLUMNS}) = (${LABEL})`)
         .pluck(),

@@ -194,8 +194,8 @@ describeDatabases('what was spent', (newLocation) => {
     const dir = mkdtempSync(join(tmpdir(), 'qianmen-refused-'));
     onTestFinished(() => rmSync(dir, { recursive: true }));
     const journal = new Journal({ dir, name: '1-aa', onProblem: () => {} });
-    for (let i = 0; i < 50; i++) {
-      const settlementId = `r${String(i).padStart(2, '0')}`;
+    for (let i = 0; i < 200; i++) {
+      const settlementId = `r${i + 100}`;
       const row = record(settlementId, i % 5);
       const bad =
         i === 7 ? { label: { ...row.label, model: null as never } } : i === 30 ? { promptTokens: -100 } : {};
@@ -205,21 +205,21 @@ describeDatabases('what was spent', (newLocation) => {
     const insert = (rows: readonly JournalRow[]) => insertRows(database, rows);
     const drain = new Drain({ dir, own: '1-aa', insert });
     await drain.runOwn(true);
-    expect(await ids()).toHaveLength(48);
-    expect((await spentTotals(database, NOON_MS)).organization.get('org_1')?.day).toBe(48 * COST);
+    expect(await ids()).toHaveLength(198);
+    expect((await spentTotals(database, NOON_MS)).organization.get('org_1')?.day).toBe(198 * COST);
     expect(await problems()).toEqual([]);
     expect(readdirSync(dir)).toEqual(['refused-rows.jsonl']);
     const lines = readFileSync(join(dir, 'refused-rows.jsonl'), 'utf8').trimEnd().split('\n');
-    expect(lines.map((line) => JSON.parse(line).row.settlementId)).toEqual(['r07', 'r30']);
+    expect(lines.map((line) => JSON.parse(line).row.settlementId)).toEqual(['r107', 'r130']);
     expect(lines[0]).toMatch(/"reason":".*(NOT NULL|not-null)/);
     expect([drain.refused, drain.backlogBytes()]).toEqual([2, 0]);
     // Somebody mends one of the two, and has them tried again.
     writeFileSync(join(dir, 'refused-rows.jsonl'), `${lines.join('\n').replace(':-100,', ':100,')}\n`);
     const tried = await retryRefused(dir, insert);
-    expect([tried.taken, tried.rows.map(({ row }) => nameOf(row))]).toEqual([1, ['r07.0']]);
+    expect([tried.taken, tried.rows.map(({ row }) => nameOf(row))]).toEqual([1, ['r107.0']]);
     expect((await retryRefused(dir, insert)).taken).toBe(0);
-    expect(await ids()).toHaveLength(49);
-    expect((await spentTotals(database, NOON_MS)).organization.get('org_1')?.day).toBe(49 * COST);
+    expect(await ids()).toHaveLength(199);
+    expect((await spentTotals(database, NOON_MS)).organization.get('org_1')?.day).toBe(199 * COST);
     expect(await problems()).toEqual([]);
   });
 });

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { expect, it, onTestFinished } from 'vitest';
+import { sql } from 'kysely';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { insertRows } from '../../src/ledger/insert.ts';
 import { Ledger } from '../../src/ledger/ledger.ts';
 import type { OldRow } from '../../src/ledger/old-row.ts';
@@ -152,5 +153,45 @@ describeDatabases('a ledger of one table', (newLocation) => {
     expect((await retryRefused(journals, (rows) => insertRows(database, rows))).rows).toEqual([]);
     expect(await ids('ledger')).toContain('bad.0');
     expect((await inspectDatabase(location)).problems).toEqual([]);
+  });
+});
+
+describe('attempts that lie by their names', () => {
+  it('lie by their times from now on, as they are, and gateways of before go on adding to them', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'qianmen-by-name-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const location = { kind: 'sqlite', path: join(folder, 'qianmen.db') } as const;
+    const before = await openDatabase(location, { migrate: false });
+    onTestFinished(() => before.close());
+    await migrate(before, MIGRATIONS.slice(0, 4));
+    // To the letter, and prepared once.
+    const insert = before.sqlite!.prepare(
+      'insert into attempt values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing',
+    );
+    const insertAsThen = (row: AttemptRow, labelId: number) =>
+      insert.run(
+        ...[row.settlementId, row.number, row.atMs, labelId, row.requestId, row.promptTokens],
+        ...[row.cachedTokens, row.completionTokens, row.reasoningTokens, row.costNanoUsd],
+        ...[row.wasteNanoUsd, row.durationMs],
+      ).changes;
+    const all = () => before.kysely.selectFrom('every_attempt').selectAll().orderBy('id').execute();
+    await insertRows(before, [rowOf('b'), rowOf('a', 2)]);
+    const labelId = (await before.kysely.selectFrom('attempt').select('label_id').execute())[0]!.label_id;
+    expect(insertAsThen(rowOf('b'), labelId)).toBe(0);
+    const rows = await all();
+    expect(rows.map(({ id }) => id)).toEqual(['a.0', 'b.0']);
+
+    const now = await openDatabase(location);
+    onTestFinished(() => now.close());
+    expect(await all()).toEqual(rows);
+    expect([rowOf('b'), rowOf('c'), rowOf('c')].map((row) => insertAsThen(row, labelId))).toEqual([0, 1, 0]);
+    expect(await insertRows(now, [rowOf('c'), rowOf('a', 2), rowOf('d', 2)])).toEqual([]);
+    expect((await all()).map(({ id }) => id)).toEqual(['a.0', 'b.0', 'c.0', 'd.0']);
+    expect((await spentTotals(now, NOON_MS)).key.get('key_2')).toMatchObject({ day: 2 * COST });
+    const plan = await sql<{ detail: string }>`
+      explain query plan select * from every_attempt where at_ms >= 1 and at_ms < 2`.execute(now.kysely);
+    expect(plan.rows.map(({ detail }) => detail)).toContain(
+      'SEARCH attempt USING PRIMARY KEY (at_ms>? AND at_ms<?)',
+    );
   });
 });

@@ -1,5 +1,5 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { Journal } from '../../src/ledger/journal.ts';
@@ -53,6 +53,11 @@ describeDatabases("the ledger's thread", (newLocation) => {
     expect(writer.isAwake).toBe(false);
     write('a');
     expect(writer.isAwake).toBe(true);
+    if (process.platform === 'linux')
+      await eventually(
+        'it is nicer than those that serve',
+        () => nicenessOf('ledger-writer') === getPriority() + 10,
+      );
     await eventually('it rests', () => !writer.isAwake);
     expect(await spent()).toEqual(['a.0']);
     write('b');
@@ -77,3 +82,15 @@ describeDatabases("the ledger's thread", (newLocation) => {
     expect(died).toEqual([]);
   });
 });
+
+/** Of a thread of this process. */
+function nicenessOf(name: string): number | undefined {
+  for (const thread of readdirSync('/proc/self/task'))
+    try {
+      const [, comm, rest] = /\((.*)\) (.*)/.exec(readFileSync(`/proc/self/task/${thread}/stat`, 'utf8'))!;
+      if (comm === name) return Number(rest!.split(' ')[16]);
+    } catch {
+      // It has just ended.
+    }
+  return undefined;
+}
