@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Template } from '@huggingface/jinja';
 import { AppError } from '../core/error.ts';
 import type { Message, Tool } from '../core/message.ts';
+import { anyOf } from './special-tokens.ts';
 import { type ToolDialect, toolDialect } from './tool-dialect.ts';
 import { withoutToolRoles } from './tool-prompt.ts';
 
@@ -40,6 +41,7 @@ const LONGEST_REFUSAL_CHARS = 300;
 export class ChatTemplate {
   readonly #options: ChatTemplateOptions;
   readonly #template: Template;
+  readonly #control: ControlStrings;
   readonly #knowsDeveloper: boolean;
   readonly #knowsTools: boolean;
   /** How the model writes tool calls. */
@@ -49,6 +51,7 @@ export class ChatTemplate {
   constructor(options: ChatTemplateOptions) {
     this.#options = options;
     this.#template = new Template(options.source);
+    this.#control = new ControlStrings(options.controlStrings);
     this.#knowsDeveloper = options.source.includes('developer');
     const { dialect, native } = toolDialect(options.source);
     this.dialect = dialect;
@@ -64,7 +67,7 @@ export class ChatTemplate {
     tools: readonly Tool[],
     variables: Readonly<Record<string, unknown>>,
   ): RenderedChat {
-    const marks = new Marks(this.#options.controlStrings);
+    const marks = new Marks(this.#control);
     const messages = this.#knowsTools ? given : withoutToolRoles(given, tools);
     try {
       const safe = marks.replaceIn({
@@ -132,13 +135,34 @@ function parsedOrText(json: string): unknown {
   }
 }
 
-class Marks {
-  readonly #control: readonly string[];
-  readonly #nonce = randomBytes(8).toString('hex');
-  readonly #originals: string[] = [];
+/** Some vocabularies have thousands of them: contents are gone through once, not once for each. */
+class ControlStrings {
+  readonly pattern: RegExp | undefined;
+  readonly #beginnings = new Set<string>();
+  readonly #longest: number;
 
-  constructor(controlStrings: readonly string[]) {
-    this.#control = [...controlStrings].sort((a, b) => b.length - a.length);
+  constructor(strings: readonly string[]) {
+    this.pattern = anyOf(strings);
+    this.#longest = strings.reduce((longest, { length }) => Math.max(longest, length), 0);
+    for (const string of strings)
+      for (let length = 1; length < string.length; length++) this.#beginnings.add(string.slice(0, length));
+  }
+
+  /** Length of the longest end of `text` that begins a control string. */
+  unfinished(text: string): number {
+    let length = Math.min(this.#longest - 1, text.length);
+    while (length > 0 && !this.#beginnings.has(text.slice(-length))) length--;
+    return Math.max(length, 0);
+  }
+}
+
+class Marks {
+  readonly #control: ControlStrings;
+  readonly #nonce = randomBytes(8).toString('hex');
+  readonly #originals = new Map<string, number>();
+
+  constructor(control: ControlStrings) {
+    this.#control = control;
   }
 
   /** A deep copy with the control strings of every string and key replaced. */
@@ -147,9 +171,10 @@ class Marks {
   }
 
   restore(text: string): string {
-    if (this.#originals.length === 0) return text;
+    if (this.#originals.size === 0) return text;
+    const originals = [...this.#originals.keys()];
     return text.replace(new RegExp(`\\uE000${this.#nonce}:(\\d+)\\uE001`, 'g'), (_, index) => {
-      return this.#originals[Number(index)] ?? '';
+      return originals[Number(index)] ?? '';
     });
   }
 
@@ -164,32 +189,20 @@ class Marks {
   }
 
   #replaceText(text: string): string {
-    let safe = text;
-    for (const control of this.#control) {
-      if (safe.includes(control)) safe = safe.replaceAll(control, this.#mark(control));
-    }
+    const { pattern } = this.#control;
+    if (pattern === undefined) return text;
+    const safe = text.replace(pattern, (found) => this.#mark(found));
     // Templates trim contents, so the end that counts is the last visible one.
     const end = safe.trimEnd();
-    const beginning = this.#unfinished(end);
+    const beginning = this.#control.unfinished(end);
     if (beginning === 0) return safe;
     const at = end.length - beginning;
     return safe.slice(0, at) + this.#mark(safe.slice(at, at + 1)) + safe.slice(at + 1);
   }
 
-  /** Length of the longest end of `text` that begins a control string. */
-  #unfinished(text: string): number {
-    let longest = 0;
-    for (const control of this.#control) {
-      for (let length = Math.min(control.length - 1, text.length); length > longest; length--) {
-        if (text.endsWith(control.slice(0, length))) longest = length;
-      }
-    }
-    return longest;
-  }
-
   #mark(original: string): string {
-    let index = this.#originals.indexOf(original);
-    if (index < 0) index = this.#originals.push(original) - 1;
+    const index = this.#originals.get(original) ?? this.#originals.size;
+    this.#originals.set(original, index);
     return `\uE000${this.#nonce}:${index}\uE001`;
   }
 }

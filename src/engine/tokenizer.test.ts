@@ -71,7 +71,8 @@ test('the lower bound never exceeds the number of tokens', () => {
 
 describe('what cannot be right is refused by name', () => {
   test.each([
-    [{ 'tokenizer.ggml.model': 'llama' }, '"llama"'],
+    [{ 'tokenizer.ggml.model': 't5' }, '"t5"'],
+    [{ 'tokenizer.ggml.model': 'llama' }, 'tokenizer.ggml.scores'],
     [{ 'tokenizer.ggml.pre': 'klingon' }, '"klingon"'],
     [{ 'tokenizer.ggml.pre': 'toString' }, '"toString"'],
     [{ 'tokenizer.ggml.model': undefined }, 'has no tokenizer.ggml.model'],

@@ -1,17 +1,9 @@
-import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers';
 import { bytesOfEntry } from './byte-level.ts';
+import { ByteLevelEncoder } from './byte-level-encoder.ts';
+import { END_OF_REPLY } from './end-of-reply.ts';
+import { SentencePieceEncoder, SPACE_MARK } from './sentencepiece-encoder.ts';
+import { type SpecialToken, SpecialTokens } from './special-tokens.ts';
 import type { TokenizerDescription } from './tokenizer-description.ts';
-
-/** Control tokens that end a reply although the file names only one; the list llama.cpp keeps for the same reason. */
-const END_OF_REPLY = [
-  '<|im_end|>',
-  '<|endoftext|>',
-  '<|eot_id|>',
-  '<|eom_id|>',
-  '<|end_of_text|>',
-  '<|end|>',
-  '<end_of_turn>',
-];
 
 export interface EncodeOptions {
   /**
@@ -19,11 +11,18 @@ export interface EncodeOptions {
    * or whose author may steer the model; never for the contents of messages.
    */
   readonly control: boolean;
+  /** Whether text or tokens stand before it in the prompt: some tokenizers write a space before the first text only. */
+  readonly continued?: boolean;
+}
+
+interface PlainEncoder {
+  /** Appends the tokens of a text without special tokens to `ids`. `first`: nothing stands before it. */
+  encode(text: string, ids: number[], first: boolean): void;
 }
 
 /**
- * Byte-level BPE. Merging is done by @huggingface/tokenizers; which strings become control tokens is
- * decided here, and control tokens are not even in the vocabulary that merging sees.
+ * Text ↔ tokens, by one of two schemes. Which strings become control tokens is decided here: control tokens are not even in the
+ * vocabulary that merging sees.
  */
 export class Tokenizer {
   readonly vocabularySize: number;
@@ -37,82 +36,55 @@ export class Tokenizer {
   readonly controlStrings: readonly string[];
   /** No token stands for more bytes than this. */
   readonly longestTokenBytes: number;
-  readonly #entries: readonly string[];
+  readonly #description: TokenizerDescription;
   readonly #bytes: readonly Uint8Array[];
-  readonly #control: ReadonlySet<number>;
-  readonly #hub: HubTokenizer;
-  /** Text is put into normal form C first, which may shorten it. */
-  readonly #composes: boolean;
-  readonly #anySpecial: Splitter;
-  readonly #userDefined: Splitter;
+  readonly #encoder: PlainEncoder;
+  readonly #anySpecial: SpecialTokens;
+  readonly #userDefined: SpecialTokens;
 
   constructor(description: TokenizerDescription) {
-    const { entries, merges, rules, bosId, eosId } = description;
-    const control = new Map<string, number>();
-    const userDefined = new Map<string, number>();
-    const vocabulary: Record<string, number> = Object.create(null);
-    for (const [id, entry] of entries.entries()) {
-      if (description.control.has(id)) control.set(entry, id);
-      else if (description.userDefined.has(id)) userDefined.set(entry, id);
-      else if (entry !== '') vocabulary[entry] = id;
-    }
-    const utf8 = new TextEncoder();
-    this.#entries = entries;
-    this.#bytes = entries.map((entry, id) =>
-      description.control.has(id) || description.userDefined.has(id)
-        ? utf8.encode(entry)
-        : (bytesOfEntry(entry) ?? utf8.encode(entry)),
-    );
-    this.#control = description.control;
+    const { entries, control, userDefined, bosId, eosId, stripsLeft, stripsRight } = description;
+    const special = (ids: ReadonlySet<number>) =>
+      [...ids].map((id): SpecialToken => {
+        const text = entries[id]!;
+        return { id, text, stripsLeft: stripsLeft.has(id), stripsRight: stripsRight.has(id) };
+      });
+    const controlTokens = special(control);
+    this.#description = description;
+    this.#userDefined = new SpecialTokens(special(userDefined));
+    this.#anySpecial = new SpecialTokens([...special(userDefined), ...controlTokens]);
+    this.#encoder = encoderOf(description);
+    this.#bytes = tokenBytes(description);
     this.vocabularySize = entries.length;
     this.longestTokenBytes = this.#bytes.reduce((longest, bytes) => Math.max(longest, bytes.length), 1);
-    this.controlStrings = [...control.keys()].filter((s) => s !== '');
+    this.controlStrings = [...new Set(controlTokens.map(({ text }) => text))].filter((text) => text !== '');
     this.bosId = bosId;
     this.eosId = eosId;
     this.addBos = description.addBos;
-    this.endIds = new Set(
-      [eosId, ...description.endIds, ...END_OF_REPLY.map((s) => control.get(s))].filter(
-        (id) => id !== undefined,
-      ),
-    );
-    this.#anySpecial = new Splitter(new Map([...userDefined, ...control]));
-    this.#userDefined = new Splitter(userDefined);
-    this.#composes = rules.normalizer !== null;
-    this.#hub = new HubTokenizer(
-      {
-        added_tokens: [],
-        normalizer: rules.normalizer,
-        pre_tokenizer: rules.preTokenizer,
-        post_processor: null,
-        decoder: null,
-        model: {
-          type: 'BPE',
-          unk_token: null,
-          fuse_unk: false,
-          byte_fallback: false,
-          ignore_merges: rules.ignoreMerges,
-          vocab: vocabulary,
-          merges,
-        },
-      },
-      {},
-    );
+    this.endIds = new Set([
+      ...[eosId, ...description.endIds].filter((id) => id !== undefined),
+      ...controlTokens.filter(({ text }) => END_OF_REPLY.has(text)).map(({ id }) => id),
+    ]);
   }
 
-  encode(text: string, { control }: EncodeOptions): number[] {
+  encode(text: string, { control, continued = false }: EncodeOptions): number[] {
     const ids: number[] = [];
-    for (const piece of (control ? this.#anySpecial : this.#userDefined).split(text.toWellFormed())) {
+    const pieces = (control ? this.#anySpecial : this.#userDefined).split(text.toWellFormed());
+    for (const [i, piece] of pieces.entries()) {
       if (typeof piece === 'number') ids.push(piece);
-      else this.#encodePlain(piece, ids);
+      else if (piece !== '') this.#encoder.encode(piece, ids, i === 0 && !continued);
     }
     return ids;
   }
 
   /** A lower bound for the number of tokens, at almost no cost. */
   fewestTokens(text: string): number {
-    return Math.ceil(
-      Buffer.byteLength(this.#composes ? text.normalize('NFC') : text) / this.longestTokenBytes,
-    );
+    const { scheme, stripsLeft, stripsRight } = this.#description;
+    let shortest = text;
+    // Text is put into normal form C first, which may shorten it.
+    if (scheme.kind === 'byte-level' && scheme.rules.normalizer !== null) shortest = text.normalize('NFC');
+    if (stripsLeft.size + stripsRight.size > 0) shortest = shortest.replace(/\s+/g, '');
+    return Math.ceil(Buffer.byteLength(shortest) / this.longestTokenBytes);
   }
 
   /** Cuts text at control tokens: ids for those, the text between them as it is. */
@@ -122,7 +94,7 @@ export class Tokenizer {
 
   /** The bytes a token stands for in the reply; none for control tokens. */
   textBytes(id: number): Uint8Array {
-    return this.#control.has(id) ? NO_BYTES : this.tokenBytes(id);
+    return this.#description.control.has(id) ? NO_BYTES : this.tokenBytes(id);
   }
 
   /** The bytes of a token as it is named in log-probabilities: control tokens by their string. */
@@ -132,51 +104,44 @@ export class Tokenizer {
 
   /** How the vocabulary writes a token: for control tokens, the string templates use. */
   entry(id: number): string | undefined {
-    return this.#entries[id];
+    return this.#description.entries[id];
   }
 
+  /** The text that tokens stand for as a whole: a space that only marks its beginning is left out. */
   decode(ids: Iterable<number>): string {
-    return Buffer.concat([...ids].map((id) => this.textBytes(id))).toString('utf8');
-  }
-
-  #encodePlain(text: string, ids: number[]): void {
-    if (text === '') return;
-    for (const id of this.#hub.encode(text, { add_special_tokens: false }).ids) {
-      // A byte that the vocabulary lacks has no id.
-      if (id !== undefined) ids.push(id);
-    }
+    const text = Buffer.concat([...ids].map((id) => this.textBytes(id))).toString('utf8');
+    const { scheme } = this.#description;
+    const marked = scheme.kind === 'sentencepiece' && scheme.leadingSpace.of !== 'none';
+    return marked && text.startsWith(' ') ? text.slice(1) : text;
   }
 }
 
 const NO_BYTES = new Uint8Array();
 
-/** Cuts text at given strings, the longest first where several begin at the same place. */
-class Splitter {
-  readonly #ids: ReadonlyMap<string, number>;
-  readonly #pattern: RegExp | undefined;
-
-  constructor(ids: ReadonlyMap<string, number>) {
-    this.#ids = ids;
-    const strings = [...ids.keys()].filter((s) => s !== '').sort((a, b) => b.length - a.length);
-    this.#pattern =
-      strings.length === 0 ? undefined : new RegExp(strings.map(escapeForRegExp).join('|'), 'gu');
+function encoderOf({ entries, control, userDefined, scheme }: TokenizerDescription): PlainEncoder {
+  // What user-defined tokens are part of in a vocabulary of SentencePiece is merged from them, too.
+  const unmerged = scheme.kind === 'sentencepiece' ? new Set(scheme.byteIds) : userDefined;
+  const vocabulary = new Map<string, number>();
+  for (const [id, entry] of entries.entries()) {
+    if (entry !== '' && !control.has(id) && !unmerged.has(id)) vocabulary.set(entry, id);
   }
-
-  split(text: string): (string | number)[] {
-    if (this.#pattern === undefined) return [text];
-    const pieces: (string | number)[] = [];
-    let from = 0;
-    for (const match of text.matchAll(this.#pattern)) {
-      if (match.index > from) pieces.push(text.slice(from, match.index));
-      pieces.push(this.#ids.get(match[0])!);
-      from = match.index + match[0].length;
-    }
-    if (from < text.length) pieces.push(text.slice(from));
-    return pieces;
-  }
+  return scheme.kind === 'sentencepiece'
+    ? new SentencePieceEncoder(scheme, vocabulary)
+    : new ByteLevelEncoder(scheme, vocabulary);
 }
 
-/** RegExp.escape is newer than the oldest Node we run on. */
-function escapeForRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+function tokenBytes({ entries, control, userDefined, scheme }: TokenizerDescription): Uint8Array[] {
+  const utf8 = new TextEncoder();
+  const asItIs = (id: number) => control.has(id) || userDefined.has(id);
+  if (scheme.kind === 'byte-level')
+    return entries.map((entry, id) =>
+      asItIs(id) ? utf8.encode(entry) : (bytesOfEntry(entry) ?? utf8.encode(entry)),
+    );
+  const bytes = entries.map((entry, id) =>
+    utf8.encode(control.has(id) ? entry : entry.replaceAll(SPACE_MARK, ' ')),
+  );
+  for (const [byte, id] of scheme.byteIds.entries()) {
+    if (id !== undefined) bytes[id] = Uint8Array.of(byte);
+  }
+  return bytes;
 }
