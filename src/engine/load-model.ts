@@ -6,6 +6,7 @@ import { ChatTemplate } from './chat-template.ts';
 import type { EngineInfo, LoadOptions } from './messages.ts';
 import { readModelFiles } from './model-files.ts';
 import { onProvider } from './on-provider.ts';
+import { PieceMemory } from './piece-memory.ts';
 import type { PromptModel } from './prompt-tokens.ts';
 import { RequestGrammars } from './request-grammars.ts';
 import { Tokenizer } from './tokenizer.ts';
@@ -15,6 +16,9 @@ import { TokenizerError } from './tokenizer-description.ts';
 const MOST_THREADS = 8;
 
 const DEFAULT_CONTEXT_TOKENS = 2048;
+
+/** A million tokens of chats, or somewhat less. */
+const PIECE_MEMORY_BYTES = 4 * 2 ** 20;
 
 export interface LoadedModel {
   readonly decoder: Decoder;
@@ -55,7 +59,7 @@ export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
     const verifies = speculation && provider.name === 'cpu' && weightsBytes <= MOST_VERIFIED_BYTES;
     return Decoder.load({ graphPath, shape, slots, contextTokens, threads, spinning, provider, verifies });
   });
-  const prompts = { tokenizer, template, contextTokens };
+  const prompts = { tokenizer, template, contextTokens, pieces: new PieceMemory(PIECE_MEMORY_BYTES) };
   return {
     decoder,
     prompts,

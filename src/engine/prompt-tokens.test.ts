@@ -1,8 +1,10 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { chat, completion } from '../../test/engine/requests.ts';
 import { CHATML, TINY, tinyTokenizer } from '../../test/engine/tiny-vocabulary.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import { ChatTemplate } from './chat-template.ts';
+import { PieceMemory } from './piece-memory.ts';
 import { type PromptModel, promptTokens } from './prompt-tokens.ts';
 
 function model(contextTokens: number, metadata: Readonly<Record<string, unknown>> = {}): PromptModel {
@@ -85,6 +87,29 @@ describe('an empty prompt', () => {
       expect.objectContaining({ code: 'invalid_value', param: 'prompt' }),
     );
   });
+});
+
+test('a chat whose pieces are known has the tokens of one whose pieces are not', () => {
+  const anyText = fc.array(fc.constantFrom('hello', ' ', '\n', '<|im_end|>', '<think>', 'é', '<|im'), {
+    minLength: 10,
+    maxLength: 40,
+  });
+  const plain = model(4_096);
+  const knowing = { ...plain, pieces: new PieceMemory(10_000) };
+  fc.assert(
+    fc.property(fc.array(anyText, { minLength: 1, maxLength: 4 }), (history) => {
+      const texts = history.map((parts) => parts.join(''));
+      for (let turn = 1; turn <= texts.length; turn++) {
+        const messages = texts.slice(0, turn).map((text, i) => ({
+          role: i % 2 === 0 ? ('user' as const) : ('assistant' as const),
+          content: [{ type: 'text' as const, text }],
+        }));
+        const request = chat('', { prompts: [{ kind: 'chat', messages }] });
+        expect(tokens(request, knowing)).toEqual(tokens(request, plain));
+      }
+    }),
+    { numRuns: 30 },
+  );
 });
 
 test('a beginning-of-sequence token is added once where the file asks for it', () => {

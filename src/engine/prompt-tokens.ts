@@ -1,6 +1,7 @@
 import { AppError } from '../core/error.ts';
 import type { GenerateRequest, Prompt } from '../core/request.ts';
 import type { ChatTemplate } from './chat-template.ts';
+import type { Piece, PieceMemory } from './piece-memory.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** What turns a prompt into tokens. */
@@ -10,6 +11,8 @@ export interface PromptModel {
   readonly template: ChatTemplate | undefined;
   /** Longest prompt + output. */
   readonly contextTokens: number;
+  /** What pieces of chats became before; undefined: nothing is remembered. */
+  readonly pieces?: PieceMemory;
 }
 
 /** Longer texts are tokenised by a beginning of this many characters per context token first; ordinary text has 4. */
@@ -65,14 +68,21 @@ function encodePrompt(prompt: Prompt, request: GenerateRequest, model: PromptMod
       const tools = request.toolChoice === 'none' ? [] : request.tools;
       const rendered = model.template.render(prompt.messages, tools, request.templateVariables);
       refuseFarTooLong(rendered.text, prompt, request, model);
+      const salt = request.cacheSalt ?? '';
       const tokens: number[] = [];
-      for (const piece of tokenizer.splitControl(rendered.text)) {
+      for (const [i, piece] of tokenizer.splitControl(rendered.text).entries()) {
         if (typeof piece === 'number') tokens.push(piece);
-        else appendAll(tokens, tokenizer.encode(rendered.restore(piece), { control: false }));
+        else appendAll(tokens, encodePiece({ text: rendered.restore(piece), continued: i > 0, salt }, model));
       }
       return withBos(tokens, tokenizer);
     }
   }
+}
+
+function encodePiece(piece: Piece, { tokenizer, pieces }: PromptModel): Iterable<number> {
+  const { text, continued } = piece;
+  const encode = () => tokenizer.encode(text, { control: false, continued });
+  return pieces === undefined ? encode() : pieces.tokensOf(piece, encode);
 }
 
 function withBos(tokens: number[], { addBos, bosId }: Tokenizer): number[] {
@@ -80,7 +90,7 @@ function withBos(tokens: number[], { addBos, bosId }: Tokenizer): number[] {
 }
 
 /** `push(...tokens)` overflows the stack for long prompts. */
-function appendAll(to: number[], from: readonly number[]): void {
+function appendAll(to: number[], from: Iterable<number>): void {
   for (const token of from) to.push(token);
 }
 
