@@ -54,6 +54,7 @@ export class RedisAdmission implements Admission {
   #last = 0;
   #replicas = 1;
   #decidedAlone = 0;
+  #epoch = '';
 
   constructor(options: RedisAdmissionOptions) {
     this.#options = options;
@@ -126,6 +127,7 @@ export class RedisAdmission implements Admission {
     } catch {
       return this.#decideAloneAfterAll(id, ask, linesOf(parties));
     }
+    this.#epoch = reply.epoch;
     const rate = rateOf(parties, reply);
     const refusedBy = parties[reply.refusedBy - 1];
     if (refusedBy !== undefined) {
@@ -147,7 +149,7 @@ export class RedisAdmission implements Admission {
     try {
       return this.#decideAlone(id, ask, lines);
     } catch (error) {
-      this.#settlements.push(leaseOf(id, wantedOf(ask)), lines, { tokens: 0, nanoUsd: 0 });
+      this.#settlements.push(leaseOf(id, wantedOf(ask)), lines, { tokens: 0, nanoUsd: 0 }, this.#epoch);
       throw error;
     }
   }
@@ -167,7 +169,7 @@ export class RedisAdmission implements Admission {
         local.settle(used);
         this.#live.delete(held);
         const counted = { tokens: countable(used.tokens), nanoUsd: countable(used.nanoUsd) };
-        this.#settlements.push(held.lease, lines, counted);
+        this.#settlements.push(held.lease, lines, counted, this.#epoch);
       },
     };
   }

@@ -47,6 +47,8 @@ export interface Reply {
   readonly limit: (typeof OBSTACLES)[number];
   /** Of a budget: @see Obstacle. */
   readonly isHeld: boolean;
+  /** Of the counters: another one after Redis has lost them. */
+  readonly epoch: string;
   readonly levels: readonly Level[];
 }
 
@@ -74,13 +76,19 @@ export function argsOf(
 
 export function replyOf(reply: unknown): Reply {
   if (!Array.isArray(reply)) throw new Error('Redis replied with something else than a decision');
-  const [refusedBy, limit, ...rest] = reply.map(String);
+  const [refusedBy, limit, epoch = '', ...rest] = reply.map(String);
   const levels: Level[] = [];
   for (let i = 0; i + 2 < rest.length; i += 3)
     levels.push({ requests: Number(rest[i]), tokens: Number(rest[i + 1]), end: rest[i + 2]! });
   const isHeld = Number(limit) > OBSTACLES.length;
   const number = isHeld ? Number(limit) - BUDGETS : Number(limit);
-  return { refusedBy: Number(refusedBy), limit: OBSTACLES[number - 1] ?? 'concurrency', isHeld, levels };
+  return {
+    refusedBy: Number(refusedBy),
+    limit: OBSTACLES[number - 1] ?? 'concurrency',
+    isHeld,
+    epoch,
+    levels,
+  };
 }
 
 export function rateOf(parties: readonly Party[], { levels }: Reply): RateStatus {

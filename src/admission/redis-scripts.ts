@@ -13,7 +13,11 @@ export interface Script {
  * lease for every request that runs, by the time when it ends unless it is renewed.
  *
  * `KEYS[1]` is a clock that follows Redis's own by steps of at most `ARGV[1]` ms and never goes back, so that a jump of the system's clock
- * neither fills buckets nor ends leases; heartbeats keep it going. Days and months are the gateways', and never go back either.
+ * neither fills buckets nor ends leases; heartbeats keep it going. Days and months are the gateways', and never go back either. With the clock
+ * begins an epoch: whoever has lost one has lost the counters, too.
+ *
+ * Money is known twice: by what gateways have settled here, and by what the ledger has, which hears of the same requests in its own time. The
+ * larger one counts; they are never added, as one gateway's ledger may know what another has yet to settle.
  *
  * Lua's numbers hold integers up to 2^53 exactly, but its own way to print them does not: always through `int`.
  */
@@ -27,20 +31,22 @@ local function real(number) return string.format('%.17g', number) end
 local function tick()
   local time = redis.call('TIME')
   local system = time[1] * 1000 + math.floor(time[2] / 1000)
-  local seen = redis.call('HMGET', KEYS[1], 'system', 'steady')
+  local seen = redis.call('HMGET', KEYS[1], 'system', 'steady', 'epoch')
   local passed = system - (tonumber(seen[1]) or system)
   local steady = (tonumber(seen[2]) or system) + math.max(0, math.min(passed, tonumber(ARGV[1])))
-  redis.call('HSET', KEYS[1], 'system', int(system), 'steady', int(steady))
+  local epoch = seen[3] or time[1] .. '.' .. time[2]
+  redis.call('HSET', KEYS[1], 'system', int(system), 'steady', int(steady), 'epoch', epoch)
   redis.call('PEXPIRE', KEYS[1], KEEP_MS)
-  return steady
+  return steady, epoch
 end
 
-local now = tick()
+local now, epoch = tick()
 
 local function nanoOf(member) return tonumber(string.match(member, '(%d+)$')) end
 
 local function read(hash, leases, rpm, tpm, day, month)
-  local v = redis.call('HMGET', hash, 'at', 'requests', 'tokens', 'gone', 'day', 'daySpent', 'month', 'monthSpent', 'reserved')
+  local v = redis.call('HMGET', hash, 'at', 'requests', 'tokens', 'gone', 'day', 'daySpent', 'month', 'monthSpent', 'reserved',
+    'dayKnown', 'monthKnown', 'begun')
   local minutes = math.max(0, now - (tonumber(v[1]) or now)) / 60000
   local s = { hash = hash, leases = leases, requests = 0, tokens = 0, gone = tonumber(v[4]) or 0 }
   if rpm then s.requests = math.max(0, (tonumber(v[2]) or 0) - minutes * rpm) end
@@ -53,13 +59,17 @@ local function read(hash, leases, rpm, tpm, day, month)
   s.month = math.max(month, tonumber(v[7]) or 0)
   s.daySpent = s.day == tonumber(v[5]) and tonumber(v[6]) or 0
   s.monthSpent = s.month == tonumber(v[7]) and tonumber(v[8]) or 0
+  s.dayKnown = s.day == tonumber(v[5]) and tonumber(v[10]) or 0
+  s.monthKnown = s.month == tonumber(v[7]) and tonumber(v[11]) or 0
   s.reserved = tonumber(v[9]) or 0
+  s.begun = v[12] or ''
   return s
 end
 
 local function write(s)
   redis.call('HSET', s.hash, 'at', int(now), 'requests', real(s.requests), 'tokens', real(s.tokens), 'gone', real(s.gone),
-    'day', int(s.day), 'daySpent', int(s.daySpent), 'month', int(s.month), 'monthSpent', int(s.monthSpent), 'reserved', int(s.reserved))
+    'day', int(s.day), 'daySpent', int(s.daySpent), 'month', int(s.month), 'monthSpent', int(s.monthSpent), 'reserved', int(s.reserved),
+    'dayKnown', int(s.dayKnown), 'monthKnown', int(s.monthKnown), 'begun', s.begun)
   redis.call('PEXPIRE', s.hash, KEEP_MS)
 end
 `;
@@ -69,7 +79,7 @@ end
  *
  * KEYS: clock, then hash and leases of each subject. ARGV: step, lease in ms, id, tokens, nano-dollars that have to be there and that are held, day, month, then for each subject
  * its five limits (empty: none) and what is known to be spent in the day and the month.
- * Replies with the subject that has no room (0: all have), the number of its limit (6 and 7: budgets of which the rest is held), then for each subject the level of its two buckets and
+ * Replies with the subject that has no room (0: all have), the number of its limit (6 and 7: budgets of which the rest is held), the epoch, then for each subject the level of its two buckets and
  * where what was taken of its tokens ends.
  */
 const ADMIT = script(`
@@ -91,8 +101,8 @@ local function expire(s)
 end
 
 local function lacking(s, wanted)
-  if s.perDay and s.daySpent + wanted > s.perDay then return 4 end
-  if s.perMonth and s.monthSpent + wanted > s.perMonth then return 5 end
+  if s.perDay and math.max(s.daySpent, s.dayKnown) + wanted > s.perDay then return 4 end
+  if s.perMonth and math.max(s.monthSpent, s.monthKnown) + wanted > s.perMonth then return 5 end
   return 0
 end
 
@@ -112,8 +122,11 @@ for i = 1, (#KEYS - 1) / 2 do
   local s = read(KEYS[2 * i], KEYS[2 * i + 1], rpm, tpm, day, month)
   s.rpm, s.tpm, s.concurrency = rpm, tpm, tonumber(ARGV[a + 3])
   s.perDay, s.perMonth = tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5])
-  if s.day == day then s.daySpent = math.max(s.daySpent, tonumber(ARGV[a + 6])) end
-  if s.month == month then s.monthSpent = math.max(s.monthSpent, tonumber(ARGV[a + 7])) end
+  if s.day == day then s.dayKnown = math.max(s.dayKnown, tonumber(ARGV[a + 6])) end
+  if s.month == month then s.monthKnown = math.max(s.monthKnown, tonumber(ARGV[a + 7])) end
+  if s.begun == '' then
+    s.begun, s.daySpent, s.monthSpent = epoch, math.max(s.daySpent, s.dayKnown), math.max(s.monthSpent, s.monthKnown)
+  end
   s.leased = s.concurrency or s.perDay or s.perMonth
   if s.leased then expire(s) end
   if refusedBy == 0 then
@@ -123,7 +136,7 @@ for i = 1, (#KEYS - 1) / 2 do
   subjects[i] = s
 end
 
-local reply = { refusedBy, limit }
+local reply = { refusedBy, limit, epoch }
 for _, s in ipairs(subjects) do
   if refusedBy == 0 then
     if s.rpm then s.requests = s.requests + 1 end
@@ -144,10 +157,10 @@ return reply
 
 /**
  * Settles requests, each once: a gateway numbers its settlements and sends them in order until they are acknowledged, and what has been
- * taken is not taken again.
+ * taken is not taken again. What was spent in another epoch is the ledger's to tell: what is counted here may have begun with it.
  *
  * KEYS: clock, the number of the last settlement taken, then hash and leases for each line. ARGV: step, day, month, then for each line its
- * settlement's number, lease, requests and tokens per minute, tokens taken, where they end, tokens used, nano-dollars used.
+ * settlement's number, lease, requests and tokens per minute, tokens taken, where they end, tokens used, nano-dollars used, epoch.
  */
 const SETTLE = script(`
 local day, month = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -155,7 +168,7 @@ local taken = tonumber(redis.call('GET', KEYS[2]) or 0)
 local last = taken
 
 for i = 1, (#KEYS - 2) / 2 do
-  local a = 3 + (i - 1) * 8
+  local a = 3 + (i - 1) * 9
   local number = tonumber(ARGV[a + 1])
   if number > taken then
     last = number
@@ -172,7 +185,7 @@ for i = 1, (#KEYS - 2) / 2 do
         s.gone = s.gone + back
       end
     end
-    local spent = tonumber(ARGV[a + 8])
+    local spent = ARGV[a + 9] == epoch and tonumber(ARGV[a + 8]) or 0
     s.daySpent = math.min(s.daySpent + spent, MAX_INT)
     s.monthSpent = math.min(s.monthSpent + spent, MAX_INT)
     write(s)

@@ -16,6 +16,7 @@ interface Settled {
   readonly lease: string;
   readonly lines: readonly SettledLine[];
   readonly used: Used;
+  readonly epoch: string;
 }
 
 export interface SettlementsOptions {
@@ -52,9 +53,10 @@ export class Settlements {
     return this.#lost;
   }
 
-  push(lease: string, lines: readonly SettledLine[], used: Used): void {
+  /** @param epoch Of the counters in Redis, as far as is known. */
+  push(lease: string, lines: readonly SettledLine[], used: Used, epoch: string): void {
     this.#last += 1;
-    this.#waiting.push({ number: this.#last, lease, lines, used });
+    this.#waiting.push({ number: this.#last, lease, lines, used, epoch });
     if (this.#waiting.length > MOST) {
       this.#waiting.shift();
       this.#lost += 1;
@@ -96,7 +98,7 @@ function keysOf(batch: readonly Settled[]): string[] {
 }
 
 function argsOf(batch: readonly Settled[]): string[] {
-  return batch.flatMap(({ number, lease, lines, used }) =>
+  return batch.flatMap(({ number, lease, lines, used, epoch }) =>
     lines.flatMap(({ requestsPerMinute, tokensPerMinute, taken }) => [
       `${number}`,
       lease,
@@ -106,6 +108,7 @@ function argsOf(batch: readonly Settled[]): string[] {
       taken.end,
       `${used.tokens}`,
       `${used.nanoUsd}`,
+      epoch,
     ]),
   );
 }

@@ -11,6 +11,7 @@ import { SteadyClock } from '../../src/admission/steady-clock.ts';
 import type { Caller } from '../../src/core/caller.ts';
 import { AppError } from '../../src/core/error.ts';
 import type { AdmissionAsk, Reservation } from '../../src/gateway/admission.ts';
+import { freezableProxy } from '../store/freezable-proxy.ts';
 import { noRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import type { Order } from './admitting-process.ts';
 import { askOf } from './callers.ts';
@@ -238,6 +239,54 @@ describe.skipIf(noRedis())('limits that several gateways count in Redis', () => 
     const kept = await redis.ask('HMGET', '{qianmen}:use:key:key_1', 'reserved', 'daySpent');
     expect(kept).toEqual(['0', '70']);
     expect(admission.stats().redis?.lost).toBe(0);
+  });
+
+  it('counts once what a gateway tells late, though others have heard of it from the ledger', async () => {
+    const proxy = await freezableProxy(Number(new URL(redis.url).port));
+    const limits = { key: { nanoUsdPerDay: 1_000 } };
+    try {
+      const early = await open();
+      const late = await open({ redisUrl: `redis://127.0.0.1:${proxy.port}`, times: QUICK });
+      await early.admit(askOf(limits, { nanoUsd: 100 }));
+      const held = await late.admit(askOf(limits, { nanoUsd: 300 }));
+      proxy.freeze();
+      held.settle({ tokens: 1, nanoUsd: 300 });
+      await vi.waitFor(() => expect(late.problem()).toBeDefined(), { timeout: 20_000 });
+      const spent = new Map([['key_1', { day: 300, month: 300 }]]);
+      early.refreshSpent({ key: spent, project: [], organization: [], model: [] }, early.nowMs());
+      await early.admit(askOf(limits, { nanoUsd: 100 }));
+      proxy.thaw();
+      await settledAll(late);
+      expect(late.stats().redis?.lost).toBe(0);
+      await refusedBy(early, askOf(limits, { nanoUsd: 501 }));
+      await early.admit(askOf(limits, { nanoUsd: 500 }));
+    } finally {
+      proxy.close();
+    }
+  });
+
+  it('counts once what was spent before Redis lost everything and is told to it after', async () => {
+    const proxy = await freezableProxy(Number(new URL(redis.url).port));
+    const limits = { key: { nanoUsdPerDay: 1_000 } };
+    try {
+      const early = await open();
+      const late = await open({ redisUrl: `redis://127.0.0.1:${proxy.port}`, times: QUICK });
+      const held = await late.admit(askOf(limits, { nanoUsd: 300 }));
+      proxy.freeze();
+      held.settle({ tokens: 1, nanoUsd: 300 });
+      await vi.waitFor(() => expect(late.problem()).toBeDefined(), { timeout: 20_000 });
+      await redis.ask('FLUSHALL');
+      const spent = new Map([['key_1', { day: 300, month: 300 }]]);
+      early.refreshSpent({ key: spent, project: [], organization: [], model: [] }, early.nowMs());
+      (await early.admit(askOf(limits, { nanoUsd: 100 }))).settle({ tokens: 1, nanoUsd: 100 });
+      await settledAll(early);
+      proxy.thaw();
+      await settledAll(late);
+      await refusedBy(early, askOf(limits, { nanoUsd: 601 }));
+      await early.admit(askOf(limits, { nanoUsd: 600 }));
+    } finally {
+      proxy.close();
+    }
   });
 
   it('goes on by itself where Redis refuses to take anything', async () => {
