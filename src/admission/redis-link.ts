@@ -15,8 +15,8 @@ export interface RedisTimes {
 
 export const DEFAULT_TIMES: RedisTimes = {
   timeoutMs: 90,
-  heartbeatMs: 5_000,
-  leaseMs: 30_000,
+  heartbeatMs: 2_000,
+  leaseMs: 10_000,
   retryMs: 250,
 };
 
