@@ -49,6 +49,9 @@ describe('what an attempt costs', () => {
   it("is the machine's time where there is no price per token, and nothing without either", () => {
     expect(costNanoUsd({ price: undefined, machineUsdPerHour: 3.6 }, used(), service)).toBe(1_000_000);
     expect(costNanoUsd({ price: undefined }, used(), service)).toBe(0);
+    const hour = { durationMs: 3_600_000 };
+    expect(costNanoUsd({ price: undefined, machineUsdPerHour: 0.01 }, used(), hour)).toBe(10_000_000);
+    expect(costNanoUsd({ price: undefined, machineUsdPerHour: 1 }, used(), hour)).toBe(1_000_000_000);
   });
 
   it('is the same whether it is small enough for doubles or not', () => {

@@ -7,6 +7,7 @@ export const NANO_USD_PER_USD = 1_000_000_000;
 /** One USD per million tokens is a million pico-dollars, 10⁻¹² USD, per token. */
 const PICO_USD_PER_TOKEN = 1_000_000;
 const PICO_PER_NANO = 1_000n;
+const MS_PER_HOUR = 3_600_000n;
 const MAX_NANO_USD = BigInt(Number.MAX_SAFE_INTEGER);
 /** Sums of whole numbers up to it are exact in doubles, and so is what they are rounded to after they were divided. */
 const EXACT_PICO_USD = 2 ** 50;
@@ -30,7 +31,7 @@ export function costNanoUsd(
 ): number {
   if (price !== undefined) return priceNanoUsd(price, usage, service);
   if (machineUsdPerHour === undefined) return 0;
-  return nano(product(Math.ceil(service.durationMs), wholePicoUsd(machineUsdPerHour / 3_600_000)));
+  return nano(product(Math.ceil(service.durationMs), wholePicoUsd(machineUsdPerHour)), MS_PER_HOUR);
 }
 
 function priceNanoUsd(price: Price, usage: Usage, { images = 0, audioSeconds = 0 }: Service): number {
@@ -73,7 +74,9 @@ function product(count: number, picoUsd: number): bigint {
   return BigInt(count) * BigInt(picoUsd);
 }
 
-function nano(pico: bigint): number {
-  const whole = (pico + PICO_PER_NANO / 2n) / PICO_PER_NANO;
+/** @param parts Of so many a pico-dollar. */
+function nano(pico: bigint, parts = 1n): number {
+  const perNano = PICO_PER_NANO * parts;
+  const whole = (pico + perNano / 2n) / perNano;
   return Number(whole < MAX_NANO_USD ? whole : MAX_NANO_USD);
 }
