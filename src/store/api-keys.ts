@@ -210,7 +210,8 @@ function columnsOf(before: Terms & Scope, change: ApiKeyChange, nowMs: number, r
     throw invalid('models', 'must name at least one model');
   if (endpoints !== undefined && (endpoints.length === 0 || !endpoints.every(isPath)))
     throw invalid('endpoints', 'must hold at least one path, such as /v1/embeddings');
-  if (expiresAtMs !== undefined && !(Number.isSafeInteger(expiresAtMs) && expiresAtMs > nowMs))
+  const ends = change.expiresAtMs === undefined ? undefined : expiresAtMs;
+  if (ends !== undefined && !(Number.isSafeInteger(ends) && ends > nowMs))
     throw invalid('expiresAtMs', 'must be a time to come, in milliseconds since 1970');
   return {
     ...termsColumns(changedTerms(before, change)),

@@ -16,10 +16,12 @@ export async function pageOf<T extends 'organization' | 'project' | 'api_key'>(
   only: readonly RawBuilder<SqlBool>[] = [],
 ): Promise<readonly Selectable<Schema[T]>[]> {
   const table = sql.table(name);
+  // Of an id that is not among them nothing is told, not even that it is there.
+  const last = sql.join([sql`id = ${after}`, ...only], sql` and `);
   const behind =
     after === undefined
       ? []
-      : [sql`(created_at_ms, id) > (select created_at_ms, id from ${table} where id = ${after})`];
+      : [sql`(created_at_ms, id) > (select created_at_ms, id from ${table} where ${last})`];
   const where = sql.join([sql`true`, ...only, ...behind], sql` and `);
   const cut = limit === undefined ? sql`` : sql`limit ${limit}`;
   const { rows } = await sql<Selectable<Schema[T]>>`

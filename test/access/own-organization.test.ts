@@ -39,6 +39,14 @@ describe('an admin of an organization', () => {
       `/organizations/${b.organizationId}`,
     ])
       expect((await ask('GET', path)).status).toBe(404);
+    for (const [list, id] of [
+      ['keys', a.keyIds.user],
+      ['projects', a.projectId],
+      ['organizations', a.organizationId],
+    ] as const) {
+      const found = await ask('GET', `/${list}?after=${id}`, undefined, b.secrets['organization-admin']);
+      expect(found.json[list]).toEqual([]);
+    }
     for (const path of ['/upstreams', '/decisions', '/models', '/canaries'])
       expect((await ask('GET', path)).status).toBe(403);
   });

@@ -312,6 +312,17 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
     expect(await keyRevision(database)).toBe(before);
   });
 
+  it('renames a key that has expired, which stays so', async () => {
+    const given = newKey((await someProject()).id, { expiresAtMs: nowMs + 1000 });
+    await keys.create(given);
+    nowMs += 2000;
+    expect(await keys.update(given.id, { name: 'old' })).toMatchObject({
+      name: 'old',
+      expiresAtMs: nowMs - 1000,
+    });
+    await expect(keys.update(given.id, { expiresAtMs: nowMs })).rejects.toThrow('`expiresAtMs`');
+  });
+
   it('lists page by page, the oldest first, also what was made within one millisecond', async () => {
     const project = await someProject();
     for (let i = 0; i < 7; i += 1) {
