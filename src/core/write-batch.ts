@@ -2,22 +2,31 @@ import { throwLater } from './throw-later.ts';
 
 /** Something to be written to a socket. */
 export interface Writer {
+  /** The turn of the event loop is at its end. */
   writeNow(): void;
 }
 
 let pending: Writer[] = [];
+/** In the last turn that had writers there was one. */
+let isCalm = true;
 
 /**
  * Collects the writes of one turn of the event loop and does them at its end: a write wakes the reader at the other end, which costs
  * more than the write. One that throws fails by itself, as if it had been alone in the turn.
+ *
+ * @returns Whether to write at once had better be preferred: the writer is the turn's first and probably its only one, so that nothing would
+ *   be spared, and what there still is to do in this turn would be waited for. It is called at the end of the turn all the same.
  */
-export function writeSoon(writer: Writer): void {
-  if (pending.push(writer) === 1) setImmediate(writeAll);
+export function writeSoon(writer: Writer): boolean {
+  if (pending.push(writer) > 1) return false;
+  setImmediate(writeAll);
+  return isCalm;
 }
 
 function writeAll(): void {
   const writers = pending;
   pending = [];
+  isCalm = writers.length === 1;
   for (const writer of writers) {
     try {
       writer.writeNow();

@@ -84,6 +84,31 @@ describe('a reply', () => {
     expect(text()).toContain('transfer-encoding: chunked\r\n');
   });
 
+  it('that is whole goes out at once, where nothing else is to be written, and its connection is told when the turn is over', async () => {
+    const { reply, replied, writes, received } = await replyOver();
+    reply.start(200, []);
+    reply.end('a');
+    expect([writes.mock.calls.length, replied]).toEqual([1, []]);
+    await received('\r\n\r\n1\r\na\r\n0\r\n\r\n');
+    expect([writes.mock.calls.length, replied]).toEqual([1, [true]]);
+  });
+
+  it('waits for the end of the turn behind others, and in the turn after that', async () => {
+    const others = await replyOver();
+    const { reply, writes } = await replyOver();
+    const { reply: later, writes: laterWrites } = await replyOver();
+    for (const one of [others.reply, reply, later]) one.start(200, []);
+    others.reply.end('a');
+    reply.end('b');
+    expect([others.writes.mock.calls.length, writes.mock.calls.length]).toEqual([1, 0]);
+    await turn();
+    expect(writes).toHaveBeenCalledTimes(1);
+    later.end('c');
+    expect(laterWrites).not.toHaveBeenCalled();
+    await turn();
+    expect(laterWrites).toHaveBeenCalledTimes(1);
+  });
+
   it('in chunks may have none', async () => {
     const { reply, received, text } = await replyOver();
     reply.start(200, []);

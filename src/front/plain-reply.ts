@@ -44,6 +44,8 @@ export class PlainReply implements ClientReply, Writer {
   #pendingBytes = 0;
   #isScheduled = false;
   #isEnding = false;
+  /** All of it was handed to the socket. */
+  #isSent = false;
   #onDrained: (() => void) | undefined;
 
   /** @param keepAlive The client allows another request after this one. */
@@ -99,7 +101,7 @@ export class PlainReply implements ClientReply, Writer {
     if (this.#isEnding) return;
     if (chunk !== undefined && chunk.length > 0) this.#hold(chunk);
     this.#isEnding = true;
-    this.#schedule();
+    if (this.#schedule()) this.#flush();
   }
 
   destroy(): void {
@@ -114,13 +116,9 @@ export class PlainReply implements ClientReply, Writer {
 
   writeNow(): void {
     this.#isScheduled = false;
+    this.#flush();
     const socket = this.#socket;
-    if (!socket.writable) {
-      this.#pending = [];
-      this.#pendingBytes = 0;
-      return;
-    }
-    this.#send(socket);
+    if (!socket.writable) return;
     if (!socket.writableNeedDrain) this.drainedNow();
     if (this.#isEnding) this.#host.replied(this.#keepAlive);
   }
@@ -137,22 +135,30 @@ export class PlainReply implements ClientReply, Writer {
     this.#pendingBytes += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
   }
 
-  #schedule(): void {
-    if (this.#isScheduled) return;
+  /** @returns Whether all that there is had better go out at once. */
+  #schedule(): boolean {
+    if (this.#isScheduled) return false;
     this.#isScheduled = true;
-    writeSoon(this);
+    return writeSoon(this);
   }
 
-  /** Head, the chunk's size, its bytes, and what ends it: each only as far as there is any. */
-  #send(socket: Socket): void {
+  #flush(): void {
+    if (this.#isSent) return;
+    this.#isSent = this.#isEnding;
+    const head = this.#head;
     const pending = this.#pending;
     const bytes = this.#pendingBytes;
-    const head = this.#head;
-    const isChunk = this.#isChunked && bytes > 0;
-    const last = this.#isChunked && this.#isEnding ? LAST_CHUNK : '';
     this.#head = '';
     this.#pending = [];
     this.#pendingBytes = 0;
+    if (this.#socket.writable) this.#send(head, pending, bytes);
+  }
+
+  /** Head, the chunk's size, its bytes, and what ends it: each only as far as there is any. */
+  #send(head: string, pending: readonly (Uint8Array | string)[], bytes: number): void {
+    const socket = this.#socket;
+    const isChunk = this.#isChunked && bytes > 0;
+    const last = this.#isChunked && this.#isEnding ? LAST_CHUNK : '';
     const total = head.length + bytes + last.length + (isChunk ? hexDigits(bytes) + 2 * LINE_END_BYTES : 0);
     if (total === 0) return;
     if (total <= COPIED_BYTES) {

@@ -117,10 +117,9 @@ export class Connection implements Carrier, Writer {
   #send(exchange: Exchange): void {
     this.#parser = new ResponseParser(exchange);
     exchange.sentOver(this);
-    // To wake the other side costs little beside copying what is long, and that is in the processor's caches still.
     this.#isUnwritten = true;
-    if (exchange.request.bodyBytes > COPIED_BYTES) this.writeNow();
-    else writeSoon(this);
+    // To wake the other side costs little beside copying what is long, and that is in the processor's caches still.
+    if (exchange.request.bodyBytes > COPIED_BYTES || writeSoon(this)) this.writeNow();
   }
 
   writeNow(): void {
