@@ -24,12 +24,18 @@ export function addEmbedding({ graph, encoder, tensors, parameters }: DecoderCon
 /** The wanted rows' logits. */
 export function addHead(context: DecoderContext, residual: string): void {
   const { graph, encoder, tensors, parameters } = context;
-  const { hiddenSize, vocabSize, tiedHead, logitsDivisor } = parameters;
+  const { hiddenSize, vocabSize, tiedHead, logitsDivisor, logitsLimit } = parameters;
   graph.node('Gather', [residual, 'logit_rows'], ['wanted'], { axis: 0 });
   // A row has fewer numbers before the projection than behind it.
-  const normed = addScale(graph, addNorm(context, 'wanted', { role: 'outputNorm' }), 1 / logitsDivisor);
-  if (tiedHead) encoder.tiedHead(normed, 'logits');
-  else encoder.linear(normed, [{ tensor: tensors.get({ role: 'head' }, [hiddenSize, vocabSize]) }], 'logits');
+  const divisor = logitsDivisor * (logitsLimit ?? 1);
+  const normed = addScale(graph, addNorm(context, 'wanted', { role: 'outputNorm' }), 1 / divisor);
+  const projected = logitsLimit === undefined ? 'logits' : 'logits.unlimited';
+  if (tiedHead) encoder.tiedHead(normed, projected);
+  else
+    encoder.linear(normed, [{ tensor: tensors.get({ role: 'head' }, [hiddenSize, vocabSize]) }], projected);
+  if (logitsLimit === undefined) return;
+  const limit = graph.float32('logits.limit', new Float32Array([logitsLimit]), [1]);
+  graph.node('Mul', [graph.node('Tanh', [projected], ['logits.tanh']), limit], ['logits']);
 }
 
 /** RMS norm of rows of `size` numbers. */
@@ -73,7 +79,7 @@ export function addAttention(
   { qkvBias, qkNorm }: AttentionTraits,
 ): string {
   const { graph, encoder, tensors, rows, parameters, interleavedRope } = context;
-  const { hiddenSize, heads, kvHeads, headDim, attentionScale } = parameters;
+  const { hiddenSize, heads, kvHeads, headDim, attentionScale, attentionLimit } = parameters;
   const prefix = `layer.${layer}.`;
   const sides = [
     { role: 'query', size: heads * headDim, rotated: true },
@@ -102,6 +108,8 @@ export function addAttention(
       ? [graph.node('Reshape', [packed, 'shape.batch'], [`${prefix}qkv.batch`]), '', '']
       : addQueryKeyNorms(context, packed, layer, qkNorm);
   const rotates = parameters.rotates(layer);
+  const local = parameters.localLayers?.includes(layer) ? parameters.localLayers : undefined;
+  const rope = local?.rope === undefined ? 'rope' : 'rope.local';
   const attended = graph.node(
     'GroupQueryAttention',
     [
@@ -110,7 +118,7 @@ export function addAttention(
       pastName(layer, 'value'),
       'seqlens_k',
       'total_seq',
-      ...(rotates ? ['rope.cos', 'rope.sin'] : []),
+      ...(rotates ? [`${rope}.cos`, `${rope}.sin`] : []),
     ],
     [`${prefix}attended`, presentName(layer, 'key'), presentName(layer, 'value')],
     {
@@ -119,6 +127,8 @@ export function addAttention(
       do_rotary: rotates ? 1 : 0,
       rotary_interleaved: 0,
       scale: { float: attentionScale },
+      ...(local === undefined ? {} : { local_window_size: local.windowTokens }),
+      ...(attentionLimit === undefined ? {} : { softcap: { float: attentionLimit } }),
     },
   );
   const flat = graph.node('Reshape', [attended, 'shape.heads'], [`${prefix}attended.flat`]);
@@ -150,8 +160,16 @@ function addQueryKeyNorms(
   );
 }
 
-/** down · (SiLU(gate · x) ⊙ up · x) */
-export function addFeedForward(context: DecoderContext, input: string, layer: number): string {
+/** What gates in feed-forwards: x · sigmoid(x), or the Gaussian error linear unit as tanh approximates it. */
+export type Activation = 'silu' | 'gelu-tanh';
+
+/** down · (activation(gate · x) ⊙ up · x) */
+export function addFeedForward(
+  context: DecoderContext,
+  input: string,
+  layer: number,
+  activation: Activation = 'silu',
+): string {
   const { graph, encoder, tensors, parameters } = context;
   const { hiddenSize, feedForwardSize } = parameters;
   const prefix = `layer.${layer}.`;
@@ -162,9 +180,10 @@ export function addFeedForward(context: DecoderContext, input: string, layer: nu
   const splitSizes = graph.int64(`${prefix}split.gate_up`, sizes);
   graph.node('Split', [packed, splitSizes], [`${prefix}gate`, `${prefix}up`], { axis: -1 });
   // With alpha 1, QuickGelu (x · sigmoid(alpha · x)) is SiLU in one operator.
-  const activated = graph.node('QuickGelu', [`${prefix}gate`], [`${prefix}gate.silu`], {
-    alpha: { float: 1 },
-  });
+  const activated =
+    activation === 'silu'
+      ? graph.node('QuickGelu', [`${prefix}gate`], [`${prefix}gate.silu`], { alpha: { float: 1 } })
+      : graph.node('FastGelu', [`${prefix}gate`], [`${prefix}gate.gelu`]);
   const gated = graph.node('Mul', [activated, `${prefix}up`], [`${prefix}gated`]);
   const down = tensors.get({ role: 'down', layer }, [feedForwardSize, hiddenSize]);
   return encoder.linear(gated, [{ tensor: down }], `${prefix}fed`);
@@ -178,8 +197,13 @@ export function addScale(graph: OnnxGraph, input: string, scale: number): string
 }
 
 function normWeight(context: DecoderContext, key: TensorKey, size: number): string {
+  const { normOffset } = context.parameters;
   const weights = context.rows.vector(context.tensors.get(key, [size]));
-  return context.graph.float32(nodeName(key), weights, [size]);
+  return context.graph.float32(
+    nodeName(key),
+    weights.map((weight) => weight + normOffset),
+    [size],
+  );
 }
 
 function nodeName({ role, layer }: TensorKey): string {

@@ -59,7 +59,11 @@ function addRopeTables({ graph, rows, tensors, parameters }: DecoderContext): vo
   // The context is kept below what they are for.
   tensors.find({ role: 'longRopeFactors' }, [half]);
   const frequencyFactors = inFile === undefined ? rope.frequencyFactors : rows.vector(inFile);
-  const { cos, sin } = ropeTables({ ...rope, frequencyFactors }, positions);
-  graph.float32('rope.cos', cos, [positions, half]);
-  graph.float32('rope.sin', sin, [positions, half]);
+  const tables = { rope: { ...rope, frequencyFactors }, 'rope.local': parameters.localLayers?.rope };
+  for (const [name, settings] of Object.entries(tables)) {
+    if (settings === undefined) continue;
+    const { cos, sin } = ropeTables(settings, positions);
+    graph.float32(`${name}.cos`, cos, [positions, settings.dims / 2]);
+    graph.float32(`${name}.sin`, sin, [positions, settings.dims / 2]);
+  }
 }

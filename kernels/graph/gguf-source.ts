@@ -57,7 +57,7 @@ export function ggufSource(gguf: GgufFile): DecoderSource {
       normEpsilon: settings.positive('attention.layer_norm_rms_epsilon'),
       tiedHead: !has('head'),
       ...commonTraits(sizes),
-      ...architecture.traits?.gguf(settings),
+      ...architecture.traits?.gguf(settings, sizes),
     },
   };
 }

@@ -40,7 +40,7 @@ export function huggingFaceSource(directory: string): DecoderSource {
     throw settings.error(
       `its weights are quantised (${shown(quantisationMethod(config))}): of safetensors, only F32, F16 and BF16 weights are supported`,
     );
-  settings.demand('hidden_act', 'silu');
+  demandActivation(settings, architecture.activations ?? ['silu']);
   settings.demand('attention_bias', false);
   settings.demand('mlp_bias', false);
   const sizes = readHeadSizes(settings, {
@@ -49,6 +49,7 @@ export function huggingFaceSource(directory: string): DecoderSource {
     kvHeads: 'num_key_value_heads',
     headDim: 'head_dim',
   });
+  const traits = architecture.traits?.safetensors(settings, sizes);
   const names = architecture.names.safetensors;
   const all = readCheckpoint(directory);
   const headName = `${names.head}.weight`;
@@ -69,11 +70,11 @@ export function huggingFaceSource(directory: string): DecoderSource {
       layers: settings.integer('num_hidden_layers', MAX_LAYERS),
       feedForwardSize: settings.integer('intermediate_size', MAX_SIZE),
       vocabSize: tensors.get(`${names.embedding}.weight`)?.dims[1] ?? 0,
-      ...positionSettings(settings, path, config, sizes.headDim),
+      ...positionSettings(settings, sizes.headDim, traits?.localLayers !== undefined),
       normEpsilon: settings.positive('rms_norm_eps'),
       tiedHead: tied === true,
       ...commonTraits(sizes),
-      ...architecture.traits?.safetensors(settings),
+      ...traits,
     },
   };
 }
@@ -97,17 +98,23 @@ function maxContextTokens(settings: Settings): number {
   return Math.min(positions, settings.integer('sliding_window', MAX_CONTEXT_TOKENS, positions));
 }
 
-/** transformers 5 keeps everything in `rope_parameters`; before, `rope_theta` was beside `rope_scaling`. */
+function demandActivation(settings: Settings, known: readonly string[]): void {
+  const key = settings.value('hidden_activation') === undefined ? 'hidden_act' : 'hidden_activation';
+  const name = settings.value(key) ?? known[0];
+  if (!known.some((each) => each === name))
+    throw settings.error(`${key} is ${shown(name)}: only ${known.join(', ')} is supported here`);
+}
+
+/**
+ * transformers 5 keeps everything in `rope_parameters`; before, `rope_theta` was beside `rope_scaling`. `byLayer`: those that differ by
+ * kind of layer are known; here it is about those that see everything.
+ */
 function positionSettings(
   settings: Settings,
-  path: string,
-  config: JsonObject,
   headDim: number,
+  byLayer: boolean,
 ): { readonly rope: RopeSettings; readonly maxContextTokens: number } {
-  const given = config.rope_parameters ?? config.rope_scaling ?? {};
-  if (!isJsonObject(given) || Object.values(given).some(isJsonObject))
-    throw settings.error('its rotary embeddings are not the same in all layers, which is not supported');
-  const rope = new Settings(path, '', (key) => given[key]);
+  const rope = ropeOf(settings, byLayer);
   const kind = rope.value('rope_type') ?? rope.value('type') ?? 'default';
   const theta = rope.positive('rope_theta', settings.positive('rope_theta', DEFAULT_ROPE_THETA));
   const share = rope.positive('partial_rotary_factor', settings.positive('partial_rotary_factor', 1));
@@ -135,4 +142,14 @@ function positionSettings(
         `the rotary scaling ${shown(kind)} is not supported (default, linear, llama3 and longrope are)`,
       );
   }
+}
+
+function ropeOf(settings: Settings, byLayer: boolean): Settings {
+  const key = settings.value('rope_parameters') === undefined ? 'rope_scaling' : 'rope_parameters';
+  const given = settings.value(key) ?? {};
+  const rope = settings.within(key);
+  if (byLayer && rope.value('full_attention') !== undefined) return rope.within('full_attention');
+  if (!isJsonObject(given) || Object.values(given).some(isJsonObject))
+    throw settings.error('its rotary embeddings are not the same in all layers, which is not supported');
+  return rope;
 }

@@ -13,9 +13,16 @@ export interface Hyperparameters {
   readonly rope: RopeSettings;
   /** Whether q and k of a layer are rotated. */
   readonly rotates: (layer: number) => boolean;
+  /** Undefined: all layers see everything. */
+  readonly localLayers: LocalLayers | undefined;
   readonly normEpsilon: number;
+  /** Added to the weights of all norms. */
+  readonly normOffset: number;
   /** What q · k is multiplied by. */
   readonly attentionScale: number;
+  /** Softly limit q · k, so multiplied, and the logits: limit · tanh(x / limit). Undefined: they are as they are. */
+  readonly attentionLimit: number | undefined;
+  readonly logitsLimit: number | undefined;
   /** What embeddings, and all that is added to them, are multiplied by; what logits are divided by. 1: nothing is done. */
   readonly embeddingScale: number;
   readonly residualScale: number;
@@ -36,6 +43,15 @@ export interface RopeSettings {
   readonly amplitude: number;
 }
 
+/** Layers whose tokens see themselves and those just before. */
+export interface LocalLayers {
+  readonly includes: (layer: number) => boolean;
+  /** Tokens that are seen, the one itself included. */
+  readonly windowTokens: number;
+  /** Undefined: that of the other layers. */
+  readonly rope: RopeSettings | undefined;
+}
+
 export const MAX_LAYERS = 1024;
 export const MAX_SIZE = 2 ** 20;
 export const MAX_CONTEXT_TOKENS = 2 ** 20;
@@ -43,13 +59,14 @@ export const DEFAULT_ROPE_THETA = 10000;
 /** What ONNX Runtime demands where not the whole head is rotated. */
 const ROTATED_TOGETHER = 16;
 
-type HeadKeys = Readonly<Record<'hiddenSize' | 'heads' | 'kvHeads' | 'headDim', string>>;
+/** The sizes of attention. */
+export type HeadSizes = Pick<Hyperparameters, 'hiddenSize' | 'heads' | 'kvHeads' | 'headDim'>;
 
-/** The sizes of attention, by the names that a kind of file has for them. Throws ModelFileError for impossible ones. */
+/** By the names that a kind of file has for them. Throws ModelFileError for impossible ones. */
 export function readHeadSizes(
   settings: Settings,
-  keys: HeadKeys,
-): Pick<Hyperparameters, 'hiddenSize' | 'heads' | 'kvHeads' | 'headDim'> {
+  keys: Readonly<Record<keyof HeadSizes, string>>,
+): HeadSizes {
   const hiddenSize = settings.integer(keys.hiddenSize, MAX_SIZE);
   const heads = settings.integer(keys.heads, MAX_SIZE);
   const kvHeads = settings.integer(keys.kvHeads, heads, heads);
@@ -60,10 +77,14 @@ export function readHeadSizes(
 }
 
 /** What is so unless the architecture says otherwise. */
-export function commonTraits({ headDim }: { readonly headDim: number }) {
+export function commonTraits({ headDim }: HeadSizes) {
   return {
     rotates: () => true,
+    localLayers: undefined,
+    normOffset: 0,
     attentionScale: 1 / Math.sqrt(headDim),
+    attentionLimit: undefined,
+    logitsLimit: undefined,
     embeddingScale: 1,
     residualScale: 1,
     logitsDivisor: 1,

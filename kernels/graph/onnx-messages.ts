@@ -21,6 +21,7 @@ export const CONTRIB_DOMAIN = 'com.microsoft';
 
 /** Operators of ONNX Runtime's own domain. */
 const CONTRIB_OPERATORS: ReadonlySet<string> = new Set([
+  'FastGelu',
   'GatherBlockQuantized',
   'Gelu',
   'GroupQueryAttention',

@@ -1,4 +1,5 @@
 import { ModelFileError } from '../model-file-error.ts';
+import { isJsonObject } from '../safetensors/json-file.ts';
 
 /** Checked access to the numbers that a model's file gives about it. Every refusal is a ModelFileError that names the key. */
 export class Settings {
@@ -16,6 +17,12 @@ export class Settings {
   /** Undefined where the key is missing or null. */
   value(key: string): unknown {
     return this.#lookUp(this.#prefix + key) ?? undefined;
+  }
+
+  /** The settings in an object of a config.json; none where there is no such object. */
+  within(key: string): Settings {
+    const value = this.value(key);
+    return new Settings(this.#path, '', (inner) => (isJsonObject(value) ? value[inner] : undefined));
   }
 
   integer(key: string, max: number, fallback?: number): number {

@@ -1,5 +1,5 @@
 import type { DecoderContext } from '../decoder-context.ts';
-import type { Hyperparameters } from '../hyperparameters.ts';
+import type { HeadSizes, Hyperparameters } from '../hyperparameters.ts';
 import type { Settings } from '../settings.ts';
 import type { TensorNames } from './tensor-names.ts';
 
@@ -17,9 +17,11 @@ export interface Architecture {
   readonly ggufInterleavesRope: boolean;
   /** What the settings of its files say beyond what those of all do, and what is always so. Neither: all is as most have it. */
   readonly traits?: {
-    readonly gguf: (settings: Settings) => Partial<Hyperparameters>;
-    readonly safetensors: (settings: Settings) => Partial<Hyperparameters>;
+    readonly gguf: (settings: Settings, sizes: HeadSizes) => Partial<Hyperparameters>;
+    readonly safetensors: (settings: Settings, sizes: HeadSizes) => Partial<Hyperparameters>;
   };
+  /** What a config.json may call the activation; `silu` unless it is given. */
+  readonly activations?: readonly string[];
   /** Adds the operators that lead from the graph's inputs to its outputs: see `addDecoderInputs`. */
   readonly addDecoder: (context: DecoderContext) => void;
 }

@@ -13,6 +13,9 @@ export type TensorRole =
   | 'queryNorm'
   | 'keyNorm'
   | 'attentionOutput'
+  /** Norms of what attention and feed-forward give, beside those of what they take. */
+  | 'attentionPostNorm'
+  | 'feedForwardPostNorm'
   | 'feedForwardNorm'
   | 'gate'
   | 'up'
