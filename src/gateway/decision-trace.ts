@@ -19,6 +19,6 @@ export class DecisionTrace implements Decision {
   }
 
   chose(choice: Choice & { readonly ranked: readonly Ranked<Candidate>[] }): void {
-    this.choices = [...this.choices, choice];
+    this.choices = this.choices.length === 0 ? [choice] : [...this.choices, choice];
   }
 }

@@ -77,7 +77,7 @@ function gatewayWith(options: Options, ...backends: Backend[]) {
     maxRetries: 2,
     now: options.now ?? (() => clock++),
   });
-  return { gateway, settled: () => events as RequestSettled[], route, routes };
+  return { gateway, settled: () => events as RequestSettled[], route };
 }
 
 async function collect(
@@ -352,14 +352,14 @@ describe('Gateway', () => {
   it('lets a late attempt run on where a new configuration has nobody to hedge it with', async () => {
     let begin = () => {};
     const slow = async () => {
-      routes.set('m', { ...route, model: { ...route.model, deployments: [] } });
+      gateway.configure({ routes: new Map([['m', { ...route, model: { ...route.model, deployments: [] } }]]) });
       await new Promise<void>((resolve) => {
         begin = resolve;
       });
       return stream(answer);
     };
     let run: Backend['run'] = async () => stream(answer);
-    const { gateway, settled, route, routes } = gatewayWith(
+    const { gateway, settled, route } = gatewayWith(
       { hedge: true, now: () => performance.now() },
       backend('a', (...asked) => run(...asked)),
       backend('b', async () => stream(answer)),

@@ -160,8 +160,7 @@ export class Gateway {
     const { now } = this.#options;
     const media = mediaOf(request);
     const { id, endpoint, stream } = request;
-    const most = usageBounds(request, media);
-    const bounds = () => most;
+    const bounds = usageBounds(request, media);
     return this.#settled(
       { id, endpoint, stream, media, bounds, onlyReads: request.stop.maxTokens === 0 },
       request.model,
@@ -187,7 +186,7 @@ export class Gateway {
     terms: RequestTerms = {},
   ): Promise<void> {
     const { id, endpoint, wire } = request;
-    const bounds = () => readingBounds(wire.body.length);
+    const bounds = readingBounds(wire.body.length);
     return this.#settled(
       { id, endpoint, stream: false, onlyReads: true, bounds },
       request.model,
@@ -209,7 +208,7 @@ export class Gateway {
     start: (options: AttemptOptions) => Promise<R>,
     deliver: (reply: R, settlement: Settlement) => Promise<void> | void,
   ): Promise<void> {
-    const { emit, now, maxRetries, privacy } = this.#options;
+    const { emit, now, maxRetries, privacy, routes } = this.#options;
     const { caller, decisionId = newDecisionId(), timeoutMs = this.#options.timeoutMs } = terms;
     const settlement = new Settlement(decisionId, request, caller, now);
     const placement = this.#placement;
@@ -228,7 +227,9 @@ export class Gateway {
     this.#inFlight++;
     try {
       const known = this.#route(name, caller);
-      const route = () => this.#options.routes.get(name) ?? known;
+      // As long as the configuration is the same, there is no need to look it up again.
+      const route = () =>
+        this.#options.routes === routes ? known : (this.#options.routes.get(name) ?? known);
       // The configuration's own text, which everybody who looks it up has, too.
       const { name: modelName } = known.model;
       settlement.model = modelName;

@@ -14,7 +14,7 @@ const BACKEND: Backend = {
 
 /** A whole reply of 40 content events, and what its server says of it. */
 function settled(told: Partial<Usage>, onlyReads = false, replyBytes = 0) {
-  const bounds = () => ({ promptTokens: 1_000, completionTokens: 100 });
+  const bounds = { promptTokens: 1_000, completionTokens: 100 };
   const request = { id: 'r', endpoint: 'chat', stream: true, bounds, onlyReads };
   const settlement = new Settlement('s', request, undefined, () => 0);
   settlement.attempt(

@@ -18,7 +18,7 @@ export interface SettledRequest {
   /** Of its prompt. */
   readonly media?: Media;
   /** What its usage can be at most. Default: anything. */
-  readonly bounds?: () => UsageBounds;
+  readonly bounds?: UsageBounds;
   /** Its reply has no text of its own, so that nothing of it can be counted. */
   readonly onlyReads?: boolean;
 }
@@ -40,6 +40,7 @@ const UNBOUNDED: UsageBounds = {
   promptTokens: Number.MAX_SAFE_INTEGER,
   completionTokens: Number.MAX_SAFE_INTEGER,
 };
+const NONE: readonly never[] = [];
 const NOTHING: Usage = { promptTokens: 0, completionTokens: 0, cachedPromptTokens: 0, reasoningTokens: 0 };
 
 /** Gathers what happened to one request; `settle` turns it into the one event that telemetry and billing see. */
@@ -57,7 +58,8 @@ export class Settlement {
   readonly #caller: Caller | undefined;
   readonly #now: () => number;
   readonly #startedAtMs: number;
-  #attempts: readonly SeenAttempt[] = [];
+  /** Mostly there is one: an array that has been pushed to has room for many. */
+  #attempts: readonly SeenAttempt[] = NONE;
   #failure: AppError | undefined;
   #settled = false;
 
@@ -73,12 +75,14 @@ export class Settlement {
   attempt(deployment: Deployment, ended: EndedAttempt): void {
     const { kind, code, lost, durationMs } = ended;
     const startedAtMs = this.#now() - durationMs;
-    this.#attempts = [...this.#attempts, { deployment, kind, code, lost, durationMs, startedAtMs }];
+    const seen = { deployment, kind, code, lost, durationMs, startedAtMs };
+    this.#attempts = this.#attempts.length === 0 ? [seen] : [...this.#attempts, seen];
   }
 
   /** The attempts as they would be settled now. */
   attempts(): readonly AttemptRecord[] {
-    return this.#records(this.#measured ?? this.#counted(), this.#now());
+    const told = this.#told();
+    return this.#records(this.#measured(told) ?? this.#counted(told), this.#now());
   }
 
   fail(error: AppError): AppError {
@@ -90,8 +94,9 @@ export class Settlement {
     if (this.#settled) throw new Error('a request was settled twice');
     this.#settled = true;
     const { firstTokenAtMs, lastTokenAtMs } = this.observation;
-    const measured = this.#measured;
-    const counted = measured ?? this.#counted();
+    const told = this.#told();
+    const measured = this.#measured(told);
+    const counted = measured ?? this.#counted(told);
     const nowMs = this.#now();
     const attempts = this.#records(counted, nowMs);
     const answered = this.#attempts.find(isAnswered);
@@ -162,8 +167,7 @@ export class Settlement {
   }
 
   /** Of a reply that broke off before its backend told. Nothing came, nothing counts; but who leaves has had a prompt read. */
-  #counted(): Usage {
-    const told = this.#told;
+  #counted(told: Usage | undefined): Usage {
     const completionTokens = Math.max(this.deliveredTokens, this.#written, told?.completionTokens ?? 0);
     const wasRead = this.#isAbandoned || (this.#request.onlyReads === true && this.#isWhole);
     if (completionTokens === 0 && !wasRead) return NOTHING;
@@ -176,13 +180,13 @@ export class Settlement {
   }
 
   /** What the backend says, unless it cannot be true or leaves something out: what was written was written, after something was read. */
-  get #measured(): Usage | undefined {
-    const told = this.#told;
+  #measured(told: Usage | undefined): Usage | undefined {
     if (told === undefined || (told.promptTokens > 0 && told.completionTokens > 0)) return told;
     return this.#written > 0 ? undefined : told;
   }
 
-  get #told(): Usage | undefined {
+  /** By the backend, as far as it can be true. */
+  #told(): Usage | undefined {
     const { usage } = this.observation;
     const textBytes = this.#request.onlyReads === true ? 0 : this.observation.replyBytes;
     return usage && plausibleUsage(usage, this.#bounds, textBytes);
@@ -195,7 +199,7 @@ export class Settlement {
   }
 
   get #bounds(): UsageBounds {
-    return this.#request.bounds?.() ?? UNBOUNDED;
+    return this.#request.bounds ?? UNBOUNDED;
   }
 
   /** The client has all of it. */

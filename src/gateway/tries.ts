@@ -142,7 +142,7 @@ export class Tries<D extends Deployment, T> {
 
   #begin(slot: Slot<D>, kind: AttemptKind): void {
     if (kind === 'retry') slot.lane.retries += 1;
-    this.#tried = [...this.#tried, slot.deployment];
+    this.#tried = this.#tried.length === 0 ? [slot.deployment] : [...this.#tried, slot.deployment];
   }
 
   #win(slot: Slot<D>, kind: AttemptKind): void {
