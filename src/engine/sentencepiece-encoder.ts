@@ -31,9 +31,11 @@ export class SentencePieceEncoder {
   /** Appends the tokens of a text to `ids`. `first`: no other text stands before it. */
   encode(text: string, ids: number[], first: boolean): void {
     const { of, doubled } = this.#scheme.leadingSpace;
-    const wantsSpace = (of === 'all' || (of === 'first' && first)) && (doubled || !text.startsWith(' '));
-    const marked = (wantsSpace ? ` ${text}` : text).replaceAll(' ', SPACE_MARK);
-    for (const word of marked.split(this.#wordEnd)) for (const id of this.#encodeWord(word)) ids.push(id);
+    const marked = text.replaceAll(' ', SPACE_MARK);
+    const wantsSpace =
+      (of === 'all' || (of === 'first' && first)) && (doubled || !marked.startsWith(SPACE_MARK));
+    const whole = wantsSpace ? SPACE_MARK + marked : marked;
+    for (const word of whole.split(this.#wordEnd)) for (const id of this.#encodeWord(word)) ids.push(id);
   }
 
   #encodeWord(word: string): readonly number[] {
