@@ -2,7 +2,17 @@ import { randomBytes } from 'node:crypto';
 import type { RateStatus } from '../core/error.ts';
 import type { Admission, AdmissionAsk, Reservation } from '../gateway/admission.ts';
 import { type LocalAdmission, type LocalReservation, wantedOf } from './local-admission.ts';
-import { argsOf, isLimited, keysOf, obstacleOf, type Reply, rateOf, replyOf, TAG } from './redis-decision.ts';
+import {
+  argsOf,
+  isLimited,
+  keysOf,
+  obstacleOf,
+  type Reply,
+  rateOf,
+  renewedOf,
+  replyOf,
+  TAG,
+} from './redis-decision.ts';
 import type { RedisLink, RedisLinkOptions, RedisTimes } from './redis-link.ts';
 import { SCRIPTS } from './redis-scripts.ts';
 import { refusal } from './refusal.ts';
@@ -185,7 +195,9 @@ export class RedisAdmission implements Admission {
       );
       const keys = [CLOCK, GATEWAYS, ...leases.flatMap((one) => one.keys)];
       const args = [this.#stepMs, `${leaseMs}`, this.#gateway, ...leases.map(({ lease }) => lease)];
-      this.#replicas = Math.max(1, Number(await this.#link.run(SCRIPTS.renew, keys, args)));
+      const renewed = renewedOf(await this.#link.run(SCRIPTS.renew, keys, args));
+      this.#replicas = Math.max(1, renewed.replicas);
+      this.#epoch = renewed.epoch;
     } while (held.length > 0);
     this.#options.local.share = Math.min(this.#ownShare, 1 / this.#replicas);
   }

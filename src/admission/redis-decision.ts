@@ -91,6 +91,11 @@ export function replyOf(reply: unknown): Reply {
   };
 }
 
+export function renewedOf(reply: unknown): { readonly replicas: number; readonly epoch: string } {
+  if (!Array.isArray(reply)) throw new Error('Redis replied with something else than a renewal');
+  return { replicas: Number(reply[0]), epoch: String(reply[1]) };
+}
+
 export function rateOf(parties: readonly Party[], { levels }: Reply): RateStatus {
   let requests: RateStatus['requests'];
   let tokens: RateStatus['tokens'];

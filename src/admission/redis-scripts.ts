@@ -199,7 +199,7 @@ return last
  * Says that a gateway lives, and all its requests with it; those that Redis has lost are there again.
  *
  * KEYS: clock, the gateways by the time when they are taken for dead, then hash and leases for each lease. ARGV: step, lease in ms, the
- * gateway, then the leases. Replies with the number of gateways.
+ * gateway, then the leases. Replies with the number of gateways and the epoch.
  */
 const RENEW = script(`
 local ends = int(now + tonumber(ARGV[2]))
@@ -214,7 +214,7 @@ for i = 1, (#KEYS - 2) / 2 do
   end
   redis.call('PEXPIRE', leases, KEEP_MS)
 end
-return redis.call('ZCARD', KEYS[2])
+return { redis.call('ZCARD', KEYS[2]), epoch }
 `);
 
 export const SCRIPTS = { admit: ADMIT, settle: SETTLE, renew: RENEW } as const;
