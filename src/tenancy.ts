@@ -51,8 +51,10 @@ export interface TenancyOptions {
 const TOTALS_MS = 5_000;
 /** One that spends alone counts along, and looks for what it could not know. */
 const OWN_TOTALS_MS = 300_000;
-/** Nobody waits longer for what was spent before: whoever has a budget is not served until it is known. */
+/** Nobody waits longer for a database or a Redis that does not answer … */
 const START_MS = 3_000;
+/** … and for what was spent before where the database does, on a machine that has much to do: whoever has a budget is not served until it is known. */
+const SPENT_MS = 20_000;
 
 /** Without keys nobody's usage is recorded. */
 const NOTHING_SPENT: SpentTotals = {
@@ -147,6 +149,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
     everyMs: gateways > 1 || config.redis !== null ? TOTALS_MS : OWN_TOTALS_MS,
   });
   await Promise.race([Promise.all([spent.look(), admission.ready]), delay(START_MS)]);
+  await spent.untilKnown(() => door.problem === undefined, SPENT_MS);
   serving = true;
   return {
     door,

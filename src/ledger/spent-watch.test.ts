@@ -58,3 +58,18 @@ it('takes no amount of yesterday for one of today', async () => {
   expect(watch.latestOf(86_399_999)).toBe(TOTALS);
   expect(watch.latestOf(86_400_000)).toBeUndefined();
 });
+
+it('is waited for until it is known, if there is somebody to ask', async () => {
+  let asked = 0;
+  const { watch } = watching(async () => {
+    asked += 1;
+    if (asked < 4) throw new Error('the thread has much to do');
+    return TOTALS;
+  });
+  await watch.look();
+  await watch.untilKnown(() => false, 60_000);
+  await watch.untilKnown(() => true, 0);
+  expect(watch.latest).toBeUndefined();
+  await watch.untilKnown(() => true, 60_000);
+  expect(watch.latest).toBe(TOTALS);
+});

@@ -15,6 +15,7 @@ export interface SpentWatchOptions {
 }
 
 const RETRY_MS = 1_000;
+const CHECK_MS = 20;
 const DAY_MS = 86_400_000;
 
 /** Keeps up with what the ledger has of the current day and month: one look after the other, however long they take. */
@@ -48,6 +49,17 @@ export class SpentWatch {
       this.#looking = undefined;
     });
     return this.#looking;
+  }
+
+  /**
+   * Whoever has a budget is refused until it is known: worth waiting for, while there is somebody to ask.
+   *
+   * @param mostMs Waited for so long at most.
+   */
+  async untilKnown(isAskable: () => boolean, mostMs: number): Promise<void> {
+    const endMs = performance.now() + mostMs;
+    while (this.#latest === undefined && isAskable() && performance.now() < endMs)
+      await new Promise((resolve) => setTimeout(resolve, CHECK_MS));
   }
 
   close(): void {
