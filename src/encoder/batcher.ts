@@ -43,6 +43,10 @@ export class Batcher<T extends Batchable> {
     return this.#requests.keys();
   }
 
+  hasWaiting(request: number): boolean {
+    return this.#requests.has(request);
+  }
+
   /** A request comes to the end of the rotation with its first input. */
   add(request: number, item: T): void {
     let queues = this.#requests.get(request);

@@ -11,13 +11,21 @@ import {
   type WireOutcome,
 } from './messages.ts';
 
-/** A batch should not take longer, so that cancelling and new requests have their turn soon. */
-const TARGET_BATCH_MS = 150;
+/** How large a batch may be. */
+interface BatchLimits {
+  /** It should not take longer. */
+  readonly durationMs: number;
+  /** Below this it costs more than its tokens are worth, however slow the model is. */
+  readonly fewestTokens: number;
+}
 
-/** Below this a batch costs more than its tokens are worth, however slow the model is. */
-const FEWEST_BUDGET_TOKENS = 256;
+/** Cancelling and new requests have their turn soon. */
+const ALONE: BatchLimits = { durationMs: 150, fewestTokens: 256 };
 
-/** More inputs need not be tokenised ahead. */
+/** While others are there: a small request waits for the batch that runs, and often for one of inputs of another length. */
+const AMONG_OTHERS: BatchLimits = { durationMs: 40, fewestTokens: 64 };
+
+/** More inputs need not be tokenised ahead, but for the first of each request. */
 const ENOUGH_ROWS = 512;
 
 /** Tokenising holds up the batches at most so long at a time. */
@@ -109,7 +117,13 @@ export class EncoderLoop {
       void this.#runBatch(place, this.#batcher.take(this.#budgetTokens(place), rows));
       place = this.#freePlace();
     }
-    if (this.#untokenised.length > 0 && this.#batcher.waiting < ENOUGH_ROWS) this.#soon();
+    if (this.#nextToTokenise() >= 0) this.#soon();
+  }
+
+  /** Index of the job whose input is tokenised next; -1: there is enough. */
+  #nextToTokenise(): number {
+    if (this.#batcher.waiting < ENOUGH_ROWS) return Math.min(0, this.#untokenised.length - 1);
+    return this.#untokenised.findIndex(({ id }) => !this.#batcher.hasWaiting(id));
   }
 
   /** Where the next batch is to run, if anywhere: alone, or in a lane beside others when there is something for each. */
@@ -126,8 +140,8 @@ export class EncoderLoop {
   #tokenise(): void {
     const { now } = this.#options;
     const untilMs = now() + TOKENISE_SLICE_MS;
-    while (this.#untokenised.length > 0 && this.#batcher.waiting < ENOUGH_ROWS && now() < untilMs) {
-      const job = this.#untokenised.shift()!;
+    for (let at = this.#nextToTokenise(); at >= 0 && now() < untilMs; at = this.#nextToTokenise()) {
+      const job = this.#untokenised.splice(at, 1)[0]!;
       try {
         const { index, row } = job.next();
         this.#batcher.add(job.id, { index, row, length: row.ids.length });
@@ -195,9 +209,10 @@ export class EncoderLoop {
     return rows.slice(from);
   }
 
-  #budgetTokens({ affordableTokens, count }: Place): number {
-    const most = Math.floor(this.#options.batchTokens / count);
-    return Math.min(most, Math.max(FEWEST_BUDGET_TOKENS, affordableTokens));
+  #budgetTokens(place: Place): number {
+    const most = Math.floor(this.#options.batchTokens / place.count);
+    const { durationMs, fewestTokens } = this.#jobs.size > 1 ? AMONG_OTHERS : ALONE;
+    return Math.min(most, Math.max(fewestTokens, place.affordableTokens(durationMs)));
   }
 
   #fail(ids: Iterable<number>, error: unknown): void {
@@ -233,9 +248,9 @@ class Place {
     this.#paddedTokens = (7 / 8) * this.#paddedTokens + paddedTokens;
   }
 
-  /** Of a batch that takes as long as it may. Weighted by tokens, so that what every batch costs beside them does not count as theirs. */
-  get affordableTokens(): number {
+  /** Of a batch that takes so long. Weighted by tokens, so that what every batch costs beside them does not count as theirs. */
+  affordableTokens(durationMs: number): number {
     const tokensPerMs = this.#paddedTokens / Math.max(this.#durationMs, 0.001);
-    return Math.floor(TARGET_BATCH_MS * tokensPerMs);
+    return Math.floor(durationMs * tokensPerMs);
   }
 }

@@ -1,14 +1,17 @@
 import { availableParallelism } from 'node:os';
+import type { EncoderRow } from '../../kernels/encoder/feeds.ts';
 import { ensureIntegerGraph } from '../../kernels/encoder/integer-cache.ts';
 import { EncoderLanes } from '../../kernels/encoder/lanes.ts';
 import { EncoderSession, type EncoderSessionOptions } from '../../kernels/encoder/session.ts';
 import { ModelFileError } from '../../kernels/model-file-error.ts';
 import { ProviderError } from '../../kernels/ort/provider-error.ts';
+import { CPU } from '../../kernels/ort/providers.ts';
 import { onProvider } from '../engine/on-provider.ts';
 import { type EncoderDescription, readEncoderDirectory } from './encoder-directory.ts';
 import { activationBytes, MOST_DOUBLED_BYTES, storedBytes } from './encoder-memory.ts';
 import { EncoderTokenizer } from './encoder-tokenizer.ts';
 import type { EncoderInfo, EncoderLoadOptions } from './messages.ts';
+import { assertFaster } from './provider-trial.ts';
 
 /** Of a sample, at most. Every encoder takes so many. */
 const SAMPLE_TOKENS = 64;
@@ -43,26 +46,12 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
         padId,
         readout: task === 'embed' ? { kind: 'vector', pooling } : { kind: 'logits' },
       };
-      const integerGraph = await integerGraphFor(wanted, tokenizer, options);
-      const chosen = { ...wanted, graphPath: integerGraph ?? graphPath };
-      const session = await EncoderSession.load(chosen);
-      const probed = await probe(session, tokenizer, graphPath);
-      return {
-        session,
-        lanes: await lanesFor(chosen),
-        integers: integerGraph !== undefined,
-        probed,
-      };
+      return await loadSession(wanted, tokenizer, options);
     } catch (error) {
       if (provider.name === 'cpu' || error instanceof ProviderError) throw error;
-      throw new ProviderError(
-        provider.name,
-        (error as Error).message,
-        'Choose another provider, or `auto`.',
-        {
-          cause: error,
-        },
-      );
+      const { message } = error as Error;
+      const remedy = 'Choose another provider, or `auto`.';
+      throw new ProviderError(provider.name, message, remedy, { cause: error });
     }
   });
   const { session, lanes } = loaded;
@@ -102,6 +91,40 @@ export async function loadEncoder(options: EncoderLoadOptions): Promise<LoadedEn
   };
 }
 
+async function loadSession(
+  wanted: EncoderSessionOptions,
+  tokenizer: EncoderTokenizer,
+  options: EncoderLoadOptions,
+) {
+  const { graphPath } = wanted;
+  const integerGraph = await integerGraphFor(wanted, tokenizer, options);
+  const chosen = { ...wanted, graphPath: integerGraph ?? graphPath };
+  const session = await EncoderSession.load(chosen);
+  try {
+    const probed = await probe(session, tokenizer, graphPath);
+    if (options.provider === 'auto') await tryBesideCpu(session, wanted, tokenizer);
+    return { session, lanes: await lanesFor(chosen), integers: integerGraph !== undefined, probed };
+  } catch (error) {
+    session.close();
+    throw error;
+  }
+}
+
+/** Of a large model a GPU is always the faster one, and the CPU would need the memory once more. */
+async function tryBesideCpu(
+  session: EncoderSession,
+  { provider = CPU, ...options }: EncoderSessionOptions,
+  tokenizer: EncoderTokenizer,
+): Promise<void> {
+  if (provider.name === 'cpu' || storedBytes(options.graphPath) > MOST_DOUBLED_BYTES) return;
+  const cpu = await EncoderSession.load(options);
+  try {
+    await assertFaster(provider.name, { gpu: session, cpu }, samplesFor(tokenizer), () => performance.now());
+  } finally {
+    cpu.close();
+  }
+}
+
 /** A second copy of the weights is worth its memory for small models only; the kernels of large ones keep several threads busy. */
 async function lanesFor(options: EncoderSessionOptions): Promise<EncoderLanes | undefined> {
   const { threads, provider, graphPath } = options;
@@ -127,13 +150,16 @@ async function integerGraphFor(
   { cacheDirs, integers }: EncoderLoadOptions,
 ): Promise<string | undefined> {
   if (!integers || session.readout.kind !== 'vector' || session.provider?.name !== 'cpu') return undefined;
-  const samples = SAMPLE_TEXTS.map((text) => tokenizer.encode(text, SAMPLE_TOKENS).row);
   try {
-    return await ensureIntegerGraph({ session, samples, cacheDirs });
+    return await ensureIntegerGraph({ session, samples: samplesFor(tokenizer), cacheDirs });
   } catch (error) {
     process.stderr.write(`computed as the file has it: ${String(error)}\n`);
     return undefined;
   }
+}
+
+function samplesFor(tokenizer: EncoderTokenizer): EncoderRow[] {
+  return SAMPLE_TEXTS.map((text) => tokenizer.encode(text, SAMPLE_TOKENS).row);
 }
 
 function createTokenizer(description: EncoderDescription, directory: string): EncoderTokenizer {

@@ -1,5 +1,9 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Decoder } from '../../kernels/decoder.ts';
+import { EncoderSession } from '../../kernels/encoder/session.ts';
+import { OnnxGraph } from '../../kernels/graph/onnx-graph.ts';
 import type { ClassifyRequest } from '../../src/core/encoder.ts';
 import { createLocalEncoder } from '../../src/encoder/local-encoder.ts';
 import { createEngineBackend, type EngineBackend } from '../../src/engine/engine-backend.ts';
@@ -176,6 +180,30 @@ describe.skipIf(device === undefined)(`${NAME}, with KV memory on the device${WI
     };
     const [onCpu, onGpu] = [await classes('cpu'), await classes(NAME)];
     for (const [i, value] of onCpu.entries()) expect(onGpu[i]).toBeCloseTo(value, NAME === 'cuda' ? 3 : 5);
+  });
+
+  it.skipIf(NAME !== 'webgpu')('refuses an encoder whose products it would leave to the CPU', async () => {
+    const graph = new OnnxGraph();
+    graph.input('input_ids', 'int64', ['b', 's']);
+    graph.float32('table', Float32Array.from({ length: 64 }, Math.sin), [16, 4]);
+    graph.float32('matrix', Float32Array.from({ length: 16 }, Math.cos), [4, 4]);
+    graph.node('Gather', ['table', 'input_ids'], ['rows']);
+    graph.node('DynamicQuantizeLinear', ['rows'], ['a', 'aScale', 'aZero']);
+    graph.node('DynamicQuantizeLinear', ['matrix'], ['b', 'bScale', 'bZero']);
+    graph.node('MatMulInteger', ['a', 'b', 'aZero', 'bZero'], ['product']);
+    graph.node('Cast', ['product'], ['last_hidden_state'], { to: 1 });
+    graph.output('last_hidden_state', 'float32', ['b', 's', 4]);
+    const graphPath = join(workshop.folder, 'in-integers.onnx');
+    writeFileSync(graphPath, graph.serialise());
+    const options = { graphPath, threads: 1, spinning: false, padId: 0 };
+    const load = (rest: object) =>
+      EncoderSession.load({ ...options, readout: { kind: 'vector', pooling: 'mean' }, ...rest });
+    const onCpu = await load({});
+    expect((await onCpu.run([{ ids: [1, 2] }]))[0]).toHaveLength(4);
+    onCpu.close();
+    await expect(load({ provider })).rejects.toThrow(
+      /webgpu cannot be used: it has no kernel for the model's MatMulInteger, which would run on the CPU/,
+    );
   });
 
   it.skipIf(NAME !== 'webgpu')('says what is missing where there is no driver', async () => {
