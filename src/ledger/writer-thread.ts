@@ -18,23 +18,22 @@ const LOOK_MS = 5_000;
 /** What is only in the journal, such as requests that run, survives a power failure after so long. */
 const SYNC_MS = 500;
 /**
- * Where it shares a core with the thread that serves, a pass at a stretch would be felt by whoever waits for a first token. This nice it has a tenth of
- * what that one has, and needs half as much even where every request costs the least.
+ * Where it shares a core with the thread that serves, a pass at a stretch would be felt by whoever waits for a first token. This nice it has a third of
+ * what that one has, and needs a fifth of that; nicer, both stop each other too often.
  */
-const NICE = 10;
+const NICE = 5;
 /** Some seconds of full load: it falls behind. */
 const HURRY_BYTES = 4 * 1024 * 1024;
 
 const { location, dir, journal, read } = workerData as WriterStart;
 const database = new LateDatabase(location, BATCH_TIMEOUT_MS);
 const drain = new Drain({ dir, own: journal, read, insert: (rows) => insertRows(database.get(), rows) });
-setThreadNicer(NICE);
 /** As far as that goes: a database that is away is tried again meanwhile, and says so to who uses it. */
 const started = database.start().catch(() => {});
 const tell = (message: FromWriter) => parentPort!.postMessage(message);
 let failures = 0;
 let backlogBytes = 0;
-let isHurried = false;
+let nicerBy = 0;
 let lookAtMs = 0;
 let syncAtMs = 0;
 /** As they were at the last look, and the last time that something was to be made safe. */
@@ -68,10 +67,9 @@ async function once(finished: boolean): Promise<string | undefined> {
   const counted = await failureOf(() => {
     backlogBytes = drain.backlogBytes();
   });
-  if (backlogBytes > HURRY_BYTES !== isHurried) {
-    isHurried = !isHurried;
-    setThreadNicer(isHurried ? 0 : NICE);
-  }
+  const by = backlogBytes > HURRY_BYTES ? 0 : NICE;
+  if (by !== nicerBy) setThreadNicer(by);
+  nicerBy = by;
   const problem = own ?? dead ?? lookProblem ?? syncProblem ?? counted;
   const { broken, refused } = drain;
   tell({ type: 'passed', problem, backlogBytes, losses: { broken, refused, refusedPath: refusedPath(dir) } });
