@@ -7,7 +7,7 @@ export interface SpecialToken {
   readonly stripsRight: boolean;
 }
 
-const WHITE_SPACE = /\s*/y;
+const WHITE_SPACE = /\p{White_Space}/u;
 
 /** Cuts text at special tokens, the longest first where several begin at the same place. */
 export class SpecialTokens {
@@ -29,15 +29,12 @@ export class SpecialTokens {
       // Within the white space of the one before.
       if (index < from) continue;
       const { id, stripsLeft, stripsRight } = this.#tokens.get(found)!;
-      const between = text.slice(from, index);
-      const kept = stripsLeft ? between.trimEnd() : between;
-      if (kept !== '') pieces.push(kept);
+      let end = index;
+      while (stripsLeft && end > from && WHITE_SPACE.test(text[end - 1]!)) end--;
+      if (end > from) pieces.push(text.slice(from, end));
       pieces.push(id);
       from = index + found.length;
-      if (stripsRight) {
-        WHITE_SPACE.lastIndex = from;
-        from += WHITE_SPACE.exec(text)![0].length;
-      }
+      while (stripsRight && from < text.length && WHITE_SPACE.test(text[from]!)) from++;
     }
     if (from < text.length) pieces.push(text.slice(from));
     return pieces;

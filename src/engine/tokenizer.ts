@@ -83,7 +83,7 @@ export class Tokenizer {
     let shortest = text;
     // Text is put into normal form C first, which may shorten it.
     if (scheme.kind === 'byte-level' && scheme.rules.normalizer !== null) shortest = text.normalize('NFC');
-    if (stripsLeft.size + stripsRight.size > 0) shortest = shortest.replace(/\s+/g, '');
+    if (stripsLeft.size + stripsRight.size > 0) shortest = shortest.replace(/\p{White_Space}+/gu, '');
     return Math.ceil(Buffer.byteLength(shortest) / this.longestTokenBytes);
   }
 
