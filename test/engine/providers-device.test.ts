@@ -206,6 +206,25 @@ describe.skipIf(device === undefined)(`${NAME}, with KV memory on the device${WI
     );
   });
 
+  it.skipIf(NAME !== 'webgpu')('leaves a small encoder to the CPU under auto', async () => {
+    const encoder = createLocalEncoder({
+      name: 'small',
+      directory: writeTinyClassifier({ weights: { good: [0.5, 0] } }),
+      provider: 'auto',
+      environment,
+      emit: () => {},
+    });
+    try {
+      await encoder.ready;
+      // SwiftShader is no device that auto looks for.
+      const reason = /^webgpu: (a small encoder is slower on it than on the CPU|no GPU is to be seen)/;
+      expect(encoder.info()).toMatchObject({ provider: 'cpu' });
+      expect(encoder.info()?.providersPassedOver.at(-1)).toMatch(reason);
+    } finally {
+      await encoder.close();
+    }
+  });
+
   it.skipIf(NAME !== 'webgpu')('says what is missing where there is no driver', async () => {
     const engine = createEngineBackend({
       name: 'blind',
