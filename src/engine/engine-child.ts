@@ -24,7 +24,7 @@ export interface EngineChild<In = ToEngine> {
 
 export interface EngineChildEvents<Out = FromEngine> {
   readonly onMessage: (message: Out) => void;
-  /** Once, whatever ended it. `detail` says what is known, with the end of its stderr. */
+  /** Once, whatever ended it; no message comes after. `detail` says what is known, with the end of its stderr. */
   readonly onExit: (detail: string) => void;
 }
 
@@ -66,9 +66,15 @@ export function spawnEngine<In = ToEngine, Out = FromEngine>(
   const socket = child.stdio?.[3] as Duplex | undefined;
   const reader = new FrameReader();
   const tail = keepTail(child);
-  const exited = onceExited(child, (how) => events.onExit(tail() === '' ? how : `${how}: ${tail()}`));
+  let isGone = false;
+  const exited = onceExited(child, (how) => {
+    isGone = true;
+    events.onExit(tail() === '' ? how : `${how}: ${tail()}`);
+  });
 
   socket?.on('data', (chunk: Buffer) => {
+    // What was on its way when it ended would be taken for its successor's.
+    if (isGone) return;
     try {
       for (const message of reader.push(chunk)) events.onMessage(message as Out);
     } catch (error) {
