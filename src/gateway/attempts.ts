@@ -38,22 +38,60 @@ export interface AttemptOptions {
  * @param explain Of what is thrown: what more there is to say of it.
  * @throws AppError of the last attempt, with the soonest time to come back that any deployment gave.
  */
-export async function startAtBest<D extends Deployment, T>(
+export function startAtBest<D extends Deployment, T>(
   capable: (route: Route) => readonly D[],
   request: SlotRequest,
   options: AttemptOptions,
   start: (deployment: D, signal: AbortSignal) => Promise<T>,
   explain: (error: unknown) => unknown,
 ): Promise<T> {
+  try {
+    const { placement, route } = options;
+    const tries = new Tries(capable, request, options, start);
+    const claim = () => tries.claim();
+    const slot =
+      tries.left().length > 0
+        ? placement.placeNow(placement.model(route().model.name), request, claim)
+        : undefined;
+    const goOn = (failure?: AppError) =>
+      goOnTrying({ capable, request, options, tries, claim, explain }, failure);
+    if (slot === undefined) return goOn();
+    // Nearly always the first attempt is the last one, and need not wait for anything but its answer.
+    return tries.run(slot, 'first').then(
+      (reply) => {
+        tries.answered(slot, 'first');
+        return reply;
+      },
+      (thrown: unknown) => goOn(tries.failed(slot, 'first', thrown)),
+    );
+  } catch (error) {
+    return Promise.reject(explain(error));
+  }
+}
+
+interface Trying<D extends Deployment, T> {
+  readonly capable: (route: Route) => readonly D[];
+  readonly request: SlotRequest;
+  readonly options: AttemptOptions;
+  readonly tries: Tries<D, T>;
+  readonly claim: () => Slot<D> | undefined;
+  readonly explain: (error: unknown) => unknown;
+}
+
+/** @param failure Of the first attempt, if there was one. */
+async function goOnTrying<D extends Deployment, T>(
+  { capable, request, options, tries, claim, explain }: Trying<D, T>,
+  failure: AppError | undefined,
+): Promise<T> {
   const { placement, settlement, signal, maxRetries } = options;
   try {
     const model = placement.model(options.route().model.name);
-    const tries = new Tries(capable, request, options, start);
-    const claim = () => tries.claim();
-    let failure: AppError | undefined;
-    for (let charged = 0; tries.left().length > 0; ) {
+    let last = failure;
+    for (let charged = 0; ; ) {
+      if (last !== undefined && (signal.aborted || !last.retryable)) throw last;
+      if (tries.left().length === 0) break;
       let turn: (() => void) | undefined;
-      if (failure !== undefined && !failure.nothingSent) {
+      if (last !== undefined && !last.nothingSent) {
         turn = charged < maxRetries ? await turnToRetry(model, tries.left(), options) : undefined;
         if (turn === undefined) break;
         charged += 1;
@@ -62,13 +100,12 @@ export async function startAtBest<D extends Deployment, T>(
         const placed = placement.place(model, request, claim, signal);
         const slot = placed instanceof Promise ? await placed : placed;
         settlement.queuedMs += slot.waitedMs;
-        const kind = failure === undefined ? 'first' : 'retry';
+        const kind = last === undefined ? 'first' : 'retry';
         let reply: T;
         try {
           reply = await tries.run(slot, kind);
         } catch (thrown) {
-          failure = tries.failed(slot, kind, thrown);
-          if (signal.aborted || !failure.retryable) throw failure;
+          last = tries.failed(slot, kind, thrown);
           continue;
         }
         tries.answered(slot, kind);
@@ -77,7 +114,7 @@ export async function startAtBest<D extends Deployment, T>(
         turn?.();
       }
     }
-    throw comeBack(failure ?? new AppError('model_unavailable'), placement, capable(options.route()));
+    throw comeBack(last ?? new AppError('model_unavailable'), placement, capable(options.route()));
   } catch (error) {
     throw explain(error);
   }

@@ -352,7 +352,9 @@ describe('Gateway', () => {
   it('lets a late attempt run on where a new configuration has nobody to hedge it with', async () => {
     let begin = () => {};
     const slow = async () => {
-      gateway.configure({ routes: new Map([['m', { ...route, model: { ...route.model, deployments: [] } }]]) });
+      gateway.configure({
+        routes: new Map([['m', { ...route, model: { ...route.model, deployments: [] } }]]),
+      });
       await new Promise<void>((resolve) => {
         begin = resolve;
       });

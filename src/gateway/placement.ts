@@ -84,14 +84,25 @@ export class Placement {
    *   share in line while others wait, too; `overloaded` else. And the reason of the signal.
    */
   place<D extends Deployment>(
-    { queue }: ModelState,
-    { caller, deadlineAtMs }: SlotRequest,
+    model: ModelState,
+    request: SlotRequest,
     claim: () => Slot<D> | undefined,
     signal: AbortSignal,
   ): Slot<D> | Promise<Slot<D>> {
-    const tenant = tenantOf(caller);
-    const slot = queue.length === 0 || queue.mayPass(tenant) ? claim() : undefined;
-    return slot ?? this.#wait(queue, { tenant, deadlineAtMs }, claim, signal);
+    const { caller, deadlineAtMs } = request;
+    return (
+      this.placeNow(model, request, claim) ??
+      this.#wait(model.queue, { tenant: tenantOf(caller), deadlineAtMs }, claim, signal)
+    );
+  }
+
+  /** A place, where nobody has to wait for one. */
+  placeNow<D extends Deployment>(
+    { queue }: ModelState,
+    { caller }: SlotRequest,
+    claim: () => Slot<D> | undefined,
+  ): Slot<D> | undefined {
+    return queue.length === 0 || queue.mayPass(tenantOf(caller)) ? claim() : undefined;
   }
 
   async #wait<D extends Deployment>(
