@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { ggufTokenizer } from './gguf-tokenizer.ts';
 import { hubTokenizer } from './hub-tokenizer.ts';
 import { mergePairs } from './pair-merger.ts';
+import { RequestGrammars } from './request-grammars.ts';
 import { Tokenizer } from './tokenizer.ts';
 
 /** Made by the script beside it. */
@@ -175,6 +176,22 @@ test.each<[string, object, string]>([
   ],
 ])('a tokenizer.json with %s is refused by name', (_, changes, message) => {
   expect(() => hub('prepend', changes)).toThrow(message);
+});
+
+test('a grammar is followed through byte tokens and spaces of tokens', async () => {
+  const tokenizer = gguf({ 'tokenizer.ggml.add_space_prefix': false });
+  const model = { tokenizer, template: undefined, contextTokens: 64 };
+  const structure = { kind: 'regex', pattern: 'the (door|🎉)', param: 'guided_regex' } as const;
+  const request = { structure, tools: [], toolChoice: 'none', parallelToolCalls: true } as const;
+  const newConstraint = await new RequestGrammars(model, tokenizer.vocabularySize).compile(request)!;
+  const follow = (text: string) => {
+    const constraint = newConstraint();
+    const accepted = tokenizer.encode(text, { control: false }).every((id) => constraint.accept(id));
+    return { accepted, complete: constraint.mustEnd };
+  };
+  expect(follow('the 🎉')).toEqual({ accepted: true, complete: true });
+  expect(follow('the door')).toEqual({ accepted: true, complete: true });
+  expect(follow('the dog').accepted).toBe(false);
 });
 
 test('a long text without spaces takes no longer than its length allows', () => {
