@@ -9,8 +9,17 @@ const tokenizer = new EncoderTokenizer(TINY_TOKENIZER, {});
 
 /** A loop over a graph that is made up: a row's vector is its first ids. Batches wait until they are let go. */
 function loopOver(
-  options: { held?: boolean; batchTokens?: number; normalise?: boolean; lanes?: number; wide?: boolean } = {},
+  options: {
+    held?: boolean;
+    batchTokens?: number;
+    normalise?: boolean;
+    lanes?: number;
+    wide?: boolean;
+    /** A millisecond is as many padded tokens, whatever the clock says; default: the clock's. */
+    tokensPerMs?: number;
+  } = {},
 ) {
+  let computedMs = 0;
   const sent: FromEncoder[] = [];
   const batches: (readonly EncoderRow[])[] = [];
   const waiting: (() => void)[] = [];
@@ -18,6 +27,8 @@ function loopOver(
   const runIn = (place: 'alone' | 'beside') => async (rows: readonly EncoderRow[]) => {
     places.push(place);
     batches.push(rows);
+    if (options.tokensPerMs !== undefined)
+      computedMs += (rows.length * Math.max(...rows.map(({ ids }) => ids.length))) / options.tokensPerMs;
     if (options.held) await new Promise<void>((resolve) => waiting.push(resolve));
     if (rows.some(({ ids }) => ids[1] === 1)) throw new Error('the graph broke');
     if (options.wide) return rows.map(({ ids }) => new Float32Array(40_000).fill(ids[1]!));
@@ -30,7 +41,7 @@ function loopOver(
     limits: { maxTokens: 8, normalise: options.normalise ?? false },
     batchTokens: options.batchTokens ?? 512,
     send: (message) => sent.push(message),
-    now: () => performance.now(),
+    now: options.tokensPerMs === undefined ? () => performance.now() : () => computedMs,
   });
   const outcomes = () => sent.flatMap((message) => (message.type === 'outcomes' ? message.outcomes : []));
   const outcomeOf = (id: number) => vi.waitUntil(() => outcomes().find((outcome) => outcome.id === id));
@@ -123,6 +134,41 @@ describe('the encoder loop', () => {
     await outcomeOf(2);
     expect(batches.findIndex((rows) => rows.some(({ ids }) => ids[1] === 4))).toBeLessThanOrEqual(1);
     expect(rowsOf(await outcomeOf(1)).length).toBe(2_000);
+  });
+
+  it('begins a small request with the next batch, however much is tokenised ahead of it', async () => {
+    const { loop, batches, letGo } = loopOver({ held: true, tokensPerMs: 1e9, batchTokens: 64 });
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    loop.submit(1, embed(Array.from({ length: 2_000 }, () => 'cat dog')));
+    await vi.waitUntil(() => batches.length === 1);
+    await turn();
+    loop.submit(2, embed(['good']));
+    await turn();
+    letGo();
+    await vi.waitUntil(() => batches.length === 2);
+    expect(batches[1]!.some(({ ids }) => ids[1] === 4)).toBe(true);
+    loop.cancel(1);
+    letGo();
+  });
+
+  it('computes less at a time while other requests are there', async () => {
+    const { loop, batches, outcomeOf, letGo } = loopOver({ held: true, tokensPerMs: 4, batchTokens: 4_096 });
+    loop.submit(1, embed(Array.from({ length: 2_000 }, () => 'cat dog')));
+    for (let batch = 1; batch <= 3; batch++) {
+      await vi.waitUntil(() => batches.length === batch);
+      letGo();
+    }
+    await vi.waitUntil(() => batches.length === 4);
+    const alone = batches[3]!.length;
+    loop.submit(2, embed(['good']));
+    letGo();
+    await vi.waitUntil(() => batches.length === 5);
+    const amongOthers = batches[4]!.length;
+    letGo();
+    await outcomeOf(2);
+    loop.cancel(1);
+    letGo();
+    expect(amongOthers).toBeLessThan(alone / 2);
   });
 
   it.each<[string, WireEncodeRequest, object]>([
