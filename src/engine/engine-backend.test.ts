@@ -266,6 +266,7 @@ describe('closing', () => {
     await engine.close();
     clock.advance(100_000);
     expect(children.all).toHaveLength(1);
+    expect(states()).toEqual(['starting', 'down', 'closed']);
   });
 });
 

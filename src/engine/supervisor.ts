@@ -165,8 +165,8 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
       this.#closing = { exited: resolve };
       this.#settleReady.reject(new Error(`Engine ${this.#options.name} was closed.`));
       const child = this.#child;
-      if (child === undefined) return resolve();
-      if (this.#state === 'ready') {
+      if (child === undefined) resolve();
+      else if (this.#state === 'ready') {
         child.send({ type: 'shutdown' });
         this.#cancelTimer = this.#options.clock.after(this.#options.times.shutdownMs, () => child.kill());
       } else child.kill();
