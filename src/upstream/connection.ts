@@ -44,8 +44,10 @@ export class Connection implements Carrier, Writer {
   #parser: ResponseParser | undefined;
   /** Responses that came over it. */
   #served = 0;
-  /** Its exchange's request waits for the end of the turn. */
+  /** Its exchange's request was not written yet. */
   #isUnwritten = false;
+  /** It came in this turn of the event loop. Whatever is read until the end of that lay there before it was written. */
+  #isNew = false;
   #held = false;
   #keepAliveMs: number | undefined;
 
@@ -118,11 +120,17 @@ export class Connection implements Carrier, Writer {
     this.#parser = new ResponseParser(exchange);
     exchange.sentOver(this);
     this.#isUnwritten = true;
+    this.#isNew = true;
     // To wake the other side costs little beside copying what is long, and that is in the processor's caches still.
-    if (exchange.request.bodyBytes > COPIED_BYTES || writeSoon(this)) this.writeNow();
+    if (writeSoon(this) || exchange.request.bodyBytes > COPIED_BYTES) this.#write();
   }
 
   writeNow(): void {
+    this.#isNew = false;
+    this.#write();
+  }
+
+  #write(): void {
     if (this.#exchange === undefined || !this.#isUnwritten) return;
     this.#isUnwritten = false;
     const { head, body, bodyBytes } = this.#exchange.request;
@@ -146,7 +154,7 @@ export class Connection implements Carrier, Writer {
       this.#leave();
       return;
     }
-    if (this.#isUnwritten) {
+    if (this.#isNew) {
       this.#fail(new Error('bytes that nobody asked for'));
       return;
     }

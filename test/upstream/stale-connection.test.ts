@@ -62,7 +62,7 @@ describe('a connection whose server answered before it had the request', () => {
 });
 
 describe('a connection on which bytes came before its request was sent', () => {
-  it('carries none, and the request goes out on another one', async () => {
+  it('is given up: they are not its answer, and it goes out on another one', async () => {
     const seen: string[] = [];
     let first: Socket | undefined;
     const server = createServer((socket) => {
@@ -79,7 +79,7 @@ describe('a connection on which bytes came before its request was sent', () => {
     const { port } = server.address() as AddressInfo;
     const connected = reach(`http://127.0.0.1:${port}/v1`);
     await receive(connected, ask({ stream: false }));
-    // It lies in the kernel when the connection is taken, and is read in the same turn, before anything is written.
+    // It lies in the kernel when the connection is taken, and is read in the same turn as the request is written.
     const received = await new Promise<unknown>((resolve) => {
       setTimeout(() => {
         first!.write('HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n');
@@ -88,8 +88,8 @@ describe('a connection on which bytes came before its request was sent', () => {
         resolve(receive(connected, ask({ stream: false })));
       }, 20);
     });
-    expect(received).toBeDefined();
-    expect(seen).toEqual(['first', 'other']);
+    expect(String(received)).toContain('"choices"');
+    expect(seen.at(-1)).toBe('other');
   });
 });
 
