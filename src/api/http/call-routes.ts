@@ -31,7 +31,7 @@ export function answer(
       return handler(call);
     };
     const answered = identified === undefined ? begin() : identified.then(begin);
-    return answered.then(undefined, refuse);
+    return answered.then(() => call.over(), refuse);
   } catch (thrown) {
     refuse(thrown);
     return Promise.resolve();

@@ -1,6 +1,6 @@
 import type { RelaySink } from '../../core/backend.ts';
 
-/** The way back to one client. What is written in one turn of the event loop goes out at its end. */
+/** The way back to one client. What is written in one turn of the event loop is out at its end. */
 export interface ClientReply extends RelaySink {
   /** Aborted when the client goes away before the reply has ended. Whoever listens stops listening when the request is over. */
   readonly signal: AbortSignal;
