@@ -15,6 +15,14 @@ describe('memory of a body', () => {
     },
   );
 
+  it('is its own also where it is short, and none of the pool that chunks come from', () => {
+    const bodies = Array.from({ length: 300 }, (_, i) => filled(1_000 + i, i % 256));
+    expect(bodies.every((body, i) => body.every((byte) => byte === i % 256))).toBe(true);
+    expect(bodies.some(({ buffer }) => buffer === Buffer.allocUnsafe(1).buffer)).toBe(false);
+    for (const body of bodies) releaseBody(body);
+    expect(bodies.every((body, i) => body.length === 1_000 + i)).toBe(true);
+  });
+
   it('is used again once nobody holds it', () => {
     const first = filled(LONG, 1);
     const { buffer } = first;

@@ -10,6 +10,11 @@ const MAX_KEPT_BYTES = 8 * 1024 * 1024;
 /** By the size of the blocks: powers of two. Those that were used last come last, and are used first: they are in the processor's caches still. */
 const kept = new Map<number, ArrayBuffer[]>();
 let keptBytes = 0;
+/** Of short bodies. */
+const SHARED_BYTES = 64 * 1024;
+let shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+let sharedBytes = 0;
+
 /** How many there are that need the body in it. */
 const holders = new WeakMap<ArrayBufferLike, number>();
 
@@ -22,7 +27,7 @@ const holders = new WeakMap<ArrayBufferLike, number>();
  * the garbage collector's.
  */
 export function bodyMemory(sizeBytes: number): Buffer {
-  if (sizeBytes < LEAST_BYTES) return Buffer.allocUnsafe(sizeBytes);
+  if (sizeBytes < LEAST_BYTES) return shortBody(sizeBytes);
   if (sizeBytes > MOST_BYTES) return Buffer.allocUnsafeSlow(sizeBytes);
   const blockBytes = 2 ** (32 - Math.clz32(sizeBytes - 1));
   let block = kept.get(blockBytes)?.pop();
@@ -30,6 +35,20 @@ export function bodyMemory(sizeBytes: number): Buffer {
   else keptBytes -= blockBytes;
   holders.set(block, 1);
   return Buffer.from(block, 0, sizeBytes);
+}
+
+/**
+ * Short ones lie side by side. In Node's own pool a body that is needed for as long as its reply streams would keep 64 KiB of other streams' chunks
+ * in memory, which are long gone.
+ */
+function shortBody(sizeBytes: number): Buffer {
+  if (sizeBytes > shared.length - sharedBytes) {
+    shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+    sharedBytes = 0;
+  }
+  const start = sharedBytes;
+  sharedBytes += sizeBytes;
+  return shared.subarray(start, sharedBytes);
 }
 
 /** @param bytes Any view of the memory; of other memory: nothing happens. */

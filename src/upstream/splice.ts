@@ -40,6 +40,14 @@ function nameBytes(model: string): Buffer {
   return lastName.bytes;
 }
 
+let lastInserted = { text: '', bytes: NOTHING };
+
+/** Mostly it is what the last request was given. */
+function textBytes(text: string): Buffer {
+  if (text !== lastInserted.text) lastInserted = { text, bytes: Buffer.from(text) };
+  return lastInserted.bytes;
+}
+
 /** @param own What the client says, as JSON; empty if nothing. */
 function saltOf(tenant: string, own = ''): string {
   return createHash('sha256').update(`${tenant}\n${own}`).digest('base64url');
@@ -141,7 +149,7 @@ function replacing(member: Member, bytes: Buffer): Edit {
 /** First in the object. @param followed Another member stays behind it. */
 function inserting(object: SkimmedObject, text: string, followed: boolean): Edit {
   const at = object.start + 1;
-  return { start: at, end: at, bytes: Buffer.from(followed ? `${text},` : text) };
+  return { start: at, end: at, bytes: textBytes(followed ? `${text},` : text) };
 }
 
 /** With the comma before it or, where nothing stays before it, the one behind it. */
