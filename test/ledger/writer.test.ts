@@ -53,11 +53,6 @@ describeDatabases("the ledger's thread", (newLocation) => {
     expect(writer.isAwake).toBe(false);
     write('a');
     expect(writer.isAwake).toBe(true);
-    if (existsSync('/proc/thread-self'))
-      await eventually(
-        'it is nicer than those that serve',
-        () => nicenessOf('ledger-writer') === Math.min(getPriority() + 5, 19),
-      );
     await eventually('it rests', () => !writer.isAwake);
     expect(await spent()).toEqual(['a.0']);
     write('b');
@@ -83,32 +78,39 @@ describeDatabases("the ledger's thread", (newLocation) => {
   });
 });
 
-it.skipIf(!mayTakeNicenessBack())('the ledger’s thread is not nice while much waits for it', async () => {
-  const root = mkdtempSync(join(tmpdir(), 'qianmen-writer-'));
-  const dir = join(root, 'ledger');
-  const { name, release } = claimNew(dir);
-  const journal = new Journal({ dir, name, onProblem: () => {} });
-  const rows = settledRows({ ...settled('a', callerOf(1), 3), caller: callerOf(1) }, 1);
-  for (let i = 0; i < 35_000; i++) journal.add({ type: 'settled', settlementId: 'a', rows });
-  journal.close();
-  const backlogs: number[] = [];
-  const writer = new Writer({
-    // That is a folder.
-    location: { kind: 'sqlite', path: root },
-    ...{ dir, journal: name, isQuiet: () => true },
-    onPassed: ({ backlogBytes }) => backlogs.push(backlogBytes),
-    onDied: () => {},
-  });
-  onTestFinished(async () => {
-    await writer.finish();
-    release(true);
-    rmSync(root, { recursive: true, force: true });
-  });
-  writer.wake();
-  await eventually('a pass', () => backlogs.length > 0);
-  expect(backlogs[0]).toBeGreaterThan(4 * 1024 * 1024);
-  expect(nicenessOf('ledger-writer')).toBe(getPriority());
-});
+it.skipIf(!existsSync('/proc/thread-self'))(
+  "the ledger's thread is nicer than those that serve, as long as not much waits for it",
+  async () => {
+    const root = mkdtempSync(join(tmpdir(), 'qianmen-writer-'));
+    const dir = join(root, 'ledger');
+    const { name, release } = claimNew(dir);
+    const journal = new Journal({ dir, name, onProblem: () => {} });
+    const writer = new Writer({
+      // That is a folder: what is written waits.
+      location: { kind: 'sqlite', path: root },
+      ...{ dir, journal: name, isQuiet: () => true },
+      onPassed: () => {},
+      onDied: () => {},
+    });
+    onTestFinished(async () => {
+      await writer.finish();
+      release(true);
+      rmSync(root, { recursive: true, force: true });
+    });
+    const rows = settledRows({ ...settled('a', callerOf(1), 3), caller: callerOf(1) }, 1);
+    const write = (count: number) => {
+      for (let i = 0; i < count; i++) journal.add({ type: 'settled', settlementId: 'a', rows });
+      journal.write();
+      writer.wake();
+    };
+    const nicenessIs = (wanted: number) => () => nicenessOf('ledger-writer') === wanted;
+    write(1);
+    await eventually('it is nicer', nicenessIs(Math.min(getPriority() + 5, 19)));
+    write(35_000);
+    if (mayTakeNicenessBack()) await eventually('it hurries', nicenessIs(getPriority()));
+    journal.close();
+  },
+);
 
 /** Of a thread of this process. */
 function nicenessOf(name: string): number | undefined {
