@@ -11,7 +11,7 @@ import {
 } from './decoder-blocks.ts';
 import type { DecoderContext } from './decoder-context.ts';
 
-export interface PreNormTraits extends AttentionTraits {
+interface PreNormTraits extends AttentionTraits {
   /** `silu` unless it is given. */
   readonly activation?: Activation;
   /** What attention and feed-forward give is normalised, too, before it is added. */
