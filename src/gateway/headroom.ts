@@ -49,6 +49,8 @@ export interface Stay {
   readonly company: Size;
   /** Of those that have much, how many had no answer then, itself included if it is one of them. */
   readonly unanswered: number;
+  /** It is one of them. */
+  readonly pressing: boolean;
   readonly enteredAtMs: number;
   /** If nothing of its reply is there by then, it is late. */
   readonly lateAtMs: number;
@@ -141,7 +143,7 @@ export class Headroom {
     const lateAtMs =
       predictedMs === undefined ? Number.POSITIVE_INFINITY : enteredAtMs + this.#knee.lateMs(predictedMs);
     const unanswered = this.#pressing.size + (hasMuch ? 1 : 0);
-    const stay: Stay = { guest, size, company, unanswered, enteredAtMs, lateAtMs };
+    const stay: Stay = { guest, size, company, unanswered, pressing: hasMuch, enteredAtMs, lateAtMs };
     if (hasMuch) {
       this.#loudest = { guest, little: Math.max(LITTLE, Math.ceil(share)) };
       this.#pressing.add(stay);
@@ -174,16 +176,21 @@ export class Headroom {
    * @param idle Its tenant has nothing in line.
    */
   answered(stay: Stay, kind: 'first-token' | 'whole', insideMs: number, fared: Fared, idle: boolean): void {
-    this.#unqueued.answered(kind, insideMs, fared.predictedMs, fared);
-    this.#expectedMs = fared.predictedMs;
+    const { startedAtMs, tookMs, predictedMs } = fared;
+    this.#unqueued.answered(kind, insideMs, predictedMs, fared);
+    this.#expectedMs = predictedMs;
+    // Who is alone holds up nobody.
+    if (this.#guests.size <= 1 && tookMs > this.#knee.lateMs(predictedMs)) return;
     // Who has much is known only after a while.
     const light = idle && stay.size !== 'much' && !this.#hasMuch(stay.guest);
     const { guest, little } = this.#loudest ?? { guest: stay.guest, little: Number.POSITIVE_INFINITY };
     const company = guest.inFlight > little ? 'much' : stay.company;
-    const unanswered = Math.max(stay.unanswered, this.#pressedAtMs >= fared.startedAtMs ? 1 : 0);
+    const isAfterIt = stay.pressing ? this.#pressedAtMs > stay.enteredAtMs : this.#pressedAtMs >= startedAtMs;
+    const undisturbed = !isAfterIt && stay.unanswered === (stay.pressing ? 1 : 0);
+    const unanswered = Math.max(stay.unanswered, isAfterIt ? 1 : 0);
     if (light) this.#lightAtMs = this.#now();
     this.#knee.observe(
-      { ...fared, light, company, unanswered, stream: kind === 'first-token' },
+      { ...fared, light, company, unanswered, undisturbed, stream: kind === 'first-token' },
       this.#room.limit,
     );
   }
@@ -224,19 +231,13 @@ export class Headroom {
   }
 
   /**
-   * One more of those that have much may be without an answer. As long as it is not known what is usual for the others, there has to be time
-   * between two in which it can be seen.
+   * One more of those that have much may be without an answer. As long as it is not known what is usual, one at a time, as its own answer tells of that.
    */
   get #mayPress(): boolean {
     if (this.#expectedMs === undefined) return true;
     const { knowsUsual, unanswered } = this.#knee;
-    const nowMs = this.#now();
-    if (knowsUsual || nowMs - this.#lightAtMs > LEARN_MS) return unanswered.allows(this.#pressing.size);
-    return (
-      this.#unanswered.size === 0 &&
-      this.#pressing.size === 0 &&
-      nowMs - this.#pressedAtMs >= 2 * this.#expectedMs
-    );
+    if (knowsUsual || this.#now() - this.#lightAtMs > LEARN_MS) return unanswered.allows(this.#pressing.size);
+    return this.#unanswered.size === 0 && this.#pressing.size === 0;
   }
 
   get #isAnyLate(): boolean {

@@ -25,7 +25,8 @@ function ask(
   const waitsMs = Math.max(0, among - places) * (1_000 / places);
   const tookMs = PREDICTED_MS * (1 + jitter) + waitsMs;
   const fared = { startedAtMs: nowMs, among, tookMs, predictedMs: PREDICTED_MS };
-  knee.observe({ ...fared, light, company, unanswered, stream: true }, MOST);
+  const undisturbed = light && unanswered === 0;
+  knee.observe({ ...fared, light, company, unanswered, undisturbed, stream: true }, MOST);
 }
 
 /** As many are inside as may be; one of ten is of a tenant that has little. */
@@ -83,6 +84,7 @@ describe('Knee', () => {
           light: true,
           company: 'much',
           unanswered: 0,
+          undisturbed: true,
           stream: true,
         },
         MOST,

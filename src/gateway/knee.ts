@@ -2,13 +2,12 @@ import { UnansweredBound } from './unanswered-bound.ts';
 
 /** Nobody knows yet: a burst of so many hardly hurts. */
 const FIRST_GUESS = 4;
-/** So much more, and one at least, may be after some were not late among nearly as many as may be: as many as were let in more, but no more than these. */
-const FIRST_GROWTH = 1.1;
-const CALM_IN_A_ROW = 4;
+/** So much more, and one at least, may be after some were not late among nearly as many as may be. */
+const STEP = 1.1;
+const CALM_BEFORE_STEP = 4;
 const NEARLY_ALL = 0.75;
-/** As long as some come that have little, it is never so much above what they have felt. */
-const UNFELT = 1.4;
-const UNFELT_MS = 5_000;
+/** As long as some come that have little, only their word counts where it has been too much once. */
+const FELT_MS = 5_000;
 /** Of what was calm among so many: what is late there would be so among fewer, too. */
 const ALREADY_CALM = 0.9;
 const MAX_CUT = 0.5;
@@ -20,15 +19,14 @@ const SHARE_WEIGHT = 1 / 8;
 const FORGIVEN_AFTER = 20;
 /** … and two count, or one that is later than this against what is late. */
 const FAR_TOO_LATE = 2;
-/** Growth per calm sample of those that have little. */
+/** Growth per calm sample of those that have little, near where somebody was late last; below that, by steps. */
 const GROWTH = 0.001;
-/** The same while it is well below where somebody was late last. */
-const REGROWTH = 0.02;
 const WELL_BELOW = 0.65;
-/** What was too much once comes down so far, if it is too much even there. */
-const LESS_TOO_MUCH = 0.7;
-/** For so long those that have little are remembered, and nobody else's word makes it grow. */
-const LIGHT_MS = 30_000;
+/** More than was too much is tried again after so long; where it was about as much as before, so many times later. */
+const RETRY_MS = 20_000;
+const LATER = 2.5;
+const MAX_RETRY_MS = 60_000;
+const AS_BEFORE = [0.8, 1.4] as const;
 /** Late is what takes so much longer than nearly all did among few … */
 const LATE = 1.08;
 /** … this much at least: the rest is noise of the machine. */
@@ -67,6 +65,8 @@ export interface Sample extends Fared {
   readonly company: 'little' | 'some' | 'much';
   /** Of those that have much, how many had no answer when it came, itself included if it is one of them; one at least, if one came while it waited. */
   readonly unanswered: number;
+  /** No other one of those that have much was without an answer while it waited. */
+  readonly undisturbed: boolean;
 }
 
 /**
@@ -74,11 +74,12 @@ export interface Sample extends Fared {
  * `ConcurrencyLimit`: that one lets a reply take twice its time, because one tenant alone would rather wait in the backend than here; this one
  * aims at what others would not feel.
  *
- * It grows by tenths until requests are late for the first time: what has been let in cannot be taken back, and everybody waits for it. From then on each late one of
- * those that have little costs a tenth, or as much as it was late, and a calm one adds so little that some 2 % of them may be late.
+ * It grows by tenths until requests are late for the first time: what has been let in cannot be taken back, and everybody waits for it. From then on late ones of
+ * those that have little cost a tenth, or as much as they were late, and a calm one adds so little that some 2 % of them may be late. What made them late may have been
+ * something else, and servers change: after a while it grows by tenths again, each time later.
  *
- * What is late is measured against what is usual for those that have little where nobody who has much disturbs them. As long as that is not known, against a strict
- * guess; what was cut for that is forgiven. Who is late among no more than was calm once is late for prompts in front of it: of those that have much fewer may be without an
+ * What is late is measured against what is usual for those that have little where nobody who has much disturbs them; until enough of them came, for all that nobody disturbs. As long as that is not known,
+ * against a strict guess; what was cut for that is forgiven. Who is late among no more than was calm once is late for prompts in front of it: of those that have much fewer may be without an
  * answer then (`UnansweredBound`).
  */
 export class Knee {
@@ -86,19 +87,17 @@ export class Knee {
   readonly unanswered: UnansweredBound;
   readonly #now: () => number;
   #at = FIRST_GUESS;
-  #calmInARow = 0;
-  /** So many in a row, before there may be more. */
-  #toBeCalm = 1;
-  /** Among so many one that has little was not late. */
-  #feltCalmAmong = FIRST_GUESS;
+  /** Since it changed last. */
+  #calmOnes = 0;
   #lateOnes = 0;
-  #grownAtMs = Number.NEGATIVE_INFINITY;
   #most = FIRST_GUESS;
   #mostAtMs = 0;
   #lateShare = 0;
-  /** About where it was when somebody was late. */
-  #tooMuch = Number.POSITIVE_INFINITY;
+  /** Where it was when somebody was late; undefined: nobody ever was. */
+  #tooMuch: number | undefined;
+  #retryMs = RETRY_MS;
   #cutAtMs = Number.NEGATIVE_INFINITY;
+  #steppedAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
   /** Observed against predicted, among few; of late. */
   readonly #few = new Float64Array(FEW_SAMPLES);
@@ -131,20 +130,21 @@ export class Knee {
 
   /** @param most It is never above. */
   observe(
-    { startedAtMs, among, tookMs, predictedMs, light, company, unanswered, stream }: Sample,
+    { startedAtMs, among, tookMs, predictedMs, light, company, unanswered, undisturbed, stream }: Sample,
     most: number,
   ): void {
     const ratio = tookMs / predictedMs;
     if (light) this.#lightAtMs = this.#now();
     const few = among <= Math.max(2, this.#at / 2);
-    if (light && (few || company === 'little') && unanswered === 0) this.#learnUsual(ratio);
+    if (undisturbed && (light || !this.knowsUsual) && (few || company === 'little')) this.#learnUsual(ratio);
     const factor = (this.#usual * LATE) / ratio;
     const late = tookMs > this.lateMs(predictedMs);
     // Who is late among no more than was calm once is late for something else.
     const mostCalm = this.calmAmong * ALREADY_CALM;
-    if (light && company === 'much')
-      if (!late) this.unanswered.calm(startedAtMs, unanswered);
+    if (company === 'much')
+      if (!late) this.unanswered.calm(startedAtMs, unanswered, light);
       else if (
+        light &&
         this.knowsUsual &&
         among < mostCalm &&
         this.unanswered.late(startedAtMs, unanswered, factor, stream)
@@ -159,34 +159,38 @@ export class Knee {
   }
 
   #observeLate(among: number, factor: number, light: boolean, most: number): void {
-    this.#calmInARow = 0;
     if (light) this.#lateOnes += factor < 1 / FAR_TOO_LATE ? 2 : 1;
-    const isFirst = this.#tooMuch === Number.POSITIVE_INFINITY;
-    if (light ? this.#lateOnes < 2 && !isFirst : this.#lateShare < LATE_SHARE) return;
+    if (light ? this.#lateOnes < 2 : this.#lateShare < LATE_SHARE) return;
     const before = Math.min(this.#at, most);
-    this.#tooMuch = isFirst ? before : Math.max(before, this.#tooMuch * LESS_TOO_MUCH);
+    const times = before / (this.#tooMuch ?? 0);
+    const isAsBefore = times > AS_BEFORE[0] && times < AS_BEFORE[1];
+    this.#retryMs = isAsBefore ? Math.min(MAX_RETRY_MS, this.#retryMs * LATER) : RETRY_MS;
+    this.#tooMuch = before;
     const cut = Math.min(before, among) * Math.min(MIN_CUT, Math.max(MAX_CUT, factor));
     this.#at = Math.max(1, cut, this.calmAmong * LEAST_OF_CALM);
     this.#lateOnes = 0;
     this.#lateShare = 0;
+    this.#calmOnes = 0;
     this.#cutAtMs = this.#now();
+    this.#steppedAtMs = this.#cutAtMs;
   }
 
   #observeCalm(startedAtMs: number, among: number, light: boolean, most: number): void {
+    const nowMs = this.#now();
     if (light) this.#lateOnes = Math.max(0, this.#lateOnes - 1 / FORGIVEN_AFTER);
-    if (light) this.#feltCalmAmong = Math.max(this.#feltCalmAmong, among);
-    if (this.#tooMuch === Number.POSITIVE_INFINITY) {
-      if (this.#at > this.#feltCalmAmong * UNFELT && this.#now() - this.#lightAtMs < UNFELT_MS) return;
-      // Growth has to be felt before there is more of it.
-      if (startedAtMs >= this.#grownAtMs) this.#calmInARow += 1;
-      if (this.#calmInARow < this.#toBeCalm) return;
-      this.#calmInARow = 0;
-      this.#grownAtMs = this.#now();
-      const before = Math.floor(this.#at);
-      this.#grow(Math.max(FIRST_GROWTH, (before + 1) / this.#at), among, most);
-      this.#toBeCalm = Math.min(CALM_IN_A_ROW, Math.max(1, Math.floor(this.#at) - before));
-    } else if (this.#at < this.#tooMuch * WELL_BELOW) this.#grow(1 + REGROWTH, among, most);
-    else if (light || this.#now() - this.#lightAtMs > LIGHT_MS) this.#grow(1 + GROWTH, among, most);
+    const tooMuch = this.#tooMuch;
+    const counts = light || tooMuch === undefined || nowMs - this.#lightAtMs > FELT_MS;
+    // A step has to be felt before there is another.
+    if (counts && startedAtMs >= this.#steppedAtMs) this.#calmOnes += light && tooMuch !== undefined ? 2 : 1;
+    const mayStep =
+      tooMuch === undefined || this.#at < tooMuch * WELL_BELOW || nowMs - this.#cutAtMs > this.#retryMs;
+    if (!mayStep) {
+      if (light) this.#grow(1 + GROWTH, among, most);
+    } else if (this.#calmOnes >= CALM_BEFORE_STEP) {
+      this.#calmOnes = 0;
+      this.#steppedAtMs = nowMs;
+      this.#grow(Math.max(STEP, 1 + 1 / this.#at), among, most);
+    }
   }
 
   #grow(factor: number, among: number, most: number): void {
@@ -201,12 +205,8 @@ export class Knee {
     if (this.#fewSeen < MIN_FEW_SAMPLES || (this.#fewSeen > LEARN_EACH && this.#fewSeen % LEARN_EVERY > 0))
       return;
     const sorted = this.#few.slice(0, this.#fewSeen).sort();
-    // The largest of so few that one has to be it tells of that one alone.
-    this.#usual = Math.max(
-      1,
-      sorted[Math.min(Math.floor(sorted.length * NEARLY_ALL_OF_FEW), sorted.length - 2)]!,
-    );
+    this.#usual = Math.max(1, sorted[Math.floor(sorted.length * NEARLY_ALL_OF_FEW)]!);
     // What was late against a guess need not have been.
-    if (this.#fewSeen === MIN_FEW_SAMPLES) this.#tooMuch = Number.POSITIVE_INFINITY;
+    if (this.#fewSeen === MIN_FEW_SAMPLES) this.#tooMuch = undefined;
   }
 }
