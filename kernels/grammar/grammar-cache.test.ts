@@ -58,6 +58,13 @@ test('what takes too long is given up, and the next grammar compiles', async () 
   await cache.get('root ::= "a"');
 });
 
+test('a grammar that nobody could try is not refused for good', async () => {
+  const cache = new GrammarCache({ ...BYTE_VOCABULARY, tokens: undefined as never });
+  caches.push(cache);
+  for (let i = 0; i < 2; i++)
+    await expect(cache.get('root ::= "a"')).rejects.toMatchObject({ name: 'TrialsBusyError' });
+});
+
 test('a grammar without any text is refused', async () => {
   await expect(newCache().get('root ::= root "a"')).rejects.toMatchObject({ name: 'GrammarError' });
 });

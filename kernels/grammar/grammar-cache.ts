@@ -59,10 +59,20 @@ export class GrammarCache {
       if (error instanceof Error && error.name === 'GrammarError') this.#refuse(text, error);
       throw error;
     }
-    this.#grammars ??= createXgrammar(() => {}).then((x) => new TokenGrammars(x, this.#vocabulary));
-    const compiled = (await this.#grammars).compile(text);
+    const compiled = (await this.#tokenGrammars()).compile(text);
     this.#keep(text, compiled);
     return compiled;
+  }
+
+  async #tokenGrammars(): Promise<TokenGrammars> {
+    this.#grammars ??= createXgrammar(() => {}).then((x) => new TokenGrammars(x, this.#vocabulary));
+    try {
+      return await this.#grammars;
+    } catch (error) {
+      // Memory may have been short: the next one tries again.
+      this.#grammars = undefined;
+      throw error;
+    }
   }
 
   #keep(text: GrammarText, compiled: CompiledGrammar): void {

@@ -31,7 +31,10 @@ const PROGRAM = new URL(
   import.meta.url,
 );
 
-/** Too many grammars wait to be tried. */
+/** As long as a busy machine takes to start a thread and to read a large vocabulary. */
+const START_MS = 30_000;
+
+/** Too many grammars wait to be tried, or nobody is there who could try them: to be asked again. */
 export class TrialsBusyError extends Error {
   override readonly name = 'TrialsBusyError';
 }
@@ -83,7 +86,7 @@ export class GrammarTrials {
     this.#worker ??= this.#start();
     const { slowestStepMs } = this.#limits;
     this.#worker.postMessage({ text: next.text, slowestStepMs } satisfies TrialQuestion);
-    if (this.#isOnline) this.#limitTime();
+    this.#limitTime();
   }
 
   #start(): Worker {
@@ -99,7 +102,9 @@ export class GrammarTrials {
       } else this.#answered(answer);
     });
     const died = (): void => {
-      if (worker === this.#worker) this.#answered({ ok: false, broken: true, reason: 'cannot be compiled' });
+      if (worker !== this.#worker) return;
+      if (this.#isOnline) this.#answered({ ok: false, broken: true, reason: 'cannot be compiled' });
+      else this.#giveUp(new TrialsBusyError());
     };
     worker.on('error', died);
     worker.on('exit', died);
@@ -107,10 +112,18 @@ export class GrammarTrials {
   }
 
   #limitTime(): void {
-    this.#timer = setTimeout(() => {
-      void this.#replace();
-      this.#end(new GrammarTimeError('takes too long to compile; make it smaller'));
-    }, this.#limits.compileMs);
+    clearTimeout(this.#timer);
+    this.#timer = this.#isOnline
+      ? setTimeout(
+          () => this.#giveUp(new GrammarTimeError('takes too long to compile; make it smaller')),
+          this.#limits.compileMs,
+        )
+      : setTimeout(() => this.#giveUp(new TrialsBusyError()), START_MS);
+  }
+
+  #giveUp(failure: Error): void {
+    void this.#replace();
+    this.#end(failure);
   }
 
   #answered(answer: TrialAnswer): void {
@@ -118,7 +131,7 @@ export class GrammarTrials {
     this.#end(answer.ok ? undefined : new GrammarError(answer.reason));
   }
 
-  #end(failure: GrammarError | undefined): void {
+  #end(failure: Error | undefined): void {
     clearTimeout(this.#timer);
     const current = this.#current;
     this.#current = undefined;

@@ -1,10 +1,10 @@
 import { pastName } from '../graph/decoder-context.ts';
 import type { DeviceElement, DeviceMemory } from '../ort/device-memory.ts';
 import { pinned } from '../ort/pinned.ts';
-import { OrtSession, type SessionOptions } from '../ort/session.ts';
+import type { OrtSession, SessionOptions } from '../ort/session.ts';
 import type { Tensor } from '../ort/tensor.ts';
 import { type KvMemory, KvMemoryError, type KvOptions, type KvSide, paddedPositions } from './kv-memory.ts';
-import { copyRowsGraph, readRowsGraph, writeRowsGraph } from './row-graphs.ts';
+import { loadRowSessions, type RowSessions } from './row-sessions.ts';
 
 /** Copied to or from the host in one run: what they take there is taken once more on the device meanwhile. */
 const BATCH_POSITIONS = 256;
@@ -43,7 +43,7 @@ export class DeviceKvMemory implements KvMemory {
   readonly #buffers: number;
   readonly #element: DeviceElement;
   readonly #memory: DeviceMemory;
-  readonly #graphs: { readonly copy: OrtSession; readonly read: OrtSession; readonly write: OrtSession };
+  readonly #graphs: RowSessions;
   /** For each layer key and value; first as allocated, then as rows. */
   readonly #all: Tensor[] = [];
   readonly #allRows: Tensor[] = [];
@@ -64,12 +64,12 @@ export class DeviceKvMemory implements KvMemory {
     this.positionElements = buffers * shape.kvHeads * shape.headDim;
     this.sizeBytes = this.positionElements * this.positions * (slots + 1) * ELEMENT_BYTES[element];
     this.#memory = session.memoryOf(pastName(0, 'key'));
-    const load = (graph: Uint8Array) => new OrtSession(graph, sessionOptions);
-    this.#graphs = {
-      copy: load(copyRowsGraph(buffers, shape.headDim, element)),
-      read: load(readRowsGraph(buffers, shape.headDim, element)),
-      write: load(writeRowsGraph(buffers, shape.headDim, element)),
-    };
+    try {
+      this.#graphs = loadRowSessions(buffers, shape.headDim, element, sessionOptions);
+    } catch (error) {
+      this.#memory.close();
+      throw error;
+    }
     try {
       for (let i = 0; i < buffers; i++) {
         this.#allocate(slots, this.#all, this.#allRows);
