@@ -7,7 +7,7 @@ import { VERIFY_ROWS } from './graph/verify-graph.ts';
 import { DeviceKvMemory } from './kv-memory/device-kv-memory.ts';
 import { HostKvMemory } from './kv-memory/host-kv-memory.ts';
 import type { KvMemory } from './kv-memory/kv-memory.ts';
-import { ProviderError } from './ort/provider-error.ts';
+import { assertRunsOn } from './ort/provider-coverage.ts';
 import { CPU, type KvTraits, type Provider, TRAITS } from './ort/providers.ts';
 import { OrtSession } from './ort/session.ts';
 import { Verifier } from './verifier.ts';
@@ -88,7 +88,7 @@ export class Decoder {
     const minPositions = contextTokens + MIN_CHUNK - 1;
     let kv: KvMemory | undefined;
     try {
-      assertRunsOn(provider, this.#session);
+      assertRunsOn(provider, this.#session, WORK, 'Choose another provider, or `auto`.');
       const kvOptions = { session: this.#session, shape, slots, minPositions };
       kv =
         memory === 'host'
@@ -250,16 +250,3 @@ export class Decoder {
 
 /** Operators whose work is worth speaking of. */
 const WORK = ['GatherBlockQuantized', 'Gemm', 'GroupQueryAttention', 'MatMulNBits'];
-
-/** A provider leaves to the CPU what it has no kernel for: every step would then wait for copies to and fro. */
-function assertRunsOn({ name }: Provider, session: OrtSession): void {
-  if (name === 'cpu') return;
-  const onCpu = session.operatorsOnCpu();
-  const left = WORK.filter((operator) => onCpu.has(operator));
-  if (left.length > 0)
-    throw new ProviderError(
-      name,
-      `it has no kernel for the model's ${left.join(', ')}, which would run on the CPU`,
-      'Choose another provider, or `auto`.',
-    );
-}

@@ -2,7 +2,7 @@ import { ModelFileError } from '../model-file-error.ts';
 import { type Handle, OrtError } from '../ort/api.ts';
 import type { GraphEnd } from '../ort/graph-ends.ts';
 import { pinned } from '../ort/pinned.ts';
-import { ProviderError } from '../ort/provider-error.ts';
+import { assertRunsOn } from '../ort/provider-coverage.ts';
 import { CPU, type Provider } from '../ort/providers.ts';
 import { OrtSession } from '../ort/session.ts';
 import { ELEMENT_TYPE, type Tensor } from '../ort/tensor.ts';
@@ -55,7 +55,7 @@ export class EncoderSession {
       throw refuse('ONNX Runtime cannot load it', error);
     }
     try {
-      assertRunsOn(provider, session);
+      assertRunsOn(provider, session, WORK, REMEDY);
       return new EncoderSession(session, options);
     } catch (error) {
       session.close();
@@ -152,18 +152,8 @@ const WORK = [
   'QLinearMatMul',
 ];
 
-/** What a GPU has no kernel for runs on the CPU, with copies to and fro: a file in integers is slower so than on the CPU alone. */
-function assertRunsOn({ name }: Provider, session: OrtSession): void {
-  if (name === 'cpu') return;
-  const onCpu = session.operatorsOnCpu();
-  const left = WORK.filter((operator) => onCpu.has(operator));
-  if (left.length > 0)
-    throw new ProviderError(
-      name,
-      `it has no kernel for the model's ${left.join(', ')}, which would run on the CPU`,
-      "Use the model's file in float32 or float16, choose another provider, or `auto`.",
-    );
-}
+/** A file in integers is slower with copies to and fro than on the CPU alone. */
+const REMEDY = "Use the model's file in float32 or float16, choose another provider, or `auto`.";
 
 function checkedInputs(inputs: readonly GraphEnd[], graphPath: string): GraphInput[] {
   const names = inputs.map(({ name }) => name);
