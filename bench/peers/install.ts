@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder, peersFolder } from './paths.ts';
 import { runToEnd } from './processes.ts';
@@ -43,6 +43,8 @@ export async function buildGoPrograms(): Promise<string> {
     );
   });
   const bin = join(cacheFolder, 'bin');
+  // Go takes it for a folder only if it is one.
+  mkdirSync(bin, { recursive: true });
   await runToEnd(['go', 'build', '-o', bin, './upstream', './loadgen'], {
     timeoutMs: 180_000,
     cwd: peersFolder,
