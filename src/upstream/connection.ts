@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { connect as connectPlain, type NetConnectOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { currentPoll, isAskedAgain, type Poll } from '../core/event-poll.ts';
 import { bytesRead, readBuffer } from '../core/read-buffer.ts';
 import { type Writer, writeSoon } from '../core/write-batch.ts';
 import type { Carrier, Exchange } from './exchange.ts';
@@ -46,8 +47,8 @@ export class Connection implements Carrier, Writer {
   #served = 0;
   /** Its exchange's request was not written yet. */
   #isUnwritten = false;
-  /** It came in this turn of the event loop. Whatever is read until the end of that lay there before it was written. */
-  #isNew = false;
+  /** Where its request was written at once, in this turn of the event loop, and another answer could lie there already. */
+  #writtenIn: Poll | undefined;
   #held = false;
   #keepAliveMs: number | undefined;
 
@@ -120,13 +121,14 @@ export class Connection implements Carrier, Writer {
     this.#parser = new ResponseParser(exchange);
     exchange.sentOver(this);
     this.#isUnwritten = true;
-    this.#isNew = true;
     // To wake the other side costs little beside copying what is long, and that is in the processor's caches still.
-    if (writeSoon(this) || exchange.request.bodyBytes > COPIED_BYTES) this.#write();
+    if (!writeSoon(this) && exchange.request.bodyBytes <= COPIED_BYTES) return;
+    this.#write();
+    if (this.reused) this.#writtenIn = currentPoll();
   }
 
   writeNow(): void {
-    this.#isNew = false;
+    this.#writtenIn = undefined;
     this.#write();
   }
 
@@ -154,7 +156,7 @@ export class Connection implements Carrier, Writer {
       this.#leave();
       return;
     }
-    if (this.#isNew) {
+    if (this.#layThere) {
       this.#fail(new Error('bytes that nobody asked for'));
       return;
     }
@@ -167,6 +169,14 @@ export class Connection implements Carrier, Writer {
       return;
     }
     if (parser.ended) this.#finish(parser, end === bytes.length);
+  }
+
+  /**
+   * What is being read was on its way before the request was written, or may have been: for an answer to come back in the same turn is rare. To ask
+   * once more in vain is better than to give somebody the answer to something else.
+   */
+  get #layThere(): boolean {
+    return this.#isUnwritten || (this.#writtenIn !== undefined && !isAskedAgain(this.#writtenIn));
   }
 
   /** @param clean Nothing came after the response. */

@@ -1,9 +1,13 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { createServer, type Socket } from 'node:net';
+import { createServer, connect as dial, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { FakeSeenRequest } from '../fakes/openai-upstream.ts';
 import { ask, failureOf, reach, receive, spawnFake } from './harness.ts';
+
+/** More sockets than the system tells of at once. */
+const MANY = 1_200;
 
 const REPLY =
   'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 30\r\n\r\n{"choices":[{}],"usage":null} ';
@@ -37,6 +41,31 @@ async function staleServer(options: { readonly answerNew: boolean }) {
   return { url: `http://127.0.0.1:${port}/v1`, seen };
 }
 
+/** Sockets that become readable together when `ring` is called. */
+async function manySockets(count: number): Promise<{ readonly sockets: readonly Socket[]; ring(): void }> {
+  const others: Socket[] = [];
+  const server = createServer((socket) => others.push(socket.on('error', () => {}))).listen({
+    port: 0,
+    host: '127.0.0.1',
+    backlog: count,
+  });
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const sockets = Array.from({ length: count }, () => dial(port, '127.0.0.1'));
+  onTestFinished(() => {
+    for (const socket of [...sockets, ...others]) socket.destroy();
+    server.close();
+  });
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+  await expect.poll(() => others.length).toBe(count);
+  return { sockets, ring: () => others.forEach((other) => void other.write('x')) };
+}
+
+function busy(forMs: number): void {
+  const untilMs = performance.now() + forMs;
+  while (performance.now() < untilMs);
+}
+
 describe('a connection whose server answered before it had the request', () => {
   it('carries no other one', async () => {
     let connections = 0;
@@ -62,34 +91,64 @@ describe('a connection whose server answered before it had the request', () => {
 });
 
 describe('a connection on which bytes came before its request was sent', () => {
-  it('is given up: they are not its answer, and it goes out on another one', async () => {
-    const seen: string[] = [];
-    let first: Socket | undefined;
-    const server = createServer((socket) => {
-      socket.on('error', () => {});
-      socket.on('data', (bytes) => {
-        if (!bytes.toString().startsWith('POST')) return void socket.end();
-        first ??= socket;
-        seen.push(socket === first ? 'first' : 'other');
-        socket.write(REPLY);
+  it.each(['a timer', 'a read of another socket'])(
+    'is given up: they are not its answer, and it goes out on another one (sent upon %s)',
+    async (upon) => {
+      const seen: string[] = [];
+      let first: Socket | undefined;
+      const server = createServer((socket) => {
+        socket.on('error', () => {});
+        socket.on('data', (bytes) => {
+          if (!bytes.toString().startsWith('POST')) return void socket.end();
+          first ??= socket;
+          seen.push(socket === first ? 'first' : 'other');
+          socket.write(REPLY);
+        });
+      }).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      onTestFinished(() => void server.close());
+      const { port } = server.address() as AddressInfo;
+      const connected = reach(`http://127.0.0.1:${port}/v1`);
+      await receive(connected, ask({ stream: false }));
+      const { sockets, ring } = await manySockets(1);
+      // They lie in the kernel when the connection is taken, and are read in the same turn as the request is written.
+      const received = await new Promise<unknown>((resolve) => {
+        const send = () => resolve(receive(connected, ask({ stream: false })));
+        setTimeout(() => {
+          if (upon !== 'a timer') sockets[0]!.once('data', send);
+          ring();
+          first!.write('HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n');
+          busy(50);
+          if (upon === 'a timer') send();
+        }, 20);
       });
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    onTestFinished(() => void server.close());
-    const { port } = server.address() as AddressInfo;
-    const connected = reach(`http://127.0.0.1:${port}/v1`);
+      expect(String(received)).toContain('"choices"');
+      expect(seen.at(-1)).toBe('other');
+    },
+  );
+});
+
+describe('a request that is written at once while more than a thousand sockets can be read', () => {
+  it('is not sent again when its answer comes in the same turn of the event loop', async () => {
+    const fake = await spawnFake({ tokens: 1 });
+    const connected = reach(fake.url);
     await receive(connected, ask({ stream: false }));
-    // It lies in the kernel when the connection is taken, and is read in the same turn as the request is written.
-    const received = await new Promise<unknown>((resolve) => {
-      setTimeout(() => {
-        first!.write('HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n');
-        const untilMs = performance.now() + 50;
-        while (performance.now() < untilMs);
-        resolve(receive(connected, ask({ stream: false })));
-      }, 20);
+    const long = Buffer.from(JSON.stringify({ model: 'm', prompt: 'x'.repeat(32 * 1024) }));
+    const asked = ask({ stream: false });
+    const { sockets, ring } = await manySockets(MANY);
+    const received = new Promise<string>((resolve) => {
+      const send = () => {
+        for (const socket of sockets) socket.off('data', send);
+        resolve(receive(connected, { ...asked, wire: { ...asked.wire, body: long } }));
+        busy(100);
+      };
+      for (const socket of sockets) socket.on('data', send);
     });
-    expect(String(received)).toContain('"choices"');
-    expect(seen.at(-1)).toBe('other');
+    ring();
+    expect(await received).toContain('"choices"');
+    const state = await fetch(new URL('/__fake/state', fake.url));
+    const { requests } = (await state.json()) as { requests: readonly FakeSeenRequest[] };
+    expect(requests.filter(({ method }) => method === 'POST')).toHaveLength(2);
   });
 });
 

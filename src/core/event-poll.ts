@@ -1,0 +1,20 @@
+import { performance, type UVMetrics } from 'node:perf_hooks';
+
+/** Where the event loop is: among what one question to the system has brought. */
+export type Poll = Pick<UVMetrics, 'loopCount' | 'events'>;
+
+/** It costs as much as a clock or two. */
+export function currentPoll(): Poll {
+  return performance.nodeTiming.uvMetricsInfo;
+}
+
+/**
+ * The system tells of 1,024 sockets at most in one answer; where more are ready, libuv asks again in the same turn of the event loop. What is read
+ * then came after all that was done upon the first answer.
+ *
+ * @returns Whether it is the same turn as it was then, and another answer.
+ */
+export function isAskedAgain(then: Poll): boolean {
+  const now = currentPoll();
+  return now.loopCount === then.loopCount && now.events > then.events;
+}
