@@ -1,6 +1,6 @@
 import { createEngineBackend, type EngineBackend } from '../../src/engine/engine-backend.ts';
-import type { ProviderChoice } from '../../src/engine/provider-choice.ts';
-import { describeProvider } from '../../src/engine/provider-info.ts';
+import type { ProviderChoice } from '../../src/model-process/provider-choice.ts';
+import { describeProvider } from '../../src/model-process/provider-info.ts';
 import { chat, collect, textOf, tokensOf } from '../../test/engine/requests.ts';
 
 const REPLY_TOKENS = 64;

@@ -12,7 +12,7 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ProviderName } from '../../kernels/ort/providers.ts';
-import { ENGINE_ENVIRONMENT } from '../../src/engine/engine-child.ts';
+import { PROCESS_ENVIRONMENT } from '../../src/model-process/model-process.ts';
 import { type Measured, renderGpu } from './gpu-report.ts';
 import { measureServed } from './gpu-served.ts';
 import type { GpuOutcome, GpuTask } from './gpu-task.ts';
@@ -123,7 +123,7 @@ async function decode(
     ...(provider === 'cpu' ? {} : { extra }),
     ...what,
   };
-  const variables = Object.entries(ENGINE_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
+  const variables = Object.entries(PROCESS_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
   const program = [process.execPath, join(import.meta.dirname, 'gpu-decoder.ts'), JSON.stringify(task)];
   const output = await runToEnd(['env', ...variables, ...program]);
   const outcome: GpuOutcome = JSON.parse(output.trimEnd().split('\n').at(-1)!);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { ENGINE_NICENESS } from '../../src/engine/engine-child.ts';
+import { PROCESS_NICENESS } from '../../src/model-process/model-process.ts';
 import { asEngine } from './as-engine.ts';
 import type { BareOptions } from './bare-turns.ts';
 import { median } from './columns.ts';
@@ -20,7 +20,7 @@ export async function measureShares(
   clientCounts: readonly number[],
 ): Promise<Record<string, number>> {
   const program = [process.execPath, join(import.meta.dirname, 'bare-turns.ts'), JSON.stringify(bare)];
-  const engine = startAnswering(asEngine(program, ENGINE_NICENESS));
+  const engine = startAnswering(asEngine(program, PROCESS_NICENESS));
   try {
     // Both have their code compiled then, and their memory.
     const warm: Decoding = { sequences: bare.slots, contextTokens: THROUGHPUT_PROMPT_TOKENS, steps: 8 };

@@ -5,7 +5,7 @@ import { EncoderLanes } from '../../kernels/encoder/lanes.ts';
 import { EncoderSession, type EncoderSessionOptions } from '../../kernels/encoder/session.ts';
 import { ModelFileError } from '../../kernels/model-file-error.ts';
 import { ProviderError } from '../../kernels/ort/provider-error.ts';
-import { onProvider } from '../engine/on-provider.ts';
+import { onProvider } from '../model-process/on-provider.ts';
 import { type EncoderDescription, readEncoderDirectory } from './encoder-directory.ts';
 import { activationBytes, MOST_DOUBLED_BYTES, storedBytes } from './encoder-memory.ts';
 import { EncoderTokenizer } from './encoder-tokenizer.ts';

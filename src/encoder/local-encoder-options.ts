@@ -1,12 +1,12 @@
 import type { Encoder, EncoderTask } from '../core/encoder.ts';
 import type { Emit } from '../core/event.ts';
-import type { Clock } from '../engine/clock.ts';
-import type { SpawnEngine } from '../engine/engine-child.ts';
-import type { ProviderChoice } from '../engine/provider-choice.ts';
-import type { SupervisorTimes } from '../engine/supervisor.ts';
+import type { Clock } from '../model-process/clock.ts';
+import type { SpawnModelProcess } from '../model-process/model-process.ts';
+import type { ProviderChoice } from '../model-process/provider-choice.ts';
+import type { SupervisorTimes } from '../model-process/supervisor-options.ts';
 import type { EncoderInfo, FromEncoder, ToEncoder } from './messages.ts';
 
-export type SpawnEncoder = SpawnEngine<ToEncoder, FromEncoder>;
+export type SpawnEncoder = SpawnModelProcess<ToEncoder, FromEncoder>;
 
 export interface LocalEncoderOptions extends ProviderChoice {
   readonly name: string;

@@ -14,10 +14,12 @@ import {
 } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
-import { type Clock, SYSTEM_CLOCK } from '../engine/clock.ts';
-import { FrameError } from '../engine/frame.ts';
-import { providerWish, spawnFor } from '../engine/provider-choice.ts';
-import { DEFAULT_TIMES, Supervisor, type SupervisorProtocol } from '../engine/supervisor.ts';
+import { type Clock, SYSTEM_CLOCK } from '../model-process/clock.ts';
+import { FrameError } from '../model-process/frame.ts';
+import type { SupervisorProtocol } from '../model-process/protocol.ts';
+import { providerWish, spawnFor } from '../model-process/provider-choice.ts';
+import { Supervisor } from '../model-process/supervisor.ts';
+import { DEFAULT_TIMES } from '../model-process/supervisor-options.ts';
 import type { LocalEncoder, LocalEncoderOptions } from './local-encoder-options.ts';
 import {
   type BatchStatistics,
@@ -41,10 +43,9 @@ const MOST_OPEN_INPUTS = 16_384;
 const MOST_UNREAD_BYTES = 64 * 2 ** 20;
 
 /** The program is TypeScript or JavaScript, as this file is. */
-const PROGRAM = new URL(
-  `./encoder-process${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`,
-  import.meta.url,
-);
+const PROGRAM = import.meta.url.endsWith('.ts')
+  ? new URL('./encoder-process.ts', import.meta.url)
+  : new URL('./encoder-process.js', import.meta.url);
 
 interface EncoderProtocol extends SupervisorProtocol {
   readonly load: EncoderLoadOptions;

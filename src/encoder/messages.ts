@@ -1,7 +1,8 @@
 import type { EncodeRequest, EncoderTask } from '../core/encoder.ts';
 import type { AppErrorOptions, ErrorCode } from '../core/error.ts';
 import { AppError } from '../core/error.ts';
-import type { ProviderInfo, ProviderWish } from '../engine/provider-info.ts';
+import type { Command, Report } from '../model-process/protocol.ts';
+import type { ProviderInfo, ProviderWish } from '../model-process/provider-info.ts';
 
 /** What an encoder process is started with. */
 export interface EncoderLoadOptions extends ProviderWish {
@@ -80,20 +81,16 @@ export type WireOutcome =
   | { readonly id: number; readonly error: WireError };
 
 export type ToEncoder =
-  | { readonly type: 'load'; readonly options: EncoderLoadOptions }
+  | Command<EncoderLoadOptions>
   | { readonly type: 'submit'; readonly id: number; readonly request: WireEncodeRequest }
-  | { readonly type: 'cancel'; readonly id: number }
-  | { readonly type: 'ping' }
-  | { readonly type: 'shutdown' };
+  | { readonly type: 'cancel'; readonly id: number };
 
 export type FromEncoder =
-  | { readonly type: 'ready'; readonly info: EncoderInfo }
-  | { readonly type: 'failed'; readonly detail: string; readonly permanent: boolean }
+  | Report<EncoderInfo>
   /** Of a request that has many: the next ones. Whoever reads them has other things to do, too. */
   | ({ readonly type: 'rows' } & WireRows)
   | { readonly type: 'outcomes'; readonly outcomes: readonly WireOutcome[] }
-  | { readonly type: 'batched'; readonly batch: BatchStatistics }
-  | { readonly type: 'pong' };
+  | { readonly type: 'batched'; readonly batch: BatchStatistics };
 
 export function toWireError(error: AppError): WireError {
   const { code, message, param, cause } = error;

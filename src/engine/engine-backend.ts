@@ -4,19 +4,23 @@ import type { Emit } from '../core/event.ts';
 import type { PartSource } from '../core/part-source.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
 import type { SamplingDefaults } from '../core/sampling.ts';
-import { type Clock, SYSTEM_CLOCK } from './clock.ts';
-import { ENGINE_PROGRAM, type SpawnEngine } from './engine-child.ts';
+import { type Clock, SYSTEM_CLOCK } from '../model-process/clock.ts';
+import { FrameError } from '../model-process/frame.ts';
+import type { SpawnModelProcess } from '../model-process/model-process.ts';
+import type { SupervisorProtocol } from '../model-process/protocol.ts';
+import { type ProviderChoice, providerWish, spawnFor } from '../model-process/provider-choice.ts';
+import { Supervisor } from '../model-process/supervisor.ts';
+import { DEFAULT_TIMES, type SupervisorTimes } from '../model-process/supervisor-options.ts';
 import { EngineRun } from './engine-run.ts';
-import { FrameError } from './frame.ts';
 import {
   type EngineInfo,
   type FromEngine,
   fromWirePart,
+  type LoadOptions,
+  type ToEngine,
   toWireRequest,
   type WireDelivery,
 } from './messages.ts';
-import { type ProviderChoice, providerWish, spawnFor } from './provider-choice.ts';
-import { DEFAULT_TIMES, Supervisor, type SupervisorTimes } from './supervisor.ts';
 
 const DEFAULT_SLOTS = 16;
 const DEFAULT_QUEUE_LIMIT = 256;
@@ -24,6 +28,20 @@ const DEFAULT_PREFIX_CACHE_BYTES = 512 * 2 ** 20;
 
 /** Requests that the process has not even read; more than this means that it hangs. */
 const MOST_UNREAD_BYTES = 64 * 2 ** 20;
+
+/** The program is TypeScript or JavaScript, as this file is. */
+const PROGRAM = import.meta.url.endsWith('.ts')
+  ? new URL('./engine-process.ts', import.meta.url)
+  : new URL('./engine-process.js', import.meta.url);
+
+interface EngineProtocol extends SupervisorProtocol {
+  readonly load: LoadOptions;
+  readonly info: EngineInfo;
+  readonly to: ToEngine;
+  readonly from: FromEngine;
+}
+
+export type SpawnEngine = SpawnModelProcess<ToEngine, FromEngine>;
 
 export interface EngineBackendOptions extends ProviderChoice {
   readonly name: string;
@@ -83,7 +101,7 @@ class LocalEngine implements EngineBackend {
   readonly #sampling: Partial<SamplingDefaults>;
   readonly #slots: number;
   readonly #queueLimit: number;
-  readonly #supervisor: Supervisor;
+  readonly #supervisor: Supervisor<EngineProtocol>;
   readonly #runs = new Map<number, EngineRun>();
   #nextId = 1;
   /** Of recent replies; the basis of Retry-After. */
@@ -96,7 +114,7 @@ class LocalEngine implements EngineBackend {
     this.#sampling = options.sampling ?? {};
     this.#slots = options.slots ?? DEFAULT_SLOTS;
     this.#queueLimit = options.queueLimit ?? DEFAULT_QUEUE_LIMIT;
-    this.#supervisor = new Supervisor({
+    this.#supervisor = new Supervisor<EngineProtocol>({
       name: options.name,
       load: {
         modelPath: options.modelPath,
@@ -111,7 +129,7 @@ class LocalEngine implements EngineBackend {
         ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(options.contextTokens === undefined ? {} : { contextTokens: options.contextTokens }),
       },
-      spawn: spawnFor(options, ENGINE_PROGRAM),
+      spawn: spawnFor(options, PROGRAM),
       emit: options.emit,
       clock: this.#clock,
       times: { ...DEFAULT_TIMES, ...options.times },

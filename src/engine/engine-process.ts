@@ -1,12 +1,8 @@
-/**
- * The engine process: started by the gateway, one per local model. It talks over the socket on file descriptor 3 and
- * ends when that closes, which is how it learns that the gateway has died.
- */
-import { Socket } from 'node:net';
+/** The process that holds one local decoder model, started by the gateway. */
 import { ModelFileError } from '../../kernels/model-file-error.ts';
 import { ProviderError } from '../../kernels/ort/provider-error.ts';
+import { GatewayLink } from '../model-process/gateway-link.ts';
 import { EngineLoop } from './engine-loop.ts';
-import { encodeFrame, FrameReader } from './frame.ts';
 import { type LoadedModel, loadModel } from './load-model.ts';
 import type { FromEngine, LoadOptions, ToEngine } from './messages.ts';
 import { TokenizerError } from './tokenizer-description.ts';
@@ -14,34 +10,15 @@ import { TokenizerError } from './tokenizer-description.ts';
 /** Unread bytes on the socket above which no step runs. */
 const MOST_UNREAD_BYTES = 8 * 2 ** 20;
 
-// A signal to the whole process group is the gateway's to handle: it lets running requests finish first.
-process.on('SIGINT', () => {});
-process.on('SIGTERM', () => {});
-process.title = 'qianmen-engine';
-
-const socket = new Socket({ fd: 3 });
-const reader = new FrameReader();
+const gateway = new GatewayLink<FromEngine>('qianmen-engine');
 let model: LoadedModel | undefined;
 let loop: EngineLoop | undefined;
-
-function send(message: FromEngine): void {
-  socket.write(encodeFrame(message));
-}
-
-function drained(): Promise<void> | undefined {
-  if (socket.writableLength <= MOST_UNREAD_BYTES) return undefined;
-  return new Promise((resolve) => socket.once('drain', resolve));
-}
 
 async function load(options: LoadOptions): Promise<void> {
   try {
     model = await loadModel(options);
   } catch (error) {
-    const permanent = [ModelFileError, TokenizerError, ProviderError].some((type) => error instanceof type);
-    const detail = error instanceof Error ? error.message : String(error);
-    socket.end(encodeFrame({ type: 'failed', detail, permanent } satisfies FromEngine), () =>
-      process.exit(1),
-    );
+    gateway.refuse(error, [ModelFileError, TokenizerError, ProviderError]);
     return;
   }
   const { decoder, prompts, grammars } = model;
@@ -53,13 +30,13 @@ async function load(options: LoadOptions): Promise<void> {
     slots: options.slots,
     queueLimit: options.queueLimit,
     prefixCacheBytes: options.prefixCacheBytes,
-    send,
-    drained,
+    send: (message) => gateway.send(message),
+    drained: () => (gateway.unreadBytes > MOST_UNREAD_BYTES ? gateway.drained() : undefined),
   });
-  send({ type: 'ready', info: model.info });
+  gateway.send({ type: 'ready', info: model.info });
 }
 
-function handle(message: ToEngine): void {
+gateway.listen<ToEngine>((message) => {
   switch (message.type) {
     case 'load':
       void load(message.options);
@@ -71,18 +48,10 @@ function handle(message: ToEngine): void {
       loop?.cancel(message.id);
       break;
     case 'ping':
-      send({ type: 'pong' });
+      gateway.send({ type: 'pong' });
       break;
     case 'shutdown':
       model?.decoder.close();
       process.exit(0);
   }
-}
-
-socket.on('data', (chunk: Buffer) => {
-  for (const message of reader.push(chunk)) handle(message as ToEngine);
 });
-// Whichever comes first when the gateway is gone.
-socket.on('end', () => process.exit(0));
-socket.on('error', () => process.exit(0));
-socket.on('close', () => process.exit(0));

@@ -2,7 +2,8 @@ import { AppError, type ErrorCode } from '../core/error.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import { type ResolvedSampling, resolveSampling, type SamplingDefaults } from '../core/sampling.ts';
-import type { ProviderInfo, ProviderWish } from './provider-info.ts';
+import type { Command, Report } from '../model-process/protocol.ts';
+import type { ProviderInfo, ProviderWish } from '../model-process/provider-info.ts';
 
 /** What an engine process is started with. */
 export interface LoadOptions extends ProviderWish {
@@ -86,20 +87,15 @@ export interface WireDelivery {
 }
 
 export type ToEngine =
-  | { readonly type: 'load'; readonly options: LoadOptions }
+  | Command<LoadOptions>
   | { readonly type: 'submit'; readonly id: number; readonly request: WireGenerateRequest }
-  | { readonly type: 'cancel'; readonly id: number }
-  | { readonly type: 'ping' }
-  | { readonly type: 'shutdown' };
+  | { readonly type: 'cancel'; readonly id: number };
 
 export type FromEngine =
-  | { readonly type: 'ready'; readonly info: EngineInfo }
-  /** The model cannot be loaded; the process ends. `permanent`: trying again will not help until the file changes. */
-  | { readonly type: 'failed'; readonly detail: string; readonly permanent: boolean }
+  | Report<EngineInfo>
   /** Everything that one step gave. */
   | { readonly type: 'parts'; readonly deliveries: readonly WireDelivery[] }
-  | { readonly type: 'stepped'; readonly statistics: StepStatistics }
-  | { readonly type: 'pong' };
+  | { readonly type: 'stepped'; readonly statistics: StepStatistics };
 
 /** What the engine works on: a request whose sampling is settled. */
 export type EngineRequest = GenerateRequest & { readonly sampling: ResolvedSampling };

@@ -1,4 +1,4 @@
-import { type Clock, pause } from '../engine/clock.ts';
+import { type Clock, pause } from '../model-process/clock.ts';
 import { type AdmitOptions, type MemoryBudget, NoRoomError, type Resident } from './memory-budget.ts';
 
 /** A reply that keeps a model busy is often over within this time; who waits longer is better told to come again. */

@@ -1,4 +1,4 @@
-import type { Clock } from '../engine/clock.ts';
+import type { Clock } from '../model-process/clock.ts';
 
 /** What becomes idle without a word is noticed within this time. */
 const MOST_POLL_MS = 1_000;

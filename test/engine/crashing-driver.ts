@@ -1,7 +1,7 @@
 /** A program in place of the engine process whose GPU driver crashes: it dies unless it is told to compute on the CPU. */
 import { Socket } from 'node:net';
-import { encodeFrame, FrameReader } from '../../src/engine/frame.ts';
 import type { FromEngine, ToEngine } from '../../src/engine/messages.ts';
+import { encodeFrame, FrameReader } from '../../src/model-process/frame.ts';
 import { FAKE_INFO } from './fake-children.ts';
 
 const socket = new Socket({ fd: 3 });

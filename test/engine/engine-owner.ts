@@ -3,7 +3,7 @@
  * real engine in the middle of a reply.
  */
 import { createEngineBackend } from '../../src/engine/engine-backend.ts';
-import { spawnEngine } from '../../src/engine/engine-child.ts';
+import { spawnModelProcess } from '../../src/model-process/model-process.ts';
 import { completion } from './requests.ts';
 
 const [modelPath, cacheDir] = process.argv.slice(2);
@@ -13,7 +13,7 @@ const engine = createEngineBackend({
   cacheDir: cacheDir ?? '/models',
   emit: () => {},
   ...(modelPath === undefined
-    ? { spawn: (events) => spawnEngine(events, new URL('./scripted-engine.ts', import.meta.url)) }
+    ? { spawn: (events) => spawnModelProcess(events, new URL('./scripted-engine.ts', import.meta.url)) }
     : {}),
 });
 await engine.ready;

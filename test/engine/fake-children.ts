@@ -1,5 +1,5 @@
-import type { EngineChild, EngineChildEvents } from '../../src/engine/engine-child.ts';
-import type { EngineInfo, ToEngine } from '../../src/engine/messages.ts';
+import type { EngineInfo, FromEngine, ToEngine } from '../../src/engine/messages.ts';
+import type { ModelProcess, ModelProcessEvents } from '../../src/model-process/model-process.ts';
 
 export const FAKE_INFO: EngineInfo = {
   pid: 1,
@@ -19,14 +19,14 @@ export const FAKE_INFO: EngineInfo = {
   rssBytes: 1,
 };
 
-class FakeChild implements EngineChild {
+class FakeChild implements ModelProcess<ToEngine> {
   readonly pid = 1;
   readonly unreadBytes = 0;
   readonly sent: ToEngine[] = [];
   killed = false;
-  readonly #events: EngineChildEvents;
+  readonly #events: ModelProcessEvents<FromEngine>;
 
-  constructor(events: EngineChildEvents) {
+  constructor(events: ModelProcessEvents<FromEngine>) {
     this.#events = events;
   }
 
@@ -38,7 +38,7 @@ class FakeChild implements EngineChild {
     this.killed = true;
   }
 
-  say: EngineChildEvents['onMessage'] = (message) => this.#events.onMessage(message);
+  say: ModelProcessEvents<FromEngine>['onMessage'] = (message) => this.#events.onMessage(message);
   exit(detail = 'gone'): void {
     this.#events.onExit(detail);
   }
@@ -56,7 +56,7 @@ class FakeChild implements EngineChild {
 export class FakeChildren {
   readonly all: FakeChild[] = [];
 
-  readonly spawn = (events: EngineChildEvents): EngineChild => {
+  readonly spawn = (events: ModelProcessEvents<FromEngine>): ModelProcess<ToEngine> => {
     const child = new FakeChild(events);
     this.all.push(child);
     return child;

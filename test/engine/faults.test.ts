@@ -8,7 +8,7 @@ import {
   type EngineBackend,
   type EngineBackendOptions,
 } from '../../src/engine/engine-backend.ts';
-import { spawnEngine } from '../../src/engine/engine-child.ts';
+import { spawnModelProcess } from '../../src/model-process/model-process.ts';
 import { MODELS_DIR, realModelPath } from '../model-file.ts';
 import { collect, completion, textOf } from './requests.ts';
 
@@ -22,7 +22,7 @@ function scripted(changes: Partial<EngineBackendOptions> = {}): EngineBackend {
     modelPath: '/models/scripted.gguf',
     cacheDir: '/models',
     emit: () => {},
-    spawn: (events) => spawnEngine(events, PROGRAM),
+    spawn: (events) => spawnModelProcess(events, PROGRAM),
     times: { pingMs: 50, silenceMs: 400, firstRestartMs: 20, longestRestartMs: 400, shutdownMs: 200 },
     ...changes,
   });

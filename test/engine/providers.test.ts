@@ -9,12 +9,12 @@ import { type Machine, requireLibraries, thisMachine } from '../../kernels/ort/p
 import { ProviderSearch } from '../../kernels/ort/provider-search.ts';
 import { PROVIDERS, type Provider, type ProviderName } from '../../kernels/ort/providers.ts';
 import type { EngineStateChanged } from '../../src/core/event.ts';
-import { createEngineBackend } from '../../src/engine/engine-backend.ts';
-import { type EngineChildEvents, type SpawnEngine, spawnEngine } from '../../src/engine/engine-child.ts';
+import { createEngineBackend, type SpawnEngine } from '../../src/engine/engine-backend.ts';
 import { loadModel } from '../../src/engine/load-model.ts';
 import type { FromEngine, LoadOptions, ToEngine } from '../../src/engine/messages.ts';
-import { withFallback } from '../../src/engine/provider-fallback.ts';
-import { describeProvider } from '../../src/engine/provider-info.ts';
+import { type ModelProcessEvents, spawnModelProcess } from '../../src/model-process/model-process.ts';
+import { withFallback } from '../../src/model-process/provider-fallback.ts';
+import { describeProvider } from '../../src/model-process/provider-info.ts';
 import { GraphWorkshop } from '../fixtures/tiny-graph.ts';
 import { FAKE_INFO } from './fake-children.ts';
 import { tinyModelFile } from './tiny-model-file.ts';
@@ -249,7 +249,7 @@ describe('auto', () => {
 
 describe('an engine that crashes on a GPU', () => {
   function harness() {
-    const children: { sent: ToEngine[]; events: EngineChildEvents }[] = [];
+    const children: { sent: ToEngine[]; events: ModelProcessEvents<FromEngine> }[] = [];
     const spawn: SpawnEngine = (events) => {
       const sent: ToEngine[] = [];
       children.push({ sent, events });
@@ -295,7 +295,7 @@ describe('an engine that crashes on a GPU', () => {
       modelPath: 'm',
       cacheDir: '.',
       provider: 'auto',
-      spawn: (events) => spawnEngine(events, new URL('./crashing-driver.ts', import.meta.url)),
+      spawn: (events) => spawnModelProcess(events, new URL('./crashing-driver.ts', import.meta.url)),
       emit: (event) => event.type === 'engine-state-changed' && states.push(event),
       times: { firstRestartMs: 10 },
     });

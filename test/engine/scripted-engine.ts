@@ -3,8 +3,8 @@
  * except where the prompt, or the name of the model file, tells a way to fail.
  */
 import { Socket } from 'node:net';
-import { encodeFrame, FrameReader } from '../../src/engine/frame.ts';
 import type { FromEngine, LoadOptions, ToEngine } from '../../src/engine/messages.ts';
+import { encodeFrame, FrameReader } from '../../src/model-process/frame.ts';
 import { FAKE_INFO } from './fake-children.ts';
 
 const socket = new Socket({ fd: 3 });

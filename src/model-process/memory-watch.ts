@@ -4,7 +4,7 @@ import { residentBytes } from './process-memory.ts';
 const POLL_MS = 250;
 
 /**
- * Looks at a process's memory until it has more than it may. Where the system does not tell, nothing is limited.
+ * Watches a process's memory until it has more than it may. Where the system does not tell, nothing is limited.
  *
  * @returns What ends the watch.
  */

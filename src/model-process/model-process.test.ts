@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
-import { spawnEngine } from './engine-child.ts';
+import { spawnModelProcess } from './model-process.ts';
 
 /** Writes what is no frame, and behind it more good ones than are read at once. */
 const PROGRAM = `
@@ -24,9 +24,9 @@ it('hears nothing more of a process that has sent nonsense: it is gone', async (
   writeFileSync(program, PROGRAM);
   const heard: string[] = [];
   const { promise: gone, resolve } = Promise.withResolvers<void>();
-  const child = spawnEngine(
+  const child = spawnModelProcess(
     {
-      onMessage: ({ type }) => heard.push(type),
+      onMessage: ({ type }: { type: string }) => heard.push(type),
       onExit: (detail) => {
         heard.push(detail);
         resolve();

@@ -1,10 +1,10 @@
-import { type SpawnEngine, spawnEngine } from './engine-child.ts';
+import { type SpawnModelProcess, spawnModelProcess } from './model-process.ts';
 import { withFallback } from './provider-fallback.ts';
 import type { ProviderWish } from './provider-info.ts';
 
-/** Where an engine computes, as the gateway says it. */
+/** Where a model is to be computed, as the configuration says it. */
 export interface ProviderChoice extends Pick<ProviderWish, 'provider' | 'providerOptions'> {
-  /** Variables of the process: what a driver needs. */
+  /** Environment variables of the process: what a driver needs. */
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -15,11 +15,12 @@ export function providerWish({ provider, providerOptions }: ProviderChoice): Pro
   };
 }
 
-/** How the processes of an engine are started, unless it brings its own way. */
+/** How a model's processes are started: `program`, unless the options bring their own way. */
 export function spawnFor<In, Out>(
-  options: ProviderChoice & { readonly spawn?: SpawnEngine<In, Out> | undefined },
+  options: ProviderChoice & { readonly spawn?: SpawnModelProcess<In, Out> | undefined },
   program: URL,
-): SpawnEngine<In, Out> {
-  const spawn = options.spawn ?? ((events) => spawnEngine<In, Out>(events, program, options.environment));
+): SpawnModelProcess<In, Out> {
+  const spawn =
+    options.spawn ?? ((events) => spawnModelProcess<In, Out>(events, program, options.environment));
   return options.provider === 'auto' ? withFallback(spawn) : spawn;
 }

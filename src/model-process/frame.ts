@@ -1,5 +1,5 @@
 /**
- * One message on the socket between gateway and engine process: a u32 little-endian byte count, then that many bytes of
+ * One message on the socket between gateway and model process: a u32 little-endian byte count, then that many bytes of
  * JSON in UTF-8.
  */
 const HEADER_BYTES = 4;

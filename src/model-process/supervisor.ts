@@ -1,85 +1,17 @@
 import type { BackendHealth } from '../core/backend.ts';
-import type { Emit } from '../core/event.ts';
-import type { Clock } from './clock.ts';
-import type { EngineChild, SpawnEngine } from './engine-child.ts';
 import { watchMemory } from './memory-watch.ts';
-import type { EngineInfo, FromEngine, LoadOptions, ToEngine } from './messages.ts';
-import { describeProvider, type ProviderInfo } from './provider-info.ts';
-
-export interface SupervisorTimes {
-  readonly pingMs: number;
-  /** A process that says nothing for so long is killed. Counted in pings, so that a suspended machine is not blamed on it. */
-  readonly silenceMs: number;
-  readonly loadTimeoutMs: number;
-  readonly firstRestartMs: number;
-  readonly longestRestartMs: number;
-  /** Running so long without a crash clears its past. */
-  readonly healthyMs: number;
-  /** From the request to end until it is killed. */
-  readonly shutdownMs: number;
-}
-
-export const DEFAULT_TIMES: SupervisorTimes = {
-  pingMs: 2_000,
-  silenceMs: 30_000,
-  loadTimeoutMs: 600_000,
-  firstRestartMs: 500,
-  longestRestartMs: 30_000,
-  healthyMs: 60_000,
-  shutdownMs: 2_000,
-};
+import type { ModelProcess } from './model-process.ts';
+import type { Command, Report, SupervisorProtocol } from './protocol.ts';
+import { describeProvider } from './provider-info.ts';
+import type { SupervisorOptions } from './supervisor-options.ts';
 
 /** What a client is told to wait while a first load is under way and nobody knows how long it takes. */
 const LOAD_ESTIMATE_MS = 2_000;
 
-/** The messages that a supervisor and its process exchange. Encoders bring their own payloads. */
-export interface SupervisorProtocol {
-  readonly load: object;
-  readonly info: Pick<EngineInfo, 'architecture' | 'contextTokens' | 'threads'> &
-    Partial<Pick<EngineInfo, 'requantised'>> &
-    Partial<ProviderInfo>;
-  readonly to: object;
-  readonly from: object;
-}
-
-interface EngineProtocol extends SupervisorProtocol {
-  readonly load: LoadOptions;
-  readonly info: EngineInfo;
-  readonly to: ToEngine;
-  readonly from: FromEngine;
-}
-
-/** What a supervisor itself says. */
-type Command<P extends SupervisorProtocol> =
-  | { readonly type: 'load'; readonly options: P['load'] }
-  | { readonly type: 'ping' }
-  | { readonly type: 'shutdown' };
-
-/** What a supervisor itself listens to; the rest is passed on. */
-type Report<P extends SupervisorProtocol> =
-  | { readonly type: 'ready'; readonly info: P['info'] }
-  | { readonly type: 'failed'; readonly detail: string; readonly permanent: boolean }
-  | { readonly type: 'pong' };
-
-export interface SupervisorOptions<P extends SupervisorProtocol = EngineProtocol> {
-  readonly name: string;
-  readonly load: P['load'];
-  readonly spawn: SpawnEngine<P['to'] | Command<P>, P['from'] | Report<P>>;
-  readonly emit: Emit;
-  readonly clock: Clock;
-  readonly times: SupervisorTimes;
-  /** A process that takes more is killed. May change as more is known of it. */
-  readonly memoryLimitBytes?: (() => number) | undefined;
-  /** Messages other than `ready`, `failed` and `pong`. */
-  readonly onMessage: (message: P['from']) => void;
-  /** The process is gone, and everything it was working on. The state tells what comes next. */
-  readonly onLost: () => void;
-}
-
 type State = Exclude<BackendHealth['state'], 'unloaded'>;
 
 /**
- * Keeps one engine process running.
+ * Keeps one model process running.
  *
  *     starting ──ready──▶ ready ──exit, silence──▶ down ──backoff──▶ starting
  *         └──────failed, exit, timeout──────────────▲
@@ -87,7 +19,7 @@ type State = Exclude<BackendHealth['state'], 'unloaded'>;
  * The backoff doubles from `firstRestartMs` to `longestRestartMs`; a model file that cannot be used waits for the longest at
  * once, since only a new file helps.
  */
-export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
+export class Supervisor<P extends SupervisorProtocol> {
   /** Settles at the first `ready` (resolves) or the first failure (rejects). */
   readonly ready: Promise<void>;
   readonly #options: SupervisorOptions<P>;
@@ -95,7 +27,7 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
   #state: State = 'starting';
   #detail = '';
   #info: P['info'] | undefined;
-  #child: EngineChild<P['to'] | Command<P>> | undefined;
+  #child: ModelProcess<P['to'] | Command<P['load']>> | undefined;
   #closing: { readonly exited: () => void } | undefined;
   #closed: Promise<void> | undefined;
   #failure: { readonly detail: string; readonly permanent: boolean } | undefined;
@@ -112,7 +44,7 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;
     this.#settleReady = { resolve, reject };
-    // Nobody has to wait for it.
+    // It need not be awaited.
     promise.catch(() => {});
     this.#start();
   }
@@ -183,14 +115,14 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
     const child = spawn({
       onMessage: (message) => {
         this.#unansweredPings = 0;
-        const report = message as Report<P>;
+        const report = message as Report<P['info']>;
         if (report.type === 'ready') {
           this.#lastLoadMs = clock.now() - startedAtMs;
           this.#loaded(report.info);
         } else if (report.type === 'failed') {
           this.#failure = report;
           this.#cancelTimer();
-          // It ends by itself; this is for the case that it does not.
+          // It ends by itself; this is in case it does not.
           this.#cancelTimer = clock.after(times.shutdownMs, () => child.kill());
         } else if (report.type !== 'pong' && !this.closing) this.#options.onMessage(message as P['from']);
       },
@@ -241,11 +173,11 @@ export class Supervisor<P extends SupervisorProtocol = EngineProtocol> {
     tick();
   }
 
-  #watchMemory(child: EngineChild<P['to'] | Command<P>>): void {
+  #watchMemory(child: ModelProcess<P['to'] | Command<P['load']>>): void {
     const { memoryLimitBytes: limitBytes, clock } = this.#options;
     if (limitBytes === undefined) return;
     const onExceeded = (detail: string): void => {
-      // What needs more than it may have already while it loads will do so again.
+      // A model that needs more than it may have while it loads will need it the next time, too.
       this.#failure = { detail, permanent: this.#state === 'starting' };
       child.kill();
     };

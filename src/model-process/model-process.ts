@@ -3,7 +3,6 @@ import { setPriority } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { encodeFrame, FrameReader } from './frame.ts';
-import type { FromEngine, ToEngine } from './messages.ts';
 import { sacrificeFirst } from './process-memory.ts';
 
 /** How much of the process's stderr is kept for the failure message. */
@@ -12,8 +11,8 @@ const STDERR_TAIL_CHARS = 4096;
 /** Output that was still in the pipe when the process died arrives within this time. */
 const LAST_OUTPUT_MS = 200;
 
-/** `In`: what the process is told. Encoders speak other messages over the same socket. */
-export interface EngineChild<In = ToEngine> {
+/** A process that holds one local model, as the gateway sees it. `In`: the messages that it is sent. */
+export interface ModelProcess<In> {
   readonly pid: number | undefined;
   /** Bytes that the process has not read yet. */
   readonly unreadBytes: number;
@@ -22,40 +21,41 @@ export interface EngineChild<In = ToEngine> {
   kill(): void;
 }
 
-export interface EngineChildEvents<Out = FromEngine> {
+/** `Out`: the messages that it sends. */
+export interface ModelProcessEvents<Out> {
   readonly onMessage: (message: Out) => void;
   /** Once, whatever ended it; no message comes after. `detail` says what is known, with the end of its stderr. */
   readonly onExit: (detail: string) => void;
 }
 
-export type SpawnEngine<In = ToEngine, Out = FromEngine> = (
-  events: EngineChildEvents<Out>,
-) => EngineChild<In>;
-
-/** The program is TypeScript or JavaScript, as this file is. */
-export const ENGINE_PROGRAM = import.meta.url.endsWith('.ts')
-  ? new URL('./engine-process.ts', import.meta.url)
-  : new URL('./engine-process.js', import.meta.url);
+export type SpawnModelProcess<In, Out> = (events: ModelProcessEvents<Out>) => ModelProcess<In>;
 
 /**
- * The whole environment of an engine process: there are no secrets to leak. glibc backs large allocations, that is the weights, with huge
- * pages where the system offers them on request: a batch of 1 reads all weights once per token, 1.15 times as fast through few page
- * table entries. Other C libraries ignore it.
+ * The whole environment of a model process, so that there are no secrets to leak. glibc backs large allocations, which
+ * the weights are, with huge pages where the system offers them on request: a batch of 1 reads all weights once per token,
+ * which is 1.15 times as fast with few page table entries. Other C libraries ignore the variable.
  */
-export const ENGINE_ENVIRONMENT = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' };
+export const PROCESS_ENVIRONMENT = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' };
 
-/** Above 0 is less urgent. The engine takes all cores for as long as a step lasts; a request to the gateway takes a tenth of a millisecond of one. */
-export const ENGINE_NICENESS = 5;
+/**
+ * Above 0 is less urgent. A model takes all cores for as long as a step lasts; a request to the gateway takes a tenth of a
+ * millisecond of one.
+ */
+export const PROCESS_NICENESS = 5;
 
-/** Starts an engine process with a socket on its file descriptor 3. `environment`: what else it needs, such as a driver's variables. */
-export function spawnEngine<In = ToEngine, Out = FromEngine>(
-  events: EngineChildEvents<Out>,
-  program = ENGINE_PROGRAM,
+/**
+ * Starts a process with a socket on its file descriptor 3.
+ *
+ * @param environment What it needs beyond `PROCESS_ENVIRONMENT`, such as a driver's variables.
+ */
+export function spawnModelProcess<In, Out>(
+  events: ModelProcessEvents<Out>,
+  program: URL,
   environment: Readonly<Record<string, string>> = {},
-): EngineChild<In> {
+): ModelProcess<In> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', fileURLToPath(program)], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-    env: { ...ENGINE_ENVIRONMENT, ...environment },
+    env: { ...PROCESS_ENVIRONMENT, ...environment },
     windowsHide: true,
   });
   if (child.pid !== undefined) {
@@ -73,7 +73,7 @@ export function spawnEngine<In = ToEngine, Out = FromEngine>(
   });
 
   socket?.on('data', (chunk: Buffer) => {
-    // What was on its way when it ended would be taken for its successor's.
+    // What was still on its way when it ended would be taken for its successor's.
     if (isGone) return;
     try {
       for (const message of reader.push(chunk)) events.onMessage(message as Out);
@@ -102,10 +102,10 @@ export function spawnEngine<In = ToEngine, Out = FromEngine>(
   };
 }
 
-/** Every thread that the process starts from now on computes only where the gateway, and whoever serves people, leaves a core. */
+/** Every thread that the process starts from now on computes only where the gateway, and whatever else serves people, leaves a core free. */
 function yieldToGateway(pid: number): void {
   try {
-    setPriority(pid, ENGINE_NICENESS);
+    setPriority(pid, PROCESS_NICENESS);
   } catch {
     // It has ended already, or the system does not let it: it runs as the gateway does.
   }

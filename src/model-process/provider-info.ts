@@ -1,6 +1,6 @@
 import type { ProviderName, ProviderOptions } from '../../kernels/ort/providers.ts';
 
-/** What an engine process is told of where to compute. */
+/** What a model process is told about where to compute. */
 export interface ProviderWish {
   /** `auto` takes the best that works; default: the CPU. */
   readonly provider?: ProviderName | 'auto';
@@ -9,11 +9,11 @@ export interface ProviderWish {
   readonly providerPassedOver?: readonly string[];
 }
 
-/** What it says of it. */
+/** What it answers. */
 export interface ProviderInfo {
   /** Where the model computes. */
   readonly provider: string;
-  /** Better ones, each with the reason why it was not taken: `webgpu: libvulkan.so.1 cannot be loaded`. */
+  /** Better ones, each with the reason for which it was passed over: `webgpu: libvulkan.so.1 cannot be loaded`. */
   readonly providersPassedOver: readonly string[];
 }
 

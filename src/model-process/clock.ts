@@ -1,8 +1,8 @@
-/** Time as those see it who watch over processes; tests hold it. */
+/** The time that supervision goes by, so that tests can bring their own. */
 export interface Clock {
   /** Monotonic milliseconds. */
   now(): number;
-  /** Calls back once; returns what undoes that. */
+  /** Calls back once. @returns What cancels that. */
   after(delayMs: number, callback: () => void): () => void;
 }
 

@@ -1,4 +1,4 @@
-import type { EngineChild, EngineChildEvents, SpawnEngine } from './engine-child.ts';
+import type { ModelProcess, ModelProcessEvents, SpawnModelProcess } from './model-process.ts';
 import type { ProviderInfo, ProviderWish } from './provider-info.ts';
 
 /** The messages that matter here; the rest goes through. */
@@ -6,15 +6,15 @@ type Outgoing = { readonly type: string; readonly options?: object };
 type Incoming = { readonly type: string; readonly info?: object };
 
 /**
- * Of a way to start engine processes makes one that after a crash on a GPU starts the next ones on the CPU, so that a driver
- * which kills the process does not do so again and again. For `provider: auto`; it lasts until the engine is made anew.
+ * Wraps a way to start model processes: after a crash on a GPU the next ones start on the CPU, so that a driver which kills
+ * the process does not do so again and again. For `provider: auto`; it lasts until the model's backend is made anew.
  *
- * A crash is any end but the one that was asked for and a refusal that the process could still put in words. One before the
- * model was loaded counts too: the process may have died trying.
+ * A crash is any end except one that was asked for, and a refusal that the process could still put in words. One before the
+ * model was loaded counts, too: the process may have died trying the GPU.
  */
-export function withFallback<In, Out>(spawn: SpawnEngine<In, Out>): SpawnEngine<In, Out> {
+export function withFallback<In, Out>(spawn: SpawnModelProcess<In, Out>): SpawnModelProcess<In, Out> {
   let crash: string | undefined;
-  return (events: EngineChildEvents<Out>): EngineChild<In> => {
+  return (events: ModelProcessEvents<Out>): ModelProcess<In> => {
     let provider: string | undefined;
     let expected = false;
     const child = spawn({
@@ -48,7 +48,7 @@ export function withFallback<In, Out>(spawn: SpawnEngine<In, Out>): SpawnEngine<
   };
 }
 
-/** Of a process that died before it was there nobody knows whether it had come to a GPU. */
+/** Where a process died before it was ready, nobody knows whether it had got as far as a GPU. */
 function crashText(provider: string | undefined, detail: string): string {
   return provider === undefined
     ? `a GPU: ${detail} before it told where it computes`
