@@ -10,22 +10,26 @@ interface Known extends ShortText {
 
 /** Longer ones are seldom met twice. */
 const MAX_BYTES = 32;
-/** Places to keep one each; a power of two. */
-const PLACES = 256;
+/** Pairs of places, to keep one text each; a power of two. */
+const PAIRS = 512;
 
-const known: (Known | undefined)[] = new Array(PLACES).fill(undefined);
+const known: (Known | undefined)[] = new Array(2 * PAIRS).fill(undefined);
 
 /**
  * A text that has most likely been met before, such as the key of an object: to compare a few bytes with those of the last time costs a
- * tenth of making a string of them.
+ * tenth of making a string of them. Two texts that fall on the same places are both kept: a reply has its keys again and again.
  */
 export function shortText(bytes: Buffer, start: number, end: number): ShortText {
   const size = end - start;
   if (size > MAX_BYTES || size === 0) return read(bytes, start, end);
-  const place = (size * 31 + bytes[start]! * 7 + bytes[end - 1]!) % PLACES;
-  const last = known[place];
-  if (last !== undefined && isSame(last.bytes, bytes, start, size)) return last;
+  const middle = bytes[start + (size >> 1)]!;
+  const place = 2 * ((size * 37 + bytes[start]! * 11 + middle * 23 + bytes[end - 1]! * 3) % PAIRS);
+  const first = known[place];
+  if (first !== undefined && isSame(first.bytes, bytes, start, size)) return first;
+  const second = known[place + 1];
+  if (second !== undefined && isSame(second.bytes, bytes, start, size)) return second;
   const now = { ...read(bytes, start, end), bytes: Uint8Array.from(bytes.subarray(start, end)) };
+  known[place + 1] = first;
   known[place] = now;
   return now;
 }

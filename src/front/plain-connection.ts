@@ -4,7 +4,8 @@ import { performance } from 'node:perf_hooks';
 import type { ClientReply } from '../api/http/client-reply.ts';
 import type { Incoming } from '../api/http/incoming.ts';
 import { onAbort } from '../core/on-abort.ts';
-import { type PlainHead, plainHead } from './plain-head.ts';
+import { HeadReader } from './head-reader.ts';
+import type { PlainHead } from './plain-head.ts';
 import { PlainIncoming } from './plain-incoming.ts';
 import { PlainReply, type ReplyHost } from './plain-reply.ts';
 import { readShared } from './read-shared.ts';
@@ -47,6 +48,7 @@ export class PlainConnection implements ReplyHost {
   readonly #gone = new AbortController();
   readonly #listeners: Readonly<Record<string, () => void>>;
   readonly #stopReading: () => void;
+  readonly #heads = new HeadReader();
   /** Since when it has been idle, or over, or a request has been coming. */
   #sinceMs: number;
   #served = 0;
@@ -154,7 +156,8 @@ export class PlainConnection implements ReplyHost {
 
   #begin(bytes: Buffer): void {
     const end = bytes.indexOf(HEAD_END);
-    const head = end < 0 || end > MAX_HEAD_BYTES ? undefined : plainHead(bytes.toString('latin1', 0, end));
+    const head =
+      end < 0 || end > MAX_HEAD_BYTES ? undefined : this.#heads.read(bytes.toString('latin1', 0, end));
     if (head === undefined || !this.#host.takes(head)) {
       this.#handOver(bytes);
       return;

@@ -2,7 +2,7 @@
 export interface PlainHead {
   readonly path: string;
   /** By their names in lower case, each once. */
-  readonly headers: ReadonlyMap<string, string>;
+  readonly headers: Map<string, string>;
   /** Of the body that follows. */
   readonly bodyBytes: number;
   /** Another request may follow on the connection. */
