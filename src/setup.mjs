@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { lock, run } from './setup-lock.mjs';
@@ -110,7 +111,7 @@ async function runNpm(args) {
   const searchPath = (process.env.PATH ?? '')
     .split(path.delimiter)
     .filter((folder) => path.resolve(folder) !== own);
-  const env = { ...process.env, PATH: searchPath.join(path.delimiter) };
+  const env = { ...process.env, PATH: searchPath.join(path.delimiter), ...npmCache() };
   try {
     return await run('npm', args, { cwd: root, env, lockFile });
   } catch (error) {
@@ -118,8 +119,29 @@ async function runNpm(args) {
   }
   const cli = process.env.npm_execpath;
   if (cli?.endsWith('npm-cli.js'))
-    return await run(process.execPath, [cli, ...args], { cwd: root, env: process.env, lockFile });
+    return await run(process.execPath, [cli, ...args], {
+      cwd: root,
+      env: { ...process.env, ...npmCache() },
+      lockFile,
+    });
   throw new SetupError('npm is missing: install Node 24 together with npm (https://nodejs.org).');
+}
+
+/** Users that only run services have no home that npm could keep its cache in: theirs is here. */
+function npmCache() {
+  const home = process.env.HOME ?? os.userInfo().homedir;
+  if (isWritable(process.env.npm_config_cache ?? path.join(home, '.npm'))) return {};
+  return { npm_config_cache: at('.cache', 'npm') };
+}
+
+/** Whether it can be written, or made if it is not there. */
+function isWritable(folder) {
+  try {
+    fs.accessSync(folder, fs.constants.W_OK);
+    return true;
+  } catch (error) {
+    return error.code === 'ENOENT' && folder !== path.dirname(folder) && isWritable(path.dirname(folder));
+  }
 }
 
 function installFailure(output) {

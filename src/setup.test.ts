@@ -64,9 +64,9 @@ interface Result {
   readonly stderr: string;
 }
 
-function start(path = `${join(root, 'bin')}:/usr/bin:/bin`) {
+function start(path = `${join(root, 'bin')}:/usr/bin:/bin`, more: Record<string, string> = {}) {
   const child = spawn(process.execPath, [join(root, 'src/setup.mjs')], {
-    env: { PATH: path },
+    env: { PATH: path, ...more },
     stdio: ['ignore', 'inherit', 'pipe'],
   });
   let stderr = '';
@@ -98,6 +98,20 @@ describe('setup', () => {
     );
     expect(await setup()).toEqual({ code: 0, stderr: '' });
     expect(await npmCalls()).toBe(1);
+  });
+
+  it('keeps the cache of npm in the checkout where its user has no home', async () => {
+    await fakeNpm('echo "$npm_config_cache" > npm-cache');
+    // Nobody can make a folder below a file, not even root.
+    const nowhere = join(root, 'package.json/home');
+    for (const more of [{ HOME: nowhere }, { HOME: root, npm_config_cache: nowhere }]) {
+      await rm(join(root, 'node_modules'), { recursive: true, force: true });
+      expect((await start(undefined, more).ended).code).toBe(0);
+      expect(await readFile(join(root, 'npm-cache'), 'utf8')).toBe(`${join(root, '.cache/npm')}\n`);
+    }
+    await rm(join(root, 'node_modules'), { recursive: true });
+    await start(undefined, { HOME: root }).ended;
+    expect(await readFile(join(root, 'npm-cache'), 'utf8')).toBe('\n');
   });
 
   it('installs again when the lock file changed', async () => {
