@@ -12,7 +12,10 @@ import {
   signalAll,
   within,
 } from './processes.ts';
-import { scenarios } from './scenarios.ts';
+import type { Scenario } from './scenarios.ts';
+
+/** How long a gateway may take over its first replies in a scenario before it counts as one that gives none. */
+const FIRST_REPLIES_S = 30;
 
 /** A gateway that runs and gave right answers. It sleeps (SIGSTOP) unless it is its turn. */
 export interface Entrant {
@@ -28,11 +31,19 @@ export interface Absent {
   readonly reason: string;
 }
 
+interface LineUpOptions {
+  readonly core: number;
+  /** Each peer has to answer these rightly, each for so long. */
+  readonly scenarios: readonly Scenario[];
+  readonly checkS: number;
+  readonly say: (line: string) => void;
+}
+
 /** Installs, starts and checks the peers one after another. Who cannot take part is told with the reason. */
 export async function lineUp(
   bench: Bench,
   peers: readonly Peer[],
-  options: { readonly core: number; readonly checkS: number; readonly say: (line: string) => void },
+  options: LineUpOptions,
 ): Promise<{ entrants: Entrant[]; absent: Absent[] }> {
   const entrants: Entrant[] = [];
   const absent: Absent[] = [];
@@ -49,11 +60,8 @@ export async function lineUp(
   return { entrants, absent };
 }
 
-async function enter(
-  bench: Bench,
-  peer: Peer,
-  { core, checkS }: { readonly core: number; readonly checkS: number },
-): Promise<Entrant> {
+async function enter(bench: Bench, peer: Peer, options: LineUpOptions): Promise<Entrant> {
+  const { core, scenarios, checkS } = options;
   await peer.install();
   const folder = join(cacheFolder, 'run', peer.name);
   rmSync(folder, { recursive: true, force: true });
@@ -68,8 +76,9 @@ async function enter(
     // Also warms up what compiles as it runs.
     for (const { name, load } of scenarios) {
       let sample = await measure(bench, target, load(peer), { warmupS: 0, windowS: checkS });
-      // Some take seconds over their first request.
-      if (nothing(sample)) sample = await measure(bench, target, load(peer), { warmupS: 0, windowS: 10 });
+      // Some take seconds over their first request, or finish none of many long streams sooner.
+      if (nothing(sample))
+        sample = await measure(bench, target, load(peer), { warmupS: 0, windowS: FIRST_REPLIES_S });
       const fault = faultOf(sample);
       if (fault !== undefined) throw new Error(`wrong answers in ${name}: ${fault}`);
     }

@@ -67,6 +67,7 @@ async function main(): Promise<void> {
   const bench = await startUpstream(await buildGoPrograms(), loadCore);
   const { entrants, absent } = await lineUp(bench, peers, {
     core: gatewayCore,
+    scenarios: wanted,
     checkS: values.quick ? 0.3 : 1,
     say,
   });
