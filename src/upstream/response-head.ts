@@ -36,7 +36,7 @@ export function parseHead(text: string): ParsedHead | string {
     end = lineEnd(text, start);
     const colon = text.indexOf(':', start);
     const name = text.slice(start, colon).toLowerCase();
-    const value = text.slice(colon + 1, end).trim();
+    const value = withoutSpace(text, colon + 1, end);
     const before = headers.get(name);
     headers.set(name, before === undefined ? value : `${before}, ${value}`);
   }
@@ -51,9 +51,25 @@ export function parseHead(text: string): ParsedHead | string {
     keepAlive:
       framing !== 'until-close' &&
       !isBodiless(status) &&
-      staysOpen(headers.get('connection'), text[MINOR_VERSION_AT] === '1'),
+      staysOpen(headers.get('connection'), text[MINOR_VERSION_AT] === '1', framing),
     keepAliveMs: keepAliveMs(headers.get('keep-alive')),
   };
+}
+
+const TAB = 0x09;
+const SPACE = 0x20;
+
+/** Spaces and tabs only: `trim` takes more for space, such as the byte 0xA0, behind which others would see another value. */
+function withoutSpace(text: string, from: number, to: number): string {
+  let start = from;
+  let end = to;
+  while (start < end && isSpace(text.charCodeAt(start))) start += 1;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end -= 1;
+  return text.slice(start, end);
+}
+
+function isSpace(code: number): boolean {
+  return code === SPACE || code === TAB;
 }
 
 /** The offset of the CR LF from there on, or the end. */
@@ -84,7 +100,9 @@ function isBodiless(status: number): boolean {
   return status < 200 || status === 204 || status === 304;
 }
 
-function staysOpen(connection: string | undefined, isLatest: boolean): boolean {
+/** Chunks are not of HTTP/1.0: whoever sends them all the same may have another idea of where they end (RFC 9112 section 6.1). */
+function staysOpen(connection: string | undefined, isLatest: boolean, framing: BodyFraming): boolean {
+  if (!isLatest && framing === 'chunked') return false;
   if (connection === undefined) return isLatest;
   const options = connection.toLowerCase().split(/[\t ]*,[\t ]*/);
   if (options.includes('close')) return false;

@@ -82,6 +82,16 @@ describe('a response', () => {
     expect(keepAlive('0', 'connection: Keep-Alive\r\n')).toBe(true);
   });
 
+  it('is the last one of its connection if it comes in chunks that its version does not know', () => {
+    const old = CHUNKED.replace('HTTP/1.1', 'HTTP/1.0').replace('\r\n', '\r\nconnection: keep-alive\r\n');
+    expect(read([old])).toMatchObject({ body: 'hello world', ended: true, keepAlive: false });
+  });
+
+  it('has values without the spaces and tabs around them', () => {
+    const { contentType } = read([SIZED.replace('application/json', '\t a/b \xa0 \t')]);
+    expect(contentType).toBe('a/b \xa0');
+  });
+
   it('says where it ends', () => {
     expect(read([`${SIZED}HTTP/1.1 200 OK\r\n`]).after).toBe('HTTP/1.1 200 OK\r\n');
     expect(read([`${CHUNKED}HTTP/1.1 200 OK\r\n`]).after).toBe('HTTP/1.1 200 OK\r\n');
@@ -96,6 +106,8 @@ describe('what could be understood in two ways, or not at all, is refused:', () 
     ['an encoding besides chunks', head('transfer-encoding: gzip, chunked')],
     ['chunks twice', head('transfer-encoding: chunked', 'transfer-encoding: chunked')],
     ['a length with a sign', head('content-length: +5')],
+    ['a length behind what is no space', head('content-length: \xa05')],
+    ['chunks behind what is no space', head('transfer-encoding: \xa0chunked')],
     ['a negative length', head('content-length: -5')],
     ['a length beyond numbers', head(`content-length: ${'9'.repeat(16)}`)],
     ['an empty length', head('content-length:')],
