@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { parseRetryAfter } from './retry-after.ts';
 
 const nowMs = Date.UTC(2026, 0, 1, 12, 0, 0);
@@ -29,6 +29,22 @@ it.each([
 ])('Retry-After %j gives %j ms', (text, wanted) => {
   expect(parse(text)).toBe(wanted);
 });
+
+it.each(['UTC', 'Asia/Shanghai', 'America/New_York'])(
+  'takes dates for what they are in GMT, also without a zone, where it is run in %s',
+  (zone) => {
+    const before = process.env.TZ;
+    onTestFinished(() => {
+      if (before === undefined) delete process.env.TZ;
+      else process.env.TZ = before;
+    });
+    process.env.TZ = zone;
+    expect(parse('Thu Jan  1 12:00:07 2026')).toBe(7_000);
+    expect(parse('Thu, 01 Jan 2026 12:00:07')).toBe(7_000);
+    expect(parse('Thu, 01 Jan 2026 12:00:07 GMT')).toBe(7_000);
+    expect(parse('Thu, 01 Jan 2026 20:00:07 +0800')).toBe(7_000);
+  },
+);
 
 it('prefers retry-after-ms, unless that is garbage', () => {
   expect(parse('2', '250')).toBe(250);

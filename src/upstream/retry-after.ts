@@ -1,6 +1,8 @@
 /** No upstream keeps clients away for longer than this, whatever it says. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
+/** All dates are in GMT; that in the form of C's asctime, which must be understood too, does not say so, and `Date.parse` would take it for local. */
+const ZONE = /(?:gmt|utc?|z|[+-]\d\d:?\d\d)$/i;
 const HTTP_DATE = /^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? .*\d\d:\d\d:\d\d/i;
 
 export interface RetryAfterHeaders {
@@ -26,8 +28,9 @@ function toDelayMs(text: string | undefined, unitMs: number): number | undefined
 }
 
 function untilDateMs(text: string | undefined, wallClockMs: number): number | undefined {
-  if (text === undefined || !HTTP_DATE.test(text.trim())) return undefined;
-  const atMs = Date.parse(text);
+  const date = text?.trim() ?? '';
+  if (!HTTP_DATE.test(date)) return undefined;
+  const atMs = Date.parse(ZONE.test(date) ? date : `${date} GMT`);
   if (Number.isNaN(atMs)) return undefined;
   return Math.min(Math.max(atMs - wallClockMs, 0), MAX_RETRY_AFTER_MS);
 }
