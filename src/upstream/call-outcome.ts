@@ -7,7 +7,7 @@ import type { CallOutcome } from './health.ts';
  * @param status Undefined: no response had come.
  */
 export function outcomeOf(error: AppError, status: number | undefined): CallOutcome {
-  if (status !== undefined && status >= 300 && status < 500) return 'neutral';
+  if (status !== undefined && ((status >= 300 && status < 500) || status === 501)) return 'neutral';
   switch (error.code) {
     case 'upstream_unreachable':
       return status === undefined ? 'unreachable' : 'failed';

@@ -4,6 +4,10 @@ import { asWire } from './wire-chunk.ts';
 const MAX_MESSAGE_CHARS = 2_000;
 const MAX_PARAM_CHARS = 200;
 
+const NOT_SUPPORTED = 'The model server does not support this request.';
+/** Anthropic's, and of gateways that pass it on. */
+const OVERLOADED = 529;
+
 /** What must never reach a client. */
 export interface Secrets {
   /** Host and port, host, API key, origin… longest first. */
@@ -44,7 +48,11 @@ export function mapFailedReply(reply: FailedReply, secrets: Secrets): AppError {
       return new AppError('upstream_refused', { cause });
     case 429:
       return new AppError('rate_limit_exceeded', { cause, retryAfterMs });
+    case 501:
+      // Of llama.cpp's server: what it was not started for. Another one may know it.
+      return new AppError('upstream_error', { status, message: NOT_SUPPORTED, cause, retryAfterMs });
     case 503:
+    case OVERLOADED:
       return new AppError('upstream_unreachable', { cause, retryAfterMs });
     case 408:
     case 504:

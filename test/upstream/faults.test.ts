@@ -449,10 +449,12 @@ describe('health', () => {
     expect(await receive(connected)).toContain('[DONE]');
   });
 
-  it('five failures take it down, 4xx answers and clients that leave do not', async () => {
+  it('five failures take it down; 4xx answers, 501 and clients that leave do not', async () => {
     const connected = await connect({ status: 500 }, { probe: { intervalMs: 60_000 } });
     for (let i = 0; i < 4; i += 1) await failureOf(connected.relay());
     connected.fake.setBehaviour({ status: 404 });
+    for (let i = 0; i < 6; i += 1) await failureOf(connected.relay());
+    connected.fake.setBehaviour({ status: 501 });
     for (let i = 0; i < 6; i += 1) await failureOf(connected.relay());
     connected.fake.setBehaviour({});
     const leaving = new AbortController();
