@@ -61,7 +61,7 @@ export abstract class Reply implements Relay, Reader {
     }
     // Where it is not said, what comes will show.
     this.contentType = headers.get('content-type') ?? this.#wantedType;
-    const encoding = headers.get('content-encoding')?.toLowerCase() ?? 'identity';
+    const encoding = headers.get('content-encoding')?.toLowerCase() || 'identity';
     if (!this.contentType.toLowerCase().startsWith(this.#wantedType)) {
       const type = JSON.stringify(this.contentType);
       exchange.fail(unexpectedReply(`HTTP ${status} with content type ${type}`));

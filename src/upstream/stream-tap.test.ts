@@ -164,6 +164,14 @@ describe('StreamTap', () => {
     expect(tap.observation.usage).toMatchObject({ promptTokens: 3, completionTokens: 1 });
   });
 
+  it('keeps back usage that cannot be read, too, from a client that did not ask for any', () => {
+    const odd = 'data: {"choices":[],"usage":{"prompt_tokens":"3"}}\n\n';
+    expect(passText(delta('x', 'stop') + odd + DONE, true).forwarded).toBe(delta('x', 'stop') + DONE);
+    expect(passText(delta('x', 'stop') + odd + DONE).forwarded).toBe(delta('x', 'stop') + odd + DONE);
+    const none = 'data: {"choices":[],"usage":null}\n\n';
+    expect(passText(none + delta('x', 'stop') + DONE, true).forwarded).toBe(none + delta('x', 'stop') + DONE);
+  });
+
   it.each([
     ['an error event', 'data: {"error":{"message":"secret host","code":500}}\n\n'],
     ['an error event with a name', 'event: error\ndata: {"error": {"message": "secret host"}}\n\n'],

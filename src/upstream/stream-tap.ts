@@ -173,7 +173,9 @@ export class StreamTap {
       if (choices.length === 1 && !finished && usage === undefined) this.#plain.learn(event);
     }
     if (choices.length > 0) return true;
-    return usage === undefined ? Array.isArray(chunk.choices) : !this.#hideUsage;
+    // Also one that cannot be read is nothing that such a client expects.
+    const isOfUsage = usage !== undefined || (chunk.usage !== undefined && chunk.usage !== null);
+    return isOfUsage ? !this.#hideUsage : Array.isArray(chunk.choices);
   }
 
   /** The last one counts, unless it tells less than one before: some servers end with zeros. */
