@@ -1,4 +1,4 @@
-import { type Expression, type RawBuilder, sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { UsageBucket, UsageDimension, UsageGroup, UsageQuery } from '../api/usage-reader.ts';
 import type { Database } from '../store/database.ts';
 import type { Schema } from '../store/schema.ts';
@@ -17,56 +17,126 @@ const BUCKET_MS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const 
   number
 >;
 
-/** Sums of the ledger's rows. A request counts where its first attempt does. */
+const AMOUNTS = [
+  'prompt_tokens',
+  'cached_tokens',
+  'completion_tokens',
+  'reasoning_tokens',
+  'cost_nano_usd',
+  'waste_nano_usd',
+] as const;
+
+const COUNTED = ['attempts', ...AMOUNTS] as const;
+
+type Labels = Record<(typeof COLUMN_OF)[UsageDimension], string | null>;
+type Sums = Record<'start_ms' | 'requests' | 'attempts' | (typeof AMOUNTS)[number], number>;
+
+/**
+ * Sums of the ledger's rows. A request counts where its first attempt does.
+ *
+ * Those of whole days are there already. Other attempts are added up by their labels before anybody looks what those say, and rows of gateways that
+ * knew of no labels as they are.
+ */
 export async function usage({ kysely }: Database, query: UsageQuery): Promise<readonly UsageGroup[]> {
   const { fromMs, toMs, bucket, only, maxGroups } = query;
   const groupBy = [...new Set(query.groupBy)];
   const wanted = Object.entries(only) as [UsageDimension, readonly string[] | undefined][];
   if (wanted.some(([, values]) => values?.length === 0)) return [];
 
-  const widthMs = bucket && sql.lit(BUCKET_MS[bucket]);
-  const start: RawBuilder<number> = widthMs
-    ? sql`${sql.ref('at_ms')} / ${widthMs} * ${widthMs}`
-    : sql`${sql.lit(fromMs)}`;
-  const columns = groupBy.map((dimension) => COLUMN_OF[dimension]);
-  let rows = kysely
-    .selectFrom('every_attempt')
-    .select([start.as('start_ms'), ...columns])
-    .select(({ fn }) => [
-      exact(sql`count(case when kind = 'first' then 1 end)`).as('requests'),
-      exact(fn.countAll()).as('attempts'),
-      exact(fn.sum('prompt_tokens')).as('prompt_tokens'),
-      exact(fn.sum('cached_tokens')).as('cached_tokens'),
-      exact(fn.sum('completion_tokens')).as('completion_tokens'),
-      exact(fn.sum('reasoning_tokens')).as('reasoning_tokens'),
-      exact(fn.sum('cost_nano_usd')).as('cost_nano_usd'),
-      exact(fn.sum('waste_nano_usd')).as('waste_nano_usd'),
-    ])
-    .where('at_ms', '>=', fromMs)
-    .where('at_ms', '<', toMs);
-  for (const [dimension, values] of wanted)
-    if (values !== undefined) rows = rows.where(COLUMN_OF[dimension], 'in', values);
-  if (widthMs) rows = rows.groupBy(sql`1`).orderBy(sql`1`);
-  for (const column of columns) rows = rows.groupBy(column).orderBy(column);
-
-  const found = await rows.limit(maxGroups).execute();
-  return found
-    .filter(({ attempts }) => attempts > 0)
-    .map((row) => ({
-      startMs: row.start_ms,
-      by: Object.fromEntries(groupBy.map((dimension) => [dimension, row[COLUMN_OF[dimension]] ?? null])),
-      requests: row.requests,
-      attempts: row.attempts,
-      promptTokens: row.prompt_tokens,
-      cachedTokens: row.cached_tokens,
-      completionTokens: row.completion_tokens,
-      reasoningTokens: row.reasoning_tokens,
-      costNanoUsd: row.cost_nano_usd,
-      wasteNanoUsd: row.waste_nano_usd,
-    }));
+  const start = startOf(query);
+  const isWanted = sql.join(
+    [sql`1 = 1`, ...wanted.flatMap(([dimension, values]) => (values ? [isOneOf(dimension, values)] : []))],
+    sql` and `,
+  );
+  const { days, others } = partsOf(query);
+  const attempts = sql.join(
+    [sumsOfDays(days, start, bucket), ...others.map((part) => sumsOfAttempts(part, start))],
+    sql` union all `,
+  );
+  const columns = sql.join([sql`start_ms`, ...groupBy.map((dimension) => sql.ref(COLUMN_OF[dimension]))]);
+  const { rows } = await sql<Labels & Sums>`
+    with label as (
+      select * from (select id, ${LABEL}, nullif(deployment, '') as deployment, kind from attempt_label) as every_label
+      where ${isWanted}
+    ),
+    labelled as (${attempts}),
+    counted as (
+      select start_ms, ${LABEL}, deployment, kind, ${refs(COUNTED)} from labelled join label on id = label_id
+      union all
+      select ${start(sql`at_ms`)}, ${LABEL}, deployment, kind, 1, ${refs(AMOUNTS)} from ledger
+      where at_ms >= ${fromMs} and at_ms < ${toMs} and ${isWanted}
+    )
+    select ${columns}, sum(case when kind = 'first' then attempts else 0 end) as requests, ${sums(COUNTED)}
+    from counted group by ${columns} order by ${columns} limit ${maxGroups}`.execute(kysely);
+  return rows.map((row) => ({
+    startMs: row.start_ms,
+    by: Object.fromEntries(groupBy.map((dimension) => [dimension, row[COLUMN_OF[dimension]] ?? null])),
+    requests: row.requests,
+    attempts: row.attempts,
+    promptTokens: row.prompt_tokens,
+    cachedTokens: row.cached_tokens,
+    completionTokens: row.completion_tokens,
+    reasoningTokens: row.reasoning_tokens,
+    costNanoUsd: row.cost_nano_usd,
+    wasteNanoUsd: row.waste_nano_usd,
+  }));
 }
 
-/** No rows: zero. */
-function exact(sum: Expression<unknown>): RawBuilder<number> {
-  return sql<number>`coalesce(${sum}, 0)`;
+const LABEL = sql`organization_id, project_id, key_id, model, endpoint`;
+
+function isOneOf(dimension: UsageDimension, values: readonly string[]): RawBuilder<unknown> {
+  return sql`${sql.ref(COLUMN_OF[dimension])} in (${sql.join(values)})`;
+}
+
+function sums(names: readonly string[]): RawBuilder<unknown> {
+  return sql.join(names.map((name) => sql`sum(${sql.ref(name)}) as ${sql.ref(name)}`));
+}
+
+function refs(names: readonly string[]): RawBuilder<unknown> {
+  return sql.join(names.map((name) => sql.ref(name)));
+}
+
+type Start = (atMs: RawBuilder<unknown>) => RawBuilder<unknown>;
+
+/** Of the bucket that a time is in. */
+function startOf({ fromMs, bucket }: UsageQuery): Start {
+  if (bucket === undefined) return () => sql`cast(${sql.lit(fromMs)} as bigint)`;
+  const width = sql.lit(BUCKET_MS[bucket]);
+  return (atMs) => sql`${atMs} / ${width} * ${width}`;
+}
+
+interface Part {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Whole days, by number, and the times that lie beside them. */
+function partsOf({ fromMs, toMs, bucket }: UsageQuery): {
+  readonly days: Part;
+  readonly others: readonly Part[];
+} {
+  const dayMs = BUCKET_MS.day;
+  const days = { from: Math.ceil(fromMs / dayMs), to: Math.floor(toMs / dayMs) };
+  if (bucket === 'minute' || bucket === 'hour' || days.from >= days.to)
+    return { days: { from: 0, to: 0 }, others: [{ from: fromMs, to: toMs }] };
+  const beside = [
+    { from: fromMs, to: days.from * dayMs },
+    { from: days.to * dayMs, to: toMs },
+  ];
+  return { days, others: beside.filter(({ from, to }) => from < to) };
+}
+
+/** A day is a bucket as it is; of the whole time every label comes once. */
+function sumsOfDays({ from, to }: Part, start: Start, bucket: UsageBucket | undefined): RawBuilder<unknown> {
+  const startMs = sql`${start(sql`day * ${sql.lit(BUCKET_MS.day)}`)} as start_ms`;
+  const days = sql`from attempt_day where day >= ${from} and day < ${to} and label_id in (select id from label)`;
+  return bucket === undefined
+    ? sql`select label_id, ${startMs}, ${sums(COUNTED)} ${days} group by label_id`
+    : sql`select label_id, ${startMs}, ${refs(COUNTED)} ${days}`;
+}
+
+function sumsOfAttempts({ from, to }: Part, start: Start): RawBuilder<unknown> {
+  return sql`
+    select label_id, ${start(sql`at_ms`)} as start_ms, count(*) as attempts, ${sums(AMOUNTS)}
+    from attempt where at_ms >= ${from} and at_ms < ${to} and label_id in (select id from label) group by 1, 2`;
 }

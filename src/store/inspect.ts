@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import { openDatabase } from './database.ts';
 import { type DatabaseLocation, locationText } from './location.ts';
 import { explain } from './problem.ts';
-import { differenceText, type SpentDifference, spentDifferences } from './spent-check.ts';
+import { type Difference, sumDifferences } from './sum-check.ts';
 
 /** All rows of the ledger are added up. */
 const SUM_TIMEOUT_MS = 600_000;
@@ -60,10 +60,12 @@ function differencesIn(sqlite: Sqlite.Database): readonly string[] {
     .prepare<[], string>(`select name from sqlite_schema where type = 'table'`)
     .pluck()
     .all();
-  const differences = spentDifferences('sqlite', tables);
-  return differences === undefined
-    ? []
-    : sqlite.prepare<[], SpentDifference>(differences).all().map(differenceText);
+  return sumDifferences('sqlite', tables).flatMap((select) =>
+    sqlite
+      .prepare<[], Difference>(select)
+      .all()
+      .map(({ problem }) => problem),
+  );
 }
 
 /** Its pages are the server's affair. */
@@ -71,18 +73,13 @@ async function inspectPostgres(location: DatabaseLocation): Promise<Inspection> 
   const database = await openDatabase(location, { migrate: false, timeoutMs: SUM_TIMEOUT_MS });
   try {
     const tables = await database.kysely.introspection.getTables();
-    const differences = spentDifferences(
-      'postgres',
-      tables.map(({ name }) => name),
-    );
-    const { rows } =
-      differences === undefined
-        ? { rows: [] }
-        : await sql.raw<SpentDifference>(differences).execute(database.kysely);
-    return {
-      problems: rows.map(differenceText),
-      summary: `${locationText(location)}, ${tables.length} tables`,
-    };
+    const names = tables.map(({ name }) => name);
+    const problems: string[] = [];
+    for (const select of sumDifferences('postgres', names)) {
+      const { rows } = await sql.raw<Difference>(select).execute(database.kysely);
+      problems.push(...rows.map(({ problem }) => problem));
+    }
+    return { problems, summary: `${locationText(location)}, ${tables.length} tables` };
   } finally {
     await database.close();
   }

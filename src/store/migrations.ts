@@ -5,6 +5,7 @@ import { ledger } from './migrations/002-ledger.ts';
 import { spent } from './migrations/003-spent.ts';
 import { attempts } from './migrations/004-attempts.ts';
 import { attemptsByTime } from './migrations/005-attempts-by-time.ts';
+import { attemptsByDay } from './migrations/006-attempts-by-day.ts';
 
 /** One change of the tables. What has been released never changes again; a mistake in it is corrected by the next one. */
 export interface Migration {
@@ -14,4 +15,11 @@ export interface Migration {
 }
 
 /** In the order in which they are made. The number of a migration is its place, from 1. */
-export const MIGRATIONS: readonly Migration[] = [tenants, ledger, spent, attempts, attemptsByTime];
+export const MIGRATIONS: readonly Migration[] = [
+  tenants,
+  ledger,
+  spent,
+  attempts,
+  attemptsByTime,
+  attemptsByDay,
+];

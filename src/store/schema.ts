@@ -9,6 +9,7 @@ export interface Schema {
   readonly ledger: LedgerTable;
   readonly attempt_label: AttemptLabelTable;
   readonly attempt: AttemptTable;
+  readonly attempt_day: AttemptDayTable;
   readonly every_attempt: EveryAttemptView;
   readonly spent: SpentTable;
   readonly budget_alarm: BudgetAlarmTable;
@@ -114,6 +115,14 @@ interface AttemptTable extends AttemptAmounts {
   at_ms: number;
   label_id: number;
   request_id: string;
+}
+
+/** Sums of `attempt` by day, which the database itself makes with every row. */
+interface AttemptDayTable extends Omit<AttemptAmounts, 'duration_ms'> {
+  label_id: number;
+  /** In UTC, since 1970-01-01. */
+  day: number;
+  attempts: number;
 }
 
 /** What many attempts have in common. No two are the same, and none ever changes. */

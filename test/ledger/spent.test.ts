@@ -128,6 +128,16 @@ describeDatabases('what was spent', (newLocation) => {
     ]);
   });
 
+  it('and those of its days do not pass it where they are not the sums of the rows', async () => {
+    await insertRows(database, [record('a'), record('b', 2)]);
+    await sql`update attempt_day set completion_tokens = completion_tokens + 1 where label_id = 1`.execute(
+      database.kysely,
+    );
+    expect(await problems()).toEqual([
+      expect.stringMatching(/attempts with label 1 on day 20485 are not those of the rows/),
+    ]);
+  });
+
   it('has each row once that gateways from before there were sums add before, while and after it is brought up to date', async () => {
     location = await newLocation();
     const old = await Promise.all([openUnmigrated(location), openUnmigrated(location)]);

@@ -188,6 +188,7 @@ describe('attempts that lie by their names', () => {
     expect(await insertRows(now, [rowOf('c'), rowOf('a', 2), rowOf('d', 2)])).toEqual([]);
     expect((await all()).map(({ id }) => id)).toEqual(['a.0', 'b.0', 'c.0', 'd.0']);
     expect((await spentTotals(now, NOON_MS)).key.get('key_2')).toMatchObject({ day: 2 * COST });
+    expect((await inspectDatabase(location)).problems.join()).not.toContain('sums of the attempts');
     const plan = await sql<{ detail: string }>`
       explain query plan select * from every_attempt where at_ms >= 1 and at_ms < 2`.execute(now.kysely);
     expect(plan.rows.map(({ detail }) => detail)).toContain(

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { UsageQuery } from '../../src/api/usage-reader.ts';
 import { insertRows } from '../../src/ledger/insert.ts';
@@ -5,7 +6,7 @@ import { settledRows } from '../../src/ledger/row.ts';
 import { usage } from '../../src/ledger/usage.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { describeDatabases } from '../store/databases.ts';
-import { callerOf, settled } from './events.ts';
+import { asOld, callerOf, settled } from './events.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -85,6 +86,68 @@ describeDatabases('usage', (newLocation) => {
     await spend(10);
     const [group] = await ask({ fromMs: START_MS + 2 * MINUTE_MS, toMs: START_MS + 5 * MINUTE_MS });
     expect(group).toMatchObject({ requests: 3, completionTokens: 2 + 3 + 4 });
+  });
+
+  it('is the sum of the rows in every time, whoever has written them and however often', async () => {
+    const rows = Array.from({ length: 150 }, (_, i) => {
+      const caller = callerOf(i % 3);
+      const event = { ...settled(`s-${i}`, caller, i), caller };
+      return settledRows(event, START_MS - DAY_MS + i * 37 * MINUTE_MS);
+    }).flat();
+    await insertRows(database, rows.slice(0, 180));
+    await insertRows(database, rows.slice(90, 181));
+    await insertRows(database, [...rows.slice(170), ...rows.slice(0, 30).map(asOld)]);
+    const { kysely } = database;
+    const added = async (fromMs: number, toMs: number) => {
+      const { rows } = await sql<object>`
+        select coalesce(sum(case when kind = 'first' then 1 else 0 end), 0) as requests, count(*) as attempts,
+          coalesce(sum(prompt_tokens), 0) as "promptTokens", coalesce(sum(cost_nano_usd), 0) as "costNanoUsd",
+          coalesce(sum(waste_nano_usd), 0) as "wasteNanoUsd"
+        from every_attempt where at_ms >= ${fromMs} and at_ms < ${toMs} and key_id <> 'key_2'`.execute(
+        kysely,
+      );
+      return rows[0];
+    };
+    const AMOUNTS = ['requests', 'attempts', 'promptTokens', 'costNanoUsd', 'wasteNanoUsd'] as const;
+    for (const [from, to] of [
+      [-24, 96],
+      [-24, 24],
+      [-13.3, 50.01],
+      [0, 72],
+      [-1, 1],
+      [5, 23],
+      [23.9, 48],
+    ] as const)
+      for (const bucket of [undefined, 'day', 'hour', 'minute'] as const) {
+        const times = { fromMs: START_MS + from * 60 * MINUTE_MS, toMs: START_MS + to * 60 * MINUTE_MS };
+        const only = { key: ['key_0', 'key_1'] };
+        const groups = await ask({ ...times, bucket, groupBy: ['model', 'key'], only, maxGroups: 1_000 });
+        const sums = AMOUNTS.map((name) => [name, groups.reduce((sum, group) => sum + group[name], 0)]);
+        expect(Object.fromEntries(sums)).toEqual(await added(times.fromMs, times.toMs));
+      }
+  });
+
+  it('of whole days is known without the rows, however many those are', async () => {
+    await spend(6);
+    const whole = await ask({ groupBy: ['model'] });
+    const daily = await ask({ bucket: 'day' });
+    await database.kysely.deleteFrom('attempt').execute();
+    expect(await ask({ groupBy: ['model'] })).toEqual(whole);
+    expect(await ask({ bucket: 'day' })).toEqual(daily);
+    expect(await ask({ bucket: 'hour' })).toEqual([]);
+  });
+
+  it('of more than can be counted stands in no row’s way', async () => {
+    const caller = callerOf(1);
+    const most = (id: string) => ({
+      ...settledRows({ ...settled(id, caller, 0), caller }, START_MS)[0]!,
+      promptTokens: Number.MAX_SAFE_INTEGER,
+    });
+    expect(await insertRows(database, [most('a'), most('b')])).toEqual([]);
+    expect(await insertRows(database, [most('c')])).toEqual([]);
+    expect(await ask({ bucket: 'day' })).toMatchObject([
+      { attempts: 3, promptTokens: Number.MAX_SAFE_INTEGER },
+    ]);
   });
 
   it('names deployments with their attempts, and those that got to none', async () => {
