@@ -4,10 +4,18 @@
  *
  *   node bench/serve/measure.ts [--model FILE.gguf] [--seconds 5] [--rounds 3]
  *
- * Writes RESULTS.md beside itself. Machines drift: only the ratios of one run mean something.
+ * Builds first. Writes RESULTS.md beside itself. Machines drift: only the ratios of one run mean something.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { copyFileSync, linkSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,6 +33,14 @@ const { values } = parseArgs({
 });
 const seconds = Number(values.seconds);
 const rounds = Number(values.rounds);
+
+if (!existsSync(values.model)) {
+  process.stderr.write(
+    `There is no ${values.model}: fetch it with \`npm run -s qianmen -- pull smollm2-135m-instruct\`, or name another with --model.\n`,
+  );
+  process.exit(1);
+}
+execFileSync(process.execPath, [join(root, 'src/setup.mjs')], { stdio: 'inherit' });
 
 interface Server {
   readonly url: string;

@@ -50,7 +50,11 @@ function fetchCheckout(into: string): void {
   mkdirSync(into, { recursive: true });
   const git = (...args: string[]) => execFileSync('git', ['-C', into, ...args], { stdio: 'inherit' });
   git('init', '--quiet');
-  git('fetch', '--quiet', '--depth', '1', REPOSITORY, COMMIT);
+  try {
+    git('fetch', '--quiet', '--depth', '1', REPOSITORY, COMMIT);
+  } catch {
+    throw new Error(`${REPOSITORY} cannot be fetched: name a checkout of it with --data.`);
+  }
   git('checkout', '--quiet', 'FETCH_HEAD');
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -14,13 +15,18 @@ export interface Questions {
 
 /** The questions with their outcomes and embeddings, as named on the command line or fetched. */
 export async function readQuestions(): Promise<Questions> {
-  const cache = fileURLToPath(new URL('../../../.cache/', import.meta.url));
+  const root = fileURLToPath(new URL('../../../', import.meta.url));
+  const cache = join(root, '.cache');
   const { values } = parseArgs({
     options: {
       data: { type: 'string', default: join(cache, 'routellm') },
-      encoder: { type: 'string', default: join(cache, 'models/all-minilm-l6-v2') },
+      encoder: { type: 'string', default: join(root, 'data/models/all-minilm-l6-v2') },
     },
   });
+  if (!existsSync(join(values.encoder, 'model.onnx')))
+    throw new Error(
+      `There is no encoder in ${values.encoder}: fetch it with \`npm run -s qianmen -- pull all-minilm-l6-v2\`, or name another with --encoder.`,
+    );
   const embed = (texts: readonly string[]) => embeddingsOf(texts, values.encoder, cache);
   const outcomes = readOutcomes(values.data);
   return { outcomes, embeddings: await embed(outcomes.map(({ prompt }) => prompt)), embed };
