@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import { type RunningGateway, startGateway } from '../serve.ts';
 import { createLogger } from '../telemetry/log.ts';
+import { makeDataDir } from './data-dir.ts';
 import { greeting } from './greeting.ts';
 import { serveAsPrimary } from './primary.ts';
 import { configFile, modelFetcher, readConfig, type ServeFlags } from './read-config.ts';
@@ -22,6 +23,7 @@ export async function serve(flags: ServeFlags, env: Environment): Promise<void> 
   // A file that was there at the start is not replaced by the default when it is gone.
   const read = () => readConfig(file === undefined ? flags : { ...flags, config: file }, env);
   const config = read();
+  makeDataDir(config.dataDir);
   if (config.listen.workers > 1) return await serveAsPrimary({ config, file, readConfig: read });
   const logger = createLogger(config.log.level);
   const models = modelFetcher(config.dataDir, env);
