@@ -6,7 +6,7 @@ import { fromIssues, invalidValue } from './invalid-request.ts';
 import { completeLimits, type RequestLimits } from './limits.ts';
 import { contentRequirements, messagesSchema, toMessage } from './message-schema.ts';
 import { requireShallow } from './nesting.ts';
-import { isPlainChat } from './plain-chat.ts';
+import { isPlainChat, plainChatRequest } from './plain-chat.ts';
 import { generationShape, refuseBestOf, toSampling, toStopRules } from './sampling-fields.ts';
 import { structuredOutputParam, structuredOutputShape, toStructure } from './structured-output.ts';
 import { toolShape, toToolUse } from './tool-fields.ts';
@@ -52,7 +52,8 @@ export function parseChatRequest(
   givenLimits?: Partial<RequestLimits>,
 ): GenerateRequest {
   const limits = completeLimits(givenLimits);
-  const fields = isPlainChat(body, limits) ? (body as ChatFields) : checked(body, limits);
+  if (isPlainChat(body, limits) && body.messages.length > 0) return plainChatRequest(body, wire, id);
+  const fields = checked(body, limits);
   if (fields.messages.length === 0) throw invalidValue('messages', 'must not be empty');
   refuseTemplates(fields);
   refuseBestOf(fields);

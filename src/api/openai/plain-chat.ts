@@ -1,4 +1,29 @@
+import type { Message } from '../../core/message.ts';
+import type { GenerateRequest, WireRequest } from '../../core/request.ts';
 import type { RequestLimits } from './limits.ts';
+import { NO_BIAS } from './sampling-fields.ts';
+
+/** The fields of a plain chat request: others it does not have. */
+export interface PlainChat {
+  readonly model: string;
+  readonly messages: readonly PlainMessage[];
+  readonly user?: string;
+  readonly stream?: boolean;
+  readonly stream_options?: { readonly include_usage?: boolean };
+  readonly max_tokens?: number;
+  readonly max_completion_tokens?: number;
+  readonly n?: 1;
+  readonly seed?: number;
+  readonly temperature?: number;
+  readonly top_p?: number;
+  readonly frequency_penalty?: number;
+  readonly presence_penalty?: number;
+}
+
+interface PlainMessage {
+  readonly role: 'user' | 'assistant' | 'system' | 'developer';
+  readonly content: string;
+}
 
 /** Levels of what is taken for plain: the body, its messages, a message. */
 const PLAIN_DEPTH = 3;
@@ -8,11 +33,57 @@ const PLAIN_DEPTH = 3;
  * numbers, nothing else. Nearly all are, and to look at them so costs a tenth of the schema. A body that is not plain may
  * be a good one all the same: the schema says.
  */
-export function isPlainChat(body: unknown, limits: RequestLimits): boolean {
+export function isPlainChat(body: unknown, limits: RequestLimits): body is PlainChat {
   if (typeof body !== 'object' || body === null || limits.nestingDepth < PLAIN_DEPTH) return false;
   const fields = body as Readonly<Record<string, unknown>>;
   for (const name in fields) if (!isPlainField(name, fields[name], limits)) return false;
   return 'model' in fields && 'messages' in fields;
+}
+
+/** What it asks for. All that it cannot say is as in a request that does not say it. */
+export function plainChatRequest(fields: PlainChat, wire: WireRequest, id: string): GenerateRequest {
+  return {
+    id,
+    endpoint: 'chat',
+    model: fields.model,
+    prompts: [{ kind: 'chat', messages: fields.messages.map(toMessage) }],
+    n: 1,
+    sampling: {
+      temperature: fields.temperature,
+      topP: fields.top_p,
+      topK: undefined,
+      minP: undefined,
+      typicalP: undefined,
+      frequencyPenalty: fields.frequency_penalty ?? 0,
+      presencePenalty: fields.presence_penalty ?? 0,
+      repetitionPenalty: undefined,
+      logitBias: NO_BIAS,
+      seed: fields.seed,
+    },
+    stop: {
+      maxTokens: fields.max_completion_tokens ?? fields.max_tokens,
+      minTokens: 0,
+      strings: [],
+      tokenIds: [],
+      ignoreEos: false,
+      includeStopString: false,
+    },
+    tools: [],
+    toolChoice: 'none',
+    parallelToolCalls: true,
+    structure: undefined,
+    templateVariables: {},
+    topLogprobs: undefined,
+    echo: false,
+    stream: fields.stream ?? false,
+    includeUsage: fields.stream_options?.include_usage ?? false,
+    requirements: [],
+    wire,
+  };
+}
+
+function toMessage({ role, content }: PlainMessage): Message {
+  return { role, content: [{ type: 'text', text: content }], name: undefined };
 }
 
 function isPlainField(name: string, value: unknown, limits: RequestLimits): boolean {

@@ -36,7 +36,8 @@ export function generationShape(limits: RequestLimits) {
   };
 }
 
-const NO_BIAS: ReadonlyMap<number, number> = new Map();
+/** Of a request that asks for none. */
+export const NO_BIAS: ReadonlyMap<number, number> = new Map();
 
 type GenerationFields = z.output<z.ZodObject<ReturnType<typeof generationShape>>>;
 
