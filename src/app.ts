@@ -11,7 +11,7 @@ import { generationRoutes } from './api/openai/routes.ts';
 import { operationsRoutes } from './api/operations.ts';
 import { AppError } from './core/error.ts';
 import type { Answers } from './front/http-server.ts';
-import type { AppOptions } from './router.ts';
+import type { AppOptions } from './hono-router.ts';
 
 /**
  * The whole HTTP surface. POST routes of the API, and what those that watch ask for every few seconds, are answered directly, everything
@@ -57,7 +57,7 @@ function accessTo(path: string): Access | undefined {
 function routerOnDemand(options: AppOptions, routes: CallRoutes) {
   let router: Promise<Answers['serve']> | undefined;
   return async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
-    router ??= import('./router.ts').then(({ routedAnswers }) => routedAnswers(options, routes));
+    router ??= import('./hono-router.ts').then(({ routedAnswers }) => routedAnswers(options, routes));
     try {
       (await router)(incoming, outgoing);
     } catch (thrown) {

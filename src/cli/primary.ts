@@ -3,7 +3,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { Config } from '../../config/schema.ts';
 import type { UpstreamReport, WorkerReport } from '../api/admin/upstream-report.ts';
 import type { CanaryRolledBack } from '../core/event.ts';
-import { withFixed } from '../reload.ts';
+import { withFixed } from '../fleet/reloader.ts';
 import { MetricsAggregate } from '../telemetry/aggregate.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { Gather } from './gather.ts';

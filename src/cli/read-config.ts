@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { engineName } from '../../config/engine.ts';
 import { checkConfig, DEFAULT_CONFIG, loadConfig } from '../../config/load.ts';
 import type { Config } from '../../config/schema.ts';
-import type { LoadedConfig } from '../reload.ts';
+import type { LoadedConfig } from '../fleet/reloader.ts';
 import type { Environment } from './run.ts';
 
 const DEFAULT_FILE = 'qianmen.yaml';

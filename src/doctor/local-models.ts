@@ -6,7 +6,7 @@ import type { EncoderTask } from '../core/encoder.ts';
 import type { EngineLimitLow, EngineSettingReduced } from '../core/event.ts';
 import type { EncoderInfo } from '../encoder/messages.ts';
 import type { EngineInfo } from '../engine/messages.ts';
-import { createEncoder, createGenerator, isEncoder } from '../engines.ts';
+import { createEncoder, createGenerator, isEncoder } from '../local/engines.ts';
 import { refuseForeignSettings } from '../local/foreign-settings.ts';
 import { estimateQuestion } from '../local/local-models.ts';
 import { memoryLimit } from '../local/memory-budget.ts';

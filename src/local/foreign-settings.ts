@@ -1,5 +1,5 @@
 import { type EngineConfig, engine, engineName } from '../../config/engine.ts';
-import { isEncoder } from '../engines.ts';
+import { isEncoder } from './engines.ts';
 
 /** Settings of which the other kind of model knows nothing. */
 const SETTINGS = {

@@ -1,6 +1,6 @@
 import { type EngineConfig, engineName } from '../../config/engine.ts';
 import type { Emit } from '../core/event.ts';
-import { createEncoder, createGenerator, isEncoder } from '../engines.ts';
+import { createEncoder, createGenerator, isEncoder } from './engines.ts';
 import { fileSignature } from './file-signature.ts';
 import { refuseForeignSettings } from './foreign-settings.ts';
 import { type LocalBackend, LocalGenerator, LocalReader } from './local-backends.ts';

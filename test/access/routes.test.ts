@@ -4,7 +4,7 @@ import { openApiDocument } from '../../src/api/admin/openapi.ts';
 import { encoderRoutes } from '../../src/api/encoder-routes.ts';
 import { generationRoutes } from '../../src/api/openai/routes.ts';
 import type { Role } from '../../src/core/caller.ts';
-import { type AppOptions, createRouter } from '../../src/router.ts';
+import { type AppOptions, createRouter } from '../../src/hono-router.ts';
 import { eventually } from '../support/gateway-process.ts';
 import { disguised } from './disguised.ts';
 import { bearer, chat, send, startTenants, type Tenant, type Tenants } from './tenants.ts';

@@ -1,4 +1,4 @@
-import type { Deployment } from './core/deployment.ts';
+import type { Deployment } from '../core/deployment.ts';
 
 type AnyBackend = Deployment['backend'];
 

@@ -1,5 +1,5 @@
-import type { Config } from '../config/schema.ts';
-import type { Emit } from './core/event.ts';
+import type { Config } from '../../config/schema.ts';
+import type { Emit } from '../core/event.ts';
 import type { ModelPaths } from './fleet.ts';
 
 export interface LoadedConfig {

@@ -1,7 +1,7 @@
 import type { LocalModelView } from '../api/admin/model-routes.ts';
-import type { EngineFacts } from './engine-facts.ts';
-import type { LocalBackend } from './local-backends.ts';
-import type { MemoryBudget } from './memory-budget.ts';
+import type { EngineFacts } from '../local/engine-facts.ts';
+import type { LocalBackend } from '../local/local-backends.ts';
+import type { MemoryBudget } from '../local/memory-budget.ts';
 
 interface ViewContext {
   readonly budget: MemoryBudget;

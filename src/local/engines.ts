@@ -1,13 +1,13 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { loadCatalogue } from '../config/catalogue.ts';
-import { type EngineConfig, engineName } from '../config/engine.ts';
-import type { Emit } from './core/event.ts';
-import type { SamplingDefaults } from './core/sampling.ts';
-import { createLocalEncoder } from './encoder/local-encoder.ts';
-import type { LocalEncoder } from './encoder/local-encoder-options.ts';
-import { isDecoderDirectory, recommendedSampling } from './engine/decoder-directory.ts';
-import { createEngineBackend, type EngineBackend } from './engine/engine-backend.ts';
+import { loadCatalogue } from '../../config/catalogue.ts';
+import { type EngineConfig, engineName } from '../../config/engine.ts';
+import type { Emit } from '../core/event.ts';
+import type { SamplingDefaults } from '../core/sampling.ts';
+import { createLocalEncoder } from '../encoder/local-encoder.ts';
+import type { LocalEncoder } from '../encoder/local-encoder-options.ts';
+import { isDecoderDirectory, recommendedSampling } from '../engine/decoder-directory.ts';
+import { createEngineBackend, type EngineBackend } from '../engine/engine-backend.ts';
 
 /** What is known only where the engine is started. */
 export interface EngineSurroundings {

@@ -1,4 +1,4 @@
-import type { Config } from '../config/schema.ts';
+import type { Config } from '../../config/schema.ts';
 
 /** What the configuration wants an upstream to serve, under the names that it has there. */
 export function expectedModels(config: Config, upstream: string): string[] {

@@ -1,6 +1,6 @@
-import type { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
-import type { PublicModel } from './core/deployment.ts';
-import type { GatewayEvent } from './core/event.ts';
+import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
+import type { PublicModel } from '../core/deployment.ts';
+import type { GatewayEvent } from '../core/event.ts';
 
 /** An engine that starts anew remembers no prompts: policies must not expect it to. */
 export function forgetRestarted(

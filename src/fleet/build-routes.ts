@@ -1,16 +1,16 @@
-import type { DeploymentConfig, ModelConfig } from '../config/model.ts';
-import { limitsOf } from '../config/rates.ts';
-import type { Config } from '../config/schema.ts';
-import type { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
-import { POLICIES } from '../routers/policies.ts';
-import { DEFAULT_SETTINGS, type PolicySettings } from '../routers/policy.ts';
-import type { Canary, Deployment, PublicModel } from './core/deployment.ts';
-import { EmbeddingClassifier } from './difficulty/embedding-classifier.ts';
-import { EMBEDDING_HEAD } from './difficulty/embedding-head.ts';
-import { featureClassifier } from './difficulty/feature-classifier.ts';
-import type { Route, Tiers } from './gateway/route.ts';
-import type { Shadow } from './gateway/shadow.ts';
-import type { UpstreamGroup } from './upstream/group.ts';
+import type { DeploymentConfig, ModelConfig } from '../../config/model.ts';
+import { limitsOf } from '../../config/rates.ts';
+import type { Config } from '../../config/schema.ts';
+import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
+import { POLICIES } from '../../routers/policies.ts';
+import { DEFAULT_SETTINGS, type PolicySettings } from '../../routers/policy.ts';
+import type { Canary, Deployment, PublicModel } from '../core/deployment.ts';
+import { EmbeddingClassifier } from '../difficulty/embedding-classifier.ts';
+import { EMBEDDING_HEAD } from '../difficulty/embedding-head.ts';
+import { featureClassifier } from '../difficulty/feature-classifier.ts';
+import type { Route, Tiers } from '../gateway/route.ts';
+import type { Shadow } from '../gateway/shadow.ts';
+import type { UpstreamGroup } from '../upstream/group.ts';
 
 /** How a public model is spread over its deployments, and who may see it. */
 type Spread = Pick<ModelConfig, 'policy' | 'hedge' | 'privacy' | 'regions' | 'tiers' | 'limits'> & {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { Fleet } from '../routers/fleet.ts';
-import { hashPrompt } from '../routers/prompt-hash.ts';
-import type { PublicModel } from './core/deployment.ts';
-import type { EngineStateChanged } from './core/event.ts';
+import { Fleet } from '../../routers/fleet.ts';
+import { hashPrompt } from '../../routers/prompt-hash.ts';
+import type { PublicModel } from '../core/deployment.ts';
+import type { EngineStateChanged } from '../core/event.ts';
 import { forgetRestarted } from './forget-restarted.ts';
 
 test('what an engine remembered is forgotten when it starts anew, and nothing else', () => {

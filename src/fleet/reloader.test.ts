@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { checkConfig } from '../config/load.ts';
-import type { Config } from '../config/schema.ts';
-import type { ConfigReloaded, GatewayEvent } from './core/event.ts';
-import { Reloader } from './reload.ts';
+import { checkConfig } from '../../config/load.ts';
+import type { Config } from '../../config/schema.ts';
+import type { ConfigReloaded, GatewayEvent } from '../core/event.ts';
+import { Reloader } from './reloader.ts';
 
 function configOf(value: object = {}): Config {
   return checkConfig(value, 'test');

@@ -3,10 +3,10 @@ import { type EngineConfig, engineName } from '../../config/engine.ts';
 import type { Config } from '../../config/schema.ts';
 import type { LocalModelView, MemoryView, ModelAdmin } from '../api/admin/model-routes.ts';
 import { AppError } from '../core/error.ts';
-import type { Fleet } from '../fleet.ts';
-import { ForeignSettingsError } from './foreign-settings.ts';
-import type { LocalBackend } from './local-backends.ts';
-import { viewOf } from './model-view.ts';
+import { ForeignSettingsError } from '../local/foreign-settings.ts';
+import type { LocalBackend } from '../local/local-backends.ts';
+import type { Fleet } from './fleet.ts';
+import { viewOf } from './local-model-view.ts';
 
 /** Resolves to the path of a model of the catalogue, which is fetched if it has to be. */
 export type FetchModel = (name: string) => Promise<string>;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { checkConfig } from '../config/load.ts';
-import { Fleet } from '../routers/fleet.ts';
-import { DEFAULT_SETTINGS } from '../routers/policy.ts';
-import { buildRoutes } from './routes.ts';
-import { unresolvedUpstream } from './upstream/unresolved.ts';
+import { checkConfig } from '../../config/load.ts';
+import { Fleet } from '../../routers/fleet.ts';
+import { DEFAULT_SETTINGS } from '../../routers/policy.ts';
+import { unresolvedUpstream } from '../upstream/unresolved.ts';
+import { buildRoutes } from './build-routes.ts';
 
 const CONFIG = checkConfig(
   {
