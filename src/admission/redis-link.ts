@@ -46,6 +46,8 @@ export class RedisLink {
   readonly #turns: ((isHanded: boolean) => void)[] = [];
   /** There from the start on. */
   #client: RedisClient | undefined;
+  /** Anew, to whoever has that name now. */
+  #connect: () => void = () => {};
   #flying = 0;
   #failures = 0;
   #up = false;
@@ -78,8 +80,12 @@ export class RedisLink {
     const onError = (error: unknown) => {
       this.#disconnected = error;
     };
-    this.#client = newRedisClient(url, times, onError);
-    this.#client.connect().catch(() => {});
+    this.#connect = () => {
+      this.#client?.destroy();
+      this.#client = newRedisClient(url, times, onError);
+      this.#client.connect().catch(() => {});
+    };
+    this.#connect();
     this.#watch = this.#untilBack();
     await Promise.race([this.#watch, pause(START_TIMEOUTS * times.timeoutMs)]);
     if (!this.#up) this.#say(`Redis cannot be used: ${this.#reasonOf(this.#lastFailure)}`);
@@ -173,6 +179,7 @@ export class RedisLink {
         if (!this.#closed) await this.#tryAgain();
       } catch (error) {
         this.#lastFailure = error;
+        if (!this.#closed && isDemoted(error)) this.#connect();
       }
     }
   }
@@ -190,6 +197,13 @@ export class RedisLink {
     this.#up = !this.#closed;
     this.#say(undefined);
   }
+}
+
+/**
+ * It has become a copy of another one, and keeps its connections. Behind the same address there may be that one now, for whoever connects again.
+ */
+function isDemoted(error: unknown): boolean {
+  return error instanceof Error && /^(READONLY|MOVED|MASTERDOWN)\b/.test(error.message);
 }
 
 /** Before the first look whether Redis is there; then twice as long each time. */

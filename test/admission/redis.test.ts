@@ -353,6 +353,30 @@ describe.skipIf(noRedis())('limits that several gateways count in Redis', () => 
     expect(admission.stats().redis?.decidedAlone).toBe(0);
   });
 
+  it('follows an address to another Redis, where the one before goes on as a copy of that', async () => {
+    const other = await startRedis();
+    const proxy = await freezableProxy(Number(new URL(redis.url).port));
+    try {
+      const redisUrl = `redis://127.0.0.1:${proxy.port}`;
+      const admission = await open({ redisUrl, times: { ...QUICK, timeoutMs: 2_000 } });
+      const limits = concurrent(1);
+      const held = await admission.admit(askOf(limits));
+      proxy.leadTo(Number(new URL(other.url).port));
+      await redis.ask('REPLICAOF', '127.0.0.1', new URL(other.url).port);
+      await vi.waitFor(() => expect(admission.problem()).toContain('READONLY'), { timeout: 10_000 });
+      await vi.waitFor(() => expect(admission.problem()).toBeUndefined(), { timeout: 10_000 });
+      expect(await other.ask('ZCARD', '{qianmen}:leases:project:proj_1')).toBe(1);
+      await refusedBy(admission, askOf(limits));
+      held.settle(NOTHING_USED);
+      await settledAll(admission);
+      expect(await other.ask('ZCARD', '{qianmen}:leases:project:proj_1')).toBe(0);
+    } finally {
+      await redis.ask('REPLICAOF', 'NO', 'ONE');
+      proxy.close();
+      await other.remove();
+    }
+  });
+
   it('starts without Redis, says so, and uses it once it is there', async () => {
     await redis.kill();
     const told: (string | undefined)[] = [];

@@ -6,14 +6,17 @@ export interface FreezableProxy {
   readonly port: number;
   freeze(): void;
   thaw(): void;
+  /** Who connects from now on gets to another server; connections that are there stay. */
+  leadTo(serverPort: number): void;
   close(): void;
 }
 
 export async function freezableProxy(serverPort: number): Promise<FreezableProxy> {
   const sockets = new Set<Socket>();
   let frozen = false;
+  let port = serverPort;
   const server = createServer((client) => {
-    const upstream = connect(serverPort, '127.0.0.1');
+    const upstream = connect(port, '127.0.0.1');
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
@@ -34,6 +37,9 @@ export async function freezableProxy(serverPort: number): Promise<FreezableProxy
     thaw() {
       frozen = false;
       for (const socket of sockets) socket.resume();
+    },
+    leadTo(otherPort) {
+      port = otherPort;
     },
     close() {
       server.close();
