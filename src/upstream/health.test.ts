@@ -94,17 +94,31 @@ describe('Health', () => {
     expect(health.snapshot().state).toBe('down');
   });
 
-  it('comes back at once on a probe when it was unreachable, else after the cool-down', () => {
+  it('comes back at once on a probe when it was unreachable', () => {
     call('unreachable', 'unreachable', 'unreachable', 'unreachable', 'unreachable');
     health.probeSucceeded(undefined);
     expect(health.snapshot()).toEqual({ state: 'ready', breaker: 'closed' });
-    call('failed');
-    expect(health.snapshot().state).toBe('down');
+  });
+
+  it('comes back on a probe after the cool-down when probes had failed', () => {
+    health.probeFailed({ detail: 'HTTP 500', mayBeBusy: true });
     health.probeSucceeded(undefined);
-    expect(health.snapshot().state).toBe('down');
-    nowMs += 10_000;
+    expect(health.snapshot().breaker).toBe('open');
+    nowMs += 5_000;
     health.probeSucceeded(undefined);
-    expect(health.snapshot().state).toBe('ready');
+    expect(health.snapshot().breaker).toBe('closed');
+  });
+
+  it('lets in no more than trials while only probes are answered: requests may hang', () => {
+    call(...FIVE);
+    nowMs += 5_000;
+    health.probeSucceeded(undefined);
+    expect(health.snapshot()).toMatchObject({ state: 'ready', breaker: 'half-open' });
+    const trial = health.begin();
+    health.probeSucceeded(undefined);
+    expect(health.snapshot()).toMatchObject({ state: 'down', breaker: 'half-open' });
+    trial.end('late', 'waited');
+    expect(health.snapshot()).toMatchObject({ state: 'down', breaker: 'open' });
   });
 
   it('goes down on the first failed probe of all, later on the second', () => {

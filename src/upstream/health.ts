@@ -45,6 +45,7 @@ export interface ProbeFailure {
  *     └── it was unreachable) ────────┘                          │
  *     └──────────────────────── succeeds ────────────────────────┘
  *
+ * What requests have found out of an upstream that can be reached only a request takes back: one that hangs may go on answering probes.
  * A request that waits in vain while others are answered is not held against the upstream: it is busy with long prompts.
  */
 export class Health {
@@ -60,6 +61,8 @@ export class Health {
   #openings = 0;
   #openUntilMs = 0;
   #unreachable = false;
+  /** Probes have opened it, not requests. */
+  #byProbes = false;
   #trials = 0;
   #lastTrialAtMs = 0;
   /** Calls begun before the last opening are not asked any more. */
@@ -130,7 +133,7 @@ export class Health {
       return;
     }
     const cooledDown = this.#now() >= this.#openUntilMs;
-    if (this.#unreachable || cooledDown) {
+    if (this.#unreachable || (this.#byProbes && cooledDown)) {
       this.#close(FAILURES_TO_OPEN - 1, 'a probe was answered');
       this.#detail = refused;
     }
@@ -141,7 +144,9 @@ export class Health {
     if (this.#now() - this.#lastSuccessAtMs < FRESH_SUCCESS_MS) return;
     this.#probeFailures += 1;
     const enough = this.#probeFailures >= PROBE_FAILURES_TO_OPEN || !this.#everAnswered;
-    if (enough && this.#state === 'closed') this.#open(failure.detail, !failure.mayBeBusy);
+    if (!enough || this.#state !== 'closed') return;
+    this.#open(failure.detail, !failure.mayBeBusy);
+    this.#byProbes = true;
   }
 
   #succeeded(): void {
@@ -168,6 +173,7 @@ export class Health {
     this.#state = 'open';
     this.#detail = detail;
     this.#unreachable = unreachable;
+    this.#byProbes = false;
     // Up to a fifth more or less, so that gateways that lost it together do not come back together.
     const coolDownMs = COOL_DOWN_MS * 2 ** this.#openings * (0.8 + 0.4 * this.#random());
     this.#openUntilMs = this.#now() + Math.min(coolDownMs, MAX_COOL_DOWN_MS);
