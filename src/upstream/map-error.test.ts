@@ -13,9 +13,12 @@ describe('mapFailedReply', () => {
   it.each([
     [401, 'upstream_refused', 502, true],
     [403, 'upstream_refused', 502, true],
-    [404, 'upstream_error', 502, true],
-    [301, 'upstream_error', 502, true],
-    [307, 'upstream_error', 502, true],
+    [402, 'upstream_refused', 502, true],
+    [404, 'upstream_refused', 502, true],
+    [405, 'upstream_refused', 502, true],
+    [301, 'upstream_refused', 502, true],
+    [307, 'upstream_refused', 502, true],
+    [409, 'upstream_error', 502, true],
     [408, 'upstream_timeout', 504, true],
     [429, 'rate_limit_exceeded', 429, true],
     [500, 'upstream_error', 502, true],
@@ -84,7 +87,7 @@ describe('mapFailedReply', () => {
       'error-bad-value': 'upstream_rejected',
       'error-missing-messages': 'upstream_rejected',
       'error-too-long': 'context_length_exceeded',
-      'error-unknown-model': 'upstream_error',
+      'error-unknown-model': 'upstream_refused',
       'error-wrong-key': 'upstream_refused',
     });
   });

@@ -43,9 +43,6 @@ export function mapFailedReply(reply: FailedReply, secrets: Secrets): AppError {
     case 413:
     case 422:
       return rejected(status, reply.body, cause, secrets);
-    case 401:
-    case 403:
-      return new AppError('upstream_refused', { cause });
     case 429:
       return new AppError('rate_limit_exceeded', { cause, retryAfterMs });
     case 501:
@@ -58,8 +55,16 @@ export function mapFailedReply(reply: FailedReply, secrets: Secrets): AppError {
     case 504:
       return new AppError('upstream_timeout', { cause, retryAfterMs });
     default:
-      return new AppError('upstream_error', { cause, retryAfterMs });
+      return new AppError(isMisconfigured(status) ? 'upstream_refused' : 'upstream_error', {
+        cause,
+        retryAfterMs,
+      });
   }
+}
+
+/** Key, credit, path, method or model are not what the server wants, or it is somewhere else: its operator's to mend, and not soon. */
+function isMisconfigured(status: number): boolean {
+  return status < 400 || [401, 402, 403, 404, 405, 410].includes(status);
 }
 
 function rejected(status: number, body: string, cause: Error, secrets: Secrets): AppError {

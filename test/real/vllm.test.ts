@@ -83,7 +83,7 @@ describe.skipIf(venv === undefined)('a real vLLM', () => {
     const long = [{ role: 'user', content: 'a b c '.repeat(3_000) }];
     expect((await failureOf(relay({ messages: long, stream: true }))).code).toBe('context_length_exceeded');
     const unknown = await failureOf(relay({}, new AbortController().signal, 'no-such-model'));
-    expect(unknown).toMatchObject({ code: 'upstream_error', retryable: true });
+    expect(unknown).toMatchObject({ code: 'upstream_refused', retryable: true });
     expect(upstream.health()).toMatchObject({ state: 'ready', inFlight: 0 });
   });
 

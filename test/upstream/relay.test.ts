@@ -148,7 +148,7 @@ describe('refusals', () => {
   it.each([
     [400, 'upstream_rejected', 400],
     [401, 'upstream_refused', 502],
-    [404, 'upstream_error', 502],
+    [404, 'upstream_refused', 502],
     [422, 'upstream_rejected', 422],
     [429, 'rate_limit_exceeded', 429],
     [500, 'upstream_error', 502],
@@ -171,7 +171,7 @@ describe('refusals', () => {
       status: 307,
       headers: { location: `${elsewhere.url}/chat/completions` },
     });
-    expect((await failureOf(connected.relay())).code).toBe('upstream_error');
+    expect((await failureOf(connected.relay())).code).toBe('upstream_refused');
     expect(elsewhere.requests).toHaveLength(0);
   });
 
