@@ -110,6 +110,32 @@ it('names each thing that is wrong, with what to do about it, and exits with 1',
   expect(outcome.stderr).toContain('asking upstreams');
 });
 
+it('finds the API root where the URL of an upstream names the server, or an endpoint', async () => {
+  const fake = await startFakeUpstream();
+  const { code, byName } = await checks({
+    listen: { port: 0 },
+    upstreams: [
+      { name: 'server', url: fake.url.replace('/v1', '') },
+      { name: 'endpoint', url: `${fake.url}/chat/completions` },
+      { name: 'nothing', url: `${fake.url}/elsewhere` },
+      { name: 'tls', url: fake.url.replace('http:', 'https:') },
+    ],
+  });
+  await fake.close();
+  expect(code).toBe(1);
+  for (const name of ['server', 'endpoint'])
+    expect(byName.get(name)).toMatchObject({
+      status: 'failed',
+      fix: `Set its url to the API root: ${fake.url}`,
+    });
+  expect(byName.get('nothing')?.status).toBe('warning');
+  expect(byName.get('tls')?.fix).toContain('http://');
+  expect([...byName].find(([name]) => name.endsWith('qianmen.yaml'))?.[1]).toMatchObject({
+    status: 'failed',
+    fix: expect.stringContaining('Nothing is served'),
+  });
+});
+
 it('weighs what models may come to take against the budget and what their processes may take', async () => {
   const path = writeTinyChatModel(join(folder, 'tiny.gguf'));
   const { code, byName } = await checks({

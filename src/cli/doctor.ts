@@ -31,7 +31,7 @@ async function checkConfigured(flags: ServeFlags, env: Environment, progress: Pr
   }
   progress('asking upstreams');
   return [
-    { section: 'configuration', name, status: 'ok', detail: contents(config) },
+    checkContents(name, config),
     checkDataDir(config.dataDir),
     await checkDatabase(config),
     await checkPort(config),
@@ -40,6 +40,11 @@ async function checkConfigured(flags: ServeFlags, env: Environment, progress: Pr
   ];
 }
 
-function contents({ engines, upstreams, models }: Config): string {
-  return `engines: ${engines.length}, upstreams: ${upstreams.length}, models: ${models.length}`;
+function checkContents(name: string, { engines, upstreams, models }: Config): Check {
+  const detail = `engines: ${engines.length}, upstreams: ${upstreams.length}, models: ${models.length}`;
+  const common = { section: 'configuration', name, detail } as const;
+  if (engines.length + models.length > 0) return { ...common, status: 'ok' };
+  const fix =
+    'Nothing is served: name in `models` what clients may ask for, with a deployment at an upstream each.';
+  return { ...common, status: 'failed', fix };
 }

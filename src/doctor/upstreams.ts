@@ -1,9 +1,8 @@
-import { request } from 'undici';
 import type { Config } from '../../config/schema.ts';
 import type { UpstreamConfig } from '../../config/upstream.ts';
 import { expectedModels } from '../fleet/expected-models.ts';
-import { parseServedModels } from '../upstream/served-models.ts';
 import type { Check } from './check.ts';
+import { askForModels, findApiRoot } from './model-list.ts';
 
 /** Asks every upstream which models it serves. */
 export async function checkUpstreams(config: Config): Promise<Check[]> {
@@ -13,16 +12,12 @@ export async function checkUpstreams(config: Config): Promise<Check[]> {
 }
 
 async function checkUpstream(upstream: UpstreamConfig, expected: readonly string[]): Promise<Check> {
-  const { name, url, apiKey, probe } = upstream;
+  const { name, url, probe } = upstream;
   const common = { section: 'upstreams', name } as const;
   const failed = (detail: string, fix: string): Check => ({ ...common, status: 'failed', detail, fix });
   try {
     const startedAtMs = performance.now();
-    const { statusCode, body } = await request(`${url.replace(/\/$/, '')}/models`, {
-      headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
-      signal: AbortSignal.timeout(probe.timeoutMs),
-    });
-    const text = await body.text();
+    const { statusCode, served } = await askForModels(url, upstream);
     const ms = Math.round(performance.now() - startedAtMs);
     if (statusCode === 401 || statusCode === 403)
       return failed(
@@ -31,9 +26,12 @@ async function checkUpstream(upstream: UpstreamConfig, expected: readonly string
       );
     if (statusCode >= 500)
       return failed(`${url} answers with HTTP ${statusCode}`, 'Look at the log of that server.');
-    const served = parseServedModels(text);
-    if (served === undefined)
+    if (served === undefined) {
+      const root = await findApiRoot(upstream);
+      if (root !== undefined)
+        return failed(`${url} lists no models, but ${root} does`, `Set its url to the API root: ${root}`);
       return { ...common, status: 'warning', detail: `${url} answers in ${ms} ms, but lists no models` };
+    }
     const missing = expected.filter((model) => !served.includes(model));
     const facts = { served, missing, answeredInMs: ms };
     if (missing.length === 0)
@@ -53,6 +51,10 @@ async function checkUpstream(upstream: UpstreamConfig, expected: readonly string
   } catch (error) {
     const { name: kind, message, code } = error as NodeJS.ErrnoException;
     const why = kind === 'TimeoutError' ? `no answer within ${probe.timeoutMs} ms` : (code ?? message);
-    return failed(`${url} cannot be reached: ${why}`, 'Start that server, or correct its url.');
+    const fix =
+      code === 'ERR_SSL_WRONG_VERSION_NUMBER'
+        ? 'It does not speak TLS: begin its url with http://.'
+        : 'Start that server, or correct its url.';
+    return failed(`${url} cannot be reached: ${why}`, fix);
   }
 }
