@@ -5,6 +5,7 @@ import { currentPoll, isAskedAgain, type Poll } from '../core/event-poll.ts';
 import { bytesRead, readBuffer } from '../core/read-buffer.ts';
 import { type Writer, writeSoon } from '../core/write-batch.ts';
 import type { Carrier, Exchange } from './exchange.ts';
+import { ResponseHeads } from './response-heads.ts';
 import { ResponseParser } from './response-parser.ts';
 import type { ServerAddress } from './server-address.ts';
 
@@ -40,6 +41,7 @@ export class Connection implements Carrier, Writer {
   readonly #host: ConnectionHost;
   readonly #socket: Socket;
   readonly #connectTimer: NodeJS.Timeout;
+  readonly #heads = new ResponseHeads();
   #isGone = false;
   #exchange: Exchange | undefined;
   #parser: ResponseParser | undefined;
@@ -118,7 +120,7 @@ export class Connection implements Carrier, Writer {
   }
 
   #send(exchange: Exchange): void {
-    this.#parser = new ResponseParser(exchange);
+    this.#parser = new ResponseParser(exchange, this.#heads);
     exchange.sentOver(this);
     this.#isUnwritten = true;
     // To wake the other side costs little beside copying what is long, and that is in the processor's caches still.

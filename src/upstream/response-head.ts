@@ -10,7 +10,7 @@ export interface ParsedHead {
   readonly keepAliveMs: number | undefined;
 }
 
-export type ResponseHeaders = ReadonlyMap<string, string>;
+export type ResponseHeaders = Map<string, string>;
 
 const STATUS_LINE = /^HTTP\/1\.[01] [1-9]\d{2}(?: [^\r\n\0]*)?(?=\r\n|$)/;
 /** Values without control characters, line breaks of another kind than CR LF among them. */

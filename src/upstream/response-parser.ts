@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { type BodyFraming, type ParsedHead, parseHead } from './response-head.ts';
+import type { BodyFraming, ParsedHead } from './response-head.ts';
+import { ResponseHeads } from './response-heads.ts';
 
 /** A server that does not keep to HTTP/1.1; the connection is of no use any more. */
 export class ProtocolError extends Error {
@@ -43,6 +44,7 @@ type State = 'head' | 'sized' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailers
  */
 export class ResponseParser {
   readonly #listener: ResponseListener;
+  readonly #heads: ResponseHeads;
   #state: State = 'head';
   /** An unfinished head or line. */
   #held: Buffer = NOTHING;
@@ -52,8 +54,10 @@ export class ResponseParser {
   #head: ParsedHead | undefined;
   #stopped = false;
 
-  constructor(listener: ResponseListener) {
+  /** @param heads Reads those of the same connection. */
+  constructor(listener: ResponseListener, heads = new ResponseHeads()) {
     this.#listener = listener;
+    this.#heads = heads;
   }
 
   /** The response is complete. */
@@ -119,7 +123,7 @@ export class ResponseParser {
       return -1;
     }
     this.#held = NOTHING;
-    const head = parseHead(text.toString('latin1', start, end));
+    const head = this.#heads.read(text.toString('latin1', start, end));
     if (typeof head === 'string') throw new ProtocolError(head);
     const past = end + HEAD_END.length - (text === bytes ? 0 : heldBytes - from);
     // Those below 200 only announce another one.

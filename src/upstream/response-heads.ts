@@ -1,0 +1,33 @@
+import { RepeatedHead } from '../core/repeated-head.ts';
+import { type ParsedHead, parseHead } from './response-head.ts';
+
+const OK = 200;
+
+/** Reads the heads of one connection's responses. */
+export class ResponseHeads {
+  readonly #repeated = new RepeatedHead();
+  #last: ParsedHead | undefined;
+
+  /**
+   * @param text Status line and headers, without the empty line.
+   * @returns The head, valid until the next one is read, or what is wrong with it.
+   */
+  read(text: string): ParsedHead | string {
+    const last = this.#last;
+    const digits = last === undefined ? undefined : this.#repeated.lengthIn(text);
+    if (last === undefined || digits === undefined) return this.#anew(text);
+    const framing = Number(digits);
+    if (digits === '' || framing === last.framing) return last;
+    last.headers.set('content-length', digits);
+    this.#last = { ...last, framing };
+    return this.#last;
+  }
+
+  /** Only of this status a length says in all cases what it seems to. */
+  #anew(text: string): ParsedHead | string {
+    const head = parseHead(text);
+    this.#last = typeof head === 'object' && head.status === OK ? head : undefined;
+    if (this.#last !== undefined) this.#repeated.remember(text);
+    return head;
+  }
+}
