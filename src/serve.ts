@@ -4,67 +4,25 @@ import { join } from 'node:path';
 import { isExposed } from '../config/listen.ts';
 import type { Config } from '../config/schema.ts';
 import { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
-import { type UpstreamReport, upstreamReport, type WorkerReport } from './api/admin/upstream-report.ts';
+import { upstreamReport } from './api/admin/upstream-report.ts';
 import type { Readiness } from './api/operations.ts';
 import { createApp } from './app.ts';
 import type { BackendHealth } from './core/backend.ts';
-import type { CanaryRolledBack, Emit, GatewayEvent } from './core/event.ts';
+import type { Emit, GatewayEvent } from './core/event.ts';
 import { DecisionFile } from './decisions/decision-file.ts';
 import { RecentDecisions } from './decisions/recent-decisions.ts';
-import { Fleet, type ModelPaths } from './fleet/fleet.ts';
+import { Fleet } from './fleet/fleet.ts';
 import { forgetRestarted } from './fleet/forget-restarted.ts';
-import { type FetchModel, FleetModelAdmin } from './fleet/model-admin.ts';
-import { type LoadedConfig, Reloader } from './fleet/reloader.ts';
+import { FleetModelAdmin } from './fleet/model-admin.ts';
+import { Reloader } from './fleet/reloader.ts';
 import { Drain } from './front/drain.ts';
 import { createHttpServer, limitTimes, listen } from './front/http-server.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { patternDetector } from './privacy/detector.ts';
+import type { RunningGateway, StartOptions } from './running-gateway.ts';
 import { createLogger, type Logger, logEvents } from './telemetry/log.ts';
-import { createMetrics, type Metrics } from './telemetry/metrics.ts';
+import { createMetrics } from './telemetry/metrics.ts';
 import { openTenancy, type Tenancy } from './tenancy.ts';
-import type { Resolver } from './upstream/resolver.ts';
-
-export interface StartOptions {
-  readonly logger?: Logger;
-  readonly modelPaths?: ModelPaths;
-  /** Where operators name models of the catalogue. Default: they give paths. */
-  readonly fetchModel?: FetchModel;
-  /** Default: the system's. */
-  readonly resolver?: Resolver;
-  /** Replaces the process's own metrics where it is one of several. */
-  readonly scrape?: Metrics['scrape'];
-  /** The upstreams as every process sees them, where it is one of several. */
-  readonly everywhere?: () => Promise<readonly WorkerReport[]>;
-  /** What operators have said about upstreams before. */
-  readonly drains?: readonly { readonly name: string; readonly drained: boolean }[];
-  /** An operator has said something about an upstream. */
-  readonly onDrained?: (name: string, drained: boolean) => void;
-  /** An operator has put a deployment on trial again. */
-  readonly onCanaryResumed?: (deployment: string) => void;
-  /** A deployment on trial does worse than the others. */
-  readonly onCanaryRolledBack?: (found: CanaryRolledBack) => void;
-}
-
-export interface RunningGateway {
-  /** Base URL, such as http://127.0.0.1:8080 */
-  readonly url: string;
-  readonly gateway: Gateway;
-  /** Requests that have ended so far, or were refused. */
-  ended(): number;
-  /** Resolves when every engine is ready or has failed for the first time. */
-  readonly enginesSettled: Promise<void>;
-  readiness(): Readiness;
-  snapshot: Metrics['snapshot'];
-  /** As this process sees them. */
-  upstreams(): UpstreamReport;
-  setDrained(upstream: string, drained: boolean): void;
-  /** Goes on with another configuration; running replies are not touched. Resolves to false if it was refused, which is logged. */
-  reload(load: () => Promise<LoadedConfig>): Promise<boolean>;
-  /** Lets running requests finish within the configured time, then ends everything. Resolves to the number it cut off. */
-  drain(): Promise<number>;
-  /** Ends at once. */
-  close(): Promise<void>;
-}
 
 /** @throws Error if the address cannot be bound, or is not loopback although nobody needs a key. */
 export async function startGateway(config: Config, options: StartOptions = {}): Promise<RunningGateway> {

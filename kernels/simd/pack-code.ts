@@ -23,6 +23,9 @@ const SHUFFLES_AT = MOST_CONSTANT_BYTES;
 const SHUFFLE_SHIFT = Math.log2(VECTOR_BYTES);
 const INT_SHIFT = 2;
 
+/** Of all shuffles. */
+export const SHUFFLE_BYTES = 2 ** LANES * VECTOR_BYTES;
+
 /** What has to lie behind the constants: byte i of shuffle c tells which byte of a vector, whose lanes c are to stay, comes to place i. */
 export function packShuffles(): Uint8Array {
   return Uint8Array.from(

@@ -1,61 +1,10 @@
-import {
-  BINS,
-  countByDistance,
-  countFrom,
-  listBin,
-  locateMass,
-  massBetween,
-  massByDistance,
-} from './cut-code.ts';
-import { MASK_BITS, packBetween, packMasked, packShuffles } from './pack-code.ts';
-import { dropBelowFloor, dropUnderLeast, maxOfRow, offsetOfRow, powersOfRow } from './row-code.ts';
-import { constantVectors, GROUP_VECTORS, LANES, MOST_CONSTANT_BYTES } from './row-loop.ts';
-import { wasmModule } from './wasm-code.ts';
+import { BINS } from './cut-code.ts';
+import { MASK_BITS } from './pack-code.ts';
+import { GROUP_VECTORS, LANES } from './row-loop.ts';
+import { FIRST_FREE_BYTE, instantiateRowModule, type RowFunctions } from './row-module.ts';
 
-const PAGE_BYTES = 65_536;
 const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 const GROUP_NUMBERS = GROUP_VECTORS * LANES;
-
-/** What is used of WebAssembly, which the project's type libraries leave out. */
-declare const WebAssembly: {
-  Memory: new (descriptor: { initial: number }) => { readonly buffer: ArrayBuffer };
-  Module: new (code: Uint8Array) => object;
-  Instance: new (module: object, imports: object) => { readonly exports: object };
-};
-
-/** All work on at least one vector. */
-interface Exports {
-  max(at: number, end: number, groups: number): number;
-  powers(at: number, end: number, target: number, max: number, scale: number): number;
-  offset(at: number, end: number, weights: number, centre: number): number;
-  dropBelow(at: number, end: number, floor: number): number;
-  dropUnder(at: number, end: number, weights: number, least: number): number;
-  massByDistance: Histogram;
-  countByDistance: Histogram;
-  massBetween(at: number, end: number, weights: number, low: number, high: number, results: number): number;
-  packBetween(
-    row: number,
-    end: number,
-    weights: number,
-    ids: number,
-    idsTo: number,
-    least: number,
-    most: number,
-  ): number;
-  packMasked(row: number, mask: number, end: number, ids: number, idsTo: number): number;
-  listBin(at: number, end: number, list: number, centre: number, binsPerUnit: number, bin: number): number;
-  countFrom(at: number, end: number, least: number): number;
-  locate(at: number, end: number, mass: number): number;
-}
-
-type Histogram = (
-  at: number,
-  end: number,
-  weights: number,
-  bins: number,
-  centre: number,
-  binsPerUnit: number,
-) => void;
 
 /** How numbers of a row are told apart by their distance from `centre`: in equal steps, `binsPerUnit` to a unit. */
 export interface DistanceBins {
@@ -69,10 +18,9 @@ export interface EdgeBin {
   readonly before: number;
 }
 
-let compiled: { readonly module: object; readonly constants: Float32Array } | undefined;
 let latest: RowKernels | undefined;
 
-/** For rows of up to so many numbers; the same as the last time, with what was left in its memory. */
+/** For rows of up to `capacity` numbers; the same object as the last time, with whatever was left in its memory. */
 export function rowKernels(capacity: number): RowKernels {
   if (latest?.capacity !== capacity) latest = new RowKernels(capacity);
   return latest;
@@ -100,15 +48,14 @@ export class RowKernels {
   readonly #listAt: number;
   readonly #binsAt: number;
   readonly #maskAt: number;
-  readonly #exports: Exports;
+  readonly #exports: RowFunctions;
   #size = 0;
   #isWhole = true;
 
   constructor(capacity: number) {
     const padded = paddedLength(capacity);
-    const shuffles = packShuffles();
     this.capacity = capacity;
-    let sizeBytes = MOST_CONSTANT_BYTES + shuffles.length;
+    let sizeBytes = FIRST_FREE_BYTE;
     const place = (bytes: number): number => {
       const at = sizeBytes;
       sizeBytes += bytes;
@@ -123,8 +70,8 @@ export class RowKernels {
     // Room to write one behind all others.
     this.#listAt = place((padded + 1) * FLOAT_BYTES);
     this.#maskAt = place((padded / MASK_BITS) * FLOAT_BYTES);
-    const memory = new WebAssembly.Memory({ initial: Math.ceil(sizeBytes / PAGE_BYTES) });
-    const { buffer } = memory;
+    const { buffer, functions } = instantiateRowModule(sizeBytes);
+    this.#exports = functions;
     this.#row = new Float32Array(buffer, this.#rowAt, padded);
     this.#weights = new Float32Array(buffer, this.#weightsAt, padded);
     this.#ids = new Int32Array(buffer, this.#idsAt, padded);
@@ -132,11 +79,6 @@ export class RowKernels {
     this.#list = new Int32Array(buffer, this.#listAt, padded + 1);
     this.#mask = new Int32Array(buffer, this.#maskAt, padded / MASK_BITS);
     new Int32Array(buffer, this.#placesAt, padded).set(Array.from({ length: padded }, (_, i) => i));
-    compiled ??= compile();
-    new Float32Array(buffer).set(compiled.constants);
-    new Uint8Array(buffer).set(shuffles, MOST_CONSTANT_BYTES);
-    const { exports } = new WebAssembly.Instance(compiled.module, { env: { memory } });
-    this.#exports = exports as Exports;
   }
 
   /** [size]; what was loaded and not taken out. */
@@ -311,13 +253,4 @@ export class RowKernels {
 /** Whole groups. */
 function paddedLength(length: number): number {
   return Math.max(1, Math.ceil(length / GROUP_NUMBERS)) * GROUP_NUMBERS;
-}
-
-function compile(): typeof compiled & object {
-  const code = wasmModule([
-    ...[maxOfRow(), powersOfRow(), offsetOfRow(), dropBelowFloor(), dropUnderLeast()],
-    ...[massByDistance(), countByDistance(), listBin(), countFrom(), massBetween(), locateMass()],
-    ...[packBetween(), packMasked()],
-  ]);
-  return { module: new WebAssembly.Module(code), constants: constantVectors() };
 }

@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
-import { type RunningGateway, startGateway } from '../serve.ts';
+import type { RunningGateway } from '../running-gateway.ts';
+import { startGateway } from '../serve.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { makeDataDir } from './data-dir.ts';
 import { greeting } from './greeting.ts';

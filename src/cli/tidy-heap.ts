@@ -1,6 +1,6 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { RunningGateway } from '../serve.ts';
+import type { RunningGateway } from '../running-gateway.ts';
 import { mallocTrim } from './malloc-trim.ts';
 
 export interface TidyMeans {

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import type { WorkerReport } from '../api/admin/upstream-report.ts';
-import { type RunningGateway, startGateway } from '../serve.ts';
+import type { RunningGateway } from '../running-gateway.ts';
+import { startGateway } from '../serve.ts';
 import { createLogger } from '../telemetry/log.ts';
 import type { Scrape } from '../telemetry/metrics.ts';
 import { tidyWhileIdle } from './tidy-heap.ts';

@@ -6,7 +6,7 @@ import type { Deployment } from '../core/deployment.ts';
 import type { Emit } from '../core/event.ts';
 import type { Route } from '../gateway/route.ts';
 import type { LocalBackend } from '../local/local-backends.ts';
-import type { LoadReason } from '../local/local-model.ts';
+import type { LoadReason } from '../local/local-model-options.ts';
 import { type LocalModelPlan, LocalModels, type WantedModel } from '../local/local-models.ts';
 import { MemoryBudget, memoryLimit } from '../local/memory-budget.ts';
 import { OperatorModels } from '../local/operator-models.ts';

@@ -1,32 +1,17 @@
 import type { EngineConfig } from '../../config/engine.ts';
 import type { BackendHealth } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
-import type { Emit, LocalModelChanged } from '../core/event.ts';
+import type { LocalModelChanged } from '../core/event.ts';
 import { type Clock, pause, SYSTEM_CLOCK } from '../model-process/clock.ts';
 import { residentBytes } from '../model-process/process-memory.ts';
 import { abortable } from './abortable.ts';
 import { awaitRoom } from './await-room.ts';
 import { type Engine, mostBytes } from './engine-facts.ts';
 import { IdleWatch } from './idle-watch.ts';
-import { type MemoryBudget, NoRoomError, type Resident } from './memory-budget.ts';
+import type { LoadReason, LocalModelOptions, LocalModelState, UnloadReason } from './local-model-options.ts';
+import { NoRoomError, type Resident } from './memory-budget.ts';
 import { type MemoryEstimate, sizeText } from './memory-estimate.ts';
 import { settingDoubts } from './setting-doubts.ts';
-
-export type LoadReason = 'start' | 'request' | 'operator';
-export type UnloadReason = 'idle' | 'room' | 'operator';
-export type LocalModelState = 'unloaded' | 'loading' | 'ready' | 'unloading' | 'failed';
-
-export interface LocalModelOptions<E extends Engine> {
-  readonly name: string;
-  readonly settings: EngineConfig;
-  /** Starts the engine's process. */
-  readonly create: (memoryLimitBytes: () => number) => E;
-  /** Resolves to undefined if the file does not tell. */
-  readonly estimate: () => Promise<MemoryEstimate | undefined>;
-  readonly budget: MemoryBudget;
-  readonly emit: Emit;
-  readonly clock?: Clock;
-}
 
 /** How much more than expected a process may take where the configuration does not say. */
 const LIMIT_FACTOR = 2;

@@ -4,7 +4,8 @@ import { createEncoder, createGenerator, isEncoder } from './engines.ts';
 import { fileSignature } from './file-signature.ts';
 import { refuseForeignSettings } from './foreign-settings.ts';
 import { type LocalBackend, LocalGenerator, LocalReader } from './local-backends.ts';
-import { type LoadReason, LocalModel } from './local-model.ts';
+import { LocalModel } from './local-model.ts';
+import type { LoadReason } from './local-model-options.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { type EstimateQuestion, estimateMemory, type MemoryEstimate } from './memory-estimate.ts';
 

@@ -1,5 +1,6 @@
 import { configSchema } from '../../config/schema.ts';
-import { type RunningGateway, startGateway } from '../../src/serve.ts';
+import type { RunningGateway } from '../../src/running-gateway.ts';
+import { startGateway } from '../../src/serve.ts';
 import { createLogger } from '../../src/telemetry/log.ts';
 import { REAL_ENCODER, realEncoderPath } from '../model-file.ts';
 import { newDataDir } from '../support/data-dir.ts';

@@ -1,7 +1,8 @@
 import { onTestFinished } from 'vitest';
 import { configSchema } from '../../config/schema.ts';
 import type { BackendReport, ModelReport } from '../../src/core/report.ts';
-import { type RunningGateway, startGateway } from '../../src/serve.ts';
+import type { RunningGateway } from '../../src/running-gateway.ts';
+import { startGateway } from '../../src/serve.ts';
 import { type FakeBehaviour, type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
 import { newDataDir } from '../support/data-dir.ts';
 import { chatBody, eventually, metric } from '../support/gateway-process.ts';
