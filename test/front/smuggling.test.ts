@@ -9,18 +9,28 @@ const LIMITS = { requestTimeoutMs: 300 };
 async function askedFor(front: FrontServer, writes: readonly string[]) {
   const from = front.asked.length;
   const connection = await RawConnection.open(front.url);
+  let sentBytes = 0;
   for (const text of writes) {
     connection.send(Buffer.from(text, 'latin1'));
-    // In a read of its own, mostly.
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    sentBytes += text.length;
+    await readBy(front, connection, sentBytes);
   }
-  // Node leaves a connection alone where an upgrade was asked for that it does not do.
+  // Where an upgrade is asked for that it does not do, Node leaves the connection open.
   const untilMs = performance.now() + 3_000;
   while (!connection.socket.closed && performance.now() < untilMs)
     await new Promise((resolve) => setTimeout(resolve, 2));
   const asked = front.asked.slice(from).map(({ path, body }) => ({ path, body }));
   const replies = connection.received.match(/HTTP\/1\.1 (?=200)/g)?.length ?? 0;
   return { asked, replies, refused: connection.received.includes('HTTP/1.1 400') };
+}
+
+/** So that what is written next comes in a read of its own; a server that has stopped reading is not waited for. */
+async function readBy({ sockets }: FrontServer, { socket }: RawConnection, sentBytes: number) {
+  const { localPort } = socket;
+  const untilMs = performance.now() + 250;
+  const isRead = () =>
+    (sockets.findLast(({ remotePort }) => remotePort === localPort)?.bytesRead ?? 0) >= sentBytes;
+  while (!isRead() && !socket.closed && performance.now() < untilMs) await new Promise(setImmediate);
 }
 
 const HEAD = `POST ${ECHO} HTTP/1.1\r\nhost: a\r\n`;
