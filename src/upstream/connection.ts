@@ -5,6 +5,7 @@ import { currentPoll, isAskedAgain, type Poll } from '../core/event-poll.ts';
 import { bytesRead, readBuffer } from '../core/read-buffer.ts';
 import { type Writer, writeSoon } from '../core/write-batch.ts';
 import type { Carrier, Exchange } from './exchange.ts';
+import { upstreamNames } from './name-lookup.ts';
 import { ResponseHeads } from './response-heads.ts';
 import { ResponseParser } from './response-parser.ts';
 import type { ServerAddress } from './server-address.ts';
@@ -232,6 +233,7 @@ function open({ host, port, isTls, tlsName }: ServerAddress, read: (bytes: Buffe
   const options = {
     host,
     port,
+    lookup: upstreamNames.lookup,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,

@@ -2,6 +2,7 @@ import type { Agent, IncomingMessage } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { http } from '../core/node-http.ts';
 import type { Address } from './address.ts';
+import { upstreamNames } from './name-lookup.ts';
 import { serverAddress } from './server-address.ts';
 
 export interface InquiryOptions {
@@ -31,7 +32,13 @@ export class Inquiry {
     const kept = { keepAlive: keepMs > 0, maxSockets: 1, ...(keepMs > 0 ? { timeout: keepMs } : {}) };
     const agent = isTls ? new TlsAgent(kept) : new http.Agent(kept);
     const request = isTls ? tlsRequest : http.request;
-    const to = { host, port, servername: tlsName, headers: { host: new URL(origin).host, ...headers } };
+    const to = {
+      host,
+      port,
+      lookup: upstreamNames.lookup,
+      servername: tlsName,
+      headers: { host: new URL(origin).host, ...headers },
+    };
     this.#agent = agent;
     this.#get = (path, signal) =>
       new Promise((resolve, reject) => {

@@ -1,5 +1,6 @@
-import { lookup, resolveSrv } from 'node:dns/promises';
+import { resolveSrv } from 'node:dns/promises';
 import type { Address } from './address.ts';
+import { upstreamNames } from './name-lookup.ts';
 
 /** Asks for names; tests bring their own. Both throw where there is no answer. */
 export interface Resolver {
@@ -19,7 +20,7 @@ export interface ServiceRecord {
 /** Addresses come the system's way, so that /etc/hosts and search domains count; SRV records come from DNS. */
 export const SYSTEM_RESOLVER: Resolver = {
   async addresses(host) {
-    return (await lookup(host, { all: true })).map(({ address }) => address);
+    return (await upstreamNames.ask(host)).map(({ address }) => address);
   },
   async services(name) {
     return (await resolveSrv(name)).map(({ name: host, port, priority }) => ({ host, port, priority }));
@@ -27,8 +28,8 @@ export const SYSTEM_RESOLVER: Resolver = {
 };
 
 /**
- * Where a name's servers are, sorted and without duplicates. Of SRV records only those of the first priority count; weights do
- * not, since requests are spread by load.
+ * Where a name's servers are, sorted and without duplicates. Of SRV records only those of the first priority count, and of these
+ * whose hosts there are; weights do not count, since requests are spread by load.
  *
  * @throws Error where there is no answer, or an empty one.
  */
@@ -39,14 +40,24 @@ export async function resolveMembers(
   const { type, name, port } = target;
   const services = type === 'srv' ? await resolver.services(name) : [{ host: name, port, priority: 0 }];
   const first = Math.min(...services.map(({ priority }) => priority));
-  const found = await Promise.all(
-    services
-      .filter(({ priority }) => priority === first)
-      .map(async (service) =>
-        (await resolver.addresses(service.host)).map((host) => ({ host, port: service.port })),
-      ),
+  const asked = services.filter(({ priority }) => priority === first);
+  const answers = await Promise.allSettled(
+    asked.map(async ({ host, port }) =>
+      (await resolver.addresses(host)).map((address) => ({ host: address, port })),
+    ),
   );
+  const failed = answers
+    .filter((answer) => answer.status === 'rejected')
+    .map(({ reason }) => reason as Error);
+  const unknown = failed.length === answers.length ? failed[0] : failed.find((error) => !isNoSuchName(error));
+  if (unknown !== undefined) throw unknown;
+  const found = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : []));
   const byText = new Map(found.flat().map((address) => [`${address.host} ${address.port}`, address]));
   if (byText.size === 0) throw new Error(`${name} has no address`);
   return [...byText.keys()].sort().map((text) => byText.get(text)!);
+}
+
+/** That is an answer: who is gone does not keep the others from being found. */
+function isNoSuchName({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'ENOTFOUND';
 }
