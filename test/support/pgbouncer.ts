@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { freePort, unprivileged } from './postgres.ts';
+import { freePort } from './free-port.ts';
+import { unprivileged } from './postgres.ts';
 
 /** A PgBouncer of one's own in front of one database. */
 export interface PgBouncer {

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
+import { connect as dial, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { RelaySink } from '../../src/core/backend.ts';
 import { startFakeUpstream } from '../fakes/openai-upstream.ts';
+import { freePort } from '../support/free-port.ts';
 import {
   ask,
   Collector,
@@ -17,16 +18,6 @@ import {
   receive,
   spawnFake,
 } from './harness.ts';
-
-/** A port that nobody listens on. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** Pumps a reply that breaks off: what came before, and why. */
 async function broken(connected: Pick<Awaited<ReturnType<typeof connect>>, 'relay'>) {
