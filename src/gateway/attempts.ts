@@ -97,9 +97,10 @@ async function goOnTrying<D extends Deployment, T>(
         charged += 1;
       }
       try {
-        const placed = placement.place(model, request, claim, signal);
+        const placed = placement.place(model, request, claim, signal, (ms) => {
+          settlement.queuedMs += ms;
+        });
         const slot = placed instanceof Promise ? await placed : placed;
-        settlement.queuedMs += slot.waitedMs;
         const kind = last === undefined ? 'first' : 'retry';
         let reply: T;
         try {

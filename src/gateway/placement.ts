@@ -29,6 +29,8 @@ export interface PlacementOptions {
 }
 
 const MIN_RETRY_AFTER_MS = 1_000;
+/** Whoever finds the line full is told so in the same turn of the event loop, and has not been in it. */
+const LEAST_WAIT_MS = 1;
 /** In place of a policy's name. */
 const NO_CHOICE = 'only-one';
 const NOBODY: Choice['passedOver'] = [];
@@ -82,17 +84,19 @@ export class Placement {
    *
    * @throws AppError when the queue is full or the wait too long: `rate_limit_exceeded` for a tenant that has more than its
    *   share in line while others wait, too; `overloaded` else. And the reason of the signal.
+   * @param onWaited Told how long it was in line, whatever came of it.
    */
   place<D extends Deployment>(
     model: ModelState,
     request: SlotRequest,
     claim: () => Slot<D> | undefined,
     signal: AbortSignal,
+    onWaited: (ms: number) => void,
   ): Slot<D> | Promise<Slot<D>> {
     const { caller, deadlineAtMs } = request;
     return (
       this.placeNow(model, request, claim) ??
-      this.#wait(model.queue, { tenant: tenantOf(caller), deadlineAtMs }, claim, signal)
+      this.#wait(model.queue, { tenant: tenantOf(caller), deadlineAtMs }, claim, signal, onWaited)
     );
   }
 
@@ -110,15 +114,23 @@ export class Placement {
     asker: Asker,
     claim: () => Slot<D> | undefined,
     signal: AbortSignal,
+    onWaited: (ms: number) => void,
   ): Promise<Slot<D>> {
     const { now } = this.#options;
     const sinceMs = now();
     const idle = queue.counters.isIdle(asker.tenant);
-    const waited = await queue.wait(asker, claim, signal);
-    if (waited instanceof Unserved) throw refusal(waited);
-    waited.waitedMs = now() - sinceMs;
-    if (idle) waited.heldUpMs = waited.waitedMs;
-    return waited as Slot<D>;
+    let turnedAway = false;
+    try {
+      const served = await queue.wait(asker, claim, signal);
+      if (served instanceof Unserved) {
+        turnedAway = served.reason === 'full' && now() - sinceMs < LEAST_WAIT_MS;
+        throw refusal(served);
+      }
+      if (idle) served.heldUpMs = now() - sinceMs;
+      return served as Slot<D>;
+    } finally {
+      if (!turnedAway) onWaited(now() - sinceMs);
+    }
   }
 
   /** A place at one of the deployments, if one has room. */

@@ -34,9 +34,7 @@ export class Slot<D extends Deployment = Deployment> {
   readonly lane: Lane;
   readonly #model: ModelState;
   readonly #dispatch: Dispatch;
-  /** In the queue. */
-  waitedMs = 0;
-  /** Of that, what it waited although its tenant had nothing running. */
+  /** In line, before it came here, although its tenant had nothing running. */
   heldUpMs = 0;
   readonly #expected: Tokens;
   readonly #passage: Passage;

@@ -167,6 +167,9 @@ describe('an upstream without room', () => {
     expect(late.text).toContain('"overloaded"');
     expect(Number(late.headers.get('retry-after'))).toBeGreaterThan(0);
     expect(fleet.model().rejected).toEqual({ full: 0, timeout: 1, share: 0 });
+    // It waited as long as anybody may, and that is no wait that nobody hears of.
+    expect(await fleet.metric('qianmen_queue_wait_seconds_count')).toBe(1);
+    expect(await fleet.metric('qianmen_queue_wait_seconds_sum')).toBeGreaterThanOrEqual(0.3);
     leaving.abort();
     await Promise.all(held);
     await fleet.idle();
@@ -189,6 +192,7 @@ describe('an upstream without room', () => {
     // Not a turn of the event loop later: neither time nor the network was waited for.
     for (let i = 0; i < 50; i += 1) await Promise.resolve();
     expect(refused).toMatchObject({ code: 'overloaded', retryAfterMs: expect.any(Number) });
+    expect(await fleet.metric('qianmen_queue_wait_seconds_count')).toBe(0);
     leaving.abort();
     await Promise.all(held);
     await fleet.idle();
@@ -203,6 +207,7 @@ describe('an upstream without room', () => {
     await Promise.all(all);
     await eventually('nobody waits', () => fleet.model().queued === 0, 1_000);
     await fleet.idle();
+    expect(await fleet.metric('qianmen_queue_wait_seconds_count')).toBe(3);
     expect(fleet.fakes[0]?.requests).toHaveLength(2);
   });
 });
