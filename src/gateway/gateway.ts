@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import type { Relay } from '../core/backend.ts';
 import type { Caller } from '../core/caller.ts';
@@ -11,6 +10,7 @@ import type { CanaryRolledBack, Emit, RequestSettled } from '../core/event.ts';
 import type { PartSource } from '../core/part-source.ts';
 import type { GatewayReport } from '../core/report.ts';
 import type { GenerateRequest } from '../core/request.ts';
+import { turnTimeMs } from '../core/turn-clock.ts';
 import type { Admission, Reservation } from './admission.ts';
 import { type AskedSize, askFor, sizeOf } from './ask.ts';
 import type { AttemptOptions } from './attempts.ts';
@@ -43,7 +43,7 @@ export interface GatewayOptions {
   readonly queue?: QueueBounds;
   /** For requests that bring no time limit of their own. Undefined: none. */
   readonly timeoutMs?: number | undefined;
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds. Default: those of the turn of the event loop. */
   readonly now?: () => number;
   readonly random?: () => number;
   /** What the routes' policies learn of deployments: the one that they were made with. */
@@ -80,7 +80,7 @@ export class Gateway {
   #inFlight = 0;
 
   constructor(options: GatewayOptions) {
-    const { now = () => performance.now(), random = Math.random, queue = DEFAULT_QUEUE } = options;
+    const { now = turnTimeMs, random = Math.random, queue = DEFAULT_QUEUE } = options;
     const { knowledge = new RoutingKnowledge() } = options;
     this.#options = { ...options, now };
     this.#placement = new Placement({ queue, now, random, knowledge, emit: options.emit });

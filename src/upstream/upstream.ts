@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import type {
   Backend,
   BackendHealth,
@@ -11,6 +10,7 @@ import { AppError } from '../core/error.ts';
 import { http } from '../core/node-http.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
+import { turnTimeMs } from '../core/turn-clock.ts';
 import { BodyKeys } from './body-keys.ts';
 import { detailOf, outcomeOf } from './call-outcome.ts';
 import { Connections } from './connections.ts';
@@ -74,7 +74,7 @@ class Upstream implements UpstreamBackend {
 
   constructor(options: UpstreamOptions) {
     const url = new URL(options.url);
-    const now = options.now ?? (() => performance.now());
+    const { now = turnTimeMs } = options;
     const authorization = options.apiKey === undefined ? {} : { authorization: `Bearer ${options.apiKey}` };
     const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
     this.#now = now;
