@@ -1,14 +1,14 @@
 import { AppError } from '../core/error.ts';
 
-/** What splicing makes the same wherever it stands. */
+/** Keys that splicing rewrites wherever they stand. */
 const REWRITTEN = ['model', 'stream_options', 'cache_salt', 'max_tokens', 'max_completion_tokens'];
 
-/** What is looked at, foreseen, bounded and charged: of two that say different things a server could take the other one. */
+/** Keys by which requests are bounded and charged: where one is given twice, a server could take the other value. */
 const ONCE = ['messages', 'prompt', 'stream', 'n', 'best_of'];
 
 /**
- * The same in the words of some servers, for which it counts for more than the usual ones: llama.cpp, TabbyAPI, text-generation-webui and
- * those that ask Hugging Face's libraries.
+ * The same in the words of some servers, which prefer them to the usual ones: llama.cpp, TabbyAPI,
+ * text-generation-webui and those that hand the body to Hugging Face's libraries.
  */
 const OTHER_WORDS = [
   'n_predict',
@@ -72,7 +72,7 @@ function lookAlike(key: string, real: string): AppError {
   });
 }
 
-/** In small letters of English: it looks like nothing but itself. */
+/** In lower-case ASCII: it looks like nothing but itself. */
 function isPlain(key: string): boolean {
   for (let i = 0; i < key.length; i += 1) {
     const code = key.charCodeAt(i);
@@ -81,7 +81,7 @@ function isPlain(key: string): boolean {
   return true;
 }
 
-/** By way of capitals: `ſ` is a small letter, too. */
+/** By way of upper case, which alone makes an `s` of `ſ`. */
 function fold(key: string): string {
   return key.toUpperCase().toLowerCase();
 }

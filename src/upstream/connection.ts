@@ -18,26 +18,26 @@ export interface SentRequest {
   readonly bodyBytes: number;
 }
 
-/** Who owns connections. */
+/** The owner of connections. */
 export interface ConnectionHost {
   readonly server: ServerAddress;
   readonly connectMs: number;
   /** Its exchange is over, and it may carry another one. */
   idle(connection: Connection): void;
-  /** It is of no use any more. Told once, also of one that never came about. */
+  /** It is of no further use. Called once, also for one that never came about. */
   gone(connection: Connection): void;
 }
 
-/** What is smaller goes out in one piece. */
+/** Anything smaller goes out in one piece. */
 const COPIED_BYTES = 16 * 1024;
 const TCP_KEEP_ALIVE_MS = 60_000;
 
 /**
- * One connection to an HTTP/1.1 server. It carries an exchange at a time, and reads straight into a buffer: the streams of
- * Node would cost as much as all the rest.
+ * One connection to an HTTP/1.1 server. It carries one exchange at a time, and reads straight into a buffer: Node's
+ * streams would cost as much as all the rest.
  */
 export class Connection implements Carrier, Writer {
-  /** When it should not be used any more, if it stays idle. Set by its host. */
+  /** From then on it is not to be used, if it stays idle. Set by its host. */
   idleUntilMs = Number.POSITIVE_INFINITY;
   readonly #host: ConnectionHost;
   readonly #socket: Socket;
@@ -48,7 +48,7 @@ export class Connection implements Carrier, Writer {
   #parser: ResponseParser | undefined;
   /** Responses that came over it. */
   #served = 0;
-  /** Its exchange's request was not written yet. */
+  /** The request of its exchange has not been written yet. */
   #isUnwritten = false;
   /** Where its request was written at once, in this turn of the event loop, and another answer could lie there already. */
   #writtenIn: Poll | undefined;
@@ -85,7 +85,7 @@ export class Connection implements Carrier, Writer {
     return this.#keepAliveMs;
   }
 
-  /** Only while it carries none. */
+  /** To be called only while it carries none. */
   carry(exchange: Exchange): void {
     this.#exchange = exchange;
     this.#send(exchange);
@@ -103,7 +103,7 @@ export class Connection implements Carrier, Writer {
     this.#socket.resume();
   }
 
-  /** Whom it carries is not told. */
+  /** The exchange that it carries is not told. */
   destroy(): void {
     this.#parser?.stop();
     this.#exchange = undefined;
@@ -124,7 +124,7 @@ export class Connection implements Carrier, Writer {
     this.#parser = new ResponseParser(exchange, this.#heads);
     exchange.sentOver(this);
     this.#isUnwritten = true;
-    // To wake the other side costs little beside copying what is long, and that is in the processor's caches still.
+    // Waking the other side costs little beside copying a long body, which is still in the processor's caches now.
     if (!writeSoon(this) && exchange.request.bodyBytes <= COPIED_BYTES) return;
     this.#write();
     if (this.reused) this.#writtenIn = currentPoll();
@@ -188,7 +188,7 @@ export class Connection implements Carrier, Writer {
     this.#parser = undefined;
     if (this.#isGone) return;
     this.#served += 1;
-    // A reply that came before its request was sent: the rest of that would stand before the next one.
+    // The reply came before all of the request was sent, and the rest of that would go out in front of the next one.
     const isSent = this.#socket.writableLength === 0;
     if (!clean || !isSent || !parser.keepAlive) {
       this.#leave();

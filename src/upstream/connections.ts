@@ -18,7 +18,7 @@ export interface ConnectionsOptions {
 
 /** Servers such as uvicorn close idle connections after 5 s: be gone before. */
 export const KEEP_ALIVE_MS = 4_000;
-/** Of one that says for how long it keeps them: so much earlier, and never longer than that. */
+/** Where a server says for how long it keeps them: be gone this much earlier. */
 const MARGIN_MS = 2_000;
 const MAX_KEEP_ALIVE_MS = 600_000;
 const SWEEP_MS = 1_000;
@@ -30,7 +30,7 @@ export class Connections implements ExchangeHost {
   readonly #host: ConnectionHost;
   readonly #maxConnections: number;
   readonly #open = new Set<Connection>();
-  /** Those that were used last come last, and are used first. */
+  /** The one that was used last comes last, and is used first. */
   readonly #idle: Connection[] = [];
   #waiting: Exchange[] = [];
   #sweep: NodeJS.Timeout | undefined;
@@ -48,7 +48,7 @@ export class Connections implements ExchangeHost {
     this.watchdog = new Watchdog(shortestLimitMs, now);
   }
 
-  /** Sends a request. Its reader is told everything, also that nothing could be sent. */
+  /** Sends a request. Its reader is told everything, including that nothing could be sent. */
   send(options: ExchangeOptions): void {
     if (options.signal.aborted) options.reader.onFailure(abortError(options.signal));
     else this.#place(new Exchange(options, this));
@@ -117,7 +117,7 @@ export class Connections implements ExchangeHost {
     if (next !== undefined) this.#place(next);
   }
 
-  /** The first that has not been given up meanwhile. */
+  /** The first that has not been given up in the meantime. */
   #nextWaiting(): Exchange | undefined {
     for (;;) {
       const next = this.#waiting.shift();

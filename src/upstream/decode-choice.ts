@@ -3,8 +3,8 @@ import { chatLogprobs, completionLogprobs } from './decode-logprobs.ts';
 import { asWire, finishReasonOf, indexOf, isText, type Wire } from './wire-chunk.ts';
 
 /**
- * One choice of a chat chunk (`delta`) or of a whole chat reply (`message`): both carry the same fields. How many tokens a
- * delta stands for is known from its log-probabilities only; else a piece of text counts as one.
+ * One choice of a chat chunk (`delta`) or of a whole chat reply (`message`): both carry the same fields. How many
+ * tokens a delta stands for is known only from its log-probabilities; otherwise a piece of text counts as one.
  */
 export function chatChoiceParts(choice: Wire): Part[] {
   const index = indexOf(choice);

@@ -92,7 +92,7 @@ export interface ServerSentEvent {
   readonly error: string | undefined;
 }
 
-/** Of fields and types of events. */
+/** Whether the name of a field, or the type of an event, tells of an error. */
 export function isErrorName(name: string): boolean {
   return /error|exception/i.test(name);
 }

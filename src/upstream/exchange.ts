@@ -7,7 +7,7 @@ import type { ParsedHead } from './response-head.ts';
 import type { ResponseListener } from './response-parser.ts';
 import type { Watchdog, Watched } from './watchdog.ts';
 
-/** Milliseconds; each starts anew only where it says so. */
+/** All but `idleMs` count from the start of the exchange. */
 export interface ExchangeLimits {
   /** Until the first byte of the body, from the start. */
   readonly firstByteMs: number;
@@ -28,7 +28,7 @@ export interface Carrier {
 
 export type ResponseHead = Pick<ParsedHead, 'status' | 'headers'>;
 
-/** Who reads the response. All calls come straight from the parser, `onEnd` or `onFailure` last and once. */
+/** Reads the response. All calls come straight from the parser; `onEnd` or `onFailure` is the last, and comes once. */
 export interface Reader {
   onHead(exchange: Exchange, head: ResponseHead): void;
   /** @param chunk All that one read of the connection brought of the body; the reader's to keep. */
@@ -81,7 +81,7 @@ export class Exchange implements ResponseListener, Watched {
   #reused = false;
   #sentAnew = false;
   #bodyBegun = false;
-  /** Something was read since the last look. */
+  /** Something has been read since the last check. */
   #active = false;
   #lastActiveAtMs = 0;
   #carrier: Carrier | undefined;
@@ -153,7 +153,7 @@ export class Exchange implements ResponseListener, Watched {
     }
   }
 
-  /** It has ended, whichever way: nothing is to be sent for it any more. */
+  /** It has ended, in whichever way: nothing more is to be sent for it. */
   get over(): boolean {
     return this.#over;
   }

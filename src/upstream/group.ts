@@ -17,17 +17,17 @@ export interface UpstreamGroupOptions {
   /** Undefined: one server, at the URL. */
   readonly discovery: Discovery | undefined;
   readonly resolver: Resolver;
-  /** Called when members have changed, with those that are none any more: to be closed once they have finished. */
+  /** Called when members have changed, with those that no longer are: they are to be closed once they have finished. */
   readonly onChange: (gone: readonly UpstreamBackend[]) => void;
 }
 
-/** The start does not wait longer for a first answer. */
+/** The start of the gateway waits no longer than this for a first answer. */
 const FIRST_ANSWER_MS = 2_000;
 
 /**
  * The servers behind one upstream of the configuration. Where they are discovered, each has its own connections, breaker and
- * health, and is named `upstream@address:port`. An answer that fails or is empty changes nothing: the servers that were known
- * are asked on, and their breakers tell which of them live.
+ * health, and is named `upstream@address:port`. An answer that fails or is empty changes nothing: the servers that
+ * were known go on getting requests, and their breakers tell which of them live.
  */
 export class UpstreamGroup {
   readonly name: string;

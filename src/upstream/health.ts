@@ -5,7 +5,7 @@ import { FailureRate } from './failure-rate.ts';
 const FAILURES_TO_OPEN = 5;
 const COOL_DOWN_MS = 5_000;
 const MAX_COOL_DOWN_MS = 60_000;
-/** Half-open: so many requests try it, the next one when those before have not been answered for so long. */
+/** Half-open: at most three requests try it, each once the one before has gone unanswered for a second. */
 const MAX_TRIALS = 3;
 const TRIAL_SPACING_MS = 1_000;
 /** Probe failures in a row that mean something. */
@@ -65,7 +65,7 @@ export class Health {
   #byProbes = false;
   #trials = 0;
   #lastTrialAtMs = 0;
-  /** Calls begun before the last opening are not asked any more. */
+  /** Calls that began before the last opening no longer count. */
   #generation = 0;
   #running = 0;
   #lastSuccessAtMs = Number.NEGATIVE_INFINITY;

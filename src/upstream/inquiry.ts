@@ -10,7 +10,7 @@ export interface InquiryOptions {
   /** Where to connect to, if not where the URL's name points. */
   readonly address: Address | undefined;
   readonly headers: Readonly<Record<string, string>>;
-  /** An idle connection is kept for so long; 0: it is closed after the answer. */
+  /** An idle connection is kept for this long; 0: it is closed after the answer. */
   readonly keepMs: number;
 }
 
@@ -54,7 +54,7 @@ export class Inquiry {
     return { statusCode: reply.statusCode!, text: await textOf(reply) };
   }
 
-  /** Ends also what is being asked. */
+  /** Also ends a question that is under way. */
   close(): void {
     this.#agent.destroy();
   }

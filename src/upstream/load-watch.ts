@@ -12,11 +12,11 @@ export interface LoadWatchOptions {
   readonly onLoads: (loads: ServerLoads) => void;
 }
 
-/** A server that has no page that tells is asked again after so long: it may have been started anew with other flags. */
+/** A server that has no such page is asked again after this long: it may have been restarted with other flags. */
 const LOOK_AGAIN_MS = 60_000;
 
 /**
- * Reads again and again how much a server says it has to do, over a connection of its own. Servers that do not tell, or
+ * Reads regularly how much a server says it has to do, over a connection of its own. Servers that do not tell, or
  * stop telling, cost nothing but the asking: what they say only corrects what the gateway counts itself. Keeps no process
  * alive.
  *

@@ -30,8 +30,8 @@ export interface FailedReply {
 }
 
 /**
- * What an upstream's refusal means to our client. Its own words cross only for 400, 413 and 422, where the client can
- * mend the request; everything else is between the operator and the upstream and goes into `cause`.
+ * What an upstream's refusal means to our client. Its own words are passed on only with 400, 413 and 422, where the
+ * client can mend the request; everything else is between the operator and the upstream, and goes into `cause`.
  */
 export function mapFailedReply(reply: FailedReply, secrets: Secrets): AppError {
   const { status, retryAfterMs } = reply;
@@ -102,7 +102,7 @@ function scrub(text: string, secrets: readonly string[]): string {
   return clean;
 }
 
-/** Servers like to say which key they refuse; what they say comes into logs, and into what is told of their health. */
+/** Servers like to say which key they refuse, and what they say gets into logs and reports of their health. */
 export function withoutKey(error: AppError, { apiKey }: Secrets): AppError {
   const { cause } = error;
   if (!apiKey || !(cause instanceof Error) || !cause.message.includes(apiKey)) return error;

@@ -11,7 +11,7 @@ const SPACE = 0x20;
 /** One per choice index is enough; beyond that every event is parsed. */
 const MAX_SHAPES = 8;
 const MAX_PART_BYTES = 256;
-/** Of all streams. */
+/** Kept for all streams together. */
 const MAX_SHARED = 64;
 
 /** What is the same in every event that brings one more piece of text for a choice. */
@@ -50,7 +50,7 @@ export class PlainEvents {
   /** The one that fitted last: nearly always it does again. */
   #last: Shape | undefined;
 
-  /** Of an event that has matched just now, without what is around its text. */
+  /** The size of the text in the event that has just matched. */
   textBytes(eventBytes: number): number {
     const { offset, head, tail } = this.#last!;
     return eventBytes - offset - head.length - tail.length;
@@ -86,7 +86,7 @@ export class PlainEvents {
       const textEnd = closingQuote(event, textAt);
       const head = event.subarray(offset, textAt);
       const tail = event.subarray(textEnd);
-      // A second text in the same event, such as of log-probabilities, would make every event another one.
+      // A second text in the same event, as of log-probabilities, would give every event a shape of its own.
       if (head.length <= MAX_PART_BYTES && tail.length <= MAX_PART_BYTES)
         this.#shapes.push(sharedShape(offset, head, tail));
       return;
@@ -94,7 +94,7 @@ export class PlainEvents {
   }
 }
 
-/** Of an event of this shape that begins at `start`; −1: it is none. */
+/** The offset past the event of this shape that begins at `start`, or −1 if none does. */
 function endOf(bytes: Buffer, start: number, { offset, head, tail }: Shape): number {
   const textAt = start + offset + head.length;
   // An empty text is no content.
@@ -105,7 +105,7 @@ function endOf(bytes: Buffer, start: number, { offset, head, tail }: Shape): num
   return matches(bytes, textEnd, tail) ? textEnd + tail.length : -1;
 }
 
-/** Events end with two ends of lines, so that every second byte tells. */
+/** Events end with two line ends in a row, so that looking at every second byte is enough. */
 function isOneEvent(bytes: Buffer, start: number, end: number): boolean {
   for (let at = start; at < end; at += 2) if (bytes[at]! < SPACE) return false;
   return true;

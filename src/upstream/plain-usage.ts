@@ -8,8 +8,8 @@ const N = 0x6e;
 const MAX_DIGITS = 15;
 
 /**
- * The usage of a reply if it is written as nearly all are: whole numbers, and no details. Undefined: it may be one all the same, a parser
- * says.
+ * The usage of a reply if it is written as nearly all are: whole numbers, and no details. Undefined: it may be one
+ * all the same, which a parser will tell.
  */
 export function plainUsage(text: Buffer, { valueStart, valueEnd }: Member): Usage | undefined {
   const object = skimObject(text, valueStart);

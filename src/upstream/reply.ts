@@ -5,7 +5,7 @@ import type { Exchange, Reader, ResponseHead } from './exchange.ts';
 import { type Secrets, unexpectedReply, withoutKey } from './map-error.ts';
 import { readRefusal } from './read-refusal.ts';
 
-/** What a reply tells its upstream, and needs of it. */
+/** What a reply tells its upstream, and needs from it. */
 export interface ReplyHost {
   readonly secrets: Secrets;
   readonly now: () => number;
@@ -59,7 +59,7 @@ export abstract class Reply implements Relay, Reader {
       readRefusal(exchange, head, this.host.secrets, (error) => this.onFailure(error));
       return;
     }
-    // Where it is not said, what comes will show.
+    // Where the server does not say, the content will show.
     this.contentType = headers.get('content-type') ?? this.#wantedType;
     const encoding = headers.get('content-encoding')?.toLowerCase() || 'identity';
     if (!this.contentType.toLowerCase().startsWith(this.#wantedType)) {
@@ -141,7 +141,7 @@ export abstract class Reply implements Relay, Reader {
     this.#exchange?.expire(graceMs);
   }
 
-  /** What may still come is of no interest. */
+  /** Whatever may still come is of no interest. */
   protected letGo(graceMs: number): void {
     this.#exchange?.discard(graceMs);
   }
@@ -157,7 +157,7 @@ export abstract class Reply implements Relay, Reader {
     if (this.#isFull && !this.#isOver) this.#waitForRoom(sink);
   }
 
-  /** Apart from `#write`, which would have to make room for the function's variables with every chunk. */
+  /** Not part of `#write`, which would then have to make room for this closure's variables with every chunk. */
   #waitForRoom(sink: RelaySink): void {
     this.#exchange?.hold();
     const resume = () => {

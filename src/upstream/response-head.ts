@@ -23,7 +23,7 @@ const MAX_LENGTH_DIGITS = 15;
 
 /**
  * @param text Status line and headers, without the empty line.
- * @returns What is wrong with it, if anything is.
+ * @returns The head, or what is wrong with it.
  */
 export function parseHead(text: string): ParsedHead | string {
   if (!STATUS_LINE.test(text)) return 'no HTTP/1.1 response';
@@ -93,8 +93,9 @@ function framingOf(status: number, headers: ResponseHeaders): BodyFraming | { re
 }
 
 /**
- * There is no body, whatever the headers say. A server that sends one all the same, perhaps later, would have it taken for the answer to the
- * next request: such a connection carries no other one. (Nobody answers a generation so who means it well.)
+ * There is no body, whatever the headers say. A server that sends one all the same, perhaps later, would have it
+ * taken for the answer to the next request, so such a connection carries no other. (No server that means well
+ * answers a generation like that.)
  */
 function isBodiless(status: number): boolean {
   return status < 200 || status === 204 || status === 304;

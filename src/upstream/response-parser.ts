@@ -20,7 +20,7 @@ const MAX_HEAD_BYTES = 16 * 1024;
 /** Of a chunk's size with its extensions, and of all trailers. */
 const MAX_LINE_BYTES = 4 * 1024;
 const MAX_SIZE_DIGITS = 12;
-/** Of a size that nobody has to look at twice. */
+/** Of a size that is read without making a string of it. */
 const PLAIN_SIZE_DIGITS = 6;
 
 const LINE_END_BYTES = 2;
@@ -82,7 +82,7 @@ export class ResponseParser {
 
   /**
    * @param bytes Valid during the call only.
-   * @returns The offset past the response; what comes after nobody has asked for.
+   * @returns The offset past the response; nobody has asked for what comes after.
    * @throws ProtocolError
    */
   push(bytes: Buffer): number {
@@ -126,7 +126,7 @@ export class ResponseParser {
     const head = this.#heads.read(text.toString('latin1', start, end));
     if (typeof head === 'string') throw new ProtocolError(head);
     const past = end + HEAD_END.length - (text === bytes ? 0 : heldBytes - from);
-    // Those below 200 only announce another one.
+    // A response below 200 only announces another one.
     if (head.status >= 200) this.#begin(head);
     return past;
   }
@@ -167,7 +167,7 @@ export class ResponseParser {
     this.#listener.onData(copy);
   }
 
-  /** What the chunks of one read bring is copied together, without what is around it. */
+  /** What the chunks of one read bring is copied together, without the framing around it. */
   #readChunked(bytes: Buffer, from: number): number {
     let payload: Buffer = NOTHING;
     let filled = 0;
@@ -268,7 +268,7 @@ function stateOf(framing: BodyFraming): State {
   return framing === 'until-close' ? 'until-close' : 'sized';
 }
 
-/** For a chunk, or as much of it as has come; if it is not the last one then for the others, too. */
+/** Memory for a chunk, or for as much of it as has come; unless it is the last one of the read, for the others, too. */
 function roomFor(sizeBytes: number, leftBytes: number): Buffer {
   const isLast = leftBytes - sizeBytes <= LINE_END_BYTES;
   return Buffer.allocUnsafe(isLast ? sizeBytes : leftBytes);

@@ -30,7 +30,7 @@ export const LOAD_PAGES: readonly LoadPage[] = [
 const WAITING = ['vllm:num_requests_waiting', 'sglang:num_queue_reqs', 'llamacpp:requests_deferred'];
 const RUNNING = ['vllm:num_requests_running', 'sglang:num_running_reqs', 'llamacpp:requests_processing'];
 
-/** Prometheus' text format: what vLLM, SGLang and llama.cpp call what waits and what runs. */
+/** Reads Prometheus' text format, by the names that vLLM, SGLang and llama.cpp have for what waits and what runs. */
 function readMetrics(body: string): ServerLoads | undefined {
   const loads = new Map<string | undefined, { waiting: number; running: number }>();
   let waitingSeen = false;

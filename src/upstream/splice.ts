@@ -10,9 +10,12 @@ export interface SpliceOptions {
   readonly forceUsage: boolean;
   /** Which members are left out or refused. */
   readonly keys?: BodyKeys;
-  /** What the request counts as asking for. Whatever the body says of it says this; a text completion without it is given it. */
+  /**
+   * How many tokens the request counts as asking for. Every limit in the body is made to say this; a text completion
+   * without one is given it.
+   */
   readonly maxTokens?: number | undefined;
-  /** Servers differ in how much a text completion has that does not say: it always says. */
+  /** Servers differ in how long a text completion without a limit becomes: it always gets one. */
   readonly isCompletion?: boolean;
   /** Sets `cache_salt`, so that what the upstream remembers of one tenant's prompts serves no other; a salt of the client's own stays part of it. */
   readonly tenant?: string | undefined;
@@ -34,7 +37,7 @@ const ZERO = 0x30;
 
 let lastName = { model: '', bytes: Buffer.from('""') };
 
-/** As JSON. Mostly it is that of the last request. */
+/** As JSON. Mostly the name is that of the last request. */
 function nameBytes(model: string): Buffer {
   if (model !== lastName.model) lastName = { model, bytes: Buffer.from(JSON.stringify(model)) };
   return lastName.bytes;
@@ -42,7 +45,7 @@ function nameBytes(model: string): Buffer {
 
 let lastInserted = { text: '', bytes: NOTHING };
 
-/** Mostly it is what the last request was given. */
+/** Mostly the text is what the last request was given. */
 function textBytes(text: string): Buffer {
   if (text !== lastInserted.text) lastInserted = { text, bytes: Buffer.from(text) };
   return lastInserted.bytes;
@@ -54,9 +57,11 @@ function saltOf(tenant: string, own = ''): string {
 }
 
 /**
- * The client's body with only `model`, for streams `stream_options.include_usage`, and where there are tenants `cache_salt`
- * replaced, and without what is withheld; every other byte stays as it came, but for a limit of tokens that says something else than what the
- * request is taken for. All occurrences of such a key are replaced, so that it does not matter which of them the upstream's parser takes. A key written with escapes at a level that is edited makes the whole body be parsed and serialised.
+ * The client's body with these replaced: `model`; for streams `stream_options.include_usage`; where there are
+ * tenants `cache_salt`; and a limit of tokens that differs from what the request is taken for. What is withheld is
+ * left out. Every other byte stays as it came. All occurrences of such a key are replaced, so that it does not
+ * matter which of them the upstream's parser takes. A key written with escapes, at a level that is edited, has the
+ * whole body parsed and serialised instead.
  *
  * @returns The pieces of the new body; of the old one they are views.
  * @throws AppError `invalid_json`; `invalid_value` if the upstream could read something else in it than the gateway (`BodyKeys`)
@@ -146,13 +151,13 @@ function replacing(member: Member, bytes: Buffer): Edit {
   return { start: member.valueStart, end: member.valueEnd, bytes };
 }
 
-/** First in the object. @param followed Another member stays behind it. */
+/** Inserts at the beginning of the object. @param followed Another member comes after it. */
 function inserting(object: SkimmedObject, text: string, followed: boolean): Edit {
   const at = object.start + 1;
   return { start: at, end: at, bytes: textBytes(followed ? `${text},` : text) };
 }
 
-/** With the comma before it or, where nothing stays before it, the one behind it. */
+/** With the comma before it or, where nothing stays in front of it, the one after it. */
 function leavingOut(body: Buffer, { start, members }: SkimmedObject, index: number, isFirst: boolean): Edit {
   const { valueEnd } = members[index]!;
   const before = members[index - 1];
@@ -164,7 +169,7 @@ function leavingOut(body: Buffer, { start, members }: SkimmedObject, index: numb
   };
 }
 
-/** Of the comma that follows, if one does. */
+/** The offset past the comma that follows, if one does. */
 function pastComma(body: Buffer, from: number): number {
   const at = skipSpace(body, from);
   return body[at] === COMMA ? at + 1 : at;

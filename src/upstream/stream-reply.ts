@@ -9,7 +9,7 @@ const LINGER_MS = 1_000;
 /** How long it may take to say `[DONE]` once all has come. */
 const DONE_MS = 1_000;
 
-/** More than this of a stream without a word of content: some server has another idea of what content is. */
+/** After this much of a stream without any content, the server must have another idea of what content is. */
 const SILENT_BEGUN_BYTES = 64 * 1024;
 
 const DONE = Buffer.from('data: [DONE]\n\n');
@@ -32,7 +32,7 @@ export class StreamReply extends Reply {
 
   onEnd(): void {
     const failure = this.#tap.end();
-    // Complete all the same: the client shall see that it is.
+    // Complete all the same: the client is to see that it is.
     if (failure === undefined && !this.#tap.done) this.forward(DONE);
     this.finish(failure);
   }

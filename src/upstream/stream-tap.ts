@@ -10,9 +10,10 @@ import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, indexOf, usageO
 
 /**
  * Watches an OpenAI event stream go by. Returns what may go on to the client: whole events as they came, so that an
- * error event of our own always begins where one may begin. Held back are error events (they may tell internals), what
- * is no chunk and could be one in a shape that nobody knows, the usage event of a client that did not ask for it, and whatever comes after
- * `[DONE]`. Comments are nobody's but the connection's that they keep alive: ours has its own.
+ * error event of our own always begins where one may begin. Held back are error events (they may give away
+ * internals), whatever is not a chunk (it could be an error in a shape that nobody knows), the usage event of a
+ * client that did not ask for it, and whatever comes after `[DONE]`. So are comments, which keep the upstream's
+ * connection alive: the client's gets its own.
  *
  * Nearly all events are one more piece of text. Those are known by their bytes (`PlainEvents`); only the others are parsed.
  */
@@ -65,7 +66,12 @@ export class StreamTap {
     return finishReasons.length >= this.#choices && usage !== undefined && !this.#isMidChoice;
   }
 
-  /** The body has ended. @returns Why that is too early, if it is: not after the finish reason of every choice, though `[DONE]` be missing. */
+  /**
+   * The body has ended.
+   *
+   * @returns Why that is too early, if it is. After the finish reason of every choice it is not, even where `[DONE]`
+   * is missing.
+   */
   end(): AppError | undefined {
     if (!this.done && this.failure === undefined) {
       if (this.observation.finishReasons.length === 0)
@@ -81,7 +87,11 @@ export class StreamTap {
     return this.#finished !== undefined && [...this.#finished.values()].includes(false);
   }
 
-  /** Some servers never tell why a choice has ended: whoever says that all is done is believed, unless nothing came. @returns Whether it is. */
+  /**
+   * Some servers never tell why a choice has ended: their `[DONE]` is believed, unless nothing came before it.
+   *
+   * @returns Whether it is believed.
+   */
   #believeDone(): boolean {
     const { contentEvents, finishReasons } = this.observation;
     this.done = contentEvents > 0 || finishReasons.length > 0;
@@ -178,7 +188,7 @@ export class StreamTap {
     return isOfUsage ? !this.#hideUsage : Array.isArray(chunk.choices);
   }
 
-  /** The last one counts, unless it tells less than one before: some servers end with zeros. */
+  /** The last one counts, unless it tells less than an earlier one: some servers end with zeros. */
   #noteUsage(usage: Usage): void {
     const before = this.observation.usage;
     if (before === undefined || isWholeUsage(usage) || !isWholeUsage(before)) this.observation.usage = usage;

@@ -30,7 +30,7 @@ export interface UpstreamOptions {
     /** Default 2,000. */
     readonly timeoutMs?: number;
   };
-  /** Where the server tells how much it has to do, it is read so often. Undefined: never. */
+  /** How often to read what the server says of its load, if it says anything. Undefined: never. */
   readonly loads?: {
     readonly intervalMs: number;
     /** @param upstream The name. */

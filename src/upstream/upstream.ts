@@ -26,7 +26,7 @@ import { StreamReply } from './stream-reply.ts';
 import { DEFAULT_TIMEOUTS, type UpstreamOptions, type UpstreamTimeouts } from './upstream-options.ts';
 import { WholeReply } from './whole-reply.ts';
 
-/** What may stand in a header and in a log line. */
+/** What may go into a header and into a log line. */
 const SAFE_ID = /^[\x21-\x7e]+$/;
 const MAX_ID_LENGTH = 200;
 
@@ -239,7 +239,7 @@ class Upstream implements UpstreamBackend {
     };
   }
 
-  /** Not the upstream has ended what still runs. */
+  /** What still ran was ended on this side: by its signal, or by `close`. */
   #isOver(signal: AbortSignal): boolean {
     return signal.aborted || this.#closed;
   }

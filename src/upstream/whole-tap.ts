@@ -20,14 +20,14 @@ import {
 const KEPT_BYTES = 1024 * 1024;
 const TAIL_BYTES = 64 * 1024;
 
-/** A prompt of more tokens than this is worth a closer look at the reply, in case that it is none. */
+/** A reply that tells of more prompt tokens than this is worth a closer look, in case it is none. */
 const USUAL_PROMPT_TOKENS = 65_536;
 
 const USAGE = Buffer.from('"usage"');
 const FINISH_REASON = Buffer.from('"finish_reason"');
-/** What stands in place of a generation. */
+/** Keys of what some servers send in place of a generation. */
 const ELSE: ReadonlySet<string> = new Set(['errors', 'detail', 'message']);
-/** Where its key has a byte that is rare: a search for it hardly stops elsewhere. */
+/** Where its key has a rare byte: a search that begins with it hardly ever stops in vain. */
 const RARE_AT = FINISH_REASON.indexOf('_');
 const FROM_RARE = FINISH_REASON.subarray(RARE_AT);
 const REASON_BYTES = 32;
@@ -45,7 +45,7 @@ export class WholeTap {
   #pieces: Buffer[] = [];
   #keptBytes = 0;
   #cutBytes = 0;
-  /** Its beginning says that it is a model's. */
+  /** Its beginning says that it is a generation. */
   #speaks = false;
 
   /** @param now On the clock of `Observation`. @param options `isGeneration`: it has to have choices. */
@@ -74,7 +74,11 @@ export class WholeTap {
     return this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
   }
 
-  /** To be called once there is enough to tell, and before anything is delivered. @returns Why it is no reply, if its beginning says so. */
+  /**
+   * To be called once there is enough to judge by, and before anything is delivered.
+   *
+   * @returns Why it is no reply, if its beginning says so.
+   */
   readBeginning(): AppError | undefined {
     const text = this.#kept;
     for (const member of skimBeginning(text)) {
@@ -111,7 +115,7 @@ export class WholeTap {
     return undefined;
   }
 
-  /** Nearly every reply: it has a usage and no error. @returns Whether it is such a one. */
+  /** Reads what nearly every reply is: one with a usage and without an error. @returns Whether this is one. */
   #skim(text: Buffer, { members }: SkimmedObject): boolean {
     let usage: Member | undefined;
     let choices: Member | undefined;
@@ -124,7 +128,7 @@ export class WholeTap {
     if (usage === undefined) return false;
     if (choices === undefined ? this.#isGeneration : isEmpty(text, choices)) return false;
     this.observation.usage = plainUsage(text, usage) ?? usageOf({ usage: memberValue(text, usage) });
-    // Whoever may say what cannot be true is read more closely.
+    // Counts that may be wrong call for a closer look.
     const { promptTokens = 0, completionTokens = 0 } = this.observation.usage ?? {};
     if (!(promptTokens > 0) || (choices !== undefined && !this.#isSure(promptTokens, completionTokens)))
       return false;
@@ -136,7 +140,10 @@ export class WholeTap {
     return true;
   }
 
-  /** A token stands for a byte at least; of reasoning that is not shown there may be more. */
+  /**
+   * A token stands for at least a byte, so that more tokens than bytes are in doubt; but they may be reasoning that
+   * is not shown.
+   */
   #isSure(promptTokens: number, completionTokens: number): boolean {
     const { replyBytes } = this.observation;
     return isTrueCount(promptTokens, USUAL_PROMPT_TOKENS) && isTrueCount(completionTokens, replyBytes);
@@ -157,8 +164,8 @@ export class WholeTap {
   }
 
   /**
-   * Of those that begin before `end`. Inside a JSON string the quotes of the key would be escaped: text about finish reasons is
-   * not taken for one.
+   * Reads those that begin before `end`. Inside a JSON string the quotes of the key would be escaped, so that text
+   * about finish reasons is not taken for one.
    *
    * @returns Whether none is an error.
    */
@@ -209,7 +216,7 @@ export class WholeTap {
   }
 }
 
-/** What comes before the rare byte fits. */
+/** What comes before the rare byte fits, too. */
 function isFinishReason(text: Buffer, start: number): boolean {
   for (let i = 0; i < RARE_AT; i += 1) if (text[start + i] !== FINISH_REASON[i]) return false;
   return true;

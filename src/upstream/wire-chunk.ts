@@ -56,12 +56,12 @@ export function hasContent(choice: Wire): boolean {
   );
 }
 
-/** Of a reply that does not say how many it has: what its text may have been, at least one. */
+/** How many tokens a choice may have where the reply does not say; at least one. */
 export function tokensOf(choice: Wire): number {
   return Math.max(1, tokensIn(charsIn(contentsOf(choice))));
 }
 
-/** What so many characters may be. */
+/** How many tokens so many characters may be. */
 export function tokensIn(chars: number): number {
   return Math.ceil(chars / USUAL_CHARS_PER_TOKEN);
 }
@@ -83,7 +83,7 @@ function contentsOf(choice: Wire): readonly unknown[] {
   ];
 }
 
-/** Of all text in it, also where text comes in parts or as the arguments of a call; not of base64. */
+/** Counts all text in it, also in parts and in the arguments of calls, but not base64. */
 function charsIn(content: unknown): number {
   if (typeof content === 'string') return content.length;
   if (Array.isArray(content)) return content.reduce<number>((sum, part) => sum + charsIn(part), 0);
@@ -123,7 +123,7 @@ function isSaid(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-/** Choices are counted from 0; who has only one may leave it out. */
+/** Choices are numbered from 0; a server that makes only one may leave the number out. */
 export function indexOf(choice: Wire): number {
   return typeof choice.index === 'number' ? choice.index : 0;
 }
