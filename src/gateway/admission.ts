@@ -1,22 +1,22 @@
 import type { Caller, Limits } from '../core/caller.ts';
 import type { RateStatus } from '../core/error.ts';
 
-/** What a request may come to use, before anybody knows what it will. */
+/** What a request may come to use, before anybody knows what it will use. */
 export interface AdmissionAsk {
   readonly caller: Caller;
   readonly model: string;
   /** Of the model, for all callers together. */
   readonly modelLimits?: Limits | undefined;
-  /** As far as its size tells. */
+  /** Estimated from its size. */
   readonly tokens: number;
   readonly nanoUsd: number;
-  /** What it may cost where its size tells too little. Default: `nanoUsd`. */
+  /** The most that it may cost, where its size tells too little. Default: `nanoUsd`. */
   readonly mostNanoUsd?: number;
 }
 
 /** What was set aside for an admitted request. */
 export interface Reservation {
-  /** After it was set aside. */
+  /** As it is once this was set aside. */
   readonly rate: RateStatus;
   /** Exactly once, whatever ended the request: what was not used is given back, what was used beyond it is charged. */
   settle(used: { readonly tokens: number; readonly nanoUsd: number }): void;

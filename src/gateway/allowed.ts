@@ -8,8 +8,8 @@ import { DecisionTrace } from './decision-trace.ts';
 import type { Route } from './route.ts';
 
 /**
- * Starts a request at the best of the deployments that may serve it. Every way to a deployment, first try, retry and
- * hedge, begins with the list that `capable` gives, so what is not allowed is not in anybody's reach.
+ * Starts a request at the best of the deployments that may serve it. Every way to a deployment (first try, retry,
+ * hedge) begins with the list that `capable` gives, so what is not allowed is out of reach.
  *
  * @param capable The deployments of a route that can serve the request.
  * @throws AppError of the last attempt; or `no_deployment_allowed`, which names what forbids it.
@@ -45,7 +45,7 @@ function allowedOf<D extends Deployment>(
   { model, demands = {} }: Route,
   trace: DecisionTrace,
 ): readonly D[] {
-  // What the operator has come to demand since the request came holds for it, too.
+  // What the operator has demanded since the request came holds for it, too.
   const constraints = strictest(features.constraints, demands);
   if (deployments.every((deployment) => obstacle(deployment, features, constraints) === undefined))
     return deployments;
@@ -63,7 +63,7 @@ function allowedOf<D extends Deployment>(
   });
 }
 
-/** Says of a failure that others were not asked, and why. */
+/** Adds to a failure that others were not asked, and why. */
 function namingDemands(failure: AppError, constraints: Constraints): AppError {
   if (!failure.retryable) return failure;
   return failure.with({ message: `${failure.message} Others were not asked: ${demandsText(constraints)}.` });

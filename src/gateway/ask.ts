@@ -11,7 +11,7 @@ import type { Route } from './route.ts';
 /** What a request says of its size. */
 export interface AskedSize {
   readonly promptBytes: number;
-  /** Most that each choice may have; undefined: it does not say. */
+  /** The most that each choice may have; undefined: it does not say. */
   readonly outputTokens: number | undefined;
   /** Default: 1. */
   readonly choices?: number;
@@ -21,16 +21,16 @@ export interface AskedSize {
 
 export interface Assumptions {
   readonly bytesPerToken: number;
-  /** Of a choice, where the request does not say. */
+  /** Per choice, where the request does not say. */
   readonly assumedOutputTokens: number;
   /** What replies of the model have been like. */
   readonly replies: Pick<RecentReplies, 'usualMs' | 'mostOf'>;
 }
 
 /**
- * What has to be set aside for a request: the prompt as far as its bytes tell, all the output that it may have, at the dearest deployment; and
- * what it may cost at most: a token stands for a byte at least, and where it does not say how long a reply it wants, for as long a one as the
- * model has given the project of late.
+ * What has to be set aside for a request: the prompt as far as its bytes tell, and all the output that it may have,
+ * at the dearest deployment. With a budget also the most that it may cost: no prompt has more tokens than bytes, and
+ * a reply of no stated length is taken to be as long as any that the model has given the project of late.
  */
 export function askFor(
   caller: Caller,
@@ -50,7 +50,7 @@ export function askFor(
   return { caller, model: name, modelLimits: limits, tokens, nanoUsd, mostNanoUsd };
 }
 
-/** What it costs at the one that asks most for it. */
+/** What it costs at the deployment that charges most for it. */
 function dearest(
   deployments: readonly Deployment[],
   promptTokens: number,

@@ -10,14 +10,17 @@ export function mayUse(caller: Caller | undefined, model: string): boolean {
   return caller?.models === undefined || caller.models.includes(model);
 }
 
-/** What a model remembers of one tenant's prompts never shows in the time that another's take. */
+/**
+ * Salts a request with its tenant, so that what a model remembers of one tenant's prompts never shows in the timing
+ * of another's.
+ */
 export function ofTenant(request: GenerateRequest, caller: Caller | undefined): GenerateRequest {
   return caller === undefined
     ? request
     : { ...request, cacheSalt: `${caller.projectId} ${request.cacheSalt ?? ''}` };
 }
 
-/** What the request demands, and its tenant beside it. */
+/** What the request demands, together with what its tenant demands. */
 export function demandsOf(caller: Caller | undefined, demands: RequestDemands = NO_DEMANDS): RequestDemands {
   if (caller === undefined) return demands;
   const { privacy, regions, maxCostUsd } = caller.demands;

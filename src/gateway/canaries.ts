@@ -14,7 +14,7 @@ interface Watched {
 
 const NONE: Decision['trials'] = [];
 
-/** What deployments under trial are chosen by. */
+/** A place at a deployment, as far as trials look at it. */
 interface Place {
   readonly deployment: Deployment;
   readonly ready: boolean;
@@ -25,7 +25,7 @@ interface Place {
 
 /**
  * The deployments of one model that are under trial. A share of the requests goes to each, the rest stays away from them, and
- * one that does worse than the deployments that are not on trial gets nothing any more.
+ * one that does worse than the deployments that are not on trial gets nothing more.
  *
  * All that goes to canaries comes from what a request may use, so that trials change nothing of privacy and region.
  */
@@ -77,7 +77,7 @@ export class Canaries {
     return at;
   }
 
-  /** What each trial made of a request, for its decision. */
+  /** What part each trial had in a request, for its decision. */
   parts(drawn: number): Decision['trials'] {
     if (this.#present.length === 0) return NONE;
     const mine = this.#at(drawn);

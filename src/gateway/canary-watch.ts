@@ -20,7 +20,7 @@ export interface CanaryFigures {
   readonly ttftRatio: number | undefined;
 }
 
-/** One-sided: a figure as bad as this is chance once in 740 looks. */
+/** One-sided: by chance a figure is as bad as this once in 740 looks. */
 const Z = 3;
 /** The canary's outcomes that count, in units of the least that must be there. */
 const WINDOW = 4;
@@ -33,7 +33,8 @@ const LEAST_OTHERS = 20;
  *   errors    the lower bound of the difference of the two rates exceeds `maxErrorRate` (Newcombe's interval from two of Wilson's)
  *   latency   the lower bound of the canary's median, against the others' median at that time, exceeds `maxTtftRatio`
  *
- * Older outcomes of both sides fade with every outcome of the canary, so what befell all of them at once is no fault of it.
+ * Older outcomes of both sides fade with every outcome of the canary, so that trouble which befell all of them is
+ * not held against it.
  */
 export class CanaryWatch {
   readonly #settings: Canary;
@@ -43,7 +44,7 @@ export class CanaryWatch {
   readonly #expected = { stream: new LatencyPredictor(), whole: new LatencyPredictor() };
   /** Logarithms of observed against expected. */
   readonly #othersLateness: number[] = [];
-  /** The same of the canary, above the others' median of then. */
+  /** The same of the canary, relative to the others' median at that time. */
   readonly #excess: number[] = [];
 
   constructor(settings: Canary) {

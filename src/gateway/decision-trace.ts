@@ -2,10 +2,10 @@ import type { Candidate } from '../../routers/candidate.ts';
 import type { Ranked } from '../../routers/policy.ts';
 import type { Choice, Decision, DecisionFeatures } from '../core/decision.ts';
 
-/** Most have one choice or none: arrays that grow have room for many. */
+/** Replaced, not pushed to: most have one choice or none, and arrays that grow have room for many. */
 const NONE: readonly never[] = [];
 
-/** Takes down how one request comes to its deployments. */
+/** Records how one request comes to its deployments. */
 export class DecisionTrace implements Decision {
   readonly id: string;
   readonly features: DecisionFeatures;

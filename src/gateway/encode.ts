@@ -8,7 +8,7 @@ import type { DeploymentOf } from './begin.ts';
 import { encodeFeatures } from './features.ts';
 import type { Route } from './route.ts';
 
-/** What became of the texts, or a remote server's answer in the client's own dialect. */
+/** What was made of the texts, or a remote server's answer in the client's own dialect. */
 export type EncodeReply =
   | { readonly kind: 'result'; readonly result: EncodeResult }
   | { readonly kind: 'relay'; readonly relay: Relay };

@@ -24,28 +24,34 @@ export interface FairQueueOptions {
   /** How many may wait, of all tenants together. */
   readonly capacity: number;
   readonly maxWaitMs: number;
-  /** Who would wait longer than that, going by how fast the line moves, is refused at once, too. */
+  /** Also refuses at once whoever would wait longer than that, going by how fast the line moves. */
   readonly foresees?: boolean;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
 
-/** Whoever waits is looked after this often, in case what it waits for comes without a word. */
+/** Those that wait are looked after this often, in case what they wait for comes unannounced. */
 const TICK_MS = 50;
-/** Whoever would have to wait for more of its time than this is refused at once: the line may turn out slower, and a refusal is best told early. */
+/**
+ * Whoever would have to wait for more than this share of its time is refused at once: the line may turn out to be
+ * slower, and a refusal is best told early.
+ */
 const FORESEEN = 0.75;
-/** So many times as much has to be in line for one of it to go: among nearly equal ones whoever comes is refused at once, and nobody after a wait in vain. */
+/**
+ * A tenant has to have this many times as much in line for one of its requests to go: among nearly equal ones whoever
+ * comes is refused at once, and nobody has waited in vain.
+ */
 const FAR_MORE = 1.5;
-/** How many that cannot be served yet may be passed by, for those behind them that can. */
+/** How many that cannot be served yet may be passed over for others behind them. */
 const MAX_PASSED_BY = 16;
-/** Of one tenant: where a few of its requests find no room, the others hardly will. */
+/** The same for one tenant: where a few of its requests find no room, the others hardly will. */
 const MAX_PASSED_BY_PER_TENANT = 4;
 
 /**
  * Those that wait for a place, served in this order: the better priority band first; within it the tenant with the fewest
  * virtual tokens (`TokenCounters`); of a tenant's requests the one with the earliest deadline.
  *
- *   - Nobody waits for ever, and who leaves is forgotten at once.
+ *   - Nobody waits for ever, and whoever leaves is forgotten at once.
  *   - A full queue makes room for a tenant that has far less in line than another: the newest request of the one that
  *     has the most, by weight, has to go.
  *   - What is foreseen for a tenant depends on its own line: a long one of another tenant is no reason to refuse it.
@@ -53,14 +59,14 @@ const MAX_PASSED_BY_PER_TENANT = 4;
 export class FairQueue<T> {
   #options: FairQueueOptions;
   readonly counters = new TokenCounters<Waiter<T>>(() => this.#pace.turn(this.#options.now()));
-  /** In the order of coming; a set forgets in constant time. */
+  /** In the order in which they came; a set forgets in constant time. */
   readonly #waiters = new Set<Waiter<T>>();
   readonly #pace = new QueuePace();
-  /** `share`: of all that were refused, those whose tenant had more in line than its share. */
+  /** `share`: how many of all that were refused had a tenant with more in line than its share. */
   readonly rejected = { full: 0, timeout: 0, share: 0 };
   /**
-   * How many more there is room for where those in line want to go, as of the last that found none: some, if it is kept from them for others' sake;
-   * below 0, so many have to leave before anybody is served.
+   * How many more there is room for where those in line want to go, as of the last that found none. Above 0: it is
+   * kept from them for others. Below 0: so many have to leave before anybody is served.
    */
   room = 0;
   /** A tenant that is alone in line may soon be served faster than now. */
@@ -103,7 +109,10 @@ export class FairQueue<T> {
     return perTurnMs * (turnsBefore(this.counters.waiting, tenant) + 1 + Math.max(0, -this.room));
   }
 
-  /** A request of the tenant that comes now need not wait for those in line: they wait for what it may not need. */
+  /**
+   * Whether a request of the tenant that comes now may go past those in line, which may wait for something that it
+   * does not need.
+   */
   mayPass({ projectId, priority }: Tenant): boolean {
     for (const { id, head } of this.counters.waiting)
       if (id === projectId || head!.tenant.priority < priority) return false;
@@ -111,8 +120,8 @@ export class FairQueue<T> {
   }
 
   /**
-   * It has nothing in line, and no more running than half of what those in line have there, by weight: whatever the backend can do, that is
-   * less than its share.
+   * It has nothing in line, and at most half as much running as those in line have waiting, by weight: whatever the
+   * backend can do, that is less than its share.
    */
   isModest(tenant: Tenant): boolean {
     const { waiting } = this.counters;
@@ -130,9 +139,9 @@ export class FairQueue<T> {
   }
 
   /**
-   * Waits until `claim`, called when something became free, returns what was waited for.
+   * Waits until `claim`, called whenever something may have become free, returns what was waited for.
    *
-   * @throws The reason of the signal, and what `claim` throws: the one who waits is to know, not who made room.
+   * @throws The reason of the signal, and what `claim` throws: that concerns the one who waits, not whoever made room.
    */
   wait(asker: Asker, claim: () => T | undefined, signal: AbortSignal): Promise<T | Unserved> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
@@ -221,7 +230,7 @@ export class FairQueue<T> {
     return next;
   }
 
-  /** If need be, at the cost of the tenant that has the most in line. */
+  /** There is room in line, if need be at the cost of the tenant that has the most there. */
   #hasRoomFor(tenant: Tenant): boolean {
     const { capacity } = this.#options;
     const { waiting } = this.counters;
@@ -237,7 +246,10 @@ export class FairQueue<T> {
     return true;
   }
 
-  /** How much is kept from the tenant, alone in line, for those that may come: no reason to refuse any of its requests. */
+  /**
+   * How much room is kept from the tenant, alone in line, for others that may come: no reason to refuse any of its
+   * requests.
+   */
   #keptFrom({ projectId }: Tenant): number {
     const { waiting } = this.counters;
     const [only] = waiting;

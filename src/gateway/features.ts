@@ -14,7 +14,7 @@ import { isMedia, mediaOf } from './media.ts';
 import { textDemands } from './privacy-rule.ts';
 
 type Asked = Pick<AttemptOptions, 'route' | 'placement' | 'demands' | 'privacy' | 'caller'> & {
-  /** Of the request's difficulty, where it was worth waiting for. */
+  /** The request's difficulty, where that was worth waiting for. */
   readonly judgement?: Judgement | undefined;
 };
 
@@ -57,7 +57,7 @@ class GenerationFeatures implements RequestFeatures {
   #prompt: { readonly salt: string; readonly body: Buffer } | undefined;
   #blocks: Int32Array | undefined;
 
-  /** @param choice There is one: what is known of the prompt may matter. */
+  /** @param choice There is more than one deployment, so that what is known of the prompt may matter. */
   constructor(request: GenerateRequest, asked: Asked, choice: boolean) {
     const perToken = bytesPerToken(asked);
     const { model, cacheSalt = '', wire } = request;
@@ -101,7 +101,7 @@ function bytesPerToken({ route, placement }: Asked): number {
 
 const NO_DEMANDS: Constraints = {};
 
-/** The operator's demands, the client's, and those of the text: the strictest of each. */
+/** The operator's demands, the client's, and those of the text: the strictest of each kind. */
 function constraintsOf(
   request: GenerateRequest | EncodeRequest,
   { route, demands, privacy }: Asked,

@@ -46,7 +46,7 @@ export interface GatewayOptions {
   /** Monotonic milliseconds. Default: those of the turn of the event loop. */
   readonly now?: () => number;
   readonly random?: () => number;
-  /** What the routes' policies learn of deployments: the one that they were made with. */
+  /** What the routes' policies learn about deployments; must be the one that they were made with. */
   readonly knowledge?: RoutingKnowledge;
   /** Looks for what must not go everywhere. */
   readonly privacy?: PrivacyRule | undefined;
@@ -149,7 +149,7 @@ export class Gateway {
 
   /**
    * Runs one request. `deliver` gets the reply once it has begun and resolves when the client has it all; what it
-   * throws is taken as the request's end. Whatever this method throws is an AppError that the client has yet to be told.
+   * throws ends the request. Whatever this method throws is an AppError that the client has yet to be told.
    */
   handle(
     request: GenerateRequest,
@@ -178,7 +178,7 @@ export class Gateway {
     );
   }
 
-  /** The same for a request that wants a text read instead of continued. */
+  /** The same for a request that wants texts read, not continued. */
   encode(
     request: EncodeRequest,
     signal: AbortSignal,
@@ -220,7 +220,7 @@ export class Gateway {
     let reservation: Reservation | undefined;
     let settled: RequestSettled | undefined;
     const hold = (held: Slot) => {
-      // Of an attempt that nobody waits for any more.
+      // The attempt is one that nobody waits for any more.
       if (settled !== undefined) held.release(settled);
       else slot = held;
     };
@@ -230,7 +230,7 @@ export class Gateway {
       // As long as the configuration is the same, there is no need to look it up again.
       const route = () =>
         this.#options.routes === routes ? known : (this.#options.routes.get(name) ?? known);
-      // The configuration's own text, which everybody who looks it up has, too.
+      // The configuration's own string, which others that look it up share.
       const { name: modelName } = known.model;
       settlement.model = modelName;
       model = placement.model(modelName);
@@ -282,7 +282,7 @@ export class Gateway {
         reservation?.settle({ tokens: promptTokens + completionTokens, nanoUsd: event.costNanoUsd });
         emit(event);
       } finally {
-        // At the end: it may make room for others.
+        // Last, since it may make room for others.
         slot?.release(event);
       }
     }

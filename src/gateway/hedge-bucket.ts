@@ -2,7 +2,7 @@ const SHARE = 0.05;
 const MAX_TOKENS = 10;
 const MAX_SATURATION = 0.7;
 
-/** How many requests may be asked twice: a twentieth of them, and none while the fleet is busy. */
+/** How many requests may be sent twice: a twentieth of them, and none while the fleet is busy. */
 export class HedgeBucket {
   #tokens = 0;
   won = 0;

@@ -1,4 +1,4 @@
-/** One attempt at a deployment that runs. */
+/** An attempt that is running at a deployment. */
 export interface Attempt<T> {
   readonly answered: Promise<T>;
   /** Another one was answered first. */
@@ -10,8 +10,8 @@ export interface Attempt<T> {
  * Barroso, The Tail at Scale). A failure counts as an answer only when nobody else is left to give one.
  *
  * A stream has answered with its first token. A whole reply answers when all the work is done, so its second attempt costs a
- * whole reply's work and comes late; it is worth that where the first one hangs, which nothing else would tell before the
- * upstream's probes have been silent for long.
+ * whole reply's work and comes late; it is worth that where the first one hangs, which otherwise would not show
+ * until the upstream's probes have been silent for long.
  *
  * @param second Starts the other attempt, if there may be one.
  * @throws What the first attempt failed with, if both fail.

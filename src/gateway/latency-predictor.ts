@@ -5,7 +5,7 @@ interface Known {
   atMs: number;
 }
 
-/** So many samples are averaged before a size has a prediction that others are measured by. */
+/** This many samples are averaged before a size has a prediction that others are measured by. */
 const WARM_SAMPLES = 3;
 const FALL = 0.25;
 /** Time after which a lasting rise is believed to two thirds. */
@@ -40,7 +40,7 @@ export class LatencyPredictor {
   }
 
   #nearest(bucket: number): Known | undefined {
-    // What is twice as large is a fair likeness; what is ten times as large is none.
+    // Twice as large is near enough; ten times as large is not.
     for (const near of [bucket, bucket - 1, bucket + 1]) {
       const known = this.#sizes[near];
       if (known !== undefined && known.samples >= WARM_SAMPLES) return known;

@@ -6,7 +6,7 @@ import type { TenantAccount, Urgent } from './tenant-account.ts';
 /** Those with somebody in line. */
 type Waiting<W extends Urgent> = Iterable<TenantAccount<W>>;
 
-/** Of those in line, how many will be served before one of the tenant that comes now. */
+/** How many of those in line will be served before a request of the tenant that comes now. */
 export function turnsBefore<W extends Urgent>(
   waiting: Waiting<W>,
   { projectId, weight, priority }: Tenant,
@@ -24,7 +24,7 @@ export function turnsBefore<W extends Urgent>(
   return before;
 }
 
-/** Of the worst band that waits, the tenant with the most in line by its weight. */
+/** The tenant with the most in line for its weight, among the worst band that waits. */
 export function mostCrowded<W extends Urgent>(waiting: Waiting<W>): TenantAccount<W> | undefined {
   let most: TenantAccount<W> | undefined;
   const band = (account: TenantAccount<W>) => account.line.at(-1)!.tenant.priority;
@@ -38,7 +38,7 @@ export function mostCrowded<W extends Urgent>(waiting: Waiting<W>): TenantAccoun
   return most;
 }
 
-/** What a tenant has in line by its weight, with so many more. */
+/** What a tenant would have in line for its weight, with so many more. */
 export function crowdingWith<W extends Urgent>(
   waiting: Waiting<W>,
   { projectId, weight }: Tenant,
@@ -51,7 +51,7 @@ export function crowdingWith<W extends Urgent>(
 /**
  * A tenant has more in line than is its share, while others wait, too.
  *
- * @param beside Of the tenant, who are not in line yet.
+ * @param beside How many of the tenant's are not in line yet.
  */
 export function isExcessive<W extends Urgent>(waiting: Waiting<W>, tenant: Tenant, beside: number): boolean {
   let weights = tenant.weight;

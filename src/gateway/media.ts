@@ -4,7 +4,7 @@ import type { GenerateRequest, Requirement } from '../core/request.ts';
 
 const MEDIA: ReadonlySet<Requirement['capability']> = new Set(['image', 'audio', 'file']);
 
-/** Of formats that do not say how long they last: 128 kbit/s, what speech and music are usually sent with. */
+/** For formats that do not say how long they last: 128 kbit/s, which speech and music are usually sent with. */
 const USUAL_BYTES_PER_SECOND = 16_000;
 /** 192 kHz, 24 bit, two channels. */
 const MAX_BYTES_PER_SECOND = 1_152_000;
@@ -12,12 +12,12 @@ const BASE64_BYTES_PER_CHAR = 3 / 4;
 const WAV_HEADER_CHARS = 64;
 const BYTE_RATE_AT = 28;
 
-/** Something beside text has to be read, whether it has a price or not. */
+/** Something other than text has to be read, whether it has a price or not. */
 export function isMedia({ capability }: Requirement): boolean {
   return MEDIA.has(capability);
 }
 
-/** Of a request that wants a reply to pictures or sound. */
+/** What a request has of pictures and sound. */
 export function mediaOf({ requirements, prompts }: GenerateRequest): Media {
   if (!requirements.some(({ capability }) => capability === 'image' || capability === 'audio'))
     return NO_MEDIA;

@@ -35,7 +35,7 @@ export class ModelState {
     this.hedges.earn();
   }
 
-  /** Of a request's body, per token of its prompt. */
+  /** Bytes of a request's body per token of its prompt. */
   get bytesPerToken(): number {
     return this.#bytesPerToken;
   }

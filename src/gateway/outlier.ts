@@ -48,7 +48,7 @@ export class Slowness {
     this.#unseen += 1;
   }
 
-  /** A closer look costs sorting: it is taken at a few samples together, and only if the last of them was late. */
+  /** A closer look costs sorting, so it is taken at a few samples together, and only if the last of them was late. */
   lookDue(): boolean {
     if (this.#unseen < SAMPLES_PER_LOOK) return false;
     this.#unseen = 0;

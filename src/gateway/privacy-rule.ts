@@ -4,7 +4,7 @@ import type { GenerateRequest } from '../core/request.ts';
 import type { SensitiveDetector } from '../privacy/detector.ts';
 import { isMedia } from './media.ts';
 
-/** Texts may demand by themselves to stay where nobody else reads them. */
+/** By this rule a text's own content demands that it stays where nobody else reads it. */
 export interface PrivacyRule {
   readonly detector: SensitiveDetector;
   /** Pictures, sound and files count as found. */
@@ -43,8 +43,9 @@ function hasMedia(request: GenerateRequest | EncodeRequest): boolean {
 const MOST_NESTED = 4;
 
 /**
- * All of a body, as it is written but for the escapes of its strings: members that a parser passes over, because their name is
- * there twice, and all digits of long numbers among it; and each value beside its name, which may say what it is.
+ * All of a body as it is written, except that the escapes of its strings are undone. That includes members that a
+ * parser passes over, because their name is there twice, all digits of long numbers, and each value beside its name,
+ * which may say what it is.
  */
 function unescaped(json: string): string {
   let text = json;

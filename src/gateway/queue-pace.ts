@@ -1,13 +1,13 @@
-/** Of fewer that ended, nobody knows how fast the line moves. */
+/** After fewer than this have ended, nobody knows how fast the line moves. */
 const MIN_SAMPLES = 8;
 const SAMPLES = 32;
 
 /**
- * How fast a line moves: as fast as those end whose tenants have more in line. Those that are served out of it would tell the same, but for
- * a line that stands because more are inside than may be.
+ * How fast a line moves: as fast as requests end whose tenants have more in line. Counting those that leave the line
+ * would tell the same, except of a line that stands still because more are inside than may be.
  */
 export class QueuePace {
-  /** When the line formed, and then when each ended; of late. */
+  /** When the line formed, and then when each of the latest ended. */
   #turnsAtMs: number[] = [];
 
   formed(nowMs: number): void {

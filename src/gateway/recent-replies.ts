@@ -1,14 +1,14 @@
 import { RecentlyUsed } from '../../routers/recently-used.ts';
 
-/** As long as no reply has been seen. */
+/** Until a reply has been seen. */
 const UNKNOWN_MS = 30_000;
 const LEARNING_RATE = 0.05;
-/** Of what was most, so much is forgotten with each reply that is less. */
+/** With each reply that is shorter than the longest, this share of the difference is forgotten. */
 const FORGETTING_RATE = 0.002;
-/** That are remembered, of those that had a reply last. */
+/** How many are remembered: those that had a reply last. */
 const PROJECTS = 1_000;
 
-/** Of the replies that a project has had of late. */
+/** The longest of the replies that a project has had of late. */
 export interface Most {
   /** Of a backend's work. */
   readonly ms: number;
@@ -17,8 +17,8 @@ export interface Most {
 }
 
 /**
- * How long replies of a model were of late, in time and in tokens: what will have to be paid for others, as far as anybody can tell. What is
- * most is each project's own, so that nobody's long replies are held against somebody else's money.
+ * How long replies of a model were of late, in time and in tokens: as far as anybody can tell, what the next ones
+ * will cost. The longest are kept by project, so that nobody's long replies are held against somebody else's money.
  */
 export class RecentReplies {
   #seen = false;
@@ -30,7 +30,7 @@ export class RecentReplies {
     return this.#usualMs;
   }
 
-  /** At least as long as is usual, also for a project of which nothing is known. */
+  /** At least what is usual, also for a project of which nothing is known. */
   mostOf(projectId: string): Most {
     const { ms, tokens } = this.#most.peek(projectId) ?? NONE;
     return { ms: Math.max(ms, this.#usualMs), tokens: Math.ceil(tokens) };

@@ -10,8 +10,8 @@ const ONE = { prompt: 1, output: 0 };
 
 /**
  * Keeps retries from multiplying the load of a fleet in trouble: of the active requests of a model, a tenth may be
- * retrying at once, and three in any case (as Envoy's retry budgets). The others wait for their turn, each tenant by itself, so that a fleet
- * that lost a member loses no request and is not overrun either.
+ * retrying at once, and three in any case (as Envoy's retry budgets). The others wait for their turn, in a line that
+ * is fair to tenants, so that a fleet that has lost a member loses no request and is not overrun either.
  */
 export class RetryBudget {
   readonly #active: () => number;
@@ -36,7 +36,7 @@ export class RetryBudget {
     return this.#queue.length;
   }
 
-  /** Ever begun. */
+  /** How many have ever begun. */
   get total(): number {
     return this.#total;
   }

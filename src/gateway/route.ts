@@ -20,7 +20,7 @@ export interface Route {
   readonly policy: Policy;
   /** A stream whose first token is late is asked for at a second deployment too. */
   readonly hedge?: boolean;
-  /** What the policy was made from: one made from the same is kept, with what it has learnt. */
+  /** What the policy was made from: one that was made from the same is kept, with what it has learnt. */
   readonly policyKey?: string;
   /** Requests that are hard need a good deployment. */
   readonly tiers?: Tiers | undefined;

@@ -58,7 +58,7 @@ export class Settlement {
   readonly #caller: Caller | undefined;
   readonly #now: () => number;
   readonly #startedAtMs: number;
-  /** Mostly there is one: an array that has been pushed to has room for many. */
+  /** Replaced, not pushed to: mostly there is one, and an array that has been pushed to has room for many. */
   #attempts: readonly SeenAttempt[] = NONE;
   #failure: AppError | undefined;
   #settled = false;
@@ -166,7 +166,10 @@ export class Settlement {
     };
   }
 
-  /** Of a reply that broke off before its backend told. Nothing came, nothing counts; but who leaves has had a prompt read. */
+  /**
+   * What counts where the backend has not told, as when a reply broke off. If nothing came nothing counts; but a
+   * client that leaves has had a prompt read.
+   */
   #counted(told: Usage | undefined): Usage {
     const completionTokens = Math.max(this.deliveredTokens, this.#written, told?.completionTokens ?? 0);
     const wasRead = this.#isAbandoned || (this.#request.onlyReads === true && this.#isWhole);
@@ -179,7 +182,7 @@ export class Settlement {
     };
   }
 
-  /** What the backend says, unless it cannot be true or leaves something out: what was written was written, after something was read. */
+  /** What the backend says, unless it leaves something out: where something was written, something was read as well. */
   #measured(told: Usage | undefined): Usage | undefined {
     if (told === undefined || (told.promptTokens > 0 && told.completionTokens > 0)) return told;
     return this.#written > 0 ? undefined : told;
@@ -192,7 +195,7 @@ export class Settlement {
     return usage && plausibleUsage(usage, this.#bounds, textBytes);
   }
 
-  /** Of tokens, at least; no more than was asked for, since what is counted are events and characters. */
+  /** How many tokens at least; no more than were asked for, since what is counted are events and characters. */
   get #written(): number {
     if (this.#request.onlyReads === true) return 0;
     return Math.min(this.observation.contentEvents, this.#bounds.completionTokens);
@@ -225,7 +228,7 @@ function costOf(attempts: readonly AttemptRecord[]): number {
   return sum;
 }
 
-/** Its client did not wait for what it had a backend do. */
+/** Its client did not wait for what it had made a backend do. */
 function isAbandoned({ code, lost }: EndedAttempt): boolean {
   return !lost && isAbandonment(code);
 }

@@ -60,7 +60,7 @@ export class Shadows {
     }
     this.#inFlight.set(model, running + 1);
     holdBody(request.wire.body);
-    // What it costs to send a copy is not to be paid by the request.
+    // The request is not to pay for what it costs to send a copy.
     setImmediate(() => void this.#run(request, target));
   }
 

@@ -15,7 +15,7 @@ import type { Tokens } from './token-counters.ts';
 /** What is known of a request before and after it ran, for those that learn from it. */
 export interface SlotRequest {
   readonly stream: boolean;
-  /** Of its body: how much there is to read. */
+  /** The size of its body: how much there is to read. */
   readonly promptBytes: number;
   /** What policies may know. */
   readonly features: RequestFeatures;
@@ -42,7 +42,7 @@ export class Slot<D extends Deployment = Deployment> {
   readonly #request: SlotRequest;
   readonly #now: () => number;
   readonly #onFree: () => void;
-  /** Until the reply had begun: what comes after depends on the client, too. */
+  /** Until the reply began: how long the rest takes depends on the client, too. */
   #answeredMs = 0;
   #held = true;
 
@@ -69,7 +69,7 @@ export class Slot<D extends Deployment = Deployment> {
     this.#onFree = options.onFree;
     const tenant = tenantOf(options.request.caller);
     this.#charge = options.model.queue.counters.charge(tenant, options.expected);
-    // Where it comes out of the line, it is still in it.
+    // One that comes out of the line is still in it now.
     const backlog = this.#charge.account.line.length > 1;
     this.#passage = this.lane.enter(tenant, backlog, () => this.#firstTokenMs());
   }
@@ -109,7 +109,7 @@ export class Slot<D extends Deployment = Deployment> {
     this.#free(isAbandonment(error.code) ? this.#workedFor() : undefined);
   }
 
-  /** Another attempt was answered first: that this one was not tells something too. */
+  /** Another attempt was answered first: that this one was not tells something, too. */
   lost(): void {
     const { promptBytes, stream } = this.#request;
     const predictedMs = this.lane.latency(this.deployment.model).begin(stream).predictMs(promptBytes);
@@ -151,7 +151,10 @@ export class Slot<D extends Deployment = Deployment> {
     return stream ? this.lane.latency(this.deployment.model).firstToken.predictMs(promptBytes) : undefined;
   }
 
-  /** What its tenant has had of the backend although nothing came of it: the prompt, and of a reply that comes as a whole its share by time. */
+  /**
+   * What its tenant has had of the backend although nothing came of it: the prompt, and of a reply that comes in one
+   * piece a share by time.
+   */
   #workedFor(): Tokens {
     const { prompt, output } = this.#expected;
     if (this.#request.stream || output === 0) return { prompt, output: 0 };

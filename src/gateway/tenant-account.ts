@@ -3,7 +3,7 @@ import type { Tenant } from './tenant.ts';
 /** Somebody in a tenant's line. */
 export interface Urgent {
   readonly tenant: Tenant;
-  /** By then it has to be served: what its client said, or else when the queue gives up on it. */
+  /** When it has to be served: by its client's deadline, or before the queue gives up on it. */
   readonly dueAtMs: number;
 }
 
@@ -12,7 +12,7 @@ export class TenantAccount<W extends Urgent> {
   readonly id: string;
   /** As the latest request had it. */
   weight: number;
-  /** Tokens that it had or will have had, by weight; the one with the fewest is next. */
+  /** Tokens that it has had or will have had, by weight; the tenant with the fewest is next. */
   counter = 0;
   /** Requests that were charged and are not settled, and what they were charged. */
   running = 0;
@@ -28,7 +28,7 @@ export class TenantAccount<W extends Urgent> {
     return this.line[0];
   }
 
-  /** So long is its line, so much of the queue is it entitled to. */
+  /** The length of its line for its weight. */
   get crowding(): number {
     return this.line.length / this.weight;
   }

@@ -3,7 +3,7 @@ import { TenantAccount, type Urgent } from './tenant-account.ts';
 
 /** A token of the output costs a backend about twice what one of the prompt costs: as in the paper. */
 const OUTPUT_WEIGHT = 2;
-/** Idle tenants are forgotten beyond so many. */
+/** Beyond so many tenants idle ones are forgotten. */
 const MANY = 1_000;
 
 export interface Tokens {
@@ -25,15 +25,15 @@ export class TokenCounters<W extends Urgent> {
   readonly waiting = new Set<TenantAccount<W>>();
   readonly #onTurn: () => void;
   #running = 0;
-  /** What the counter was of whom was served last, as long as nobody waits. */
+  /** The counter of whoever was served last, while nobody waits. */
   #level = 0;
 
-  /** @param onTurn One has ended whose tenant has more in line. */
+  /** @param onTurn Called when a request has ended whose tenant has more in line. */
   constructor(onTurn: () => void) {
     this.#onTurn = onTurn;
   }
 
-  /** Tenants that are known of. */
+  /** Tenants that are remembered. */
   get size(): number {
     return this.#accounts.size;
   }
@@ -94,12 +94,12 @@ export class TokenCounters<W extends Urgent> {
 
   #lift(account: TenantAccount<W>): void {
     let least = this.waiting.size === 0 ? this.#level : Number.POSITIVE_INFINITY;
-    // What runs is only expected to cost so much: whoever comes new must not wait until that is corrected.
+    // What runs has only been expected to cost that much: a newcomer must not wait until that is corrected.
     for (const { counter, pending } of this.waiting) least = Math.min(least, counter - pending);
     account.counter = Math.max(account.counter, least);
   }
 
-  /** Whoever would be lifted anyway need not be remembered; and when all is quiet, nobody. */
+  /** Whoever would be lifted anyway need not be remembered; when all is quiet, nobody need be. */
   #forget(account: TenantAccount<W>): void {
     if (this.#running === 0 && this.waiting.size === 0) {
       this.#accounts.clear();

@@ -15,9 +15,9 @@ export class Tries<D extends Deployment, T> {
   readonly #start: (deployment: D, signal: AbortSignal) => Promise<T>;
   #tried: readonly D[] = [];
   #answered = false;
-  /** Of the attempts that run now it is told as each of them ends. */
+  /** The attempts that run now are hedged: each records its own end. */
   #isContested = false;
-  /** Of this route are the deployments in `known`. */
+  /** The route that the deployments in `#known` are from. */
   #route: Route | undefined;
   #known: readonly D[] = [];
 
@@ -33,7 +33,7 @@ export class Tries<D extends Deployment, T> {
     this.#start = start;
   }
 
-  /** Those that were not asked yet. Nothing is retried at those that asked to be left alone. */
+  /** Those that have not been asked yet; once there was an attempt, without those that asked to be left alone. */
   left(): readonly D[] {
     const capable = this.#all();
     if (this.#tried.length === 0) return capable;
@@ -46,7 +46,7 @@ export class Tries<D extends Deployment, T> {
     return placement.tryPlace(route(), this.left(), this.#request, readyOnly);
   }
 
-  /** Whoever awaits the reply says what came of it: `answered` or `failed`. */
+  /** The caller awaits the reply, and then calls `answered` or `failed`. */
   run(slot: Slot<D>, kind: AttemptKind): Promise<T> {
     const delayMs = this.#hedgeAfterMs(slot.deployment);
     this.#isContested = delayMs !== undefined;
@@ -69,13 +69,13 @@ export class Tries<D extends Deployment, T> {
   #hedgeAfterMs(deployment: D): number | undefined {
     const { placement, route } = this.#options;
     if (route().hedge !== true) return undefined;
-    // Not those of another configuration: that one might have none, and the slot is taken.
+    // Not those of a newer configuration, which might have none: the slot is taken already.
     const capable = this.#known;
     if (capable.length < 2) return undefined;
     const { stream, promptBytes } = this.#request;
     const p95Ms = ({ backend, model }: D) =>
       placement.lane(backend).latency(model).begin(stream).p95Ms(promptBytes);
-    // One that has hung for long has no figures of its own.
+    // One that has been hanging for long has no figures of its own.
     return p95Ms(deployment) ?? capable.map(p95Ms).find((known) => known !== undefined);
   }
 
@@ -87,7 +87,7 @@ export class Tries<D extends Deployment, T> {
     try {
       if (hedges.allows(placement.saturation(this.#all()))) slot = this.claim(true);
     } catch (error) {
-      // A configuration that has come meanwhile, and that has nobody for the request, does not end the attempt that runs.
+      // A configuration that has come in the meantime, with nobody for the request, does not end the attempt that runs.
       if (!(error instanceof AppError)) throw error;
     }
     if (slot === undefined) return undefined;
@@ -131,7 +131,7 @@ export class Tries<D extends Deployment, T> {
     return { answered, lose };
   }
 
-  /** What is thrown at once is an attempt that failed, too. */
+  /** Where it throws at once, that is a failed attempt, too. */
   #startAt(deployment: D, signal: AbortSignal): Promise<T> {
     try {
       return this.#start(deployment, signal);

@@ -3,7 +3,7 @@ export class Unserved {
   readonly reason: 'full' | 'timeout';
   /** Its tenant has more in line than is its share, while others wait, too. */
   readonly excessive: boolean;
-  /** When a place in line may be worth having; undefined: nobody knows. */
+  /** How long until a place in line may be worth having. */
   readonly comeBackMs: number;
 
   constructor(reason: 'full' | 'timeout', excessive: boolean, comeBackMs: number) {

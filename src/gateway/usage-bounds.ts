@@ -8,12 +8,12 @@ const UNSEEN_PROMPT_TOKENS = 65_536;
 const MEDIA_TOKENS = 1_000_000;
 /** Servers count stop tokens, and end a little late. */
 const UNSEEN_OUTPUT_TOKENS = 4_096;
-/** Of a choice, where the request does not say. */
+/** Per choice, where the request does not say. */
 const MOST_OUTPUT_TOKENS = 1_000_000;
 
 /**
- * The most tokens that a request of so many bytes can have taken, for all it asks for: a token stands for a byte at least. What more came
- * says the reply (`plausibleUsage`).
+ * The most tokens that a request can have taken, by its bytes and by what it asks for: a token stands for at least a
+ * byte. The reply's bytes bound it further (`plausibleUsage`).
  */
 export function usageBounds({ wire, stop, n, prompts }: GenerateRequest, media: Media): UsageBounds {
   const choices = n * prompts.length;

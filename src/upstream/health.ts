@@ -5,7 +5,7 @@ import { FailureRate } from './failure-rate.ts';
 const FAILURES_TO_OPEN = 5;
 const COOL_DOWN_MS = 5_000;
 const MAX_COOL_DOWN_MS = 60_000;
-/** Half-open: at most three requests try it, each once the one before has gone unanswered for a second. */
+/** Half-open: at most so many requests try it, each once the one before it has gone unanswered for `TRIAL_SPACING_MS`. */
 const MAX_TRIALS = 3;
 const TRIAL_SPACING_MS = 1_000;
 /** Probe failures in a row that mean something. */
