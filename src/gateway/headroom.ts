@@ -2,19 +2,22 @@ import { type Fared, Knee } from './knee.ts';
 import type { Tenant } from './tenant.ts';
 import { Unqueued } from './unqueued.ts';
 
-/** Whoever sent nothing for so long shares the backend no longer. */
+/** A tenant that has sent nothing for this long no longer has a share of the backend. */
 const ACTIVE_MS = 60_000;
-/** Whoever had a line for itself within this time has much to do, and room is kept for others than it. */
+/** A tenant that has had a line of its own within this time is heavy: room is kept from it for others. */
 const HEAVY_MS = 5_000;
 const SWEEP_EVERY_MS = 500;
-/** As long as one that has little came so lately, what is usual for it can be learnt. */
+/** As long as a light tenant has sent something within this time, what is usual can be learnt from it. */
 const LEARN_MS = 2_000;
-/** Of what the backend may have, this share is left to those that have little; the least is one place of four. */
+/** Of what the backend may have, this share is left to light tenants; the least is one place of four. */
 const LEFT_FREE = 0.1;
 const LEAST_TO_SHARE = 4;
-/** So many inside, and so many times what the others have there on average: that is much, whether it has a line or not. */
+/**
+ * A tenant with this many inside, and this many times what the others have there on average, is heavy, whether it has
+ * a line or not: see `TIMES_THE_OTHERS`.
+ */
 const MUCH = 8;
-/** So many inside, or without an answer, are little. */
+/** This many inside, or without an answer, are little. */
 const LITTLE = 2;
 const TIMES_THE_OTHERS = 3;
 /** What a backend has room for. */
@@ -32,24 +35,27 @@ interface Guest {
   weight: number;
   priority: number;
   inFlight: number;
-  /** Of those, whose replies have not begun. */
+  /** How many of those have no reply yet. */
   unanswered: number;
   seenAtMs: number;
   heavyAtMs: number;
 }
 
-/** What a tenant has inside: less than its share, or hardly anything; more; or much. */
+/**
+ * What a tenant has inside: `little` is less than its share, or hardly anything; `much` is more, of a heavy tenant;
+ * `some` is in between.
+ */
 type Size = 'little' | 'some' | 'much';
 
-/** One request of it. */
+/** One request of a guest. */
 export interface Stay {
   readonly guest: Guest;
   readonly size: Size;
   /** The largest of all that were inside, itself included. */
   readonly company: Size;
-  /** Of those that have much, how many had no answer then, itself included if it is one of them. */
+  /** How many pressing ones had no answer when it came, itself included if it is one of them. */
   readonly unanswered: number;
-  /** It is one of them. */
+  /** It is a heavy tenant's, above its share; where there are pauses between prompts, also within it. */
   readonly pressing: boolean;
   readonly enteredAtMs: number;
   /** If nothing of its reply is there by then, it is late. */
@@ -57,11 +63,15 @@ export interface Stay {
 }
 
 /**
- * Keeps room in one backend for tenants that use little of it. Where nothing can be taken back from a request that runs, a
- * tenant that fills a backend makes others wait for its replies to end, even if they are served next. So while others are
- * active that have little to do, whoever has much and more than its share inside gets a place only below the knee: so many that
- * another request begins without delay; and none as long as somebody there waits for longer than is usual. Alone a tenant may have all
- * that do not queue there; among others that have as much to do, all that the limit allows.
+ * Keeps room in one backend for tenants that use little of it. Nothing can be taken back from a request that runs: a
+ * tenant that fills a backend makes others wait for its replies to end, even if they are served next.
+ *
+ * A tenant is heavy if it has had a line of its own of late, or far more inside than others have; it is light otherwise.
+ *
+ *   - While light tenants are active, a heavy one that has its share inside gets another place only below the knee (so many
+ *     that another request still begins without delay), and none while anybody there waits for longer than is usual.
+ *   - A tenant that is alone may have all that do not queue there.
+ *   - Among others that are heavy, too, it may have all that the limit allows.
  */
 export class Headroom {
   readonly #room: Room;
@@ -69,21 +79,21 @@ export class Headroom {
   readonly #unqueued: Unqueued;
   readonly #now: () => number;
   readonly #guests = new Map<string, Guest>();
-  /** Of the guests of a priority band: the sum of their weights, and as of the last sweep which of them have little to do. */
+  /** By priority band: the sum of its guests' weights, and which of them were light at the last sweep. */
   readonly #weights = new Map<number, number>();
   readonly #light = new Map<number, Set<Guest>>();
-  /** Whose replies have not begun. */
+  /** Those whose replies have not begun; nobody's while a tenant is alone. */
   readonly #unanswered = new Set<Stay>();
-  /** Of those that have much, and more than their share; where there are pauses between prompts, within it, too: whose replies have not begun. */
+  /** The pressing ones among them. */
   readonly #pressing = new Set<Stay>();
   /** Stays, by their size. */
   readonly #inside: Record<Size, number> = { little: 0, some: 0, much: 0 };
   #sweepAtMs = 0;
-  /** Of those that have much, the one that came in last. */
+  /** The heavy tenant that came in last, and how many are little for it. */
   #loudest: { readonly guest: Guest; readonly little: number } | undefined;
   #pressedAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
-  /** Of the latest that was judged; undefined: none ever was. */
+  /** What was predicted for the latest that was judged; undefined: none ever was. */
   #expectedMs: number | undefined;
 
   constructor(room: Room, now: () => number) {
@@ -93,7 +103,7 @@ export class Headroom {
     this.#now = now;
   }
 
-  /** How many may be inside at once for those above their share to get one more place in. */
+  /** Heavy tenants above their share get one more place only while fewer than this are inside. */
   get held(): number {
     const { limit } = this.#room;
     const left = limit < LEAST_TO_SHARE ? 0 : Math.max(1, Math.floor(limit * LEFT_FREE));
@@ -114,7 +124,7 @@ export class Headroom {
     if (share === 0) return tenant.projectId === '' || this.#unqueued.allows(inFlight);
     const own = guest?.inFlight ?? 0;
     if (own === 0 || !this.#hasMuch(guest) || !this.#keepsRoomFrom(tenant, guest)) return true;
-    // Where one prompt is felt by the others, nobody's share is so large that there need be no pause before it.
+    // Where others feel a single prompt, no share is so large that there need be no pause before the next.
     if (own < share) return this.#knee.unanswered.at >= 1 || this.#mayPress;
     return inFlight < this.held && this.#mayPress && !this.#isAnyLate;
   }
@@ -179,9 +189,9 @@ export class Headroom {
     const { startedAtMs, tookMs, predictedMs } = fared;
     this.#unqueued.answered(kind, insideMs, predictedMs, fared);
     this.#expectedMs = predictedMs;
-    // Who is alone holds up nobody.
+    // A tenant that is alone holds up nobody.
     if (this.#guests.size <= 1 && tookMs > this.#knee.lateMs(predictedMs)) return;
-    // Who has much is known only after a while.
+    // That a tenant is heavy is known only after a while.
     const light = idle && stay.size !== 'much' && !this.#hasMuch(stay.guest);
     const { guest, little } = this.#loudest ?? { guest: stay.guest, little: Number.POSITIVE_INFINITY };
     const company = guest.inFlight > little ? 'much' : stay.company;
@@ -220,7 +230,10 @@ export class Headroom {
     return guest;
   }
 
-  /** Of the requests that are no trouble to anybody, at least one; 0: nobody else is there to share with. */
+  /**
+   * A tenant's share of the requests that are no trouble to anybody, at least one; 0: nobody else is there to share
+   * with.
+   */
   #shareOf({ priority, weight }: Tenant, guest: Guest | undefined): number {
     if (this.#guests.size === (guest === undefined ? 0 : 1)) return 0;
     this.#sweep();
@@ -231,7 +244,8 @@ export class Headroom {
   }
 
   /**
-   * One more of those that have much may be without an answer. As long as it is not known what is usual, one at a time, as its own answer tells of that.
+   * Whether one more pressing request may be without an answer. Until it is known what is usual, there may be one at
+   * a time, whose own answer then tells.
    */
   get #mayPress(): boolean {
     if (this.#expectedMs === undefined) return true;
@@ -246,7 +260,10 @@ export class Headroom {
     return false;
   }
 
-  /** It has had a line for itself, or far more inside than others have: few that come at random times have that. */
+  /**
+   * It is heavy: it has had a line of its own, or far more inside than others have, which few have whose requests
+   * come at random times.
+   */
   #hasMuch(guest: Guest | undefined): boolean {
     if (guest === undefined) return false;
     const { inFlight, weight, heavyAtMs } = guest;

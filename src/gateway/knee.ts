@@ -1,46 +1,58 @@
 import { UnansweredBound } from './unanswered-bound.ts';
 
-/** Nobody knows yet: a burst of so many hardly hurts. */
+/** Where nobody knows yet: a burst of so many hardly hurts. */
 const FIRST_GUESS = 4;
-/** So much more, and one at least, may be after some were not late among nearly as many as may be. */
+/**
+ * There may be this much more, and at least one, after so many in a row were not late among nearly as many as there
+ * may be.
+ */
 const STEP = 1.1;
 const CALM_BEFORE_STEP = 4;
 const NEARLY_ALL = 0.75;
-/** As long as some come that have little, only their word counts where it has been too much once. */
+/** Once it has been too much, only the word of light tenants counts, as long as one has come within this time. */
 const FELT_MS = 5_000;
-/** Of what was calm among so many: what is late there would be so among fewer, too. */
+/** Below this share of what was calm before, a late one would be late among fewer, too. */
 const ALREADY_CALM = 0.9;
 const MAX_CUT = 0.5;
 const MIN_CUT = 0.9;
-/** Of those that have much, so large a share has to be late before it counts; of those that have little each one does. */
+/** This share of the heavy tenants' requests has to be late before it counts; of a light tenant's, each one counts. */
 const LATE_SHARE = 0.4;
 const SHARE_WEIGHT = 1 / 8;
-/** Of those that have little, a late one counts until so many calm ones came … */
+/** A light tenant's late one counts until so many calm ones have come … */
 const FORGIVEN_AFTER = 20;
-/** … and two count, or one that is later than this against what is late. */
+/** … and a cut takes two of them, or one that took this many times as long as what is late already. */
 const FAR_TOO_LATE = 2;
-/** Growth per calm sample of those that have little, near where somebody was late last; below that, by steps. */
+/**
+ * Growth per calm request of a light tenant near where somebody was late last; below `WELL_BELOW` of that, it grows
+ * by steps.
+ */
 const GROWTH = 0.001;
 const WELL_BELOW = 0.65;
-/** More than was too much is tried again after so long; where it was about as much as before, so many times later. */
+/**
+ * More than what was too much is tried again after this long; where it was about as much as the time before, this
+ * many times later.
+ */
 const RETRY_MS = 20_000;
 const LATER = 2.5;
 const MAX_RETRY_MS = 60_000;
 const AS_BEFORE = [0.8, 1.4] as const;
-/** Late is what takes so much longer than nearly all did among few … */
+/** Late is what takes this many times as long as nearly all took among few … */
 const LATE = 1.08;
-/** … this much at least: the rest is noise of the machine. */
+/** … and at least this much longer: less is noise of the machine. */
 const NOISE_MS = 5;
 const NEARLY_ALL_OF_FEW = 0.95;
 const FEW_SAMPLES = 128;
-/** Of so few nobody can tell what is usual. */
+/** Nobody can tell what is usual from fewer than this. */
 const MIN_FEW_SAMPLES = 8;
 const LEARN_EVERY = 8;
 const LEARN_EACH = 32;
-/** As long as nobody can tell: too strict holds back until there are few, and then it is known; too lax would stay so. */
+/**
+ * Until somebody can tell. Too strict a guess holds back until there are few, and then it is known; too lax a one
+ * would stay.
+ */
 const USUAL_RATIO = 1;
 
-/** What is given up for others' sake is at most half of what was calm once … */
+/** It is cut to no less than this share of what was calm once … */
 const LEAST_OF_CALM = 0.5;
 /** … which is forgotten to two thirds in this time. */
 const FORGET_MS = 600_000;
@@ -50,44 +62,53 @@ export interface Fared {
   readonly startedAtMs: number;
   /** How many were inside, itself included. */
   readonly among: number;
-  /** Until it began. */
+  /** Until its reply began. */
   readonly tookMs: number;
   readonly predictedMs: number;
 }
 
 /** And among whom. */
 export interface Sample extends Fared {
-  /** Its tenant has less than its share, and nothing in line: for such ones there has to be room. */
+  /** Its tenant is light, and has nothing in line: for such requests there has to be room. */
   readonly light: boolean;
   /** It is the first token that took so long, not a whole reply. */
   readonly stream: boolean;
-  /** The most that any tenant had inside. Among such as have little it fared as they do by themselves; it is nobody's fault, if nobody has much. */
+  /**
+   * The most that any tenant had inside. Where nobody had much, nobody is to blame for how it fared; where all had
+   * little, that is what is usual.
+   */
   readonly company: 'little' | 'some' | 'much';
-  /** Of those that have much, how many had no answer when it came, itself included if it is one of them; one at least, if one came while it waited. */
+  /**
+   * How many pressing ones (see `Stay`) had no answer when it came, itself included if it is one of them; at least
+   * one, if one came while it waited.
+   */
   readonly unanswered: number;
-  /** No other one of those that have much was without an answer while it waited. */
+  /** No other pressing one was without an answer while it waited. */
   readonly undisturbed: boolean;
 }
 
 /**
- * How many requests a backend takes before another one begins late, found out from how they fare. A stricter relative of
- * `ConcurrencyLimit`: that one lets a reply take twice its time, because one tenant alone would rather wait in the backend than here; this one
- * aims at what others would not feel.
+ * How many requests a backend takes before another one begins late, found out from how they fare. A stricter
+ * relative of `ConcurrencyLimit`, which lets a reply take twice its time, because a tenant that is alone would
+ * rather wait in the backend than here; this one aims at what others would not feel. Heavy and light tenants: see
+ * `Headroom`.
  *
- * It grows by tenths until requests are late for the first time: what has been let in cannot be taken back, and everybody waits for it. From then on late ones of
- * those that have little cost a tenth, or as much as they were late, and a calm one adds so little that some 2 % of them may be late. What made them late may have been
- * something else, and servers change: after a while it grows by tenths again, each time later.
+ * It grows by tenths until requests are late for the first time. From then on late requests of light tenants cost a
+ * tenth, or as much as they were late by, and a calm one adds so little that some 2 % of them may be late: what has
+ * been let in cannot be taken back, and everybody waits for it. What made them late may have been something else,
+ * and servers change. So after a while it grows by tenths again, each time after a longer one.
  *
- * What is late is measured against what is usual for those that have little where nobody who has much disturbs them; until enough of them came, for all that nobody disturbs. As long as that is not known,
- * against a strict guess; what was cut for that is forgiven. Who is late among no more than was calm once is late for prompts in front of it: of those that have much fewer may be without an
- * answer then (`UnansweredBound`).
+ * Late is measured against what is usual for light tenants that no heavy one disturbs; until enough of those have
+ * come, for anybody that is not disturbed; and until that is known, against a strict guess, for which cuts are
+ * forgiven. A request that is late among no more than was calm once is late because of prompts in front of it: then
+ * fewer requests of heavy tenants may be without an answer (`UnansweredBound`).
  */
 export class Knee {
-  /** Of those that have much, how many may be inside without an answer. */
+  /** How many requests of heavy tenants may be inside without an answer. */
   readonly unanswered: UnansweredBound;
   readonly #now: () => number;
   #at = FIRST_GUESS;
-  /** Since it changed last. */
+  /** Since the last change. */
   #calmOnes = 0;
   #lateOnes = 0;
   #most = FIRST_GUESS;
@@ -99,7 +120,7 @@ export class Knee {
   #cutAtMs = Number.NEGATIVE_INFINITY;
   #steppedAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
-  /** Observed against predicted, among few; of late. */
+  /** Observed against predicted, of the latest that came among few. */
   readonly #few = new Float64Array(FEW_SAMPLES);
   #fewSeen = 0;
   #usual = USUAL_RATIO;
@@ -113,17 +134,17 @@ export class Knee {
     return this.#at;
   }
 
-  /** What is usual was seen often enough. */
+  /** Enough has been seen to know what is usual. */
   get knowsUsual(): boolean {
     return this.#fewSeen >= MIN_FEW_SAMPLES;
   }
 
-  /** Who has not begun after so long is late. */
+  /** A request that has not begun after this long is late. */
   lateMs(predictedMs: number): number {
     return Math.max(predictedMs * this.#usual * LATE, predictedMs + NOISE_MS);
   }
 
-  /** So many were inside without anybody being late, not long ago. */
+  /** How many were inside without anybody being late, not long ago. */
   get calmAmong(): number {
     return this.#most * Math.exp((this.#mostAtMs - this.#now()) / FORGET_MS);
   }
@@ -139,7 +160,7 @@ export class Knee {
     if (undisturbed && (light || !this.knowsUsual) && (few || company === 'little')) this.#learnUsual(ratio);
     const factor = (this.#usual * LATE) / ratio;
     const late = tookMs > this.lateMs(predictedMs);
-    // Who is late among no more than was calm once is late for something else.
+    // One that is late among no more than was calm once is late for another reason.
     const mostCalm = this.calmAmong * ALREADY_CALM;
     if (company === 'much')
       if (!late) this.unanswered.calm(startedAtMs, unanswered, light);
@@ -150,7 +171,7 @@ export class Knee {
         this.unanswered.late(startedAtMs, unanswered, factor, stream)
       )
         return;
-    // What is late among few is not late for being among many; others tell of what is no more.
+    // One that is late among few is not late for being among many; one that came before the last cut tells of what is past.
     if (few || startedAtMs < this.#cutAtMs) return;
     if (late && (company !== 'much' || among > Math.max(this.#at * 1.1, this.#at + 2))) return;
     if (!light) this.#lateShare += (Number(late) - this.#lateShare) * SHARE_WEIGHT;
@@ -206,7 +227,7 @@ export class Knee {
       return;
     const sorted = this.#few.slice(0, this.#fewSeen).sort();
     this.#usual = Math.max(1, sorted[Math.floor(sorted.length * NEARLY_ALL_OF_FEW)]!);
-    // What was late against a guess need not have been.
+    // What was late against a guess need not have been late.
     if (this.#fewSeen === MIN_FEW_SAMPLES) this.#tooMuch = undefined;
   }
 }

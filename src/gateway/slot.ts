@@ -50,7 +50,7 @@ export class Slot<D extends Deployment = Deployment> {
     deployment: D;
     lane: Lane;
     model: ModelState;
-    /** Of the request, as far as anybody knows. */
+    /** How many tokens the request will take, as far as anybody knows. */
     expected: Tokens;
     /** Told to the policies. */
     dispatch: Dispatch;

@@ -1,24 +1,25 @@
 import { ConcurrencyLimit, type Entry, type Tolerance } from './concurrency-limit.ts';
 
-/** So many always get in: fewer would keep no backend busy. */
+/** This many always get in: fewer would keep no backend busy. */
 const UNHURT = 8;
 /** Above what a first token takes beside a full batch: a stricter one would leave a batching server half empty. */
 const TOLERANCE: Tolerance = { firstToken: 2, whole: 2, slackMs: 100, eager: true };
-/** Where nobody hears of it for so long … */
+/** Where nothing has been heard of a backend for this long … */
 const UNHEARD_MS = 500;
-/** … there may be one more at a time, for nobody should wait in vain for what is not seen to be full. */
+/** … one more may come in now and then: nobody should wait in vain for a backend that has not shown that it is full. */
 const TRICKLE_MS = 50;
 
 /**
- * How many may be inside a backend without waiting there for each other. A tenant gets in no further, even if nobody else is there: what queues
- * in the backend cannot be taken back, and whoever comes new stands behind it; what waits here does not keep the backend from being busy. A stricter
- * `ConcurrencyLimit`, that begins with few and doubles until somebody was late.
+ * How many may be inside a backend without waiting there for each other. A tenant gets no more in, even if nobody
+ * else is there: what queues in the backend cannot be taken back, and a newcomer stands behind it, while waiting
+ * here keeps no backend from being busy. A stricter `ConcurrencyLimit` that begins with few, and doubles until
+ * somebody is late.
  */
 export class Unqueued {
   readonly #limit: ConcurrencyLimit;
   readonly #now: () => number;
   #enteredAtMs = Number.NEGATIVE_INFINITY;
-  /** Of how one fared. */
+  /** When a request last told how it fared. */
   #heardAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(now: () => number) {
@@ -26,14 +27,14 @@ export class Unqueued {
     this.#now = now;
   }
 
-  /** One more may come to so many. */
+  /** Whether one more may come to so many. */
   allows(inFlight: number): boolean {
     if (inFlight < Math.max(UNHURT, this.#limit.limit)) return true;
     const nowMs = this.#now();
     return nowMs - this.#heardAtMs >= UNHEARD_MS && nowMs - this.#enteredAtMs >= TRICKLE_MS;
   }
 
-  /** More may be let in soon than now. */
+  /** More may soon be let in than now. */
   opensTo(most: number): boolean {
     return !this.#limit.everCut && this.#limit.limit < most;
   }
