@@ -36,6 +36,15 @@ export async function takeUntold(
   nowMs: number,
   heldUntilMs: number,
 ): Promise<readonly BudgetAlarm[]> {
+  // Mostly there are none: in SQLite who changes nothing waits for whoever writes all the same, and with it the thread that serves.
+  const any = await kysely
+    .selectFrom('budget_alarm')
+    .select('at_ms')
+    .where('told_at_ms', 'is', null)
+    .where('held_until_ms', '<', nowMs)
+    .limit(1)
+    .execute();
+  if (any.length === 0) return [];
   const rows = await kysely
     .updateTable('budget_alarm')
     .set({ held_until_ms: heldUntilMs })

@@ -6,6 +6,7 @@ import { spent } from './migrations/003-spent.ts';
 import { attempts } from './migrations/004-attempts.ts';
 import { attemptsByTime } from './migrations/005-attempts-by-time.ts';
 import { attemptsByDay } from './migrations/006-attempts-by-day.ts';
+import { keysByAge } from './migrations/007-keys-by-age.ts';
 
 /** One change of the tables. What has been released never changes again; a mistake in it is corrected by the next one. */
 export interface Migration {
@@ -22,4 +23,5 @@ export const MIGRATIONS: readonly Migration[] = [
   attempts,
   attemptsByTime,
   attemptsByDay,
+  keysByAge,
 ];

@@ -1,6 +1,9 @@
+import Sqlite from 'better-sqlite3';
+import { sql } from 'kysely';
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import type { Caller, Limits } from '../../src/core/caller.ts';
 import type { GatewayEvent } from '../../src/core/event.ts';
+import { takeUntold } from '../../src/ledger/alarm-store.ts';
 import { type BudgetAlarm, BudgetAlarms, type BudgetAlarmsOptions } from '../../src/ledger/budget-alarms.ts';
 import type { SpentTotals } from '../../src/ledger/spent.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
@@ -188,5 +191,19 @@ describeDatabases('alarms of budgets', (newLocation) => {
     const { alarms, names } = watch();
     await alarms.refresh();
     await expect.poll(names).toEqual(['key 2026-01-31 0.85']);
+  });
+
+  it('are looked for without waiting for who writes, as long as there are none', async () => {
+    const { sqlite, kysely } = database;
+    if (sqlite === undefined) return;
+    const other = new Sqlite(sqlite.name);
+    onTestFinished(() => void other.close());
+    other.exec('begin immediate');
+    expect(await takeUntold(database, nowMs, nowMs + 1)).toEqual([]);
+    other.exec('rollback');
+    await sql`insert into budget_alarm values ('key', 'key_1', '2026-01-31', 0.85, 1, 1000, 850, null, 0)`.execute(
+      kysely,
+    );
+    expect(await takeUntold(database, nowMs, nowMs + 1)).toMatchObject([{ subjectId: 'key_1', share: 0.85 }]);
   });
 });

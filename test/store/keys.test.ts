@@ -342,6 +342,28 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
     expect(await organizations.list({ limit: 1 })).toHaveLength(1);
   });
 
+  it('reads no more of many keys than a page has', async () => {
+    const { sqlite } = database;
+    if (sqlite === undefined) return;
+    const project = await someProject();
+    const asked: string[] = [];
+    const prepare = sqlite.prepare.bind(sqlite);
+    sqlite.prepare = ((text: string) => {
+      asked.push(text);
+      return prepare(text);
+    }) as typeof sqlite.prepare;
+    await keys.list({ limit: 100, after: 'key_x' });
+    await keys.list({ limit: 100, projectId: project.id });
+    sqlite.prepare = prepare;
+    const steps = asked.flatMap((text) =>
+      prepare<unknown[], { readonly detail: string }>(`explain query plan ${text}`).all(
+        ...Array.from(text.matchAll(/\?/g), () => null),
+      ),
+    );
+    expect(asked).toHaveLength(2);
+    expect(steps.map(({ detail }) => detail).join()).not.toMatch(/TEMP B-TREE|SCAN api_key(?! USING INDEX)/);
+  });
+
   it('counts every change, once', async () => {
     const project = await someProject();
     const given = newKey(project.id);
