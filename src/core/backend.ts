@@ -9,7 +9,7 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   /** Whose request it is. Undefined: nobody's in particular. */
   readonly tenant?: string | undefined;
-  /** How it ends says nothing of the backend's health: nobody waits for the reply. */
+  /** How it ends says nothing about the backend's health: nobody waits for the reply. */
   readonly unjudged?: boolean;
 }
 
@@ -43,7 +43,7 @@ export interface RelayRequest {
   /** The client asked for a usage chunk at the end of the stream. */
   readonly includeUsage: boolean;
   readonly wire: WireRequest;
-  /** Of a generation; a text that is only read has neither this nor what follows. */
+  /** Only of a generation; a text that is only read has neither this nor the fields below. */
   readonly endpoint?: GenerateRequest['endpoint'];
   readonly stop?: Pick<GenerateRequest['stop'], 'maxTokens'>;
   /** Choices for each prompt. */
@@ -78,13 +78,13 @@ export interface ConcurrencyBounds {
 export interface Backend {
   readonly name: string;
   readonly kind: 'engine' | 'upstream';
-  /** It relays, and lacks nothing that it knows of: it may have requests whose prompt nobody has read. */
+  /** It relays, and lacks no capability that it knows of: it may be given requests whose prompt nobody has read. */
   readonly takesUnread?: boolean;
   /** How many requests to have inside it at once: found out by the gateway within these. Absent: it queues by itself. */
   readonly concurrency?: ConcurrencyBounds | undefined;
   /**
-   * How many requests it works on at once. More queue inside it, first come, first served: which is as it should be for one tenant; of
-   * several, none is let in beyond this before the others.
+   * How many requests it works on at once. More queue inside it, first come, first served. That is as it should be
+   * for one tenant; of several, none is let in beyond this ahead of the others.
    */
   readonly places?: number | undefined;
   /** The reply as typed parts. The iterator's `return` stops the work. */

@@ -2,12 +2,15 @@ import { Buffer } from 'node:buffer';
 
 /** Shorter bodies are not worth it. */
 const LEAST_BYTES = 16 * 1024;
-/** What is longer is rare, and would keep much. */
+/** Longer ones are rare, and would keep much. */
 const MOST_BYTES = 1024 * 1024;
-/** Of memory that nobody uses at the moment. */
+/** How much memory is kept that nobody uses at the moment. */
 const MAX_KEPT_BYTES = 8 * 1024 * 1024;
 
-/** By the size of the blocks: powers of two. Those that were used last come last, and are used first: they are in the processor's caches still. */
+/**
+ * By the size of the blocks: powers of two. The one that was used last comes last and is used first, as it may still
+ * be in the processor's caches.
+ */
 const kept = new Map<number, ArrayBuffer[]>();
 let keptBytes = 0;
 /** Of short bodies. */
@@ -15,16 +18,16 @@ const SHARED_BYTES = 64 * 1024;
 let shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
 let sharedBytes = 0;
 
-/** How many there are that need the body in it. */
+/** How many still need the body in it. */
 const holders = new WeakMap<ArrayBufferLike, number>();
 
 /**
- * Memory for a long body. That of bodies that nobody needs any more is used again: fresh memory is cold, and to write to it costs more than
- * all else that happens to the body.
+ * Memory for a long body. The memory of bodies that nobody needs any more is used again: fresh memory is cold, and
+ * writing to it costs more than everything else that happens to the body.
  *
- * Whoever asks for it holds it, and lets go of it by `releaseBody`. Whoever needs it for longer holds it, too. With the last one the bytes are
- * taken away from all views: who looks at them later than that sees an empty body, never somebody else's. What nobody releases is
- * the garbage collector's.
+ * Whoever asks for it holds it, and lets go of it with `releaseBody`; whoever else needs it holds it, too
+ * (`holdBody`). When the last one lets go, the bytes are taken away from all views: a late reader sees an empty
+ * body, never somebody else's. What nobody releases is left to the garbage collector.
  */
 export function bodyMemory(sizeBytes: number): Buffer {
   if (sizeBytes < LEAST_BYTES) return shortBody(sizeBytes);
@@ -38,8 +41,8 @@ export function bodyMemory(sizeBytes: number): Buffer {
 }
 
 /**
- * Short ones lie side by side. In Node's own pool a body that is needed for as long as its reply streams would keep 64 KiB of other streams' chunks
- * in memory, which are long gone.
+ * Short ones lie side by side. In Node's own pool a body that is needed for as long as its reply streams would keep
+ * 64 KiB in memory, of other streams' chunks that are long gone.
  */
 function shortBody(sizeBytes: number): Buffer {
   if (sizeBytes > shared.length - sharedBytes) {
@@ -58,7 +61,10 @@ export function holdBody(bytes: Buffer): void {
   if (count !== undefined) holders.set(bytes.buffer, count + 1);
 }
 
-/** To be called once for each `holdBody`, when nothing reads or writes it on one's behalf any more: neither does the system. */
+/**
+ * To be called once for each `holdBody`, when nothing reads or writes the body on the holder's behalf any more, the
+ * system included.
+ */
 export function releaseBody(bytes: Buffer): void {
   const { buffer } = bytes;
   if (buffer.byteLength < LEAST_BYTES) return;

@@ -1,6 +1,6 @@
 import type { RouteDemands } from './demands.ts';
 
-/** What may be used in a time. Undefined: no limit of that kind. */
+/** What may be used in a period. Undefined: no limit of that kind. */
 export interface Limits {
   readonly requestsPerMinute?: number | undefined;
   /** Prompt and output together. */
@@ -20,7 +20,7 @@ export interface Limits {
 export const ROLES = ['user', 'organization-viewer', 'organization-admin', 'viewer', 'admin'] as const;
 export type Role = (typeof ROLES)[number];
 
-/** What a caller of that role sees and changes of others is its own organization's. */
+/** A caller of that role sees and changes only what is its own organization's. */
 export function isBound(role: Role): boolean {
   return role === 'organization-viewer' || role === 'organization-admin';
 }
@@ -36,11 +36,11 @@ export interface Caller {
   readonly models?: readonly string[] | undefined;
   /** Paths that the key is for, such as `/v1/embeddings`; undefined: all. */
   readonly endpoints?: readonly string[] | undefined;
-  /** Of the project's share beside the others' when there is not enough for all. */
+  /** How large the project's share is, against those of others, when there is not enough for all. */
   readonly weight: number;
   /** Whoever has a lower number is served before all with a higher one. */
   readonly priority: number;
-  /** Of the organization, the project and the key together: the strictest of each. */
+  /** The strictest of what the organization, the project and the key demand. */
   readonly demands: RouteDemands;
   /** Each holds by itself. */
   readonly limits: {

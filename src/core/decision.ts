@@ -35,14 +35,17 @@ export interface Choice {
   readonly atMs: number;
   readonly policy: string;
   readonly ranked: readonly ConsideredDeployment[];
-  /** Those that might have served it, too, had they been up, had room, or had the request fallen to their side of a trial. */
+  /**
+   * Those that might have served it, too, if they had been up, had had room, or if the request had fallen to their
+   * side of a trial.
+   */
   readonly passedOver: readonly {
     readonly deployment: string;
     readonly because: 'not-ready' | 'full' | 'trial';
   }[];
 }
 
-/** What the choice was made by. Never content. */
+/** What the choice went by. Never content. */
 export interface DecisionFeatures {
   readonly promptTokens: number;
   readonly stream: boolean;
@@ -67,7 +70,7 @@ export interface DecisionFeatures {
   readonly judgedBy?: string | undefined;
 }
 
-/** How a request came to its deployments, so that it can be explained and replayed. */
+/** How a request came to its deployments, so that this can be explained and replayed. */
 export interface Decision {
   readonly id: string;
   readonly features: DecisionFeatures;

@@ -1,8 +1,8 @@
 import type { Deployment } from './deployment.ts';
 
 /**
- * What somebody wants of where a request is served: the operator for a model, the client for one request. They add up:
- * the strictest of each holds, so that nobody can loosen what another demanded.
+ * What somebody demands of the place where a request is served: the operator for a model, the client for one
+ * request. They add up: the strictest of each kind holds, so that nobody can loosen what another demanded.
  */
 export interface RouteDemands {
   /** The loosest class of deployment that may see the text. */

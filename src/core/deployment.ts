@@ -1,7 +1,7 @@
 import type { Backend } from './backend.ts';
 import type { Encoder } from './encoder.ts';
 
-/** What whoever runs a deployment asks for. */
+/** What whoever runs a deployment charges. */
 export interface Price {
   /** USD per million tokens. */
   readonly inputUsdPerMTok: number;
@@ -23,7 +23,7 @@ export interface Canary {
   readonly maxErrorRate: number;
   /** How many times as long as at the others a reply may take to begin. */
   readonly maxTtftRatio: number;
-  /** It is not judged before it has had so many. */
+  /** It is not judged before it has had this many requests. */
   readonly minRequests: number;
 }
 
@@ -44,7 +44,7 @@ export interface Deployment {
   readonly machineUsdPerHour?: number | undefined;
   /** 0 to 1, as the operator judges. Undefined: 1. */
   readonly quality?: number | undefined;
-  /** Its share of requests beside the others', where a policy asks for it. Undefined: 1. */
+  /** How large its share of the requests is, against those of others, where a policy goes by that. Undefined: 1. */
   readonly weight?: number | undefined;
   readonly canary?: Canary | undefined;
 }

@@ -18,9 +18,9 @@ export interface EmbedRequest extends EncodeHead {
   readonly endpoint: 'embeddings';
   /** At least one. */
   readonly inputs: readonly EncoderInput[];
-  /** Vectors are cut to so many dimensions; at most the model's. Undefined: all. */
+  /** Vectors are cut to this many dimensions; at most the model's. Undefined: all. */
   readonly dimensions: number | undefined;
-  /** Inputs are cut to so many tokens, or to the model's limit if that is less. Undefined: a longer one is an error. */
+  /** Inputs are cut to this many tokens, or to the model's limit if that is less. Undefined: a longer one is an error. */
   readonly truncateTokens: number | undefined;
 }
 
@@ -29,7 +29,7 @@ export interface RerankRequest extends EncodeHead {
   readonly query: string;
   /** At least one. Cut to what the model takes beside the query. */
   readonly documents: readonly string[];
-  /** Documents are cut to so many tokens, if the model does not take fewer. Undefined: to what it takes. */
+  /** Documents are cut to this many tokens, or to what the model takes if that is less. Undefined: to what it takes. */
   readonly truncateTokens: number | undefined;
 }
 
@@ -82,7 +82,7 @@ export interface Encoder {
   readonly kind: 'encoder';
   /** It queues by itself. */
   readonly concurrency?: undefined;
-  /** As of a `Backend`. */
+  /** See `Backend`. */
   readonly places?: number | undefined;
   /** Undefined until the model is loaded, unless the configuration tells. */
   readonly task: EncoderTask | undefined;

@@ -72,7 +72,7 @@ function entry(status: number, type: string, retryable: boolean, message: string
   return { status, type, retryable, message };
 }
 
-/** How much of what is limited by the minute is left: of the limit that leaves the least. */
+/** How much is left of what is limited by the minute: of the limit that leaves the least. */
 export interface RateStatus {
   readonly requests?: RateLeft | undefined;
   readonly tokens?: RateLeft | undefined;
@@ -129,7 +129,7 @@ export class AppError extends Error {
     this.rate = options.rate;
   }
 
-  /** The same error, told otherwise. */
+  /** The same error, told differently. */
   with(changes: Pick<AppErrorOptions, 'message' | 'retryAfterMs' | 'cause'>): AppError {
     const { code, message, param, status, retryAfterMs, nothingSent, rate, cause } = this;
     return new AppError(code, { message, param, status, retryAfterMs, nothingSent, rate, cause, ...changes });

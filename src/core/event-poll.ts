@@ -1,6 +1,6 @@
 import { performance, type UVMetrics } from 'node:perf_hooks';
 
-/** Where the event loop is: among what one question to the system has brought. */
+/** Which of the event loop's questions to the system brought what is handled now. */
 export type Poll = Pick<UVMetrics, 'loopCount' | 'events'>;
 
 /** It costs as much as a clock or two. */

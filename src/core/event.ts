@@ -23,7 +23,7 @@ export interface AttemptRecord {
   readonly usage: Usage;
   /** The client's to pay, for what was delivered: whole nano-dollars. */
   readonly costNanoUsd: number;
-  /** What the work that nobody got may have cost the operator, as far as can be told: whole nano-dollars. */
+  /** What work that nobody got may have cost the operator, as far as can be told: whole nano-dollars. */
   readonly wasteNanoUsd: number;
 }
 
@@ -40,7 +40,7 @@ export interface RequestAdmitted {
   readonly soFar: () => readonly AttemptRecord[];
 }
 
-/** Told once per request, whatever ended it. Never contains content. */
+/** Emitted once per request, whatever ended it. Never contains content. */
 export interface RequestSettled {
   readonly type: 'request-settled';
   /** Unlike `requestId`, which clients choose, it is the gateway's own, and unique. */
@@ -60,7 +60,7 @@ export interface RequestSettled {
   readonly deployment: string | undefined;
   readonly attempts: readonly AttemptRecord[];
   readonly durationMs: number;
-  /** Waited for a deployment to have room. */
+  /** Time spent waiting for a deployment to have room. */
   readonly queuedMs: number;
   readonly ttftMs: number | undefined;
   /** Mean time per output token after the first. */
@@ -68,7 +68,7 @@ export interface RequestSettled {
   readonly usage: Usage;
   /** How it came to its deployments; undefined: it never got so far. */
   readonly decision: Decision | undefined;
-  /** The backend measured `usage`; false: counted from what was delivered. */
+  /** The backend measured `usage`; false: it was counted from what was delivered. */
   readonly usageMeasured: boolean;
   /** Of all attempts, the client's to pay: whole nano-dollars. */
   readonly costNanoUsd: number;
@@ -149,7 +149,7 @@ export interface UpstreamMembersChanged {
   readonly problem: string | undefined;
 }
 
-/** Somebody has read the configuration again. */
+/** The configuration has been read again. */
 export interface ConfigReloaded {
   readonly type: 'config-reloaded';
   readonly ok: boolean;
@@ -178,7 +178,7 @@ export interface EngineSettingReduced {
   readonly used: number;
 }
 
-/** A local model may come to take more than its configuration allows its process, which is ended then. */
+/** A local model may come to take more than its configuration allows its process, which is then ended. */
 export interface EngineLimitLow {
   readonly type: 'engine-limit-low';
   readonly engine: string;
@@ -186,7 +186,7 @@ export interface EngineLimitLow {
   readonly expectedBytes: number;
 }
 
-/** A canary does worse than the other deployments of its model: it gets no requests any more. */
+/** A canary does worse than the other deployments of its model, and gets no more requests. */
 export interface CanaryRolledBack {
   readonly type: 'canary-rolled-back';
   readonly model: string;

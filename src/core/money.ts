@@ -9,7 +9,7 @@ const PICO_USD_PER_TOKEN = 1_000_000;
 const PICO_PER_NANO = 1_000n;
 const MS_PER_HOUR = 3_600_000n;
 const MAX_NANO_USD = BigInt(Number.MAX_SAFE_INTEGER);
-/** Sums of whole numbers up to it are exact in doubles, and so is what they are rounded to after they were divided. */
+/** Sums of whole numbers up to this are exact in doubles, and so is what they are rounded to after a division. */
 const EXACT_PICO_USD = 2 ** 50;
 
 /** What one attempt used, beside its tokens. */
@@ -74,7 +74,7 @@ function product(count: number, picoUsd: number): bigint {
   return BigInt(count) * BigInt(picoUsd);
 }
 
-/** @param parts Of so many a pico-dollar. */
+/** @param parts How many of them make a pico-dollar. */
 function nano(pico: bigint, parts = 1n): number {
   const perNano = PICO_PER_NANO * parts;
   const whole = (pico + perNano / 2n) / perNano;

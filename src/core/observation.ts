@@ -7,7 +7,7 @@ export interface Observation {
   lastTokenAtMs: number | undefined;
   /** Content events seen; a lower bound for completion tokens where usage is missing. */
   contentEvents: number;
-  /** Of the text that came, or of what it came in: it has no more tokens than bytes. */
+  /** Bytes of the text that came, or of what it came in: it has no more tokens than this. */
   replyBytes: number;
   /** As measured by the backend; undefined when the reply broke off before it told. */
   usage: Usage | undefined;

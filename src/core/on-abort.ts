@@ -10,8 +10,9 @@ interface Audience {
 const audiences = new WeakMap<AbortSignal, Audience>();
 
 /**
- * Calls `listener` when the signal aborts; at once if it has. All listeners of a signal share one event listener, as adding and removing those
- * is slow. One that throws, or is taken out while the others are told, changes nothing for them.
+ * Calls `listener` when the signal aborts; at once if it has already. All listeners of a signal share one event
+ * listener, as adding and removing those is slow. One that throws, or is removed while the others are told, changes
+ * nothing for them.
  */
 export function onAbort(signal: AbortSignal, listener: Listener): void {
   if (signal.aborted) {

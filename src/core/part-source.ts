@@ -1,10 +1,10 @@
 import type { Part } from './part.ts';
 
-/** Parts on their way to one reader, which either iterates or pumps. To leave before the end stops the work. */
+/** Parts on their way to one reader, which either iterates or pumps. Leaving before the end stops the work. */
 export interface PartSource extends AsyncIterable<Part> {
   /**
-   * Gives each part to `take` in the very turn of the event loop in which it comes, without a promise for every one: parts wait only for
-   * what `take` returns. Absent where parts come one by one anyway.
+   * Gives each part to `take` in the very turn of the event loop in which it comes, without a promise for each:
+   * parts wait only for what `take` returns. Absent where parts come one by one anyway.
    *
    * @returns Resolves after the last part; rejects with what `take` throws.
    */

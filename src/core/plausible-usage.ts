@@ -4,7 +4,7 @@ import type { Usage } from './usage.ts';
 export interface UsageBounds {
   /** Of the prompt. */
   readonly promptTokens: number;
-  /** Of what it asks for. */
+  /** Of the reply, by what it asks for. */
   readonly completionTokens: number;
 }
 
@@ -12,11 +12,12 @@ export interface UsageBounds {
 const MOST_TOKENS = 100_000_000;
 
 /**
- * What a server says that a reply took, if it can be true: whole numbers from 0, within bounds, and no part larger than its whole. Undefined:
- * it cannot, and what was counted has to do.
+ * What a server says that a reply took, if it can be true: whole numbers from 0, within bounds, and no part larger
+ * than its whole. Undefined: it cannot be true, and what was counted has to do.
  *
- * There may be more output than was asked for, as servers differ in what they take for a limit: then every token has stood for a byte of the
- * reply. And there may be more output than bytes, as some servers show nothing of their reasoning: then it is no more than was asked for.
+ * There may be more output than was asked for, as servers differ in what they take for a limit; but then no more
+ * tokens than the reply has bytes. And there may be more tokens than bytes, as some servers show nothing of their
+ * reasoning; but then no more than was asked for.
  *
  * Parts are corrected, as there is no harm in it: a server that reports more cached tokens than prompt tokens has cached all of them at most.
  *
@@ -28,7 +29,7 @@ export function plausibleUsage(told: Usage, bounds: UsageBounds, replyBytes = 0)
   if (!isCount(completionTokens, Math.max(bounds.completionTokens, replyBytes))) return undefined;
   const cachedPromptTokens = partOf(promptTokens, told.cachedPromptTokens);
   const reasoningTokens = partOf(completionTokens, told.reasoningTokens);
-  // Nearly always there is nothing to correct, and nothing to make anew.
+  // Nearly always there is nothing to correct, and no new object to make.
   if (cachedPromptTokens === told.cachedPromptTokens && reasoningTokens === told.reasoningTokens) return told;
   return { promptTokens, completionTokens, cachedPromptTokens, reasoningTokens };
 }

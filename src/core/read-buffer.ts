@@ -1,10 +1,10 @@
 /**
- * Where the bytes of connections are read into, of all of them: whoever is given them has looked at them, and copied what has to stay, before
- * the next read. Node would set 64 KiB aside for each read, and leave it to the garbage collector.
+ * What all connections are read into. Whoever is given the bytes looks at them, and copies what has to stay, before
+ * the next read. Node would set 64 KiB aside for each read, and leave them to the garbage collector.
  */
 export const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** Of reads that are shorter, views are kept: the same sizes come again and again. */
+/** Views for reads shorter than this are kept: the same sizes come again and again. */
 const KEPT_BELOW_BYTES = 4 * 1024;
 const views: (Buffer | undefined)[] = new Array(KEPT_BELOW_BYTES).fill(undefined);
 

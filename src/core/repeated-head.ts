@@ -3,10 +3,13 @@ const LENGTH = /\r\ncontent-length:[\t ]*(\d+)[\t ]*(?=\r\n|$)/i;
 const MAX_DIGITS = 15;
 const ZERO = 0x30;
 
-/** The last head of one side of a connection, to know it again: nearly always the next one differs by the length of the body alone. */
+/**
+ * The last head on one side of a connection, so as to recognise it: nearly always the next one differs only in the
+ * length of the body.
+ */
 export class RepeatedHead {
   #isKnown = false;
-  /** What stands before the digits of the length, and behind them. Of a head without a length all is before. */
+  /** What comes before the digits of the length, and after them. In a head without a length everything comes before. */
   #before = '';
   #after = '';
   #hasLength = false;
@@ -32,7 +35,7 @@ export class RepeatedHead {
   }
 }
 
-/** As it is written if not to deceive: without a zero before it. */
+/** Written as nobody does who wants to deceive: without leading zeros. */
 function isLength(digits: string): boolean {
   if (digits.length === 0 || digits.length > MAX_DIGITS) return false;
   if (digits.length > 1 && digits.charCodeAt(0) === ZERO) return false;

@@ -17,7 +17,7 @@ export interface BackendReport {
   readonly inFlight: number;
   /** Undefined: the backend queues by itself. */
   readonly limit: number | undefined;
-  /** So many may be inside before a tenant that has more than its share there waits, while others are active. */
+  /** How many may be inside before a tenant above its share has to wait, while others are active. */
   readonly held: number | undefined;
   /** It asked to be left alone, or answers far slower than its peers; 0: neither. */
   readonly coolingMs: number;
@@ -37,9 +37,9 @@ export interface BackendReport {
 export interface ProjectInLine {
   readonly projectId: string;
   readonly queued: number;
-  /** In line, of one that came now: 1 is served next. */
+  /** The place in line of one that came now: 1 is served next. */
   readonly position: number;
-  /** The one that came first. */
+  /** How long the one that came first has waited. */
   readonly waitedMs: number;
 }
 
@@ -57,7 +57,7 @@ export interface ModelReport {
   readonly retriesWaiting: number;
   readonly retryBudget: number;
   readonly retries: number;
-  /** `share`: of them, those whose tenant had more than its share in line while others waited, too. */
+  /** `share`: how many of them had a tenant with more than its share in line while others waited, too. */
   readonly rejected: { readonly full: number; readonly timeout: number; readonly share: number };
   /** `available`: how many may be made now. */
   readonly hedges: { readonly won: number; readonly lost: number; readonly available: number };

@@ -17,7 +17,7 @@ export interface WireRequest {
 
 export type ToolChoice = 'none' | 'auto' | 'required' | { readonly name: string };
 
-/** What a reply's text has to be. `param` is the wire field that asked for it. */
+/** What a reply's text has to conform to. `param` is the wire field that asked for it. */
 export type Structure = { readonly param: string } & (
   | { readonly kind: 'json'; readonly schema: unknown }
   | { readonly kind: 'regex'; readonly pattern: string }
@@ -48,7 +48,10 @@ export interface GenerateRequest {
   readonly toolChoice: ToolChoice;
   /** Whether a reply may call more than one tool. */
   readonly parallelToolCalls: boolean;
-  /** Undefined with a `structured-output` requirement: asked for in a form that only some upstreams know. */
+  /**
+   * Undefined although there is a `structured-output` requirement: it was asked for in a form that only some
+   * upstreams know.
+   */
   readonly structure: Structure | undefined;
   /** Extra variables for the chat template (vLLM's `chat_template_kwargs`). */
   readonly templateVariables: Readonly<Record<string, unknown>>;

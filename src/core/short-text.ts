@@ -1,4 +1,4 @@
-/** What bytes say, as a string. */
+/** A text that came as bytes. */
 export interface ShortText {
   readonly text: string;
   readonly hasBackslash: boolean;
@@ -8,7 +8,7 @@ interface Known extends ShortText {
   readonly bytes: Uint8Array;
 }
 
-/** Longer ones are seldom met twice. */
+/** Longer texts are seldom met twice. */
 const MAX_BYTES = 32;
 /** Pairs of places, to keep one text each; a power of two. */
 const PAIRS = 512;
@@ -16,8 +16,9 @@ const PAIRS = 512;
 const known: (Known | undefined)[] = new Array(2 * PAIRS).fill(undefined);
 
 /**
- * A text that has most likely been met before, such as the key of an object: to compare a few bytes with those of the last time costs a
- * tenth of making a string of them. Two texts that fall on the same places are both kept: a reply has its keys again and again.
+ * Reads a text that has most likely been met before, such as the key of an object: comparing a few bytes with those
+ * of the last time costs a tenth of making a string of them. Two texts that fall on the same place are both kept: a
+ * reply has the same keys again and again.
  */
 export function shortText(bytes: Buffer, start: number, end: number): ShortText {
   const size = end - start;

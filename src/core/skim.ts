@@ -14,7 +14,7 @@ const CLOSE_BRACKET = 0x5d;
 const COMMA = 0x2c;
 const COLON = 0x3a;
 
-/** Deeper is for a parser, which can say what is wrong. */
+/** Anything deeper is left to a parser, which can say what is wrong. */
 const MAX_DEPTH = 64;
 
 /** Strings longer than this are skipped by a native search: below, calling it costs more than the loop. */
@@ -78,7 +78,7 @@ function skimMembers(text: Buffer, start: number, members: Member[]): number {
   }
 }
 
-/** Offset of the first byte from `from` on that is no whitespace. */
+/** Offset of the first byte from `from` on that is not whitespace. */
 export function skipSpace(text: Buffer, from: number): number {
   let at = from;
   for (;;) {

@@ -1,4 +1,4 @@
-/** What one of several threw is told as if it had been alone, after the others have had their turn. */
+/** Throws what one of several has thrown as if it had been alone: after the others have had their turn. */
 export function throwLater(error: unknown): void {
   queueMicrotask(() => {
     throw error;

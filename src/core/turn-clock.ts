@@ -4,8 +4,8 @@ let nowMs = 0;
 let isRead = false;
 
 /**
- * Monotonic milliseconds, as they were when somebody first asked in this turn of the event loop. A request asks some thirty times, which
- * would cost as much as to parse it. What happens in one turn counts as simultaneous.
+ * Monotonic milliseconds, as they were when somebody first asked in this turn of the event loop. A request asks some
+ * thirty times, which would cost as much as parsing it. What happens in one turn counts as simultaneous.
  */
 export function turnTimeMs(): number {
   if (isRead) return nowMs;

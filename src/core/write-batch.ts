@@ -7,12 +7,12 @@ export interface Writer {
 }
 
 let pending: Writer[] = [];
-/** In the last turn that had writers there was one. */
+/** The last turn that had writers had only one. */
 let isCalm = true;
 
 /**
- * Collects the writes of one turn of the event loop and does them at its end: a write wakes the reader at the other end, which costs
- * more than the write. One that throws fails by itself, as if it had been alone in the turn.
+ * Collects the writes of one turn of the event loop and does them at its end: a write wakes the reader at the other
+ * end, which costs more than the write. One that throws fails alone, as if it had been the turn's only one.
  *
  * @returns Whether to write at once had better be preferred: the writer is the turn's first and probably its only one, so that nothing would
  *   be spared, and what there still is to do in this turn would be waited for. It is called at the end of the turn all the same.

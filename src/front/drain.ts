@@ -13,8 +13,8 @@ interface Seen {
 }
 
 /**
- * Lets a server's connections end without losing a request that has reached it. Replies to what comes from then on have to say
- * `Connection: close`; here it is said of what was already under way, where it still can be.
+ * Lets a server's connections end without losing a request that has reached it. Replies to what comes from then on
+ * have to say `Connection: close`; replies that are already under way are made to say it here, where they still can.
  *
  *   stop listening ─▶ a connection that is idle for a while is closed ─▶ the last reply is out, or time is up
  *

@@ -43,10 +43,10 @@ export function createHttpServer(answers: Answers, config: () => Config): HttpSe
     serve(incoming, outgoing);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: HttpSocket) => {
-    // After a request that says `Connection: close`: its reply is on its way.
+    // It came after a request that says `Connection: close`, whose reply is on its way.
     if (error.code === 'HPE_CLOSED_CONNECTION') return;
     const reply = socket._httpMessage;
-    // Where another request waits for its reply this one would be taken for it.
+    // Where another request waits for its reply, this would be taken for it.
     if (!socket.writable || reply?.headersSent || reply?.req.complete) socket.destroy();
     else refuse(socket, protocolFailure(error.code));
   });
@@ -54,7 +54,10 @@ export function createHttpServer(answers: Answers, config: () => Config): HttpSe
   return { server, plain: new PlainConnections(server, answers, config, late) };
 }
 
-/** Behind another request it has no connection to itself yet: it would say so in the middle of the other's reply. */
+/**
+ * Behind another request it does not have the connection to itself yet: it would say so in the middle of the other's
+ * reply.
+ */
 function continueWhenFirst(outgoing: ServerResponse): void {
   if (outgoing.socket !== null) outgoing.writeContinue();
   else
@@ -99,15 +102,15 @@ function refuseHost(outgoing: ServerResponse): void {
   outgoing.end(JSON.stringify(errorBody(error)));
 }
 
-/** Also for a server that runs: it concerns connections that come later. */
+/** Also for a running server, where it concerns connections that come later. */
 export function limitTimes(server: Server, { listen: { requestTimeoutMs } }: Config): void {
   server.headersTimeout = requestTimeoutMs;
   server.requestTimeout = requestTimeoutMs;
 }
 
 /**
- * @param onError Told of connections that cannot be accepted later on, as where file descriptors have run out.
- * @throws Error that names the fix if the address cannot be bound.
+ * @param onError Told of connections that cannot be accepted later on, as when file descriptors have run out.
+ * @throws Error that names the remedy, if the address cannot be bound.
  */
 export function listen(
   server: Server,

@@ -14,12 +14,12 @@ export interface PlainAnswers {
   answer(path: string, incoming: Incoming, client: ClientReply): void;
 }
 
-/** The bounds that plain connections keep, too. */
+/** Time limits of plain connections are checked this often. */
 const CHECK_MS = 1_000;
 
 /**
- * Has the connections of Node's server until something comes over them that is not plain. Node's own way to read a request and to
- * write a reply costs more than all that happens between the two.
+ * Keeps the connections of Node's server until something comes over them that is not plain. Node's own way of
+ * reading a request and writing a reply costs more than everything that happens in between.
  */
 export class PlainConnections implements PlainHost {
   closing = false;
@@ -58,7 +58,7 @@ export class PlainConnections implements PlainHost {
     return this.#config().listen.requestTimeoutMs;
   }
 
-  /** A client that takes nothing of what is ready for it for so long is cut off. */
+  /** A client that takes nothing of what is ready for it for this long is cut off. */
   get stallMs(): number {
     return this.#config().listen.stallTimeoutMs;
   }

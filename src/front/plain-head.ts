@@ -20,7 +20,7 @@ const HOST = /^(?:[\w.~%-]+|\[[0-9a-f:.%]+\])(?::\d{1,5})?$/i;
 
 /**
  * Reads a head if it is the usual one: POST, HTTP/1.1, one valid host, a length, every header once, and nothing that changes how
- * the connection goes on. All else is no error: somebody who knows all of HTTP has to say what it is.
+ * the connection goes on. Anything else is not an error, but for somebody to judge who knows all of HTTP.
  *
  * @param text Request line and headers, without the empty line.
  */

@@ -8,13 +8,13 @@ import type { PlainHead } from './plain-head.ts';
 /** A plain request whose body may still be coming. */
 export class PlainIncoming implements Incoming {
   readonly #head: PlainHead;
-  /** Somebody wants the body, or wants to be rid of it: until then the client had better wait. */
+  /** Called when somebody wants the body, or wants to be rid of it: until then the client had better wait. */
   readonly #onWanted: () => void;
   #leftBytes: number;
-  /** All of it, where it came in one piece. */
+  /** The whole body, where it came in one piece. */
   #piece: Buffer | undefined;
   #collector: BodyCollector | undefined;
-  /** All of it, as long as somebody may need it. */
+  /** The whole body, as long as somebody may need it. */
   #body: Buffer | undefined;
   #isDropped = false;
   #wanted: PromiseWithResolvers<Buffer> | undefined;
@@ -79,7 +79,7 @@ export class PlainIncoming implements Incoming {
 
   /**
    * @param bytes Copied as far as they have to stay.
-   * @param start Of what has not been looked at.
+   * @param start Where the part begins that has not been looked at.
    * @returns How many of them are of the body.
    */
   push(bytes: Buffer, start = 0): number {
