@@ -1,6 +1,7 @@
 import { hash as digest } from 'node:crypto';
 import type { Caller } from '../core/caller.ts';
 import { AppError } from '../core/error.ts';
+import { turnTimeMs } from '../core/turn-clock.ts';
 import { isApiKeyShaped } from './api-key.ts';
 import { type CachedKey, KeyCache } from './key-cache.ts';
 import type { KeyDirectory, KnownKey } from './key-directory.ts';
@@ -55,7 +56,7 @@ export class Authenticator {
   #closed = false;
 
   constructor(options: AuthenticatorOptions) {
-    this.#options = { wall: Date.now, now: () => performance.now(), ...options };
+    this.#options = { wall: Date.now, now: turnTimeMs, ...options };
   }
 
   /** Resolves when the database has been asked for the first time, whatever came of it. */

@@ -1,3 +1,4 @@
+import { turnTimeMs } from '../core/turn-clock.ts';
 import { type Periods, periodsAt } from './periods.ts';
 
 export interface ClockSources {
@@ -28,7 +29,7 @@ export class SteadyClock {
   #told: Periods;
   #toldAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(sources: ClockSources = { monotonic: () => performance.now(), system: Date.now }) {
+  constructor(sources: ClockSources = { monotonic: turnTimeMs, system: Date.now }) {
     this.#sources = sources;
     this.#monotonicMs = sources.monotonic();
     this.#wallMs = sources.system();

@@ -11,11 +11,10 @@ export class HeadReader {
     const last = this.#last;
     const digits = last === undefined ? undefined : this.#repeated.lengthIn(text);
     if (last === undefined || digits === undefined) return this.#anew(text);
-    const bodyBytes = Number(digits);
-    if (bodyBytes === last.bodyBytes) return last;
     const { path, headers, keepAlive } = last;
+    if (headers.get('content-length') === digits) return last;
     headers.set('content-length', digits);
-    this.#last = { path, headers, bodyBytes, keepAlive };
+    this.#last = { path, headers, bodyBytes: Number(digits), keepAlive };
     return this.#last;
   }
 

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
-import { performance } from 'node:perf_hooks';
 import type { ClientReply } from '../api/http/client-reply.ts';
 import type { Incoming } from '../api/http/incoming.ts';
 import { onAbort } from '../core/on-abort.ts';
+import { turnTimeMs } from '../core/turn-clock.ts';
 import { HeadReader } from './head-reader.ts';
 import type { PlainHead } from './plain-head.ts';
 import { PlainIncoming } from './plain-incoming.ts';
@@ -62,7 +62,7 @@ export class PlainConnection implements ReplyHost {
   constructor(socket: Socket, host: PlainHost) {
     this.socket = socket;
     this.#host = host;
-    this.#sinceMs = performance.now();
+    this.#sinceMs = turnTimeMs();
     // What requests add and remove is cheap as long as one stays.
     onAbort(this.#gone.signal, () => {});
     this.#listeners = {
@@ -126,7 +126,7 @@ export class PlainConnection implements ReplyHost {
       return;
     }
     this.#isOver = true;
-    this.#sinceMs = performance.now();
+    this.#sinceMs = turnTimeMs();
     if (incoming.whole && this.#early.length === 0) this.socket.destroySoon();
     else {
       incoming.drop();
@@ -166,7 +166,7 @@ export class PlainConnection implements ReplyHost {
     const reply = new PlainReply(this, head.keepAlive);
     this.#incoming = incoming;
     this.#reply = reply;
-    this.#sinceMs = performance.now();
+    this.#sinceMs = turnTimeMs();
     const start = end + HEAD_END.length;
     if (start < bytes.length || incoming.whole) {
       const past = start + incoming.push(bytes, start);
@@ -190,7 +190,7 @@ export class PlainConnection implements ReplyHost {
   #next(): void {
     if (this.#reply !== undefined || this.#incoming?.whole !== true || this.socket.writableNeedDrain) return;
     this.#incoming = undefined;
-    this.#sinceMs = performance.now();
+    this.#sinceMs = turnTimeMs();
     const early = this.#early;
     if (early.length === 0 || this.socket.destroyed) return;
     this.#early = [];

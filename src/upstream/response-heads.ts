@@ -16,10 +16,10 @@ export class ResponseHeads {
     const last = this.#last;
     const digits = last === undefined ? undefined : this.#repeated.lengthIn(text);
     if (last === undefined || digits === undefined) return this.#anew(text);
-    const framing = Number(digits);
-    if (digits === '' || framing === last.framing) return last;
-    last.headers.set('content-length', digits);
-    this.#last = { ...last, framing };
+    const { headers } = last;
+    if (digits === '' || headers.get('content-length') === digits) return last;
+    headers.set('content-length', digits);
+    this.#last = { ...last, framing: Number(digits) };
     return this.#last;
   }
 

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
-import { performance } from 'node:perf_hooks';
 import type { Relay } from '../../core/backend.ts';
 import type { Caller } from '../../core/caller.ts';
 import type { Decision } from '../../core/decision.ts';
 import { AppError, type RateStatus } from '../../core/error.ts';
+import { turnTimeMs } from '../../core/turn-clock.ts';
 import { isAdminPath } from '../admin/admin-path.ts';
 import { errorBody, errorHeaders } from '../openai/error-body.ts';
 import type { ClientReply } from './client-reply.ts';
@@ -46,7 +46,7 @@ export class Call {
   caller: Caller | undefined;
   /** Once the request is admitted: what its limits leave. */
   rate: RateStatus | undefined;
-  readonly #receivedAtMs = performance.now();
+  readonly #receivedAtMs = turnTimeMs();
   readonly #incoming: Incoming;
 
   constructor(incoming: Incoming, client: ClientReply, options: CallOptions) {
@@ -115,7 +115,7 @@ export class Call {
     const { replyHeaders } = this;
     for (const name in replyHeaders) own.push(name, replyHeaders[name]!);
     if (this.rate !== undefined) pushRateHeaders(own, this.rate);
-    const tookMs = Math.round(performance.now() - this.#receivedAtMs);
+    const tookMs = Math.round(turnTimeMs() - this.#receivedAtMs);
     own.push('x-request-id', this.requestId, 'openai-processing-ms', String(tookMs));
     return own;
   }
