@@ -3,8 +3,12 @@
 #   docker build -t qianmen .
 #   docker run -p 8080:8080 -v qianmen-data:/data -v ./qianmen.yaml:/app/qianmen.yaml:ro qianmen
 #
-# A container must listen on all of its addresses to be reached. Qianmen refuses that while anybody could use it without a key, unless the
-# configuration says that this is meant:
+# A container must listen on all of its addresses to be reached. Qianmen refuses that while anybody could use it without a key: make the first
+# one,
+#
+#   docker run --rm -v qianmen-data:/data qianmen key create --data-dir /data
+#
+# or say in the configuration that this is meant:
 #
 #   listen: { allowUnauthenticated: true }     # only behind something that authenticates, or on a private network
 #
