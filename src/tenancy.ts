@@ -34,7 +34,7 @@ export interface Tenancy {
   /** To be told everything. */
   readonly observe: Emit;
   accounts(): Accounts;
-  /** There is no room to record what anybody uses, so that nobody is admitted. */
+  /** There is no room to record what anybody uses, so nobody is admitted. */
   admitsNobody(): boolean;
   /** Why something does not work as configured; empty: all does. */
   problems(): readonly string[];
@@ -47,11 +47,11 @@ export interface TenancyOptions {
   readonly emit: Emit;
 }
 
-/** What was settled elsewhere is read so often, where several spend from one budget. */
+/** How often what was settled elsewhere is read, where several gateways spend from one budget. */
 const TOTALS_MS = 5_000;
-/** One that spends alone counts along, and looks for what it could not know. */
+/** A gateway that spends alone keeps count itself, and looks only for what it could not know. */
 const OWN_TOTALS_MS = 300_000;
-/** Nobody waits longer for a database or a Redis that does not answer … */
+/** The start waits no longer than this for a database or a Redis that does not answer … */
 const START_MS = 3_000;
 /** … and for what was spent before where the database does, on a machine that has much to do: whoever has a budget is not served until it is known. */
 const SPENT_MS = 20_000;
@@ -210,7 +210,7 @@ function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
-/** Nothing is given away that could not be written down, and nothing of a budget of which nobody knows what is left. */
+/** Nothing is given away that could not be recorded, and nothing of a budget while nobody knows what is left of it. */
 function accountable(admission: Admission, ledger: Ledger, spent: SpentWatch): Admission {
   return {
     admit(ask) {

@@ -8,9 +8,9 @@ import type { KeyDirectory, KnownKey } from './key-directory.ts';
 
 export interface AuthenticatorOptions {
   readonly directory: KeyDirectory;
-  /** Every request needs a key, also as long as there is none: whoever listens to the world serves nobody by mistake. */
+  /** Every request needs a key, even while there is none: a gateway that listens to the world serves nobody by mistake. */
   readonly alwaysNeeded?: boolean;
-  /** While the database cannot be reached, known keys are good for so long. */
+  /** While the database cannot be reached, known keys are good for this long. */
   readonly ttlMs: number;
   /** Told once when the database cannot be reached, and once when it can again (undefined). */
   readonly onProblem?: (problem: Error | undefined) => void;
@@ -28,14 +28,15 @@ const MAX_UNKNOWN = 10_000;
 const UNKNOWN_MS = 5_000;
 /** Secrets that need not be hashed again. */
 const MAX_SEEN = 4_096;
-/** Look-ups of keys never seen, at a time: guesses beyond it wait for nothing. */
+/** Look-ups of keys never seen, at a time; guesses beyond that are refused without one. */
 const MAX_LOOKUPS = 1_024;
 
 /**
- * Finds out who calls. A key that was seen before costs a look into a map. The database is asked about others, and twice
- * a second whether anything has changed: after a change every key is asked about once more, when it comes again.
+ * Finds out who is calling. A key that has been seen before costs a look into a map. The database is asked about
+ * others, and twice a second whether anything has changed; after a change every key is asked about once more, when
+ * it next comes.
  *
- * As long as no key exists nobody needs one. Of that it is never sure before the database has said so.
+ * As long as no key exists nobody needs one; but that counts only once the database has said so.
  */
 export class Authenticator {
   readonly #options: Required<Pick<AuthenticatorOptions, 'wall' | 'now'>> & AuthenticatorOptions;
@@ -108,7 +109,7 @@ export class Authenticator {
     return this.#lookUp(hash, known?.caller);
   }
 
-  /** For whoever has just changed something: resolves when it is known here, or the database cannot be asked. */
+  /** For whoever has just changed something: resolves when that is known here, or the database cannot be asked. */
   async refresh(): Promise<void> {
     // One that has begun before may have missed it.
     await this.#polling;
@@ -143,7 +144,7 @@ export class Authenticator {
 
   #remember(secret: string, known: CachedKey): void {
     if (this.#seen.size >= MAX_SEEN) this.#seen.clear();
-    // A text of its own: a part of another would keep all of that, the rest of the request's head.
+    // A copy: a slice would keep the whole string alive, which is the request's head.
     this.#seen.set(Buffer.from(secret, 'latin1').toString('latin1'), known);
   }
 
@@ -217,7 +218,7 @@ function missingKey(): AppError {
   });
 }
 
-/** The same for what is no key, nobody's key and a key that is not valid any more. Never repeats what was sent. */
+/** The same for what is not a key, nobody's key, and a key that is no longer valid. Never repeats what was sent. */
 function wrongKey(): AppError {
   return new AppError('invalid_api_key', { message: 'Incorrect API key provided.' });
 }

@@ -9,13 +9,14 @@ export interface CachedKey extends KnownKey {
 
 interface Kept {
   readonly key: CachedKey;
-  /** Asked for since it was last passed by. */
+  /** Used since it was last passed over. */
   used: boolean;
 }
 
 /**
- * Bounded: whoever was asked about first goes first, unless it was used since (second chance), so that keys that are in use stay, however many
- * others come along once. By the whole hash: a part of one would be another key's, too.
+ * Bounded: the key that was asked about first goes first, unless it has been used since (second chance), so that
+ * keys in use stay, however many others come along once. By the whole hash, as a part of it could be another key's,
+ * too.
  */
 export class KeyCache {
   readonly #capacity: number;

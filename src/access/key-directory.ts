@@ -6,11 +6,11 @@ export interface KnownKey {
   readonly expiresAtMs: number | undefined;
 }
 
-/** Where keys are looked up. Everything may be rejected: the database cannot be reached. */
+/** Where keys are looked up. Everything may reject, when the database cannot be reached. */
 export interface KeyDirectory {
   /** @param hash SHA-256 of the secret. @returns Undefined: nobody's, or not valid any more. */
   find(hash: Buffer, nowMs: number): Promise<KnownKey | undefined>;
-  /** Another number than before: keys, or whom they belong to, have changed. */
+  /** Changes whenever keys, or whom they belong to, have changed. */
   revision(): Promise<number>;
   /** At least one key exists. */
   anyKeys(): Promise<boolean>;

@@ -1,8 +1,9 @@
 import type { Role } from '../core/caller.ts';
 
 /**
- * What a route asks of its caller: `open`: nothing; or at least a role. As long as there are no keys anybody may use what is not below
- * /admin. Where a role of an organization will do, the route shows and changes nothing of another one to whoever has no more than that.
+ * What a route asks of its caller: nothing (`open`), or at least a role. As long as there are no keys, anybody may
+ * use what is not below /admin. Where a role of an organization is enough, the route neither shows nor changes
+ * anything of other organizations to a caller who has no more than that role.
  */
 export type Access = 'open' | Role;
 

@@ -6,9 +6,12 @@ export interface Readiness {
   readonly ready: boolean;
   readonly draining: boolean;
   readonly backends: Readonly<Record<string, BackendHealth>>;
-  /** Why the configuration that was last read is not in use. */
+  /** Why the configuration that was read last is not in use. */
   readonly configProblem?: string;
-  /** What of keys, limits and the ledger does not work as configured. Requests are served all the same, as far as can be. */
+  /**
+   * What does not work as configured in keys, limits and the ledger. Requests are served all the same, as far as
+   * possible.
+   */
   readonly accountProblems?: readonly string[];
 }
 
@@ -39,7 +42,7 @@ export function operationsRoutes({ readiness, metrics }: OperationsOptions): Ope
       const config =
         configProblem === undefined ? {} : { config: { status: 'refused', detail: configProblem } };
       const problems = accountProblems.length === 0 ? {} : { problems: accountProblems };
-      // Why tells of addresses, and of what servers have said.
+      // The reasons tell of addresses, and of what servers have said.
       const replacer = (await isOperator(call)) ? undefined : withoutDetail;
       const body = JSON.stringify({ status, backends, ...config, ...problems }, replacer);
       return { status: ready && !draining ? 200 : 503, contentType: JSON_TYPE, body };

@@ -1,4 +1,4 @@
-/** What usage is told apart by. `deployment` shows attempts, the others requests as well. */
+/** What usage is grouped by. `deployment` shows attempts, the others requests as well. */
 export type UsageDimension = 'organization' | 'project' | 'key' | 'model' | 'endpoint' | 'deployment';
 
 export type UsageBucket = 'minute' | 'hour' | 'day';
@@ -8,7 +8,7 @@ export interface UsageQuery {
   readonly fromMs: number;
   /** …to before here. */
   readonly toMs: number;
-  /** Also told apart by time, in UTC. Undefined: the whole time is one. */
+  /** Also grouped by time, in UTC. Undefined: the whole time is one group. */
   readonly bucket?: UsageBucket | undefined;
   readonly groupBy: readonly UsageDimension[];
   /** Only rows whose value is one of these, by dimension; none: no rows. */
@@ -17,7 +17,7 @@ export interface UsageQuery {
   readonly maxGroups: number;
 }
 
-/** What was used in one time by one combination of what was asked to be told apart. */
+/** What was used in one bucket of time by one combination of the dimensions asked for. */
 export interface UsageGroup {
   /** Of the bucket, Unix milliseconds; of the whole time without buckets. */
   readonly startMs: number;

@@ -2,8 +2,9 @@ import type { Database } from '../store/database.ts';
 import type { BudgetAlarm, BudgetSubject } from './budget-alarms.ts';
 
 /**
- * Alarms in the database. Each is kept once, whoever notices it, and is then in the hands of one gateway, which says so again and again until it
- * has told everybody. One that says nothing any more has died, and another one tells.
+ * Alarms in the database. Each is kept once, whoever notices it, and is then in the hands of one gateway, which
+ * renews its claim until it has told everybody. A gateway that no longer renews its claim has died, and another one
+ * tells.
  */
 
 /** @returns Whether nobody has kept it before: it is ours to tell */
@@ -30,13 +31,14 @@ export async function keepAlarm(
   return numInsertedOrUpdatedRows === 1n;
 }
 
-/** Those that nobody has told, and nobody is about to: ours from now on. */
+/** Takes over those that nobody has told and nobody is about to tell. */
 export async function takeUntold(
   { kysely }: Database,
   nowMs: number,
   heldUntilMs: number,
 ): Promise<readonly BudgetAlarm[]> {
-  // Mostly there are none: in SQLite who changes nothing waits for whoever writes all the same, and with it the thread that serves.
+  // Mostly there are none. In SQLite even an update that changes nothing waits for whoever is writing, and the thread
+  // that serves waits with it.
   const any = await kysely
     .selectFrom('budget_alarm')
     .select('at_ms')

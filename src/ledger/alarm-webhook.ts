@@ -4,7 +4,7 @@ import type { BudgetAlarm } from './budget-alarms.ts';
 export interface AlarmWebhookOptions {
   readonly url: string;
   readonly secret: string;
-  /** An alarm could not be brought, and nobody here tries any more. */
+  /** An alarm could not be delivered, and this gateway has stopped trying. */
   readonly onGivenUp: (alarm: BudgetAlarm, reason: string) => void;
   readonly timeoutMs?: number;
   /** Doubles after every try. */
@@ -19,13 +19,14 @@ const MAX_PAUSE_MS = 5 * 60_000;
 const MAX_WAITING = 1_000;
 
 /**
- * Brings alarms to somebody's HTTP server, each with
+ * Delivers alarms to somebody's HTTP server, each with
  *
- * - `x-qianmen-delivery`: the alarm's name, the same in every try, so that who gets it twice can tell
+ * - `x-qianmen-delivery`: the alarm's name, the same in every try, so that a receiver can tell when it gets it twice
  * - `x-qianmen-timestamp`: seconds since 1970, when it was signed
  * - `x-qianmen-signature`: `sha256=` and in hexadecimal HMAC-SHA256 of the timestamp, a full stop and the body, with the secret as key
  *
- * Anything but a 2xx is tried again, with growing pauses, save for what says that it never will be taken (other 4xx than 408, 425, 429).
+ * Anything but a 2xx is tried again, with growing pauses, except for answers that say it never will be taken (4xx
+ * other than 408, 425, 429).
  * Redirects are not followed.
  */
 export class AlarmWebhook {
@@ -44,7 +45,7 @@ export class AlarmWebhook {
     this.#options = { timeoutMs: 5_000, retryMs: 1_000, maxTries: 12, wall: Date.now, ...options };
   }
 
-  /** Resolves to whether it has been brought, or never will be; false: somebody should try again later. Never rejected. */
+  /** Resolves to whether it has been delivered, or never will be; false: somebody should try again later. Never rejects. */
   async send(alarm: BudgetAlarm): Promise<boolean> {
     const { onGivenUp, retryMs, maxTries } = this.#options;
     const { signal } = this.#closing;
@@ -63,7 +64,7 @@ export class AlarmWebhook {
     return failure === undefined || !signal.aborted;
   }
 
-  /** What has not been brought by now is given up. */
+  /** What has not been delivered by now is given up. */
   close(): void {
     this.#closing.abort();
   }
@@ -105,7 +106,7 @@ interface Failure {
 
 const ENDED: Failure = { reason: 'the gateway has ended', final: false };
 
-/** As receivers compute it, too. */
+/** Receivers compute it in the same way. */
 export function signature(secret: string, timestamp: string, body: string): string {
   return createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex');
 }

@@ -43,7 +43,7 @@ export class BlockWriter {
   }
 
   add({ type, settlementId, rows }: JournalRecord): void {
-    // They stand before who uses them.
+    // Labels stand in front of the records that use them.
     for (const { label } of rows) if (!this.#labels.includes(label)) this.#define(label);
     const { requestId = '', atMs = 0 } = rows[0] ?? {};
     this.#reserve(RECORD_WORDS + mostWords(settlementId) + mostWords(requestId) + ROW_WORDS * rows.length);
@@ -110,7 +110,7 @@ export class BlockWriter {
     const bytes = this.#bytes;
     const start = this.#wordCount * WORD_BYTES;
     let sizeBytes = text.length;
-    // Most are short and plain: to hand them to what writes all kinds takes longer than they do.
+    // Most are short and ASCII: calling what writes any text would take longer than writing them here.
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i);
       if (code > 0x7f) {

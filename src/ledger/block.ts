@@ -3,7 +3,8 @@ import type { AttemptLabel } from './label.ts';
 import type { AttemptRow } from './row.ts';
 
 /**
- * What a journal holds. A request has been heard of: what it would cost if nothing more came. It has ended: what it did cost; no rows: nothing.
+ * What a journal holds. `open`: a request has been heard of, with what it would cost if nothing more came.
+ * `settled`: it has ended, with what it did cost; without rows: nothing.
  */
 export interface JournalRecord<Row = AttemptRow> {
   readonly type: 'open' | 'settled';
@@ -13,9 +14,9 @@ export interface JournalRecord<Row = AttemptRow> {
 
 export interface Decoded<Row = AttemptRow> {
   readonly records: readonly JournalRecord<Row>[];
-  /** Of what has been read to its end, good or not. */
+  /** Of what has been read, good or not. */
   readonly sizeBytes: number;
-  /** Blocks that are not what was written: a disk or a power failure did that. */
+  /** Blocks that are not what was written, because of a disk or a power failure. */
   readonly broken: number;
 }
 
@@ -43,21 +44,21 @@ const HEADER_BYTES = HEADER_WORDS * WORD_BYTES;
 /** Of one with its header. */
 export const MAX_BLOCK_BYTES = 512 * 1024;
 
-/** How many words so many bytes of text take. */
+/** How many words a text of that many bytes takes. */
 export function wordsOf(textBytes: number): number {
   return (textBytes + WORD_BYTES - 1) >>> 3;
 }
 
 /** Of a journal, by their numbers. What is not known stands in the block. */
 export type KnownLabels = Map<number, AttemptLabel>;
-/** A writer gives what is the same another number once its caller has changed. */
+/** A writer gives the same label another number once its caller object has changed. */
 const MOST_KNOWN = 10_000;
 
 /**
  * The whole blocks at the beginning of `bytes`.
  *
  * @param isEnd Nothing follows: what is not whole never will be.
- * @param known Of this journal, as far as it has been read: most need not be read again. Extended.
+ * @param known The labels of this journal, as far as it has been read: most need not be read again. Extended.
  */
 export function decodeBlocks(bytes: Buffer, isEnd: boolean, known: KnownLabels): Decoded {
   const records: JournalRecord[] = [];
@@ -89,7 +90,7 @@ function contentBytesAt(bytes: Buffer, startByte: number): number | undefined {
   return isPossible && bytes.readUInt32LE(startByte + 12) === 0 ? sizeBytes : undefined;
 }
 
-/** Where the next one begins behind `startByte`; where there is none: the end. */
+/** Where the next block after `startByte` begins; the end, if there is none. */
 function nextHeader(bytes: Buffer, startByte: number): number {
   for (let at = startByte + WORD_BYTES; at < bytes.length; at += WORD_BYTES)
     if (contentBytesAt(bytes, at) !== undefined) return at;

@@ -13,12 +13,12 @@ export interface BudgetAlarm {
   readonly subject: BudgetSubject;
   readonly subjectId: string;
   readonly period: BudgetPeriod;
-  /** Which one: `2026-01-31`, or `2026-01`; in UTC. */
+  /** The day or month: `2026-01-31`, or `2026-01`; in UTC. */
   readonly periodName: string;
-  /** Of the budget, that has been reached: 0 to 1. */
+  /** The share of the budget that has been reached: 0 to 1. */
   readonly share: number;
   readonly budgetNanoUsd: number;
-  /** When it was noticed, with what came at the same time. */
+  /** What had been spent when it was noticed, together with whatever came at the same time. */
   readonly spentNanoUsd: number;
   /** Unix milliseconds. */
   readonly atMs: number;
@@ -32,8 +32,9 @@ export interface BudgetAlarmsOptions {
   /** Shares of a budget, 0 to 1. */
   readonly shares: readonly number[];
   /**
-   * Tells everybody. Once for each subject, period and share, whichever of the gateways on one database notices it; and again, by another, if this
-   * one ends before it resolves. Resolves to whether all have been told, or nobody should try any more. Never rejected.
+   * Tells everybody. Called once for each subject, period and share, whichever of the gateways on one database
+   * notices it; and again, by another, if this one ends before it resolves. Resolves to whether all have been told,
+   * or nobody need try any more. Never rejects.
    */
   readonly onAlarm: (alarm: BudgetAlarm) => Promise<boolean>;
   /** How often alarms that could not be kept are tried again, those that nobody tells are looked for, and what others have spent is read. */
@@ -49,12 +50,13 @@ interface Tally {
 
 const SUBJECTS: readonly BudgetSubject[] = ['key', 'project', 'organization'];
 const EVERY_MS = 60_000;
-/** Who has not said for so many looks that an alarm is still being told has died. */
+/** A gateway that has not renewed its claim to an alarm for this many looks has died. */
 const HELD_LOOKS = 3;
 
 /**
- * Notices when a day's or a month's budget of a key, project or organization reaches a share. What this process settles counts at once, what
- * others do when the ledger is next read. A row in the database is what makes an alarm go off once only, and what remembers that it has to be told.
+ * Notices when a day's or a month's budget of a key, project or organization reaches a share. What this process
+ * settles counts at once; what others settle counts when the ledger is next read. A row in the database makes sure
+ * that an alarm goes off only once, and remembers that it has to be told.
  */
 export class BudgetAlarms {
   readonly #options: BudgetAlarmsOptions;
@@ -66,7 +68,7 @@ export class BudgetAlarms {
     project: new Map(),
     organization: new Map(),
   };
-  /** Of the current periods: gone off, here or elsewhere. */
+  /** Alarms of the current periods that have gone off, here or elsewhere. */
   readonly #done = new Set<string>();
   /** Not in the database yet. */
   readonly #waiting = new Map<string, BudgetAlarm>();
@@ -108,10 +110,10 @@ export class BudgetAlarms {
     const day = this.#dayName;
     try {
       const totals = await this.#options.totals(askedMs);
-      // Meanwhile another day may have begun.
+      // By now another day may have begun.
       if (day === this.#dayName) this.#raise(totals);
     } catch {
-      // The next time; the database's troubles are told by those who cannot do without it.
+      // Left for the next time; the database's troubles are reported by those who cannot do without it.
     }
   }
 
@@ -180,7 +182,7 @@ export class BudgetAlarms {
     }
   }
 
-  /** What we tell stays ours; what others have not told to its end is ours from now on. */
+  /** What we are telling stays ours; what others have not finished telling becomes ours. */
   async #takeOver(): Promise<void> {
     if (this.#closed) return;
     try {

@@ -8,7 +8,7 @@ import { isOldSegment, type Offsets, segmentsOf, unreadBytes } from './segment.t
 
 export interface DrainOptions {
   readonly dir: string;
-  /** Adds rows that may be there already. Resolves to those that never will be taken. */
+  /** Adds rows that may be there already. Resolves to those that will never be taken. */
   readonly insert: (rows: readonly JournalRow[]) => Promise<readonly RefusedRow[]>;
   /** Of the journal that is followed while it is written. */
   readonly own: string;
@@ -19,7 +19,7 @@ export interface DrainOptions {
 /** How far a journal has been read. */
 interface Progress {
   readonly offsets: Map<string, number>;
-  /** Requests of which no end is known: their rows as they would be now, and the file that says so. */
+  /** Requests whose end is not known: their rows as they would be now, and the file that says so. */
   readonly open: Map<string, { readonly rows: readonly JournalRow[]; readonly path: string }>;
   readonly labels: KnownLabels;
 }
@@ -33,7 +33,7 @@ const READ_BYTES = 4 * MAX_BLOCK_BYTES;
  *   of a dead process ────▶ the same, and what had not ended is taken as it was last heard of
  *   of others that run ───▶ left to them
  *
- * Everything may happen twice, and rows have names: a crash in the middle loses nothing and doubles nothing.
+ * Everything may happen twice, as rows have names: a crash in the middle loses nothing and doubles nothing.
  */
 export class Drain {
   readonly #options: DrainOptions;
@@ -42,7 +42,7 @@ export class Drain {
   readonly #dead = new Map<Claim, Progress>();
   /** Own, and not known to survive a power failure: the file that has grown last. */
   #unsafePath: string | undefined;
-  /** What a disk has broken: writes of which nobody can tell what they held. */
+  /** What a disk has broken: writes whose contents nobody can tell. */
   broken = 0;
   /** Rows that the database will not take. */
   refused = 0;
@@ -52,7 +52,12 @@ export class Drain {
     this.#own = newProgress(options.read);
   }
 
-  /** What is new in our own journal. Rejected: the database could not be written, and nothing is forgotten. @param finished It gets nothing more */
+  /**
+   * Brings in what is new in our own journal. Rejects if the database could not be written; then nothing is
+   * forgotten.
+   *
+   * @param finished It gets nothing more
+   */
   runOwn(finished = false): Promise<void> {
     return this.#drain(this.#options.own, this.#own, !finished);
   }
@@ -64,7 +69,7 @@ export class Drain {
     if (problem !== undefined) throw problem;
   }
 
-  /** What others have left behind. Rejected: the same as `runOwn`, of one of them at least. */
+  /** Brings in what others have left behind. Rejects as `runOwn` does, if one of them could not be brought in. */
   async runDead(): Promise<void> {
     const failures: unknown[] = [];
     for (const [claim, progress] of this.#dead)
@@ -78,7 +83,7 @@ export class Drain {
     if (failures.length > 0) throw failures[0];
   }
 
-  /** Of our own journal, for who goes on with it. */
+  /** How far our own journal has been read, for whoever goes on with it. */
   get read(): Offsets {
     return this.#own.offsets;
   }
@@ -120,7 +125,7 @@ export class Drain {
     }
     const needed = new Set([...progress.open.values()].map(({ path }) => path));
     for (const { path } of segments) {
-      // Nor what follows: a request whose end was removed, and its beginning not, would be taken for one that never ended.
+      // Nor what follows: if its end were removed and its beginning not, a request would be taken for one that never ended.
       if ((grows && path === latest) || needed.has(path)) break;
       rmSync(path, { force: true });
       progress.offsets.delete(path);

@@ -25,7 +25,7 @@ export async function insertOldRows(
   return refused;
 }
 
-/** In order, so that of two that bring the same rows one waits for the other and not each for each. */
+/** In order, so that of two that bring the same rows one waits for the other, and not each for the other. */
 function insert({ kysely }: Database, rows: readonly OldRow[]): Promise<unknown> {
   const values = rows
     .toSorted(([a], [b]) => (a < b ? -1 : 1))

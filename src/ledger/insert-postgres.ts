@@ -20,7 +20,7 @@ export function insertIntoPostgres(
   );
 }
 
-/** Those that are not there. Of several that take the same number one gets it, and the others the next. */
+/** Adds labels that are not there yet. Of several that ask for the same number one gets it, and the others get the next. */
 async function addLabels(kysely: Kysely<Schema>, labels: ReadonlySet<AttemptLabel>): Promise<void> {
   const wanted = sql`
     select distinct * from json_to_recordset(${JSON.stringify([...labels])}::json) as wanted (
@@ -53,7 +53,7 @@ function isOf(table: string): RawBuilder<boolean> {
   );
 }
 
-/** In order, so that of two that bring the same rows one waits for the other and not each for each. */
+/** In order, so that of two that bring the same rows one waits for the other, and not each for the other. */
 async function insertAll(kysely: Kysely<Schema>, rows: readonly AttemptRow[]): Promise<void> {
   const flat = rows.map(({ label, ...row }) => ({ ...label, ...row }));
   await sql`
@@ -77,7 +77,10 @@ async function insertAll(kysely: Kysely<Schema>, rows: readonly AttemptRow[]): P
     ${spend(sql`labelled`)}`.execute(kysely);
 }
 
-/** See `countLateRows`. Of several that count at once each waits for the one before, and leaves out what that has counted. */
+/**
+ * See `countLateRows`. Where several count at once, each waits for the one before it, and leaves out what that one
+ * has counted.
+ */
 export async function countLateInPostgres(
   kysely: Kysely<Schema>,
   timeoutMs: number,

@@ -37,7 +37,7 @@ function insertNew(sqlite: Sqlite.Database, rows: readonly AttemptRow[]): void {
       costs.add(row.atMs, row.costNanoUsd);
       used += COLUMNS;
       if (used < AT_ONCE * COLUMNS) continue;
-      // Taken out of an array by SQLite's binding they cost twice as much.
+      // Passed as an array to SQLite's binding they would cost twice as much.
       insertMany.run(...values);
       used = 0;
     }
@@ -96,7 +96,7 @@ interface Found {
   readonly costs: DailyCosts;
 }
 
-/** Of one transaction: what is found in it is so until its end. */
+/** What is found stays true until the end of the transaction. */
 class Labels {
   readonly #statements: Statements;
   readonly #found = new Map<AttemptLabel, Found>();

@@ -5,13 +5,16 @@ import { segmentPath } from './segment.ts';
 
 const RETRY_MS = 500;
 const SEGMENT_BYTES = 4 * 1024 * 1024;
-/** What is written at once is hardly more, so that a reader need not hold more: one record is much smaller. */
+/** Hardly more than this is written at once, so that a reader need not hold more; a single record is much smaller. */
 const BLOCK_BYTES = 64 * 1024;
 
 export interface JournalOptions {
   readonly dir: string;
   readonly name: string;
-  /** Told once when nothing can be written, and once when it can again (undefined). What waits is kept in memory meanwhile. */
+  /**
+   * Called once when nothing can be written, and once when it can again (undefined). In between, what waits is kept
+   * in memory.
+   */
   readonly onProblem: (problem: Error | undefined) => void;
   /** Larger files are followed by new ones. */
   readonly segmentBytes?: number;
@@ -19,7 +22,8 @@ export interface JournalOptions {
 
 /**
  * The end of a journal that this process writes: in files of bounded size, and with one write for each turn of the event loop.
- * What is written stays when the process is killed. Others read it (`drain.ts`); a file that the next one has followed is not written any more.
+ * What is written stays when the process is killed. Others read it (`drain.ts`); a file that has been followed by
+ * the next one is not written any more.
  */
 export class Journal {
   readonly #options: Required<JournalOptions>;
@@ -96,12 +100,12 @@ export class Journal {
     this.#options.onProblem(error);
   }
 
-  /** What is there in part is written again, as a whole. */
+  /** A block of which a part has been written is written again, as a whole. */
   #takeBack(): void {
     try {
       if (this.#fd !== undefined) ftruncateSync(this.#fd, this.#sizeBytes);
     } catch {
-      // Readers leave out a broken block; twice the same is once to them.
+      // Readers skip a broken block, and count the same block only once.
       this.#end();
     }
   }

@@ -7,14 +7,14 @@ import type { AttemptRecord } from '../core/event.ts';
  */
 export type AttemptOutcome = 'delivered' | 'aborted' | 'failed' | 'lost' | 'interrupted';
 
-/** Whose an attempt was, what for, and how it went: what it has in common with many others. */
+/** Whose an attempt was, what it was for, and how it went: all that it has in common with many others. */
 export interface AttemptLabel {
   readonly organizationId: string;
   readonly projectId: string;
   readonly keyId: string;
   readonly endpoint: string;
   readonly model: string;
-  /** Empty: it got to none. */
+  /** Empty: it never got to one. */
   readonly deployment: string;
   readonly kind: AttemptRecord['kind'];
   readonly outcome: AttemptOutcome;
@@ -24,7 +24,7 @@ export interface AttemptLabel {
 
 /** Callers stay the same objects from request to request, and so do their labels. */
 const known = new WeakMap<Caller, AttemptLabel[]>();
-/** Of a caller: looking through more takes longer than to make it anew. */
+/** How many are kept per caller: looking through more would take longer than making one anew. */
 const MOST = 32;
 
 export function labelOf(

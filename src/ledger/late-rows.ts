@@ -4,12 +4,12 @@ import type { Database } from '../store/database.ts';
 import { countLateInPostgres } from './insert-postgres.ts';
 import { countLateInSqlite } from './insert-sqlite.ts';
 
-/** One transaction holds up others for so many at most. */
+/** A transaction takes at most this many, so as not to hold up others. */
 const MOST = 1_000;
 
 /**
- * Adds to `spent` what rows cost that are not counted yet: while gateways are brought up to date one by one, those from before there were sums still
- * add some. Any number of gateways may do so at once.
+ * Adds to `spent` the cost of rows that are not counted yet: while gateways are upgraded one by one, those from
+ * before there were sums still add some. Any number of gateways may do so at once.
  *
  * @throws Error of the database. What is counted is counted once, and what is not is found again
  */

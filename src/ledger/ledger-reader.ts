@@ -10,10 +10,10 @@ const PROGRAM = new URL(
   import.meta.url,
 );
 
-/** They are answered one after the other; more than so many are not worth waiting behind. */
+/** Questions are answered one after the other; it is not worth waiting behind more than this. */
 const MAX_WAITING = 16;
 
-/** So long it waits for another question: it takes as much memory as a fifth of the gateway. */
+/** The thread waits this long for another question; it takes a fifth as much memory as the gateway. */
 const IDLE_MS = 10_000;
 
 interface Waiting {
@@ -47,7 +47,7 @@ export class LedgerReader implements UsageReader {
     return this.#ask('usage', query);
   }
 
-  /** What is spent of the day and the month. @throws Error where the database cannot be asked */
+  /** What has been spent on that day and in that month. @throws Error where the database cannot be asked */
   spentTotals(nowMs: number): Promise<Questions['spent']['answer']> {
     return this.#ask('spent', nowMs);
   }

@@ -13,9 +13,12 @@ export interface LedgerOptions {
   readonly dir: string;
   /** Most that may be in journals and not in the database. */
   readonly maxBytes: number;
-  /** Told once when rows cannot reach the database, once when they cannot even reach the disk, and once when they can again (undefined). */
+  /**
+   * Called once when rows cannot reach the database, once when they cannot even reach the disk, and once when they
+   * can again (undefined).
+   */
   readonly onProblem?: (problem: string | undefined) => void;
-  /** Told whenever it has become more. */
+  /** Called whenever there is more. */
   readonly onLosses?: (losses: LedgerLosses) => void;
   /** Unix milliseconds. */
   readonly wall?: () => number;
@@ -24,20 +27,23 @@ export interface LedgerOptions {
 interface OpenRequest {
   /** Undefined: it has ended. */
   event: RequestAdmitted | undefined;
-  /** The look with which it is to be written down as it is then. */
+  /** The look at which it is next to be written down as it stands. */
   dueAtLook: number;
 }
 
 const LOOK_MS = 50;
-/** A running request is written down as it would have to be settled then: for the first time after so many looks, since most have ended by then … */
+/**
+ * A running request is written down as it would be settled at that time: first after this many looks, since most have
+ * ended by then …
+ */
 const FIRST_NOTE_LOOKS = 2;
-/** … and then as often; less so where many run, since it costs as much as to settle one. */
+/** … and then this often; less often where many run, since it costs as much as settling one. */
 const NOTE_LOOKS = 4;
 const NOTE_LOOKS_OF_MANY = 10;
 const MANY = 64;
 
 /**
- * What every attempt of every caller used and cost, once each, whatever happens meanwhile:
+ * What every attempt of every caller used and cost, once each, whatever happens in between:
  *
  *   runs, ended ──▶ journal (file, at once) ──▶ thread ──▶ database (within a second)
  *
@@ -119,7 +125,7 @@ export class Ledger {
       // There will be a record: until then it has started.
       this.#writer.wake();
     } else if (event.type === 'request-settled') {
-      // A request that was refused has not begun, and uses nothing.
+      // A request that was refused has not begun, and has used nothing.
       const { settlementId } = event;
       if (!hasCaller(event) || !this.#forget(settlementId)) return;
       this.#note({ type: 'settled', settlementId, rows: settledRows(event, this.#wall()) });
@@ -127,8 +133,9 @@ export class Ledger {
   };
 
   /**
-   * @returns Whether it was open. A map whose entries come and go leaves tables behind, and what was in them stays until they are collected,
-   * with all that it holds on to: a request's whole life. So what was in it is emptied, too.
+   * @returns Whether it was open. A map whose entries come and go leaves old tables behind, and whatever was in them
+   * stays alive until they are collected, with all that it refers to: a request's whole life. So the entry itself is
+   * emptied, too.
    */
   #forget(settlementId: string): boolean {
     const request = this.#open.get(settlementId);
@@ -137,14 +144,14 @@ export class Ledger {
     return this.#open.delete(settlementId);
   }
 
-  /** Resolves when all that was observed is in the database, or to why it is not. */
+  /** Resolves when everything observed is in the database, or to why it is not. */
   async flush(): Promise<string | undefined> {
     this.#journal.write();
     const problem = await this.#writer.flush();
     return this.#journalProblem ?? problem;
   }
 
-  /** Resolves when all is in the database; or after a while without, in which case the journal keeps it. */
+  /** Resolves when everything is in the database, or after a while: then the journal keeps it. */
   async close(): Promise<void> {
     clearInterval(this.#progress);
     this.#journal.close();
@@ -157,7 +164,7 @@ export class Ledger {
   }
 
   #noteProgress(): void {
-    // What waits for a disk is kept small: it says less about the same requests, and none is admitted.
+    // What waits for a disk is kept small, by writing down nothing about requests that run; new ones are not admitted.
     if (this.#journal.isFailing) return;
     this.#looks += 1;
     const pause = this.#open.size > MANY ? NOTE_LOOKS_OF_MANY : NOTE_LOOKS;

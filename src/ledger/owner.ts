@@ -24,7 +24,7 @@ export function claimNew(dir: string): Claim {
     try {
       return claimNamed(dir, `${process.pid}-${randomBytes(6).toString('hex')}`, '.claim');
     } catch (error) {
-      // Who looks for dead ones may have come between.
+      // Somebody who looks for dead ones may have come in between.
       if (!isHeld(error) && !isUnusable(error)) throw error;
       cause = error;
     }
@@ -35,9 +35,9 @@ export function claimNew(dir: string): Claim {
 }
 
 export interface DeadJournals {
-  /** They are ours now. */
+  /** Those that are ours now. */
   readonly claims: readonly Claim[];
-  /** There is one of which nobody can tell whether its process lives. */
+  /** There is a journal of which nobody can tell whether its process lives. */
   readonly problem: Error | undefined;
 }
 
@@ -108,7 +108,7 @@ function isHeld(error: unknown): boolean {
   return codeOf(error).startsWith('SQLITE_BUSY');
 }
 
-/** Not there, any more or at all; or not to be written. */
+/** Not there (any more), or not writable. */
 function isUnusable(error: unknown): boolean {
   return /^SQLITE_(CANTOPEN|IOERR|READONLY)/.test(codeOf(error));
 }

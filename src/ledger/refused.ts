@@ -28,8 +28,8 @@ const FILE = 'refused-rows.jsonl';
 const NAME = /^refused-rows(?:-[0-9a-f]+)?\.jsonl$/;
 
 /**
- * Where rows are that the database will not take, beside the journals: a line of JSON each, with the reason. They are in no sum; somebody has
- * to look at them, and to try them again or to move the file away then.
+ * Rows that the database will not take, kept beside the journals: a line of JSON each, with the reason. They are in
+ * no sum. Somebody has to look at them, and then try them again or move the file away.
  *
  * @returns Undefined: there are none.
  */
@@ -37,7 +37,11 @@ export function refusedPath(dir: string): string | undefined {
   return refusedPaths(dir)[0];
 }
 
-/** They survive a power failure. May come twice, as rows do; they have names. @throws Error of the system */
+/**
+ * Adds rows, which then survive a power failure. The same ones may come twice, as they have names.
+ *
+ * @throws Error of the system
+ */
 export function setAside(dir: string, refused: readonly RefusedRow[]): void {
   append(
     dir,
@@ -69,7 +73,7 @@ export async function retryRefused(
   dir: string,
   insert: (rows: readonly JournalRow[]) => Promise<readonly RefusedRow[]>,
 ): Promise<Refused & { readonly taken: number }> {
-  // Under another name it gets nothing more. It may have been taken by somebody else meanwhile.
+  // Under another name it gets nothing more. Somebody else may have taken it in the meantime.
   const own = join(dir, `refused-rows-${randomBytes(6).toString('hex')}.jsonl`);
   ifThere(() => renameSync(join(dir, FILE), own), undefined);
   const paths = refusedPaths(dir).filter((path) => path !== join(dir, FILE));
@@ -89,7 +93,7 @@ function append(dir: string, lines: readonly string[]): void {
     // Whoever could not write all has left half a line. It is not cut off: others may have written behind it.
     writeFileSync(fd, `${size > 0 ? '\n' : ''}${lines.map((line) => `${line}\n`).join('')}`);
     fdatasyncSync(fd);
-    // Somebody has taken the file away, and may have read it before. As long as it is open no other is taken for it.
+    // Somebody has taken the file away, and may have read it before. While it is open no other file can be taken for it.
     if (statSync(path, { throwIfNoEntry: false })?.ino !== ino) append(dir, lines);
   } finally {
     closeSync(fd);
@@ -122,7 +126,7 @@ function isNamed(row: JournalRow): boolean {
   return typeof (isOldRow(row) ? row[0] : row.settlementId) === 'string';
 }
 
-/** What tells it from all others. */
+/** What tells a file from all others. */
 export function nameOf(row: JournalRow): string {
   return isOldRow(row) ? row[0] : `${row.settlementId}.${row.number}`;
 }

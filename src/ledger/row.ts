@@ -38,7 +38,7 @@ export function settledRows(event: SettledWithCaller, atMs: number): readonly At
   return rowsOf(event, attempts, answeredAs(outcome), usageMeasured, atMs);
 }
 
-/** The same for one that has not: as it would have to be taken if nothing more were ever heard of it. */
+/** The same for one that has not ended: what it would count as if nothing more were ever heard of it. */
 export function rowsSoFar(event: RequestAdmitted, atMs: number): readonly AttemptRow[] {
   const attempts = event.soFar();
   return attempts.length === 0
@@ -101,7 +101,7 @@ function answeredAs(outcome: RequestSettled['outcome']): AttemptOutcome {
   return outcome === 'ok' ? 'delivered' : 'aborted';
 }
 
-/** Who leaves a server at work for it pays for the prompt that it was reading. */
+/** A client that leaves a server at work pays for the prompt that it was reading. */
 function unanswered({ code, usage, costNanoUsd }: AttemptRecord): AttemptOutcome {
   return isAbandonment(code) && (costNanoUsd > 0 || usage.promptTokens > 0) ? 'aborted' : 'failed';
 }

@@ -31,7 +31,7 @@ export interface SpentSum {
 
 const DAY_MS = 86_400_000;
 
-/** Adds up by day what has all else in common. */
+/** Adds up by day what has everything else in common. */
 export class DailyCosts {
   readonly #sums = new Map<number, number>();
   #day = Number.NaN;
@@ -74,7 +74,7 @@ export class Spending {
     this.#sumOf(organizationId, projectId, keyId, model).nanoUsd += costNanoUsd;
   }
 
-  /** Always in the same order, so that who adds them to locked rows never waits for somebody who waits for them. */
+  /** Always in the same order, so that two that add them to locked rows never wait for each other. */
   get sums(): readonly SpentSum[] {
     return [...this.#sums].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, sum]) => sum);
   }

@@ -9,7 +9,7 @@ export interface SpentWatchOptions {
   readonly onSpent: (totals: SpentTotals, atMs: number) => void;
   /** Told once when the ledger cannot be read, and once when it can again (undefined). */
   readonly onProblem: (problem: string | undefined) => void;
-  /** After so long it is read again: others spend, too, and a journal may have come in late. */
+  /** It is read again after this long: others spend, too, and a journal may have come in late. */
   readonly everyMs: number;
   readonly retryMs?: number;
 }
@@ -32,7 +32,7 @@ export class SpentWatch {
     this.#options = options;
   }
 
-  /** Undefined: it could not be read yet, and nobody knows what is left of any budget. */
+  /** Undefined: it could not be read so far, and nobody knows what is left of any budget. */
   get latest(): SpentTotals | undefined {
     return this.#latest;
   }
@@ -52,9 +52,9 @@ export class SpentWatch {
   }
 
   /**
-   * Whoever has a budget is refused until it is known: worth waiting for, while there is somebody to ask.
+   * Whoever has a budget is refused until it is known, so it is worth waiting for while the database answers.
    *
-   * @param mostMs Waited for so long at most.
+   * @param mostMs The longest wait.
    */
   async untilKnown(isAskable: () => boolean, mostMs: number): Promise<void> {
     const endMs = performance.now() + mostMs;

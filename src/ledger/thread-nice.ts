@@ -5,8 +5,8 @@ const NICEST = 19;
 let usual: number | undefined;
 
 /**
- * Makes the thread that calls it so much nicer than it was at first. Only Linux knows priorities of threads; and not everybody may take back what
- * they have given away.
+ * Makes the calling thread nicer by this much than it was at first. Only Linux has priorities of threads, and not
+ * everybody may raise a priority again that they have lowered.
  */
 export function setThreadNicer(by: number): void {
   try {

@@ -10,7 +10,7 @@ import type { FromWriter, ToWriter, WriterStart } from './writer-messages.ts';
 
 /** A batch is large, and nobody waits for it. */
 const BATCH_TIMEOUT_MS = 30_000;
-/** Rows are in a file meanwhile; many at a time cost less than few. */
+/** Rows are safe in a file until then; many at a time cost less than few. */
 const PASS_MS = 400;
 const MAX_PAUSE_MS = 5_000;
 /** How often journals without a process are looked for. */
@@ -18,11 +18,12 @@ const LOOK_MS = 5_000;
 /** What is only in the journal, such as requests that run, survives a power failure after so long. */
 const SYNC_MS = 500;
 /**
- * Where it shares a core with the thread that serves, a pass at a stretch would be felt by whoever waits for a first token. This nice it has a third of
- * what that one has, and needs a fifth of that; nicer, both stop each other too often.
+ * Where it shares a core with the thread that serves, an uninterrupted pass would be felt by whoever waits for a
+ * first token. At this niceness it may have a third of what that thread has, and needs a fifth; any nicer, the two
+ * interrupt each other too often.
  */
 const NICE = 5;
-/** Some seconds of full load: it falls behind. */
+/** Some seconds of full load: with more than this it is falling behind. */
 const HURRY_BYTES = 4 * 1024 * 1024;
 
 const { location, dir, journal, read } = workerData as WriterStart;

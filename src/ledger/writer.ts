@@ -18,7 +18,7 @@ export interface WriterOptions {
   readonly quietPasses?: number;
 }
 
-/** About 10 s: to start it again takes longer than a request, of which there may be one every few seconds. */
+/** About 10 s: starting it again takes longer than a request, of which there may be one every few seconds. */
 const QUIET_PASSES = 25;
 const LOOK_MS = 5_000;
 const FINISH_MS = 10_000;
@@ -31,8 +31,8 @@ const PROGRAM = new URL(
 );
 
 /**
- * The thread that brings journals into the database. It takes as much memory as a fifth of the gateway, so that it is there only while there is
- * something to bring: a record of ours, or anything of others, who may die at any time.
+ * The thread that brings journals into the database. It takes a fifth as much memory as the gateway, so it is there
+ * only while there is something to bring in: a record of ours, or anything of others, which may die at any time.
  */
 export class Writer {
   readonly #options: WriterOptions;
@@ -42,7 +42,7 @@ export class Writer {
   #worker: Worker | undefined;
   /** It is about to start. */
   #starting: NodeJS.Timeout | undefined;
-  /** It hears nothing any more, and is about to end. */
+  /** It no longer listens, and is about to end. */
   #isLeaving = false;
   /** There is something for the one after it. */
   #isWanted = false;
@@ -69,7 +69,7 @@ export class Writer {
     else this.#isWanted ||= this.#isLeaving;
   }
 
-  /** Resolves when all that was written is in the database, or to why it is not. */
+  /** Resolves when everything written is in the database, or to why it is not. */
   flush(): Promise<string | undefined> {
     const { dir, journal } = this.#options;
     if (this.#isAbsent && this.#isAlone() && unreadBytes(dir, journal, this.#read) === 0)
@@ -102,7 +102,7 @@ export class Writer {
     if (this.#isAbsent && !this.#isAlone()) this.#start();
   }
 
-  /** It neither is there nor is about to start. */
+  /** It is neither there nor about to start. */
   get #isAbsent(): boolean {
     return this.#worker === undefined && this.#starting === undefined;
   }
@@ -159,7 +159,7 @@ export class Writer {
     if (this.#isFinishing) this.#finished.resolve(false);
   }
 
-  /** Whoever wants it meanwhile waits for that, too. */
+  /** Whoever wants it in the meantime waits for that, too. */
   #startLater(afterMs: number): void {
     if (this.#isFinishing && afterMs > 0) return;
     this.#starting ??= setTimeout(() => {
@@ -168,7 +168,7 @@ export class Writer {
     }, afterMs).unref();
   }
 
-  /** What is to be done where nobody hears it is told to the next one as it starts. */
+  /** An order that nobody hears is given to the next thread as it starts. */
   #send(message: ToWriter): void {
     if (this.#worker === undefined || this.#isLeaving) this.wake();
     else this.#worker.postMessage(message);

@@ -125,10 +125,10 @@ export class ApiKeys {
   }
 
   /**
-   * Gives the key another secret. The ones before are valid for `overlapMs` more, and as long as the key was at most. What was used and
-   * what may be used stay those of the one key.
+   * Gives the key another secret. Earlier ones stay valid for `overlapMs` more, but no longer than the key was.
+   * Usage and limits stay those of the one key.
    *
-   * @param expiresAtMs Of the key from now on; undefined: as before; null: never.
+   * @param expiresAtMs When the key expires from now on; undefined: as before; null: never.
    * @returns Undefined: there is none, or it is revoked.
    * @throws AppError `invalid_value` where it has expired and still would be; `permission_denied`
    */

@@ -8,7 +8,7 @@ type Archived = 'organization' | 'project';
 /**
  * What is archived stays where it is, as the ledger points to it.
  *
- * @param check Called before, in the same transaction; what it throws keeps it as it is.
+ * @param check Called first, in the same transaction; if it throws, nothing is archived.
  * @returns Whether there was one that was not archived yet
  */
 export async function archive(

@@ -41,7 +41,7 @@ export async function copyPages(
   closeSync(openSync(to, 'wx', 0o600));
   const source = new Sqlite(path, { fileMustExist: true });
   try {
-    // Holds on to this moment. A copy that did not would begin anew with every write of others, and never end.
+    // Holds on to this moment. Otherwise the copy would begin again with every write by others, and never end.
     source.exec('begin');
     source.prepare('select count(*) from sqlite_schema').get();
     await source.backup(to, {

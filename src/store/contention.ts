@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Of SQLite: locked by another process. Of PostgreSQL: given up for another transaction, by serialization or as part of a deadlock. */
+/** SQLite: locked by another process. PostgreSQL: given up for another transaction, by serialization or in a deadlock. */
 const IN_THE_WAY = /^(SQLITE_BUSY|40001$|40P01$)/;
 
 /** Tries again while others are in the way, without stopping this process. @throws What it threw last */

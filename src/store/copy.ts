@@ -11,7 +11,7 @@ const MAX_ROWS = 1000;
 /** Tables in which a new database has rows already; those of the source take their place. */
 const MADE_WITH_ROWS: readonly string[] = ['key_revision'];
 
-/** What the target makes by itself of what arrives. */
+/** What the target itself derives from what arrives. */
 const MADE_OF_OTHERS: readonly string[] = ['attempt_day'];
 
 export interface CopiedTable {
@@ -65,7 +65,7 @@ async function copyTables(
     const rows = await copyRows(from, to, table, (done) => onProgress(table.name, done));
     copied.push({ name: table.name, rows });
   }
-  // After all: what a later table did to an earlier one shows, too.
+  // Compared at the end, so that what a later table did to an earlier one shows, too.
   for (const table of tables) await refuseDifference(from, to, table);
   return copied;
 }
@@ -128,7 +128,7 @@ async function tablesOf(kysely: AnyTables): Promise<readonly Table[]> {
   return ordered;
 }
 
-/** Another number than before: another process has written since. */
+/** Changes when another process has written. */
 async function writesOfOthers({ kysely }: Database): Promise<number> {
   const { rows } = await sql<{ data_version: number }>`pragma data_version`.execute(kysely);
   return rows[0]!.data_version;

@@ -10,7 +10,10 @@ import { openSqlite } from './sqlite.ts';
 export interface Database {
   readonly kind: DatabaseLocation['kind'];
   readonly kysely: Kysely<Schema>;
-  /** What `kysely` speaks to where it is a file: for whoever has so much to write that building queries costs more than they do. */
+  /**
+   * Where the database is a file, what `kysely` speaks to: for those that write so much that building queries would
+   * cost more than running them.
+   */
   readonly sqlite: Sqlite.Database | undefined;
   /** What connecting, one statement, or the wait for another process' lock may take. */
   readonly timeoutMs: number;
@@ -19,7 +22,7 @@ export interface Database {
 }
 
 export interface OpenOptions {
-  /** False: the tables stay as they are, whatever code made them. */
+  /** False: the tables stay as they are, whichever version made them. */
   readonly migrate?: boolean;
   readonly timeoutMs?: number;
 }

@@ -3,7 +3,10 @@ import type { Role } from '../core/caller.ts';
 import { AppError } from '../core/error.ts';
 import type { Schema } from './schema.ts';
 
-/** Roles of the keys that whoever makes or changes something may have to do with. Undefined: all. To be looked at in the transaction of the change. */
+/**
+ * The roles of keys that whoever makes or changes something may affect. Undefined: all. To be checked in the
+ * transaction of the change.
+ */
 export type KeyRoles = readonly Role[] | undefined;
 
 /** @throws AppError `permission_denied` */

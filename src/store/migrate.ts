@@ -15,8 +15,8 @@ export async function isMigrated(database: Database, migrations = MIGRATIONS): P
 }
 
 /**
- * Makes the changes that the database has not seen, in order and all in one transaction: who comes second waits, and finds nothing
- * to do.
+ * Makes the changes that the database has not seen, in order and all in one transaction: a second process waits, and
+ * then finds nothing to do.
  *
  * @throws Error if the database has seen changes that this code does not know
  */

@@ -8,7 +8,7 @@ import { attemptsByTime } from './migrations/005-attempts-by-time.ts';
 import { attemptsByDay } from './migrations/006-attempts-by-day.ts';
 import { keysByAge } from './migrations/007-keys-by-age.ts';
 
-/** One change of the tables. What has been released never changes again; a mistake in it is corrected by the next one. */
+/** One change of the tables. What has been released never changes; a mistake in it is corrected by another migration. */
 export interface Migration {
   readonly name: string;
   // biome-ignore lint/suspicious/noExplicitAny: the tables are as they were then, not as `Schema` has them now.

@@ -13,8 +13,9 @@ export const LEAST_WEIGHT = 0.001;
 export const MOST_WEIGHT = 1_000;
 
 /**
- * What a project gets that an organization makes by itself: as much of the organization's weight as each of its projects has on
- * average then, taken from all of them, in the band of the worst that it ever had. However many projects it makes or ends, together they have what the operator gave them.
+ * The share of a project that an organization makes by itself: as much of the organization's weight as each of its
+ * projects then has on average, taken from all of them, and the worst priority that any of them ever had. However
+ * many projects it makes or ends, together they have what the operator gave them.
  *
  * @throws AppError `invalid_value` where too little would be left for one.
  */

@@ -42,8 +42,8 @@ function exactNumber(text: string): number {
 }
 
 /**
- * A connection on which something else failed than a statement (it timed out, the server went away) may still be in a transaction:
- * it is closed instead of going back.
+ * A connection on which something other than a statement failed (it timed out, the server went away) may still be in
+ * a transaction: it is closed instead of going back.
  */
 function discardedWhenBroken(client: PoolClient): PostgresPoolClient {
   let broken = false;

@@ -3,7 +3,7 @@ import type { Database } from './database.ts';
 import type { Schema } from './schema.ts';
 import { inTransaction } from './transaction.ts';
 
-/** Another number than before: something about organizations, projects or keys has changed since. */
+/** Changes whenever something about organizations, projects or keys has changed. */
 export async function keyRevision({ kysely }: Database): Promise<number> {
   const { revision } = await kysely.selectFrom('key_revision').select('revision').executeTakeFirstOrThrow();
   return revision;

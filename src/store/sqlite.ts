@@ -4,7 +4,7 @@ import Sqlite from 'better-sqlite3';
 import { retryWhileContended } from './contention.ts';
 
 /**
- * A statement that meets a lock stops this whole process for so long at most; who can wait longer tries again
+ * A statement that meets a lock stops this whole process for this long at most; whoever can wait longer tries again
  * (`retryWhileContended`). With a write-ahead log readers never wait.
  */
 const LOCK_WAIT_MS = 50;

@@ -3,7 +3,10 @@ import type { GatewayEvent, RequestSettled } from '../core/event.ts';
 
 export type { Logger } from 'pino';
 
-/** So many bytes are written at once, or what there is after so long: a write per line would cost more than its request. */
+/**
+ * This many bytes are written at once, or what there is after this long: a write per line would cost more than the
+ * request.
+ */
 const BATCH_BYTES = 8 * 1024;
 const BATCH_MS = 100;
 

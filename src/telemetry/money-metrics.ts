@@ -34,7 +34,7 @@ function byModel(registry: Registry, name: string, help: string): (model: string
   };
 }
 
-/** How what has to be written down, and counted together, is doing. */
+/** The state of what has to be recorded, and counted together. */
 export interface Accounts {
   /** On disk, and not yet in the database. */
   readonly ledgerBacklogBytes: number;

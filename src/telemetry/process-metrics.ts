@@ -6,8 +6,9 @@ type DefaultMetric = (registry: Registry, options: { readonly eventLoopMonitorin
 const PRECISION_MS = 10;
 
 /**
- * What prom-client tells of a process and of Node, but for the duration of garbage collections: to hear of one takes Node a tenth of a
- * millisecond, and under load there are dozens a second. prom-client itself gives all of them or none.
+ * What prom-client tells of a process and of Node, except the duration of garbage collections: observing one takes
+ * Node a tenth of a millisecond, and under load there are dozens a second. prom-client itself gives all of them or
+ * none.
  */
 export function processMetrics(registry: Registry): void {
   const load = createRequire(import.meta.url);

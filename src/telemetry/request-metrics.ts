@@ -103,8 +103,8 @@ interface Node<S> {
 }
 
 /**
- * Remembers what `create` made for these labels. Mostly they are those of the last call; else they are looked up one after
- * another, as joining them would cost more.
+ * Remembers what `create` made for these labels. Mostly they are those of the last call; otherwise they are looked
+ * up one after another, as joining them would cost more.
  */
 function keyed<S>(create: (a: string, b: string, c: string, d: string) => S) {
   const root: Node<S> = { next: new Map(), series: undefined };

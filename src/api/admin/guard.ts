@@ -8,8 +8,8 @@ import { requireEndpoint, requireRole } from '../http/door.ts';
 import { isAdminPath } from './admin-path.ts';
 
 /**
- * Lets a request pass that may have its route, by the table of all routes. What is in no table passes nobody; what is no route at all is
- * nobody's business who has no key, either.
+ * Lets a request pass if its caller may use its route, by the table of all routes. A route that is in no table is
+ * passed to nobody; nor does anybody without a key learn that a route does not exist.
  */
 export function guard(): MiddlewareHandler<AppEnv> {
   return async function guardRoute(c, next) {

@@ -10,7 +10,7 @@ import { fromIssues, invalidValue } from '../openai/invalid-request.ts';
 export interface LocalModelView {
   readonly name: string;
   readonly kind: 'engine' | 'encoder';
-  /** Who wants it as it is: what operators have added is not kept over a restart. Null: nobody any more. */
+  /** Where it comes from; what operators have added is not kept over a restart. Null: nobody wants it any more. */
   readonly origin: 'configuration' | 'operator' | null;
   /** It has been replaced or removed, and finishes what it has begun. */
   readonly leaving: boolean;

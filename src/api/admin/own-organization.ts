@@ -3,7 +3,7 @@ import { AppError } from '../../core/error.ts';
 import { invalidValue } from '../openai/invalid-request.ts';
 import type { TenantAdmin } from './tenant-admin.ts';
 
-/** Of what is kept, as much as the caller may see and change: all, or what belongs to its own organization. */
+/** As much of what is kept as the caller may see and change: everything, or what belongs to its own organization. */
 export function reachOf(admin: TenantAdmin, caller: Caller | undefined): TenantAdmin {
   return caller === undefined || !isBound(caller.role)
     ? admin
@@ -11,8 +11,8 @@ export function reachOf(admin: TenantAdmin, caller: Caller | undefined): TenantA
 }
 
 /**
- * One organization: nothing else is there. Its share of what all use together stays the operator's to set: more projects divide it. So do keys that may more than
- * it may itself.
+ * One organization, as if there were nothing else. Its share of what all use together stays the operator's to set,
+ * and more projects divide it. Keys that may do more than it may itself stay the operator's, too.
  */
 function withinOrganization({ organizations, projects, keys }: TenantAdmin, own: string): TenantAdmin {
   const denied = () => Promise.reject(new AppError('permission_denied'));

@@ -98,7 +98,7 @@ export const apiKeyChange = z.strictObject({ name: name.optional(), ...termsChan
 export const newApiKey = apiKeyChange.extend({ name, projectId: z.string() });
 
 export const rotation = z.strictObject({
-  /** For so long the secret before is valid, too. */
+  /** For this long the earlier secret stays valid, too. */
   overlapMs: z
     .int()
     .min(0)

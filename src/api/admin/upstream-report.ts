@@ -6,7 +6,7 @@ export interface UpstreamView {
   readonly name: string;
   /** The entry of the configuration that it comes from. */
   readonly entry: string;
-  /** It is in no configuration any more, and finishes what it has begun. */
+  /** It is no longer in the configuration, and only finishes what it has begun. */
   readonly leaving: boolean;
   readonly drained: boolean;
   readonly health: BackendHealth;
@@ -49,8 +49,8 @@ export function upstreamReport(
 const STATES = ['down', 'starting', 'unloaded', 'ready'] as const;
 
 /**
- * Several processes as one: counts are sums. Of what each finds out for itself (health, cool-down, ejection, quantiles) the
- * worst is shown, and `health.detail` says how many see it so.
+ * Several processes as one. Counts are added up; of what each process finds out for itself (health, cool-down,
+ * ejection, quantiles) the worst is shown, and `health.detail` says how many see it so.
  */
 export function mergeReports(reports: readonly UpstreamReport[]): UpstreamReport {
   if (reports.length === 1) return reports[0]!;

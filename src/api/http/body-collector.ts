@@ -2,12 +2,12 @@ import { Buffer } from 'node:buffer';
 import { bodyMemory } from '../../core/body-memory.ts';
 import { AppError } from '../../core/error.ts';
 
-/** Of a body whose length is declared so much is put together as it comes; what is longer, in the end. */
+/** Up to this size a body whose length is declared is put together as it comes; a longer one, at the end. */
 const COLLECTED_BYTES = 1024 * 1024;
 
 const LEAST_ROOM_BYTES = 16 * 1024;
 
-/** Puts the pieces of a body together. Those of one that is there at once are not copied. */
+/** Puts the pieces of a body together. A body that comes in one piece is not copied. */
 export class BodyCollector {
   readonly #declaredBytes: number;
   readonly #isBorrowed: boolean;
@@ -29,7 +29,7 @@ export class BodyCollector {
     return this.#bytes;
   }
 
-  /** Where what comes next may be read to, so that it need not be copied, where that is much. */
+  /** Where the next bytes may be read to, so that they need not be copied; undefined where that would save little. */
   get room(): Buffer | undefined {
     const collected = this.#collected;
     if (collected === undefined || collected.length - this.#bytes < LEAST_ROOM_BYTES) return undefined;

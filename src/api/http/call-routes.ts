@@ -11,7 +11,7 @@ export type CallHandler = (call: Call) => Promise<void>;
 export type CallRoutes = Readonly<Record<string, CallHandler>>;
 
 /**
- * Resolves when the reply has ended or cannot be written. Who calls is found out before anything else is read.
+ * Resolves when the reply has ended or cannot be written. Who is calling is found out before anything else is read.
  *
  * @param path Of the route.
  * @param access What it asks of its caller. Default: `user`, which everybody with a key is.

@@ -32,7 +32,10 @@ const EXPOSED_HEADERS = [
   'x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens',
 ].join(', ');
 
-/** A client that still sends what was refused may go on for so long: to cut it off at once could cost it the answer. */
+/**
+ * A client that is still sending what was refused may go on for this long: cutting it off at once could cost it the
+ * answer.
+ */
 const LINGER_MS = 1_000;
 
 /** One HTTP request and the way back, whoever reads the one and writes the other. */

@@ -58,7 +58,7 @@ export function refuseCostlyJson(text: Uint8Array): void {
 }
 
 /**
- * The index of the closing quote, or the end of a text that has none. Byte by byte for a little, because most strings
+ * The index of the closing quote, or the end of a text that has none. Byte by byte at first, because most strings
  * are short; then by `indexOf`, which is some ten times as fast.
  */
 function endOfString(text: Uint8Array, start: number): number {

@@ -20,7 +20,7 @@ export class EventStream implements RelaySink {
   #silent = false;
   #betweenEvents = true;
 
-  /** @param heartbeatMs A comment line is sent after so long a silence, also before the first event. */
+  /** @param heartbeatMs A comment line is sent after this long a silence, also before the first event. */
   constructor(call: Call, heartbeatMs: number) {
     this.#call = call;
     this.#reply = call.client;

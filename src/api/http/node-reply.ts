@@ -76,7 +76,7 @@ export class NodeReply implements ClientReply, Writer {
   writeNow(): void {
     const corked = this.#corked;
     this.#corked = undefined;
-    // To end uncorks, too.
+    // `end` uncorks, too.
     if (this.#ending !== undefined) this.#endNow(this.#ending.chunk);
     else corked?.uncork();
   }

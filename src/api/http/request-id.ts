@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 /** One per process, so that ids of several gateways do not meet. */
 const PROCESS = randomBytes(10).toString('hex');
 const COUNT_DIGITS = 12;
-/** To write a number in this radix takes longer than to put its digits together. */
+/** Putting digits together is faster than writing a number in this radix. */
 const LAST_TWO = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 let beginning = '';
 let count = 0;

@@ -10,7 +10,7 @@ export const MOST_INPUTS = 2_048;
 export const encoderShape = {
   model: z.string().min(1),
   input: z.custom<unknown>((value) => value !== undefined && value !== null, 'must be given'),
-  /** vLLM's: cut inputs to so many tokens; -1: to the model's limit. Without it a longer input is an error. */
+  /** vLLM's: cut inputs to this many tokens; -1: to the model's limit. Without it a longer input is an error. */
   truncate_prompt_tokens: optional(z.int().min(-1).max(MAX_TOKEN_ID)),
   /** text-embeddings-inference's and Jina's, as a boolean, and NVIDIA's: cut at the model's limit. */
   truncate: optional(z.union([z.boolean(), z.enum(['NONE', 'END'])])),

@@ -25,8 +25,8 @@ export interface Fields {
 }
 
 /**
- * The fields of a generation's body. A long prompt is not parsed where nobody here has to read it, as that would cost more
- * than all the rest: what is wrong in it the upstream will say. All other fields are read as ever.
+ * The fields of a generation's body. A long prompt is not parsed where nobody here has to read it, as that would
+ * cost more than all the rest: the upstream will say what is wrong with it. All other fields are read as always.
  *
  * @param readsPrompts Whether serving the model takes more of a prompt than its bytes.
  * @throws AppError `invalid_encoding`, `invalid_json`, `invalid_value`

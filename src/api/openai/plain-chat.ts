@@ -30,8 +30,8 @@ const PLAIN_DEPTH = 3;
 
 /**
  * Whether the body of a chat request is one that the schema would take, and as it stands: texts in the usual roles, a few
- * numbers, nothing else. Nearly all are, and to look at them so costs a tenth of the schema. A body that is not plain may
- * be a good one all the same: the schema says.
+ * numbers, nothing else. Nearly all are, and looking at them in this way costs a tenth of the schema. A body that is
+ * not plain may be valid all the same: the schema decides.
  */
 export function isPlainChat(body: unknown, limits: RequestLimits): body is PlainChat {
   if (typeof body !== 'object' || body === null || limits.nestingDepth < PLAIN_DEPTH) return false;
