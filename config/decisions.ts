@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What is kept of why requests went where they went. */
+/** What is kept about why requests went where they went. */
 export const decisions = z.strictObject({
   /** The latest, in memory, for `/admin/decisions`. */
   keep: z.number().int().min(0).max(1_000_000).default(2_000),

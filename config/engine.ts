@@ -78,7 +78,7 @@ export const engine = z
      * `start`: in memory from the start on. `demand`: brought there by the first request, which waits, or by an operator.
      */
     load: z.enum(['start', 'demand']).default('start'),
-    /** Taken out of memory after so long without a request; the next one brings it back. Default: it stays. */
+    /** Taken out of memory after this long without a request; the next one brings it back. Default: it stays. */
     keepAliveMs: milliseconds.optional(),
     /** The process is ended, and started again, when it takes more. Default: twice what is expected of it, and 512 MiB. */
     memoryLimitBytes: positive.optional(),

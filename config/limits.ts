@@ -9,7 +9,7 @@ export const limits = z.strictObject({
   maxRetries: z.number().int().min(0).default(2),
   /** Requests of one model that may wait for a deployment to have room; the next one gets 503. */
   queueLength: z.number().int().min(0).default(256),
-  /** A request that has waited for so long gets 503. */
+  /** A request that has waited for this long gets 503. */
   queueTimeoutMs: milliseconds.default(10_000),
   /**
    * A request that takes longer gets 504, or an error event if it has begun. `x-qianmen-timeout-ms` replaces it. Default:

@@ -10,20 +10,20 @@ export const listen = z.strictObject({
   maxBodyBytes: positive.default(32 * 1024 * 1024),
   /** Time for a client to send its headers, and then its whole request. */
   requestTimeoutMs: milliseconds.default(30_000),
-  /** A comment line is sent on a stream that was silent for so long. */
+  /** A comment line is sent on a stream that has been silent for this long. */
   heartbeatMs: milliseconds.default(15_000),
-  /** A client that takes nothing of what is ready for it for so long is cut off. */
+  /** A client that takes nothing of what is ready for it for this long is cut off. */
   stallTimeoutMs: milliseconds.default(60_000),
-  /** After SIGTERM: keep accepting for so long, so that load balancers see /readyz fail first. */
+  /** After SIGTERM: keep accepting for this long, so that load balancers see /readyz fail first. */
   drainDelayMs: z.number().int().min(0).default(0),
-  /** After SIGTERM: running requests may take so long to finish. */
+  /** After SIGTERM: running requests may take this long to finish. */
   drainTimeoutMs: milliseconds.default(30_000),
   /** Serve a non-loopback address although no API keys are configured. */
   allowUnauthenticated: z.boolean().default(false),
   cors: z.strictObject({ origins: z.array(z.string()).default([]) }).prefault({}),
 });
 
-/** Others than those on the machine reach it, and nothing in front checks who they are. */
+/** Others than those on the machine can reach it, and nothing in front checks who they are. */
 export function isExposed({ host, allowUnauthenticated }: z.infer<typeof listen>): boolean {
   const loopback = host === 'localhost' || host === '::1' || /^127\./.test(host);
   return !loopback && !allowUnauthenticated;

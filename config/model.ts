@@ -15,15 +15,15 @@ const price = z.strictObject({
   usdPerAudioSecond: z.number().min(0).optional(),
 });
 
-/** A deployment on trial: it gets a share of the requests, and nothing any more once it does worse than the others. */
+/** A deployment on trial: it gets a share of the requests, and nothing more once it does worse than the others. */
 const canary = z.strictObject({
   /** Of the model's requests; of its sessions, where requests belong to some. Others stay away while other deployments are ready. */
   share,
   /** It is rolled back when it is sure to fail more often than the others by more than this, … */
   maxErrorRate: share.default(0.05),
-  /** … or when its replies are sure to take more than so many times as long to begin, … */
+  /** … or when its replies are sure to take more than this many times as long to begin, … */
   maxTtftRatio: z.number().min(1).default(1.5),
-  /** … and it has had so many requests. */
+  /** … and it has had this many requests. */
   minRequests: positive.default(50),
 });
 
@@ -81,8 +81,9 @@ export const model = z.strictObject({
   /** Share of the requests that go elsewhere, in the same privacy class, to learn. */
   exploration: share.default(0.01),
   /**
-   * Requests at least so difficult (0: any, 1: hardly any) need a deployment of at least this `quality`; the others go to those of
-   * less, and to the rest while none of these has room or answers. Every decision tells its difficulty. Default: all may go to any.
+   * Requests at least this difficult (0: any, 1: hardly any) need a deployment of at least this `quality`; the
+   * others go to deployments of less, and to the rest while none of those has room or answers. Every decision tells
+   * its difficulty. Default: all may go to any.
    */
   tiers: z
     .strictObject({
@@ -92,7 +93,7 @@ export const model = z.strictObject({
       classifier: z.enum(['features', 'embedding']).default('features'),
       /** An engine with the model all-minilm-l6-v2, whose embeddings the weights were learnt from. */
       encoder: name.optional(),
-      /** A request waits so long to be judged by its embedding; then by what can be counted. */
+      /** A request waits this long to be judged by its embedding; after that it is judged by what can be counted. */
       timeoutMs: milliseconds.default(100),
     })
     .refine((tiers) => (tiers.classifier === 'embedding') === (tiers.encoder !== undefined), {
@@ -109,8 +110,9 @@ export const model = z.strictObject({
    */
   hedge: z.boolean().default(false),
   /**
-   * A share of the requests is sent here, too, once they are on their way, and the replies are thrown away: to see how a
-   * deployment takes real work. Never what may not go there; whoever runs it may bill it, clients are not billed.
+   * A share of the requests is sent here, too, once they are on their way, and the replies are thrown away: to see
+   * how a deployment copes with real work. What may not go there is never sent. Whoever runs it may bill it; clients
+   * are not billed.
    */
   shadow: z
     .strictObject({

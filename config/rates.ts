@@ -3,10 +3,10 @@ import type { Limits } from '../src/core/caller.ts';
 import { NANO_USD_PER_USD } from '../src/core/money.ts';
 import { positive } from './primitives.ts';
 
-/** Ten million dollars are more than a counter of nano-dollars holds. */
+/** A counter of nano-dollars cannot hold ten million dollars. */
 const usd = z.number().min(0).max(9_000_000);
 
-/** What may be used in a time. What is not named is not limited. */
+/** What may be used in a period. What is not named is not limited. */
 export const rates = z.strictObject({
   requestsPerMinute: positive.optional(),
   /** Prompt and output together. */

@@ -24,7 +24,7 @@ export interface DecoderOptions {
   readonly spinning: boolean;
   /** What computes it; default: the CPU. */
   readonly provider?: Provider;
-  /** Default: what the provider needs. */
+  /** Default: the kind that the provider needs. */
   readonly kv?: KvTraits;
   /** `verify` can be used, on the CPU. It has the weights in memory once more. */
   readonly verifies?: boolean;
@@ -168,8 +168,9 @@ export class Decoder {
   }
 
   /**
-   * Successive tokens of the sequence in slot 0, at positions `past…`; `verifyRows` positions must be there for them, however few they
-   * are. Returns logits [tokens × vocabSize], the same bits as as many calls of `decode`, as a view that is valid until the next call.
+   * Runs successive tokens of the sequence in slot 0, at positions `past…`; there must be room for `verifyRows`
+   * positions, however few they are. Returns logits [tokens × vocabSize], with the same bits as that many calls of
+   * `decode`, as a view that is valid until the next call.
    */
   verify(tokens: readonly number[], past: number): Float32Array {
     if (this.#verifier === undefined) throw new RangeError('the decoder was not loaded to verify');
@@ -248,5 +249,5 @@ export class Decoder {
   }
 }
 
-/** Operators whose work is worth speaking of. */
+/** Operators that do most of the work. */
 const WORK = ['GatherBlockQuantized', 'Gemm', 'GroupQueryAttention', 'MatMulNBits'];

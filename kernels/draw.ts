@@ -19,14 +19,19 @@ export interface Cuts {
 /** Weights are 0 from this many temperatures below the maximum on: e^-88 is below 2^-126. */
 const LONGEST_REACH = 88;
 
-/** How much further than reckoned numbers are kept that are cut exactly later, so that nothing that counts is lost to rounding. */
+/**
+ * How much farther out than calculated numbers are kept until they are cut exactly, so that nothing that counts is
+ * lost to rounding.
+ */
 const MARGIN = 1.001;
 
 /**
- * Draws an id of the row that is loaded, each as likely as its weight e^(logit / temperature), of those that all cuts leave:
- * min-p, top-k, top-p, typical-p, each on what the one before has left. `random` is uniform in [0, 1). -1 if there is none to draw.
+ * Draws an id from the loaded row, with a probability in proportion to its weight e^(logit / temperature), among
+ * those that all cuts leave: min-p, top-k, top-p, typical-p, each applied to what the one before has left. `random`
+ * is uniform in [0, 1). -1 if there is none to draw.
  *
- * All but min-p keep what is nearest to a centre: as many as asked for, or as hold the mass asked for. Top-k and top-p are nearest to
+ * All but min-p keep what is nearest to a centre: as many as were asked for, or as many as hold the mass asked for.
+ * Top-k and top-p are nearest to
  * the maximum. Locally typical sampling (Meister et al., 2022) keeps those whose surprise is nearest to the expected one, which is
  * to say, as surprise is linear in the logits: those nearest to the mean logit.
  */
@@ -38,7 +43,7 @@ export function draw(kernels: RowKernels, cuts: Cuts, random: number): number {
   const least = leastToWeigh(kernels, cuts, max, longest);
   // Most of a vocabulary needs no weights then.
   if (least > Number.NEGATIVE_INFINITY) kernels.keepBetween(least, max);
-  // Before anything is weighed: what is nearer to the maximum weighs more.
+  // Done before anything is weighed, since what is nearer to the maximum weighs more.
   const leastOfTopK = topK > 0 ? leastOfLargest(kernels, topK, max, longest) : undefined;
   const takesOut = leastOfTopK !== undefined && topK < kernels.size / 2;
   if (takesOut) kernels.keepBetween(leastOfTopK, max);
@@ -48,7 +53,7 @@ export function draw(kernels: RowKernels, cuts: Cuts, random: number): number {
   if (minP > 0) mass = kernels.dropBelow(minP);
   if (typicalP === 1) return drawNearest(kernels, { centre: max, target: topP * mass, mass }, random);
   if (topP < 1) {
-    // Those whose weights are below the n-th part of what may be left out can all be.
+    // All those whose weights are below the n-th part of what may be left out can be left out.
     const enough = temperature * Math.log(kernels.size / ((1 - topP) * mass));
     const reach = MARGIN * enough + 1e-4 * temperature;
     // Taking out what is little takes longer than leaving it.
@@ -61,7 +66,7 @@ export function draw(kernels: RowKernels, cuts: Cuts, random: number): number {
 
 interface Nearest {
   readonly centre: number;
-  /** The mass that those have together that may be drawn, or a little less. */
+  /** The mass of all that may be drawn, or a little less. */
   readonly target: number;
   /** Of all. */
   readonly mass: number;
@@ -75,7 +80,7 @@ interface Nearest {
 function drawNearest(kernels: RowKernels, { centre, target, mass }: Nearest, random: number): number {
   let place = kernels.locate(random * mass);
   if (target >= mass) return kernels.idAt(place);
-  // All that come of one number are as good as it.
+  // Whatever follows from one random number is as random as it.
   const further = seededRandom(Math.floor(random * 2 ** 53));
   for (let left = mass; ; place = kernels.locate(further() * left)) {
     const logit = kernels.row[place]!;
@@ -107,7 +112,7 @@ function massOfEqual(kernels: RowKernels, centre: number, place: number, ends: r
   return mass;
 }
 
-/** Logits below are cut off by min-p or top-k whatever the weights are. */
+/** Logits below this are cut off by min-p or top-k, whatever the weights are. */
 function leastToWeigh(
   kernels: RowKernels,
   { temperature, minP, topK }: Cuts,

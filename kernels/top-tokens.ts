@@ -11,7 +11,8 @@ const REACH = 88;
 const LARGEST_FLOAT = (2 - 2 ** -23) * 2 ** 127;
 
 /**
- * The `count` largest logits of the row that is loaded, best first; of equal ones the lower id comes first. NaN and -Infinity are never
+ * The `count` largest logits of the loaded row, best first; among equal ones the lower id comes first. NaN and
+ * -Infinity are never
  * among them, so there may be fewer. Takes most others out of the row.
  */
 export function topTokens(kernels: RowKernels, count: number): TopToken[] {

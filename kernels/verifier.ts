@@ -8,7 +8,7 @@ import { pinned } from './ort/pinned.ts';
 import { OrtSession, type SessionOptions } from './ort/session.ts';
 import type { Tensor } from './ort/tensor.ts';
 
-/** Where the weights take more than this, having them twice costs more than it is worth. */
+/** Where the weights take more than this, holding them twice costs more than it is worth. */
 export const MOST_VERIFIED_BYTES = 512 * 2 ** 20;
 
 /** Checks tokens of the sequence in slot 0 with the decoder's graph as `verifyGraphOf` changes it, in a session of its own: it has the weights once more. */

@@ -7,13 +7,13 @@ import { isOpen, rankBy } from './ranking.ts';
 const IMPOSED = 0.15;
 /** What it weighs to push the reply of one other request below its pace, in units of the request's own aim. */
 const DISTURBED = 3;
-/** Load and disturbance of up to this share of the aim are trusted to let all meet theirs. */
+/** With load and disturbance up to this share of the aim, all are trusted to meet theirs. */
 const SAFE = 0.5;
-/** Who was asked within this time is known well enough without being explored. */
+/** A deployment that was asked within this time is known well enough without being explored. */
 const FRESH_MS = 10_000;
 /** Scores this close are equal: then chance decides, so that several gateways do not all choose alike. */
 const EQUAL = 0.03;
-/** Differences of worth up to this, in units of the aim, are worth no waiting. */
+/** Differences of worth up to this, in units of the aim, are not worth any waiting. */
 const AS_WORTHY = 0.02;
 
 /**
@@ -25,7 +25,8 @@ const AS_WORTHY = 0.02;
  *
  * Of those that will surely meet the aim it takes the one that is worth most (cost and quality), of equals the one with the
  * lowest score; if none will, the lowest score. Nothing is normalised over the candidates: that would make a gap of 1 ms as heavy
- * as one of 10 s. Now and then one of the same privacy class that was not asked for long is, so that it is not judged by what it was.
+ * as one of 10 s. Now and then it asks one of the same privacy class that has not been asked for long, so that it is
+ * not judged for ever by what it was.
  */
 export function balanced({ fleet, settings }: PolicyOptions): Policy {
   const { weights, slo, exploration } = settings;

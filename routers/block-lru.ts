@@ -15,7 +15,7 @@ export class BlockLru {
   #newer = new Int32Array(FIRST_CAPACITY + 1);
   #older = new Int32Array(FIRST_CAPACITY + 1);
   #chain = new Int32Array(FIRST_CAPACITY + 1);
-  /** Of each entry, `#inserted` when it was touched last. */
+  /** For each entry, `#inserted` as it was when the entry was last touched. */
   #stamps = new Float64Array(FIRST_CAPACITY + 1);
   #inserted = 0;
   #heads = new Int32Array(FIRST_CAPACITY);
@@ -42,12 +42,12 @@ export class BlockLru {
     return present + 1;
   }
 
-  /** @returns Blocks that came to be remembered since block `i` was touched last; it has to be there. */
+  /** @returns How many blocks have come to be remembered since block `i`, which has to be there, was last touched. */
   ageOf(blocks: Int32Array, i: number): number {
     return this.#inserted - this.#stamps[this.#find(blocks, i)]!;
   }
 
-  /** Blocks had to be computed anew that were believed to be there: room was made for them. */
+  /** Blocks that were believed to be there had to be computed again: room was made for them. */
   age(blocks: number): void {
     this.#inserted += blocks;
   }

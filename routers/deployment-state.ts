@@ -24,7 +24,7 @@ export class DeploymentState {
   readonly replies = new RepliesUnderWay();
   /** Without a first token, oldest first. */
   readonly #waiting = new WaitingLine<Running>();
-  /** Of them, those that will show one. */
+  /** Those of them that will show one. */
   #waitingStreams = 0;
   /** Of those that show no first token, the earliest that is taken to have had it by now. */
   #nextUnseenMs = Number.POSITIVE_INFINITY;
@@ -47,7 +47,7 @@ export class DeploymentState {
     return this.#kvTokens;
   }
 
-  /** Prompt work before a request that is sent now, without what the oldest has had done already. */
+  /** Prompt work ahead of a request that is sent now, without what has been done already of the oldest. */
   workAhead(nowMs: number): PrefillWork {
     if (nowMs >= this.#nextUnseenMs) this.#passUnseen(nowMs);
     const { oldest } = this.#waiting;
@@ -71,7 +71,7 @@ export class DeploymentState {
     return 0;
   }
 
-  /** Since anything was sent there: what is known is as old. */
+  /** Since anything was sent there: what is known is that old. */
   unaskedMs(nowMs: number): number {
     return nowMs - this.#lastSentAtMs;
   }

@@ -62,7 +62,7 @@ export class Fleet {
     const claimedMs = foreign.waiting(nowMs) * ownMs;
     const foreignMs = foreign.trust * claimedMs;
     const queuedMs = latency.scale * latency.prefillMs(ahead.tokens, ahead.pairs) + foreignMs;
-    // A deployment that has kept somebody waiting for so long will not serve anybody sooner: it may have hung.
+    // A deployment that has kept somebody waiting for this long will not serve anybody sooner: it may be hanging.
     const ttftMs = Math.max(latency.scale * latency.netMs + queuedMs + ownMs, state.oldestWaitMs(nowMs));
     const tpotMs = latency.tpotMs(
       state.decoding + 1 + foreign.trust * foreign.running(nowMs),
@@ -72,13 +72,13 @@ export class Fleet {
     return { match, cachedTokens, own, ownMs, ahead, queuedMs, ttftMs, tpotMs, plainTtftMs, claimedMs };
   }
 
-  /** Corrects what is known by what the deployment says of itself. */
+  /** Corrects what is known by what the deployment says about itself. */
   scraped(deployment: string, load: ScrapedLoad, nowMs: number): void {
     const state = this.state(deployment);
     state.foreign.scraped(state, load.waiting, load.running, nowMs);
   }
 
-  /** Its memory of prompts is gone: it was started anew. */
+  /** It has been restarted, and its memory of prompts is gone. */
   restarted(deployment: string): void {
     this.prefixes.forget(deployment);
   }
@@ -147,7 +147,10 @@ export class Fleet {
     state.latency.observeTpot(sequences, kvTokens, tpotMs);
   }
 
-  /** It shows how long it took, and not when it began: prompt and output are taken to have been slower than expected by as much. */
+  /**
+   * It shows how long it took, but not when it began: prompt and output are both taken to have been slower than
+   * expected by that much.
+   */
   #learnWhole(
     state: DeploymentState,
     running: Running,

@@ -9,8 +9,8 @@ const MAX_FOREIGN = 256;
 
 /**
  * Requests at a deployment that others sent, as told by its metrics: what it says is waiting beyond what we have waiting
- * there. A hint that fades: between scrapes, own accounting is what counts. Whose first tokens come as if nobody else were
- * there is believed less.
+ * there. A hint that fades: between scrapes, own accounting is what counts. A deployment whose first tokens come as
+ * if nobody else were there is believed less.
  */
 export class ForeignLoad {
   #waiting = 0;
@@ -18,7 +18,7 @@ export class ForeignLoad {
   #atMs = Number.NEGATIVE_INFINITY;
   #trust = 1;
 
-  /** Of what it says: 0 to 1. */
+  /** How much of what it says is believed: 0 to 1. */
   get trust(): number {
     return this.#trust;
   }

@@ -2,8 +2,9 @@ import type { Candidate } from './candidate.ts';
 import type { Policy, PolicyInput, Ranked } from './policy.ts';
 
 /**
- * A policy's order, but where less will do (`enoughBelow`) those that are no better than needed come first, and the others behind
- * them: what a good deployment would be worth is no reason to trouble it. Called with candidates that have room.
+ * A policy's order, except that where less will do (`enoughBelow`) those that are no better than needed come first,
+ * and the others behind them: what a good deployment would be worth is no reason to trouble it. Called with
+ * candidates that have room.
  */
 export function goodEnoughFirst<C extends Candidate>(
   policy: Policy,

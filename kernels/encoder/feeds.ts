@@ -50,7 +50,7 @@ export function longest(rows: readonly EncoderRow[]): number {
 
 function widened(values: Int32Array): BigInt64Array {
   const wide = pinned(BigInt64Array, values.length);
-  // Little-endian, and none of them negative: the lower half is the number. BigInt by BigInt takes ten times as long.
+  // Little-endian, and never negative, so the lower half is the number. Going BigInt by BigInt takes ten times as long.
   const halves = new Int32Array(wide.buffer);
   for (let i = 0; i < values.length; i++) halves[2 * i] = values[i]!;
   return wide;

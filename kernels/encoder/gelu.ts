@@ -1,10 +1,10 @@
 import type { GraphNode, GraphView } from './graph-view.ts';
 
 export interface Gelu {
-  /** What it is computed of. */
+  /** The value that it is computed from. */
   readonly input: string;
   readonly output: string;
-  /** That compute it, the last one last, where it is spelled out; empty where it is one operator. */
+  /** The nodes that compute it, in order, where it is spelled out; empty where it is one operator. */
   readonly nodes: readonly GraphNode[];
 }
 
@@ -54,7 +54,7 @@ function isBy(view: GraphView, node: GraphNode, operator: string, constant: numb
   return operator !== 'Div' && isNear(view.scalar(a), constant) ? b : undefined;
 }
 
-/** A node's operands but for one. */
+/** A node's operands except one. */
 function others(node: GraphNode, but: GraphNode): string[] {
   return node.inputs.filter((input) => input !== but.outputs[0]);
 }

@@ -26,7 +26,7 @@ export interface Constant {
 /** An ONNX model with inline weights, to be read along its edges and written again with some nodes replaced. */
 export class GraphView {
   readonly nodes: readonly GraphNode[];
-  /** Of the standard operators. */
+  /** The opset of the standard operators. */
   readonly opsetVersion: number;
   readonly #model: readonly MessageField[];
   readonly #graph: readonly MessageField[];
@@ -34,7 +34,7 @@ export class GraphView {
   readonly #producers = new Map<string, GraphNode>();
   readonly #consumers = new Map<string, GraphNode[]>();
 
-  /** Throws RangeError for what is no such message. */
+  /** Throws RangeError if the bytes are not such a message. */
   constructor(model: Buffer) {
     this.#model = fieldsOf(model);
     const graph = this.#model.find((each) => each.field === MODEL.graph);
@@ -79,7 +79,7 @@ export class GraphView {
     return consumers.length === 1 ? consumers[0] : undefined;
   }
 
-  /** A constant of the graph; undefined where the name is none, or not float32. */
+  /** A constant of the graph; undefined where the name is not one, or it is not float32. */
   constant(name: string | undefined): Constant | undefined {
     const tensor = name === undefined ? undefined : this.#initialisers.get(name);
     if (tensor === undefined) return undefined;

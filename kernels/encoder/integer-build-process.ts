@@ -8,7 +8,10 @@ import { integerGraphOf, integerPlaces, valuesWithOutliers } from './integer-gra
 import { measureReach, reachGraphOf } from './reach.ts';
 import { EncoderSession, type EncoderSessionOptions } from './session.ts';
 
-/** Of each sample's vector as the file has it and as computed in integers; below it the file is used as it is. */
+/**
+ * The least cosine between each sample's vector as the file has it and as computed in integers; below it the file is
+ * used as it is.
+ */
 const LEAST_COSINE = 0.999;
 
 async function build({ session, samples, outputPath }: IntegerBuild): Promise<BuiltIntegerGraph> {

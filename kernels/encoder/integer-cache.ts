@@ -28,7 +28,10 @@ export interface IntegerBuild {
 
 /** What it prints. */
 export interface BuiltIntegerGraph {
-  /** To the vectors of the file itself, the least of the samples. Undefined: the file has no places for integers. */
+  /**
+   * The least cosine to the vectors of the file itself, over the samples. Undefined: the file has no places for
+   * integers.
+   */
   readonly cosine?: number;
   /** 0: there is no graph, or none that is close enough. */
   readonly graphBytes: number;
@@ -36,7 +39,7 @@ export interface BuiltIntegerGraph {
 
 export interface IntegerGraphOptions {
   readonly session: EncoderSessionOptions;
-  /** Texts as they are usual, on which the graph is compared with the one that it was made of. */
+  /** Ordinary texts, on which the graph is compared with the one that it was made from. */
   readonly samples: readonly EncoderRow[];
   readonly cacheDirs: readonly string[];
 }

@@ -5,12 +5,13 @@ import type { Constant, GraphNode, GraphView } from './graph-view.ts';
 import { NodeList } from './node-list.ts';
 import { fasterNormalisation } from './normalisation.ts';
 
-/** Of small matrices, preparing the integers costs more than is won. */
+/** With smaller matrices, preparing the integers costs more than it saves. */
 export const LEAST_SIZE = 128;
 
 /**
- * A few channels of what a LayerNormalization or GELU gives are many times as large as the rest in every text, and would take
- * its integers' resolution. They are multiplied in float32 (as in LLM.int8(), arXiv 2208.07339).
+ * A few channels of what a LayerNormalization or GELU gives are many times as large as the rest in every text, and
+ * would take up all of the integers' resolution. They are multiplied in float32 (as in LLM.int8(), arXiv
+ * 2208.07339).
  */
 const OUTLIER_CHANNELS = 8;
 
@@ -82,12 +83,12 @@ export function integerGraphOf(
 /** A value in integers, for all products of it. */
 interface Integers {
   readonly name: string;
-  /** Per token; integers × scale is the value, but for what else is said here. */
+  /** Per token; integers × scale is the value, apart from what else is said here. */
   readonly scale: string;
   readonly zeroPoint: string;
   /** What was added to the value before. */
   readonly shift: number;
-  /** Channels that are left out, and what they hold. */
+  /** Channels that are left out of the integers, and what they hold. */
   readonly outliers: { readonly channels: readonly number[]; readonly values: string } | undefined;
 }
 

@@ -9,7 +9,7 @@ const MOST_LANES = 4;
  * are so short that two threads wait for each other a third of the time.
  */
 export class EncoderLanes {
-  /** So many batches may run at a time. */
+  /** How many batches may run at a time. */
   readonly count: number;
   readonly #session: EncoderSession;
 

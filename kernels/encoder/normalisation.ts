@@ -31,7 +31,7 @@ export function fasterNormalisation(
   const skips = operator === 'SkipLayerNormalization';
   const [gamma, beta, bias] = inputs.slice(skips ? 2 : 1);
   const size = view.constant(gamma)?.dims[0];
-  // Mean and deviation of each token are given out by none that is seen in practice; the sum is, in pre-norm encoders.
+  // No node seen in practice gives out mean and deviation of each token; in pre-norm encoders they give out the sum.
   const [output, mean, deviation, sum] = outputs;
   const fits =
     size !== undefined && view.constant(beta)?.dims[0] === size && !mean && !deviation && isLastAxis(node);

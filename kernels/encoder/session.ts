@@ -137,7 +137,7 @@ export class EncoderSession {
   }
 }
 
-/** Operators whose work is worth speaking of. */
+/** Operators that do most of the work. */
 const WORK = [
   'Attention',
   'Conv',
@@ -170,7 +170,7 @@ function checkedInputs(inputs: readonly GraphEnd[], graphPath: string): GraphInp
 
 const VECTOR_OUTPUTS = ['sentence_embedding', 'last_hidden_state', 'token_embeddings'];
 
-/** A vector pooled by the graph itself is preferred: whoever exported it knew how. */
+/** A vector that the graph itself pools is preferred: whoever exported it knew how. */
 function chooseOutput(ends: readonly GraphEnd[], { graphPath, readout }: EncoderSessionOptions): GraphOutput {
   const outputs = ends.map(({ name, type, dims }) => ({
     name,

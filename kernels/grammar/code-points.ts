@@ -45,8 +45,9 @@ export function countOf(set: CodePoints): number {
 /**
  * A set as an expression of the grammar's notation, if it can be written; `exact` false: or else its ASCII part.
  *
- * The build of xgrammar for WebAssembly reads classes wrongly that list characters beyond ASCII: it takes others for them. It
- * reads those right that only exclude ASCII, and literals. So a set may have all that is beyond ASCII, or a few.
+ * The WebAssembly build of xgrammar misreads classes that list characters beyond ASCII: it takes others for them. It
+ * is right about classes that only exclude ASCII, and about literals. So a set may have everything beyond ASCII, or
+ * a few characters of it.
  */
 export function setText(set: CodePoints, exact: boolean): string | undefined {
   const beyond = without(set, [[0, 0x7f]]);

@@ -7,7 +7,7 @@ export function digitRange(from: bigint, to: bigint, decimals: number): string |
   const alternatives: string[] = [];
   const fewest = decimals + 1;
   const most = Math.max(fewest, String(to).length);
-  // Lengths of which every number is in the range are one alternative.
+  // Lengths for which every number is in the range become one alternative.
   let whole: { from: number; to: number } | undefined;
   for (let length = fewest; length <= most; length++) {
     const least = length === fewest ? 0n : 10n ** BigInt(length - 1);
@@ -78,7 +78,7 @@ export function integerGrammar(bounds: Bounds): string | undefined {
   return signed(bounds, 0);
 }
 
-/** JSON numbers within the bounds: whole ones, and some with so many decimals that there is a choice. */
+/** JSON numbers within the bounds: whole ones, and some with enough decimals for there to be a choice. */
 export function numberGrammar(bounds: Bounds): string | undefined {
   const magnitude = Math.max(...[bounds.min, bounds.max].filter(Number.isFinite).map(Math.abs), 1);
   const width = Math.min(bounds.max, 1e9) - Math.max(bounds.min, -1e9);

@@ -19,7 +19,7 @@ export interface TrialLimits {
   readonly slowestStepMs: number;
   /** Grammars that may wait. */
   readonly queue: number;
-  /** What took too long is tried again after so long. */
+  /** What took too long is tried again after this long. */
   readonly forgetMs: number;
 }
 
@@ -31,7 +31,7 @@ const PROGRAM = new URL(
   import.meta.url,
 );
 
-/** As long as a busy machine takes to start a thread and to read a large vocabulary. */
+/** As long as a busy machine takes to start a thread and read a large vocabulary. */
 const START_MS = 30_000;
 
 /** Too many grammars wait to be tried, or nobody is there who could try them: to be asked again. */

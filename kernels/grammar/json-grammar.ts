@@ -129,7 +129,7 @@ export class JsonGrammar {
     return alternatives(joined.map((option) => this.#value(option, level + 1)));
   }
 
-  /** Of the values listed, those that are valid under all that stands beside the list. */
+  /** Those of the listed values that are valid under everything beside the list. */
   #enumeration(schema: SchemaObject): string {
     const listed = listedBy(schema);
     if (!Array.isArray(listed)) throw new GrammarError('has an `enum` that is not a list');
@@ -147,7 +147,7 @@ export class JsonGrammar {
     return textList(texts, this.#rules.add);
   }
 
-  /** Converts what stands in a property; undefined: in any. */
+  /** Converts what is in a property; undefined: in any. */
   #in(property: string | undefined, convert: () => string): string {
     const before = this.#property;
     this.#property = property;

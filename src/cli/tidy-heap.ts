@@ -6,24 +6,24 @@ import { mallocTrim } from './malloc-trim.ts';
 export interface TidyMeans {
   /** Default: V8's collector of last resort, which takes some 50 ms. */
   readonly collect?: () => void;
-  /** What is beside V8's heap, too; not after the start, which leaves little there. Default: glibc's. */
+  /** Gives back what is beside V8's heap, too; not after the start, which leaves little there. Default: glibc's. */
   readonly trim?: () => Promise<void>;
-  /** Of the heap, as far as it is in memory. Default: V8's. */
+  /** Size of the heap, as far as it is in memory. Default: V8's. */
   readonly heapBytes?: () => number;
 }
 
 /** The first look: all that was read and compiled at the start is garbage by then. */
 const FIRST_MS = 500;
-/** Who has served nobody for so long has nothing to do. */
+/** A gateway that has served nobody for this long has nothing to do. */
 const LOOK_MS = 5_000;
-/** So many looks later threads have ended, too, and V8 has given back what it kept of their pages and its own. */
+/** By this many looks later threads have ended, too, and V8 has given back what it kept of their pages and its own. */
 const TRIMS = 5;
-/** What is not worth a collection. */
+/** Less than this is not worth a collection. */
 const LEAST_GROWTH_BYTES = 4 * 1024 * 1024;
 
 /**
- * Gives memory back while there is nothing to do. By itself V8 keeps what the start and a load have taken until the next load: it collects as it
- * allocates, and who is idle allocates nothing. Keeps no process alive.
+ * Gives memory back while there is nothing to do. By itself V8 keeps what the start and a load have taken until the
+ * next load: it collects when it allocates, and an idle process allocates nothing. Keeps no process alive.
  */
 export function tidyWhileIdle(
   { gateway, ended }: { readonly gateway: { readonly inFlight: number } } & Pick<RunningGateway, 'ended'>,

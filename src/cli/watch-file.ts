@@ -8,8 +8,8 @@ const SETTLE_MS = 200;
 const OTHERS_MS = 1_000;
 
 /**
- * Calls back when the file holds something else than before, or is gone. It is the folder that is watched, since editors and
- * Kubernetes replace files, and the latter through symbolic links with other names. Keeps no process alive.
+ * Calls back when the file holds something else than before, or is gone. The folder is watched, not the file, since
+ * editors and Kubernetes replace files, the latter through symbolic links with other names. Keeps no process alive.
  *
  * @returns What ends the watch.
  * @throws Error where the system cannot watch.

@@ -18,7 +18,7 @@ export async function serveAsWorker(): Promise<void> {
   };
   const waiting = new Map<number, (answer: never) => void>();
   let lastId = 0;
-  /** What concerns all workers the primary collects. */
+  /** The primary collects what concerns all workers. */
   const askPrimary = <T>(type: 'scrape' | 'look-everywhere'): Promise<T> => {
     const id = ++lastId;
     const { promise, resolve } = Promise.withResolvers<T>();

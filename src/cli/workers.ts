@@ -3,11 +3,14 @@ import type { FromWorker, ToWorker } from './worker-messages.ts';
 
 const FIRST_RESTART_MS = 200;
 const LONGEST_RESTART_MS = 30_000;
-/** A worker that ran so long has shown that it can. */
+/** A worker that has run for this long has shown that it can. */
 const HEALTHY_MS = 60_000;
 
 const PING_MS = 2_000;
-/** Nothing in a gateway blocks its event loop for a hundredth of this. Counted in pings: a suspended machine is no hung worker. */
+/**
+ * Nothing in a gateway blocks its event loop for a hundredth of this. Counted in pings, so that a suspended machine
+ * does not look like a hung worker.
+ */
 const MOST_UNANSWERED_PINGS = 5;
 
 export interface WorkersOptions {
@@ -19,7 +22,7 @@ export interface WorkersOptions {
   readonly onLost: (worker: Worker, how: string, restartMs: number) => void;
 }
 
-/** Keeps so many worker processes running until `stop`. */
+/** Keeps `count` worker processes running until `stop`. */
 export class Workers {
   readonly #options: WorkersOptions;
   readonly #timers = new Set<NodeJS.Timeout>();

@@ -7,7 +7,7 @@ export interface DecisionFileOptions {
   /** The file becomes `path.1` when it is larger. */
   readonly maxBytes?: number;
   readonly flushMs?: number;
-  /** Nothing could be written, and so many decisions were lost; told once until it works again. */
+  /** Nothing could be written, and this many decisions were lost; called once until it works again. */
   readonly onLost: (lost: number, cause: unknown) => void;
 }
 

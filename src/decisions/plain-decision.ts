@@ -11,8 +11,9 @@ const NO_PARTS: Readonly<Record<string, number>> = {};
 
 /**
  * A decision without a choice: one deployment, one attempt. What it says is written into an object that stays, over what the
- * object held before. To keep the decisions themselves would keep all that they are made of from dying young, which costs
- * more than serving a request does otherwise. Not a number stands for undefined: fields of one kind are written in place.
+ * object held before. Keeping the decisions themselves would keep everything that they are made of from dying young,
+ * which costs more than all the rest of serving a request. NaN stands for undefined, so that a field always holds
+ * one kind of value, and is written in place.
  */
 export class PlainDecision {
   #id = '';

@@ -21,7 +21,7 @@ interface Place {
 export class RecentDecisions {
   readonly #now: () => number;
   #ring: (Place | undefined)[];
-  /** Where the next one goes: over the oldest. */
+  /** Where the next one is written: over the oldest. */
   #next = 0;
 
   /** @param now Milliseconds since 1970. */

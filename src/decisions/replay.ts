@@ -38,9 +38,10 @@ interface Moment {
 }
 
 /**
- * Has another policy decide what was decided, in the order in which it was, from what was known then: the load at each
- * deployment is held as it was recorded, so this tells what single decisions would have been, not how the fleet would
- * have fared under all of them. Times and costs of both are predicted by the same model, which learns from what was
+ * Has another policy decide what was decided, in the same order and from what was known then. The load at each
+ * deployment is held as it was recorded, so this tells what single decisions would have been, not how the fleet
+ * would have fared under all of them. Times and costs of both are predicted by the same model, which learns from
+ * what was
  * observed.
  *
  * @param random Uniform in [0, 1).

@@ -8,18 +8,19 @@ import { difficultyOf, type LearntHead, rawScore, TRUNCATE_TOKENS } from './lear
 export interface EmbeddingClassifierOptions {
   readonly encoder: Pick<Encoder, 'embed'>;
   readonly head: LearntHead;
-  /** A request waits so long for its judgement, and is judged by what can be counted after that. */
+  /** A request waits this long for its judgement; after that it is judged by what can be counted. */
   readonly timeoutMs: number;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
 }
 
-/** After an encoder was late or failed, nobody waits for it for so long. */
+/** After an encoder was late or failed, nobody waits for it for this long. */
 const PAUSE_MS = 1_000;
 
 /**
- * Judges by what a local encoder makes of the question, and by what can be counted where that is not there in time. The text goes nowhere but to that encoder, which
- * runs beside this process, so that this is open to texts of every privacy class.
+ * Judges by what a local encoder makes of the question, or by what can be counted where that does not come in time.
+ * The text goes nowhere but to that encoder, which runs beside this process, so this is open to texts of every
+ * privacy class.
  */
 export class EmbeddingClassifier implements DifficultyClassifier {
   readonly #options: EmbeddingClassifierOptions;
@@ -63,7 +64,7 @@ export class EmbeddingClassifier implements DifficultyClassifier {
         { signal },
       );
       const vector = vectors[0]!;
-      // Another model's vectors mean something else.
+      // Another model's vectors would mean something else.
       if (vector.length !== head.weights.length) return undefined;
       return { difficulty: difficultyOf(head, rawScore(head, vector)), by: head.version };
     } catch {

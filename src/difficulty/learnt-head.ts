@@ -1,4 +1,4 @@
-/** What was learnt of which questions a strong model answers better: linear in their embeddings. */
+/** What was learnt about which questions a strong model answers better: a linear function of their embeddings. */
 export interface LearntHead {
   /** In every decision. */
   readonly version: string;
@@ -8,14 +8,14 @@ export interface LearntHead {
   readonly unit: number;
   readonly bias: number;
   readonly weights: readonly number[];
-  /** The scores that part what was learnt from into parts of the same size, ascending. */
+  /** The scores that divide the questions learnt from into parts of equal size, ascending. */
   readonly quantiles: readonly number[];
 }
 
-/** Of a question that the encoder is shown: what was learnt was learnt from so many. */
+/** How many tokens of a question the encoder is shown: as many as when this was learnt. */
 export const TRUNCATE_TOKENS = 256;
 
-/** By how much a strong model is expected to do better, of a mark between 0 and 1. */
+/** By how much a strong model is expected to do better, in marks between 0 and 1. */
 export function rawScore({ unit, bias, weights }: LearntHead, vector: Float32Array): number {
   let score = bias;
   for (let i = 0; i < weights.length; i += 1) score += weights[i]! * vector[i]!;

@@ -13,25 +13,28 @@ import {
 
 /** How large a batch may be. */
 interface BatchLimits {
-  /** It should not take longer. */
+  /** How long it should take at most. */
   readonly durationMs: number;
-  /** Below this it costs more than its tokens are worth, however slow the model is. */
+  /** Smaller batches cost more than their tokens are worth, however slow the model is. */
   readonly fewestTokens: number;
 }
 
-/** Cancelling and new requests have their turn soon. */
+/** Short enough for cancellations and new requests to have their turn soon. */
 const ALONE: BatchLimits = { durationMs: 150, fewestTokens: 256 };
 
-/** While others are there: a small request waits for the batch that runs, and often for one of inputs of another length. */
+/**
+ * While others are there: a small request waits for the batch that is running, and often for one with inputs of
+ * another length.
+ */
 const AMONG_OTHERS: BatchLimits = { durationMs: 40, fewestTokens: 64 };
 
-/** More inputs need not be tokenised ahead, but for the first of each request. */
+/** No more inputs than this need be tokenised ahead, except for the first of each request. */
 const ENOUGH_ROWS = 512;
 
-/** Tokenising holds up the batches at most so long at a time. */
+/** Tokenising holds up the batches for this long at most, at a time. */
 const TOKENISE_SLICE_MS = 8;
 
-/** A frame is read in one turn of the gateway's event loop: in a millisecond. */
+/** A frame is read in one turn of the gateway's event loop, and this much in a millisecond. */
 const FLOATS_PER_FRAME = 65_536;
 
 /** What computes batches: an encoder session, or its lanes; see kernels/encoder. */
@@ -46,7 +49,10 @@ export interface ParallelRunner extends BatchRunner {
 
 export interface EncoderLoopOptions {
   readonly runner: BatchRunner;
-  /** Used when there are at least as many inputs as it has places: together they are through earlier than one after the other. */
+  /**
+   * Used when there are at least as many inputs as it has places: side by side they are done earlier than one after
+   * the other.
+   */
   readonly lanes?: ParallelRunner | undefined;
   readonly tokenizer: EncoderTokenizer;
   readonly limits: JobLimits;
@@ -74,7 +80,7 @@ export class EncoderLoop {
   readonly #jobs = new Map<number, EncodeJob>();
   /** Jobs with inputs that are not tokenised yet, in rotation. */
   #untokenised: EncodeJob[] = [];
-  /** It will be looked for work in the next turn of the event loop. */
+  /** The next turn of the event loop will look for work. */
   #due = false;
   readonly #alone: Place;
   readonly #beside: Place;
@@ -109,10 +115,10 @@ export class EncoderLoop {
   }
 
   #turn(): void {
-    // Also while all places are taken, so that what is free next does not wait for it.
+    // Also while all places are taken, so that the next one that is free need not wait for it.
     this.#tokenise();
     for (let place = this.#freePlace(); place !== undefined && this.#batcher.waiting > 0; ) {
-      // What is there is spread over all that is free.
+      // What is there is spread over all free places.
       const rows = Math.ceil(this.#batcher.waiting / place.free);
       void this.#runBatch(place, this.#batcher.take(this.#budgetTokens(place), rows));
       place = this.#freePlace();
@@ -126,7 +132,7 @@ export class EncoderLoop {
     return this.#untokenised.findIndex(({ id }) => !this.#batcher.hasWaiting(id));
   }
 
-  /** Where the next batch is to run, if anywhere: alone, or in a lane beside others when there is something for each. */
+  /** Where the next batch is to run, if anywhere: alone, or in a lane beside others where there is something for each. */
   #freePlace(): Place | undefined {
     const [alone, beside] = [this.#alone, this.#beside];
     if (alone.free === 0) return undefined;
@@ -248,7 +254,10 @@ class Place {
     this.#paddedTokens = (7 / 8) * this.#paddedTokens + paddedTokens;
   }
 
-  /** Of a batch that takes so long. Weighted by tokens, so that what every batch costs beside them does not count as theirs. */
+  /**
+   * Tokens of a batch that takes this long. Weighted by tokens, so that the fixed cost of a batch does not count as
+   * theirs.
+   */
   affordableTokens(durationMs: number): number {
     const tokensPerMs = this.#paddedTokens / Math.max(this.#durationMs, 0.001);
     return Math.floor(durationMs * tokensPerMs);

@@ -11,10 +11,10 @@ import { activationBytes, MOST_DOUBLED_BYTES, storedBytes } from './encoder-memo
 import { EncoderTokenizer } from './encoder-tokenizer.ts';
 import type { EncoderInfo, EncoderLoadOptions } from './messages.ts';
 
-/** Of a sample, at most. Every encoder takes so many. */
+/** The most tokens of a sample; every encoder takes as many. */
 const SAMPLE_TOKENS = 64;
 
-/** More threads than this wait for each other more than they compute. */
+/** More threads than this would wait for each other more than they compute. */
 const MOST_THREADS = 8;
 
 export interface LoadedEncoder {
@@ -109,8 +109,9 @@ async function loadSession(
 }
 
 /**
- * Throws ProviderError where `auto` had better go on to the next: a small model is many short kernels, for each of which WebGPU waits longer
- * than it computes. MiniLM on an H100, beside 8 cores: 0.15 to 0.8 times as many texts per second, CUDA 1.2 to 4 times.
+ * Throws ProviderError where `auto` had better go on to the next: a small model consists of many short kernels, for
+ * each of which WebGPU waits longer than it computes. MiniLM on an H100, beside 8 cores: 0.15 to 0.8 times as many
+ * texts per second, CUDA 1.2 to 4 times.
  */
 function refuseSlower({ provider, graphPath }: EncoderSessionOptions): void {
   if (provider?.name !== 'webgpu' || storedBytes(graphPath) > MOST_DOUBLED_BYTES) return;
@@ -128,7 +129,7 @@ async function lanesFor(options: EncoderSessionOptions): Promise<EncoderLanes | 
   return pays ? await EncoderLanes.load(options) : undefined;
 }
 
-/** Of several kinds and lengths, down to the shortest, which rounding shows in most. */
+/** Of several kinds and lengths, down to the shortest, in which rounding shows most. */
 const SAMPLE_TEXTS = [
   'OK',
   'How do I reset my password?',
@@ -139,7 +140,7 @@ const SAMPLE_TEXTS = [
   'Quantum chromodynamics describes the strong interaction. '.repeat(8),
 ];
 
-/** Undefined: the file's own graph is to be used. Where nothing may be written, or the disk is full, too. */
+/** Undefined: the file's own graph is to be used; also where nothing may be written, or the disk is full. */
 async function integerGraphFor(
   session: EncoderSessionOptions,
   tokenizer: EncoderTokenizer,
@@ -168,7 +169,10 @@ function createTokenizer(description: EncoderDescription, directory: string): En
   }
 }
 
-/** Of a number in a row, relative to the row's largest: rounding differs by far less, quantisation by far more. */
+/**
+ * How far a number of a row may differ, relative to the row's largest: rounding differs by far less, quantisation by
+ * far more.
+ */
 const SAME = 1e-3;
 
 interface Probed {
@@ -207,7 +211,7 @@ async function probe(
   }
 }
 
-/** A tokenizer of another model has ids that this one has no embedding for. */
+/** Looks up the last token: a tokenizer of another model has ids for which this one has no embedding. */
 async function lookUpLast(
   session: EncoderSession,
   { vocabularySize }: EncoderTokenizer,

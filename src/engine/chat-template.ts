@@ -59,7 +59,7 @@ export class ChatTemplate {
   }
 
   /**
-   * Tools are told to the model by its own template, or in the system prompt where that knows none. Throws AppError
+   * The model is told of tools by its own template, or in the system prompt where the template knows none. Throws AppError
    * `invalid_value` when the template refuses the messages.
    */
   render(

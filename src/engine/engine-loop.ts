@@ -10,7 +10,10 @@ import { Scheduler } from './scheduler.ts';
 import type { Sequence } from './sequence.ts';
 import { StepBudget } from './step-budget.ts';
 
-/** Between two steps, prompts are tokenised for so long: a burst of requests does not hold up those that decode. */
+/**
+ * Between two steps, prompts are tokenised for this long at most, so that a burst of requests does not hold up those
+ * that decode.
+ */
 const TOKENISING_MS = 8;
 
 /** Statistics are sent at most this often. */
@@ -103,7 +106,7 @@ export class EngineLoop {
     this.#compiling.set(arrival.id, arrival.choices);
     try {
       const constraint = await compiled;
-      // Cancelled meanwhile, if it is not there any more.
+      // If it is not there any more, it has been cancelled in the meantime.
       if (this.#compiling.delete(arrival.id)) this.#arrive({ ...arrival, constraint });
     } catch (error) {
       if (this.#compiling.delete(arrival.id)) this.#refuse(arrival.id, AppError.from(error));

@@ -42,7 +42,7 @@ function byteLevel(file: GgufVocabulary): TokenizerDescription {
   };
 }
 
-/** What such files leave out is as llama.cpp takes it (`src/llama-vocab.cpp`). */
+/** For what such files leave out, llama.cpp's defaults hold (`src/llama-vocab.cpp`). */
 function sentencePiece(file: GgufVocabulary): TokenizerDescription {
   const tokens = file.tokens();
   const scores = file.value('scores') as ArrayLike<unknown> | undefined;
@@ -89,10 +89,10 @@ class GgufVocabulary {
     this.#entries = this.strings('tokens');
   }
 
-  /** All that is read alike, whatever the scheme. */
+  /** What is read in the same way, whatever the scheme. */
   tokens() {
     const entries = this.#entries;
-    // Some files call what ends a reply text.
+    // Some files call the token that ends a reply a text token.
     const ends = entries.flatMap((entry, id) => (END_OF_REPLY.has(entry) ? [id] : []));
     const control = new Set([...this.idsOfType(CONTROL), ...this.idsOfType(UNKNOWN), ...ends]);
     return {

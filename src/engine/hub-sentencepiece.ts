@@ -30,7 +30,7 @@ export function hubSentencePiece(tokenizer: JsonObject, entries: readonly string
   };
 }
 
-/** Of the steps before merging. All others are refused: they would change the text in a way not known here. */
+/** The steps before merging. All others are refused: they would change the text in a way that is not known here. */
 function leadingSpace(tokenizer: JsonObject): LeadingSpace {
   let leading: LeadingSpace = { of: 'none', doubled: true };
   let spacesMarked = false;
@@ -54,7 +54,7 @@ function leadingSpace(tokenizer: JsonObject): LeadingSpace {
       leading = metaspace(step);
       spacesMarked = true;
     }
-    // Where spaces are marks already it finds none.
+    // Where spaces are marks already, it finds none.
     else if (!(step.type === 'Split' && isSpace(step.pattern) && spacesMarked))
       throw new TokenizerError(`The pre-tokenizer ${shown(step)} is not supported beside byte fallback.`);
   }

@@ -12,7 +12,7 @@ import { RequestGrammars } from './request-grammars.ts';
 import { Tokenizer } from './tokenizer.ts';
 import { TokenizerError } from './tokenizer-description.ts';
 
-/** More threads than this wait for each other more than they compute. */
+/** More threads than this would wait for each other more than they compute. */
 const MOST_THREADS = 8;
 
 const DEFAULT_CONTEXT_TOKENS = 2048;
@@ -28,9 +28,9 @@ export interface LoadedModel {
 }
 
 /**
- * Reads the model's files, builds its graph on the first time, and loads it. Takes seconds and blocks. Throws
- * ModelFileError or TokenizerError when they cannot be used, ProviderError when the
- * provider that is wished for cannot.
+ * Reads the model's files, builds its graph the first time, and loads it. Takes seconds, and blocks. Throws
+ * ModelFileError or TokenizerError when the files cannot be used, ProviderError when the provider that was asked for
+ * cannot.
  */
 export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
   const startedAtMs = performance.now();
@@ -55,7 +55,7 @@ export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
   const threads = options.threads ?? Math.min(availableParallelism(), MOST_THREADS);
   const { slots, spinning, speculation } = options;
   const { loaded: decoder, ...providerInfo } = await onProvider(options, (provider) => {
-    // Elsewhere a pass over several tokens does not give the bits of single steps.
+    // On others a pass over several tokens does not give the bits of single steps.
     const verifies = speculation && provider.name === 'cpu' && weightsBytes <= MOST_VERIFIED_BYTES;
     return Decoder.load({ graphPath, shape, slots, contextTokens, threads, spinning, provider, verifies });
   });

@@ -13,7 +13,7 @@ interface Candidate {
   /** Indices of symbols. */
   readonly left: number;
   readonly right: number;
-  /** Characters of both together: if either was merged meanwhile, they have another number. */
+  /** Length of both together: if either has been merged since, it is another. */
   readonly length: number;
 }
 

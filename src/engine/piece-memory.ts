@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 
-/** Shorter pieces take hardly longer to tokenise than to look up. */
+/** Shorter pieces take hardly any longer to tokenise than to look up. */
 const LEAST_CHARS = 64;
 
 /** What an entry takes beside its tokens: key, array, place in the map. */
@@ -10,7 +10,7 @@ export interface Piece {
   readonly text: string;
   /** Something stands before it in the prompt. */
   readonly continued: boolean;
-  /** Whose it is. */
+  /** The tenant's salt. */
   readonly salt: string;
 }
 
@@ -19,8 +19,9 @@ export interface Piece {
  * across a control token, and a piece becomes the same tokens wherever it stands.
  *
  * Invariants:
- * - What was tokenised under one salt is not found under another: nobody can tell from the time what somebody else has sent.
- * - Kept are at most `maxBytes`, the ones unused for longest make way; of texts only digests.
+ * - What was tokenised under one salt is not found under another: nobody can tell from the timing what somebody else
+ * has sent.
+ * - At most `maxBytes` are kept, and the least recently used make way. Of texts only digests are kept.
  */
 export class PieceMemory {
   readonly #maxBytes: number;

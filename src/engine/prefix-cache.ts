@@ -18,7 +18,7 @@ const SLAB_BLOCKS = 32;
 interface Block {
   readonly id: number;
   readonly key: string;
-  /** Of fewer tokens than `BLOCK_TOKENS`: nothing is kept behind it. */
+  /** Fewer tokens than `BLOCK_TOKENS`: nothing is kept behind such a block. */
   readonly tokens: number;
   /** Room for a whole block. */
   readonly memory: Float32Array;
@@ -37,7 +37,7 @@ interface Block {
  *   bits as a miss.
  * - No block was used less recently than one behind it. So the one unused for longest ends its chain, and evicting it
  *   leaves no block that cannot be found.
- * - Kept are at most `maxBytes`. Memory is taken when it is first needed, and evicted blocks' memory is used again.
+ * - At most `maxBytes` are kept. Memory is taken when it is first needed, and that of evicted blocks is used again.
  * - What a slot still holds of a prompt is not copied there again: the next turn of a chat mostly finds it where it was read back.
  */
 export class PrefixCache {
@@ -116,7 +116,7 @@ export class PrefixCache {
     this.#touch(chain);
   }
 
-  /** Takes down a block behind the chain, to be filled. @returns False: there was no room. */
+  /** Adds a block to the chain, to be filled. @returns False: there was no room. */
   #add(chain: Block[], prompt: readonly number[], tokens: number, salt: string): boolean {
     const memory = this.#room(chain);
     if (memory === undefined) return false;
@@ -172,7 +172,7 @@ export class PrefixCache {
     }
   }
 
-  /** Memory for one more block, if need be that of another chain. */
+  /** Memory for one more block, if need be taken from another chain. */
   #room(chain: readonly Block[]): Float32Array | undefined {
     if (this.#blocks.size < this.#maxBlocks) return this.#newMemory();
     const [oldest] = this.#blocks.values();
@@ -194,8 +194,8 @@ export class PrefixCache {
 }
 
 /**
- * Committed as it is touched. That the buffer could be resized keeps it out of the C library's allocator, which clears what it gives again: of a
- * prompt of 1,000 tokens that took a tenth of the time to its first token.
+ * Committed as it is touched. A buffer that can be resized does not come from the C library's allocator, which
+ * clears memory that it hands out again: with a prompt of 1,000 tokens that took a tenth of the time to first token.
  */
 function lazyMemory(elements: number): Float32Array {
   const sizeBytes = elements * Float32Array.BYTES_PER_ELEMENT;

@@ -1,10 +1,13 @@
-/** An earlier place is worth a draft if so many tokens there are those at the end. */
+/** An earlier place is worth a draft if this many tokens there are the same as at the end. */
 const LEAST_MATCH = 3;
 
-/** More than this is not looked at: it is a match. */
+/** No more than this are compared: that is a match. */
 export const LONGEST_MATCH = 16;
 
-/** Earlier places of the last two tokens that are compared, the latest first: what makes a draft takes the same time in any text. */
+/**
+ * How many earlier places of the last two tokens are compared, the latest first, so that making a draft takes the
+ * same time in any text.
+ */
 const MOST_PLACES = 32;
 
 export interface Draft {
@@ -14,8 +17,9 @@ export interface Draft {
 }
 
 /**
- * Guesses how a text goes on: as it did where its last tokens were seen before. Kept up with every token, it never reads the
- * text again. Source of the idea: prompt lookup decoding (Saxena, 2023); of the chains of places: LZ77 compressors.
+ * Guesses how a text goes on: as it did where its last tokens were seen before. It is updated with every token, and
+ * never reads the text again. Source of the idea: prompt lookup decoding (Saxena, 2023); of the chains of places:
+ * LZ77 compressors.
  */
 export class PromptLookup {
   readonly #tokens: number[] = [];
@@ -52,12 +56,13 @@ export class PromptLookup {
     }
     if (at < 0) return undefined;
     const tokens: number[] = [];
-    // Where the place is so close that its continuation is the end itself, the text repeats itself: so does the draft.
+    // Where the place is so close that its continuation is the end of the text itself, the text is repeating itself,
+    // and so does the draft.
     for (let i = 1; i <= count; i++) tokens.push(this.#tokens[at + i] ?? tokens[at + i - last - 1]!);
     return { tokens, matched };
   }
 
-  /** How many tokens up to `place` are those at the end. */
+  /** How many tokens up to `place` are the same as at the end. */
   #matchAt(place: number): number {
     const last = this.#tokens.length - 1;
     let length = 0;

@@ -1,6 +1,6 @@
 import { BLOCK_TOKENS, type PrefixCache } from './prefix-cache.ts';
 
-/** What a request that arrives meanwhile has to wait for: half of it, on the average. */
+/** Tokens of one step. A request that arrives in the meantime has to wait for half of it, on average. */
 const CHUNK_TOKENS = BLOCK_TOKENS;
 
 /** More replies than this are forgotten, the oldest first. */
@@ -22,7 +22,8 @@ interface PrefillingDecoder {
  * Computes finished replies once more, as prompts, while there is nothing else to do: the next turn of a chat begins with
  * them, and what was decoded cannot be kept, because it rounds differently.
  *
- * Only while no sequence has a slot. It holds no state in its own from step to step; how far it has come is what the cache has.
+ * Only while no sequence has a slot. It keeps no state of its own from step to step: how far it has come is what the
+ * cache holds.
  */
 export class ReadBack {
   readonly #decoder: PrefillingDecoder;
@@ -50,7 +51,7 @@ export class ReadBack {
       if (reply === undefined) return 0;
       const { tokens, salt } = reply;
       const from = this.#cache.restorable(tokens, salt);
-      // A prompt that is no longer there has made way for others, which would make way for it again.
+      // A prompt that is no longer in the cache has made way for others, which would have to make way for it again.
       const worthwhile = from >= wholeBlocks(reply.promptLength) && from < tokens.length - 1;
       if (!worthwhile) {
         this.#replies.pop();

@@ -24,8 +24,9 @@ export interface RequestGrammar {
 type Asked = Pick<GenerateRequest, 'structure' | 'tools' | 'toolChoice' | 'parallelToolCalls'>;
 
 /**
- * What the reply to a request is held to; undefined: nothing. A tool call that is required is; one that is only
- * allowed is free, except beside a structure: then the reply is one or the other. Throws AppError `invalid_value`.
+ * What the reply to a request is held to; undefined: nothing. A tool call that is required is held to its schema.
+ * One that is only allowed is free, except beside a structure: then the reply is one or the other. Throws AppError
+ * `invalid_value`.
  */
 export function requestGrammar(request: Asked, dialect: ToolDialect): RequestGrammar | undefined {
   const { structure, toolChoice } = request;
@@ -48,7 +49,7 @@ export function requestGrammar(request: Asked, dialect: ToolDialect): RequestGra
       }
       return rules.withRoot(options.join(' | '));
     };
-    // Other texts may have quotes anywhere: there is no telling what is a string.
+    // Other texts may have quotes anywhere, so that it is not known what is a string.
     if (!isForced && structure?.kind !== 'json') return { param, text: build(), limits: undefined };
     const limits = new StringLimits();
     const text = build(limits);

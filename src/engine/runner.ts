@@ -21,7 +21,7 @@ export interface StepDecoder {
   move(fromSlot: number, toSlot: number, length: number): void;
 }
 
-/** Checks drafts: a decoder whose graph can. */
+/** Checks drafts; a decoder whose graph can. */
 export interface DraftVerifier {
   /** Tokens checked in one pass. */
   readonly verifyRows: number;
@@ -92,7 +92,7 @@ export class Runner {
     return this.#scheduler.waiting;
   }
 
-  /** Queues a request. What it gives without any step is returned. */
+  /** Queues a request. @returns What it gives without any step. */
   submit(generation: Generation): Delivery | undefined {
     if (generation.done) return { id: generation.id, parts: generation.deliver([]), ended: true };
     this.#generations.set(generation.id, generation);
@@ -128,7 +128,7 @@ export class Runner {
 
     for (const { from, to, length } of plan.moves) this.#copy(from, to, length);
     let cachedTokens = 0;
-    // Before anything is kept, which may evict what the plan counts on.
+    // Before anything is kept, since that may evict what the plan counts on.
     for (const { sequence, slot, length } of plan.restores) {
       this.#cache.restore(sequence.prompt, length, slot, sequence.cacheSalt);
       sequence.cachedTokens = length;

@@ -47,7 +47,10 @@ export interface SchedulerOptions<S> {
   readonly slots: number;
   /** Sequences that may wait for a slot. */
   readonly queueLimit: number;
-  /** Prompt tokens per step while something decodes, asked in every step: bounds the gap between two tokens of those that do. `waiting`: sequences without a slot. */
+  /**
+   * Prompt tokens per step while something decodes, asked in every step: it bounds the gap between two tokens.
+   * `waiting`: sequences without a slot.
+   */
   readonly busyChunkTokens?: (waiting: number) => number;
   /** Prompt tokens per step while nothing decodes. */
   readonly idleChunkTokens?: number;
@@ -55,9 +58,9 @@ export interface SchedulerOptions<S> {
   readonly restorable?: (sequence: S) => number;
 }
 
-/** A chunk of fewer tokens takes nearly as long as this many: none is begun behind another one. */
+/** A chunk of fewer tokens takes nearly as long as one of this many, so none is begun behind another chunk. */
 const SMALL_CHUNK_TOKENS = 24;
-/** A prompt's last tokens are not left for the next step if they are at most this part more than there is room for. */
+/** A prompt's last tokens are not left for the next step if they exceed the room by no more than this share. */
 const MORE_AT_END = 1 / 4;
 
 interface Running<S> {
@@ -109,7 +112,7 @@ export class Scheduler<S extends Schedulable> {
     return this.#decoding.length + (this.#prefilling === undefined ? 0 : 1);
   }
 
-  /** Whether so many more sequences would be accepted. */
+  /** Whether this many more sequences would be accepted. */
   hasRoomFor(count: number): boolean {
     const freeSlots = this.slots - this.running;
     return this.#waiting.length + count <= this.#queueLimit + freeSlots;
@@ -129,7 +132,7 @@ export class Scheduler<S extends Schedulable> {
     return decode.length === 0 && prefill.length === 0 ? undefined : { moves, restores, decode, prefill };
   }
 
-  /** The sequence in slot 0 has filled so many KV positions more than the plan said. */
+  /** The sequence in slot 0 has filled this many more KV positions than the plan said. */
   advance(positions: number): void {
     this.#decoding[0]!.length += positions;
   }

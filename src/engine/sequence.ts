@@ -33,7 +33,7 @@ export interface SequenceOptions {
   readonly prompt: readonly number[];
   /** Whose kept prompts it may use. */
   readonly cacheSalt?: string | undefined;
-  /** Tokens that may be generated, at least 1: what was asked for or what the context has room for. */
+  /** Tokens that may be generated, at least 1: what was asked for, or what the context has room for. */
   readonly tokenLimit: number;
   readonly stop: StopRules;
   readonly sampler: SamplerState;
@@ -111,7 +111,7 @@ export class Sequence implements Schedulable {
     this.#options.constraint?.dispose();
   }
 
-  /** Draws the next token from its logits [vocabulary]. Returns what that shows of the reply. */
+  /** Draws the next token from its logits [vocabulary]. Returns what the client is now shown of the reply. */
   accept(logits: Float32Array): Part[] {
     const { stop, sampler, tokens, topLogprobs, constraint } = this.#options;
     const mayStop = this.generated >= stop.minTokens || constraint?.mustEnd === true;
@@ -182,7 +182,7 @@ export class Sequence implements Schedulable {
     };
   }
 
-  /** A token's log-probability comes with its text: what a stop string swallowed is not told that way either. */
+  /** A token's log-probability comes with its text: where a stop string has swallowed the text, neither is shown. */
   #releasedLogprobs(): TokenLogprob[] {
     if (this.#held.length === 0) return [];
     const released = this.#held.filter((h) => this.#done || h.endsAt <= this.#shownLength);

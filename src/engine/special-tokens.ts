@@ -2,7 +2,7 @@
 export interface SpecialToken {
   readonly id: number;
   readonly text: string;
-  /** White space before, or behind it, belongs to it. */
+  /** White space before it, or behind it, belongs to it. */
   readonly stripsLeft: boolean;
   readonly stripsRight: boolean;
 }

@@ -6,24 +6,30 @@ interface Text {
   readonly output: readonly number[];
 }
 
-/** Of drafts after matches of at least `from` tokens: how many tokens are expected to be accepted before any was tried. */
+/**
+ * For drafts after matches of at least `from` tokens: how many tokens are expected to be accepted before any has been
+ * tried.
+ */
 const CLASSES = [
   { from: 9, accepted: 2 },
   { from: 5, accepted: 1.2 },
   { from: 0, accepted: 0.9 },
 ] as const;
 
-/** So much the latest measurement counts. */
+/** How much the latest measurement counts. */
 const ACCEPTED_WEIGHT = 0.25;
 const DURATION_WEIGHT = 0.1;
 
-/** A step that took longer was held up: it counts as this many times what is usual. */
+/** A step that took longer than this many times the usual was held up, and counts as that. */
 const MOST_TIMES_USUAL = 2;
 
-/** A check takes so many times a step, until one was measured. */
+/** A check is taken for this many steps' time until one has been measured. */
 const FIRST_COST_RATIO = 1.6;
 
-/** After so many drafts that were not tried one is, to see whether it would pay again; each time in vain twice as many. */
+/**
+ * After this many drafts that were not tried, one is, to see whether it would pay again; after twice as many each
+ * time that it was in vain.
+ */
 const FIRST_PAUSE = 8;
 const LONGEST_PAUSE = 128;
 
@@ -36,8 +42,9 @@ interface Experience {
 }
 
 /**
- * Decides for a sequence that decodes alone whether to check a draft of its next tokens instead of taking a step: if the tokens
- * that it is expected to give are worth the time that it takes. What is expected is learnt from the sequence's own drafts, for
+ * Decides for a sequence that decodes alone whether to check a draft of its next tokens instead of taking a step: if
+ * the tokens that this is expected to give are worth the time that it takes. What is expected is learnt from the
+ * sequence's own drafts, for
  * longer and shorter matches on their own; what things take is measured. So it stops where text does not repeat itself, or
  * where checking takes too long, and tries again from time to time.
  */
@@ -54,7 +61,7 @@ export class Speculation {
     this.#draftTokens = draftTokens;
   }
 
-  /** The tokens to be checked; undefined: take a step. Whatever it was, what it took is to be told. */
+  /** The tokens to be checked; undefined: take a step. Either way, the time that it took has to be reported. */
   propose(text: Text): readonly number[] | undefined {
     if (this.#stepMs === 0) return undefined;
     const { lookup, experiences } = this.#known(text);
@@ -89,7 +96,7 @@ export class Speculation {
     this.#stepMs = averaged(this.#stepMs, durationMs);
   }
 
-  /** The proposed tokens were checked, and so many of them were what was drawn. */
+  /** The proposed tokens were checked, and this many of them were what was drawn. */
   checked(accepted: number, durationMs: number): void {
     this.#checkMs = averaged(this.#checkMs, durationMs, FIRST_COST_RATIO * this.#stepMs);
     const experience = this.#trying;

@@ -1,4 +1,4 @@
-/** The promise, unless the signal is first: then its reason is thrown, and what becomes of the promise is nobody's affair. */
+/** The promise, unless the signal comes first: then its reason is thrown, and nobody cares what becomes of the promise. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();

@@ -1,7 +1,10 @@
 import { type Clock, pause } from '../model-process/clock.ts';
 import { type AdmitOptions, type MemoryBudget, NoRoomError, type Resident } from './memory-budget.ts';
 
-/** A reply that keeps a model busy is often over within this time; who waits longer is better told to come again. */
+/**
+ * A reply that keeps a model busy is often over within this time; whoever would wait longer is better told to come
+ * again.
+ */
 const PATIENCE_MS = 10_000;
 const POLL_MS = 100;
 

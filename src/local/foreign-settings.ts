@@ -1,7 +1,7 @@
 import { type EngineConfig, engine, engineName } from '../../config/engine.ts';
 import { isEncoder } from './engines.ts';
 
-/** Settings of which the other kind of model knows nothing. */
+/** Settings that mean nothing to the other kind of model. */
 const SETTINGS = {
   generator: ['slots', 'sampling', 'prefixCacheBytes', 'speculation'],
   encoder: ['batchTokens', 'precision'],
@@ -16,7 +16,8 @@ export class ForeignSettingsError extends Error {
 }
 
 /**
- * What would have no effect is refused: whoever wrote it expects one. `task` needs a model directory and makes it an encoder.
+ * Refuses settings that would have no effect: whoever wrote them expects one. `task` needs a model directory and
+ * makes it an encoder.
  *
  * @throws ForeignSettingsError
  */

@@ -1,9 +1,9 @@
 import type { Clock } from '../model-process/clock.ts';
 
-/** What becomes idle without a word is noticed within this time. */
+/** A model that becomes idle unannounced is noticed within this time. */
 const MOST_POLL_MS = 1_000;
 
-/** Since when a model has nothing to do, and what comes of it once that has lasted. */
+/** Knows since when a model has had nothing to do, and calls back once that has lasted long enough. */
 export class IdleWatch {
   readonly #clock: Clock;
   readonly #isBusy: () => boolean;
@@ -25,7 +25,7 @@ export class IdleWatch {
     this.#lastUsedMs = this.#clock.now();
   }
 
-  /** Calls back when it has been idle for so long. Takes the place of the watch before. */
+  /** Calls back when it has been idle for that long. Replaces an earlier watch. */
   start(idleMs: number, onIdle: () => void): void {
     this.end();
     if (this.#isBusy()) this.used();

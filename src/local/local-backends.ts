@@ -16,7 +16,7 @@ import type { LocalEncoder } from '../encoder/local-encoder-options.ts';
 import { type EngineBackend, engineLacks } from '../engine/engine-backend.ts';
 import type { LocalModel } from './local-model.ts';
 
-/** So many requests fill a few batches, of which each takes one input of every request in turn. */
+/** This many requests fill a few batches, each of which takes one input of every request in turn. */
 const SHARED_BATCHES = 64;
 
 /** A local model as the gateway sees it: it stays the same while its engine comes and goes. */

@@ -44,7 +44,7 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
   /** An operator has taken it out of memory, and has to bring it back. */
   #held = false;
   #estimate: MemoryEstimate | undefined;
-  /** In memory beyond a budget that was guessed. */
+  /** By how much a guessed budget is exceeded. */
   #overBytes = 0;
   #waiting = 0;
   #lastRequestMs: number | undefined;
@@ -141,7 +141,8 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
   async reserve(reason: LoadReason, spare?: Resident): Promise<void> {
     const { budget, estimate } = this.#options;
     if (budget.holds(this)) return;
-    // At the start of the gateway nothing waits for a guess that refuses nothing: what it takes is known when it is there.
+    // At the start of the gateway nothing waits for an estimate where a guessed budget refuses nothing: what a model
+    // takes is known once it is there.
     if (reason !== 'start' || budget.limit.configured) this.#estimate = await estimate();
     try {
       const options = { mayEvict: reason !== 'start', spare };
@@ -163,7 +164,7 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
   async unload(reason: UnloadReason, detail: string = UNLOADED[reason]): Promise<void> {
     this.#absence = { state: 'unloaded', detail };
     if (reason === 'operator') this.#held = !this.#comesAndGoes;
-    // What is on its way into memory cannot be stopped before it has a process.
+    // A model on its way into memory cannot be stopped before it has a process.
     while (this.#engine === undefined && this.#loading !== undefined) await this.#loading.catch(() => {});
     const engine = this.#engine;
     if (engine !== undefined) {
@@ -224,12 +225,12 @@ export class LocalModel<E extends Engine = Engine> implements Resident {
     this.#options.budget.release(this);
   }
 
-  /** By the configuration; then it does so for operators, too. */
+  /** By the configuration it comes and goes; then it does so for operators, too. */
   get #comesAndGoes(): boolean {
     return this.#settings.load === 'demand' || this.#settings.keepAliveMs !== undefined;
   }
 
-  /** Or not there: it is not idle. */
+  /** It is at work, or not there: in any case not idle. */
   get #isBusy(): boolean {
     return (
       this.#engine === undefined ||

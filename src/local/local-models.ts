@@ -85,7 +85,8 @@ export class LocalModels {
   }
 
   /**
-   * Loads what is to be in memory at once. Resolves when all of it has room, and when what takes another's place is ready to.
+   * Loads what is to be in memory at once. Resolves when there is room for all of it, and when models that replace
+   * others are ready.
    *
    * @throws NoRoomError, or Error if a replacement cannot be loaded.
    */
@@ -95,7 +96,7 @@ export class LocalModels {
       .filter(({ local, before }) => local.settings.load === 'start' || before?.engine !== undefined);
     await Promise.all(due.map(({ local, before }) => local.reserve(reason, before)));
     const loads = due.map(({ local, before }) => ({ before, ready: local.load(reason, before) }));
-    // Those that replace nothing take their time, and tell themselves when they fail.
+    // Those that replace nothing are not waited for, and report failures themselves.
     for (const { ready } of loads) ready.catch(() => {});
     await Promise.all(loads.filter(({ before }) => before !== undefined).map(({ ready }) => ready));
   }
@@ -133,13 +134,13 @@ export class LocalModels {
   }
 }
 
-/** When it is loaded and unloaded is no property of its process. */
+/** When a model is loaded and unloaded is not a property of its process. */
 function keyOf({ settings, path }: WantedModel): string {
   const { load: _, keepAliveMs: __, ...rest } = settings;
   return JSON.stringify({ ...rest, path, file: fileSignature(path) });
 }
 
-/** What a model may come to take depends on. */
+/** What the memory that a model may come to take depends on. */
 export function estimateQuestion(settings: EngineConfig, path: string): EstimateQuestion {
   const { slots, contextTokens, prefixCacheBytes, batchTokens, precision } = settings;
   const kind = isEncoder(settings, path) ? 'encoder' : 'generator';

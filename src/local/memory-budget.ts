@@ -55,7 +55,7 @@ export class NoRoomError extends Error {
 export class MemoryBudget {
   readonly #limit: () => BudgetLimit;
   readonly #residents = new Set<Resident>();
-  /** One at a time: what was freed for one load is not another's. */
+  /** One at a time, so that what was freed for one load is not taken by another. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(limit: () => BudgetLimit) {
@@ -66,7 +66,7 @@ export class MemoryBudget {
     return this.#limit();
   }
 
-  /** What all that are in memory may come to take. */
+  /** What all models in memory may come to take. */
   get chargedBytes(): number {
     return sumOf(this.#residents);
   }
@@ -77,7 +77,7 @@ export class MemoryBudget {
   }
 
   /**
-   * Resolves to the bytes that there are too many now, which only a budget that was guessed allows.
+   * Resolves to the number of bytes beyond the budget, which only a guessed budget allows.
    *
    * @throws NoRoomError
    */
@@ -104,7 +104,7 @@ export class MemoryBudget {
       .filter((other) => mayEvict && other !== spare && other.idleSinceMs !== undefined)
       .sort((a, b) => a.idleSinceMs! - b.idleSinceMs!);
     let overBytes = sumOf(others) + neededBytes - limitBytes;
-    // Nothing is unloaded for what will not fit all the same.
+    // Nothing is unloaded for a model that would not fit all the same.
     if (configured && overBytes > sumOf(idle)) throw refusal(resident, others, limitBytes, spare);
     for (const other of idle) {
       if (overBytes <= 0) break;

@@ -7,8 +7,9 @@ interface Entry extends WantedModel {
 }
 
 /**
- * What operators have added to the models of the configuration, or put into the place of one. Of two words about a name the later
- * counts: a configuration that says something else of it than before replaces what an operator said. Not kept over a restart.
+ * What operators have added to the models of the configuration, or put into the place of one. The latest word about
+ * a name counts: a configuration that says something new about it replaces what an operator said. Not kept over a
+ * restart.
  */
 export class OperatorModels {
   #entries: ReadonlyMap<string, Entry> = new Map();

@@ -2,7 +2,7 @@ import type { EngineConfig } from '../../config/engine.ts';
 import type { EngineLimitLow, EngineSettingReduced } from '../core/event.ts';
 import { type EngineFacts, mostBytes } from './engine-facts.ts';
 
-/** Settings that do not hold what they seem to, as is seen when the model is there. */
+/** Settings that turn out not to do what they seem to, once the model is loaded. */
 export function settingDoubts(
   engine: string,
   settings: EngineConfig,

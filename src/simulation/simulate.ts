@@ -38,7 +38,7 @@ export interface Scenario {
   readonly faults: readonly FaultAt[];
   readonly seed: number;
   readonly scrapeMs: number;
-  /** The machine whose metrics say, whatever it does, that many wait. */
+  /** The machine whose metrics always say that many are waiting, whatever it does. */
   readonly liar?: number | undefined;
   /** Gateways that share the machines and know nothing of each other. */
   readonly gateways: number;
