@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path';
+import { abortError } from '../core/abort-error.ts';
 import type { BackendHealth } from '../core/backend.ts';
 import {
   type Classifications,
@@ -274,10 +275,4 @@ class SupervisedEncoder implements LocalEncoder {
   #failAll(error: AppError): void {
     for (const id of [...this.#open.keys()]) this.#close(id)?.reject(error);
   }
-}
-
-function abortError(signal: AbortSignal): AppError {
-  return signal.reason instanceof AppError
-    ? signal.reason
-    : new AppError('client_closed', { cause: signal.reason });
 }

@@ -1,3 +1,4 @@
+import { abortError } from '../core/abort-error.ts';
 import type { Backend, BackendHealth, RunOptions } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
@@ -166,7 +167,7 @@ class LocalEngine implements EngineBackend {
     }
     this.#runs.set(id, run);
     const startedAtMs = this.#clock.now();
-    const onAbort = (): void => run.abort(signal.reason);
+    const onAbort = (): void => run.abort(abortError(signal));
     signal.addEventListener('abort', onAbort, { once: true });
     run.over.then(() => {
       signal.removeEventListener('abort', onAbort);
@@ -253,10 +254,4 @@ export function engineLacks({ requirements, structure }: GenerateRequest): Requi
     ({ capability }) =>
       capability !== 'tools' && (capability !== 'structured-output' || structure === undefined),
   );
-}
-
-function abortError(signal: AbortSignal): AppError {
-  return signal.reason instanceof AppError
-    ? signal.reason
-    : new AppError('client_closed', { cause: signal.reason });
 }

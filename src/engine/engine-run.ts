@@ -1,4 +1,4 @@
-import { AppError } from '../core/error.ts';
+import type { AppError } from '../core/error.ts';
 import type { Part } from '../core/part.ts';
 import type { PartSource } from '../core/part-source.ts';
 import { PartStream } from './part-stream.ts';
@@ -71,9 +71,9 @@ export class EngineRun {
   }
 
   /** The caller wants no more. */
-  abort(reason: unknown): void {
+  abort(error: AppError): void {
     if (this.#state === 'over') return;
-    this.fail(reason instanceof AppError ? reason : new AppError('client_closed', { cause: reason }));
+    this.fail(error);
     this.#cancel();
   }
 
