@@ -3,6 +3,7 @@ import type { Backend } from '../src/core/backend.ts';
 import { AppError } from '../src/core/error.ts';
 import type { Part } from '../src/core/part.ts';
 import type { GenerateRequest } from '../src/core/request.ts';
+import { chat, collect, partOf, textOf } from './engine/requests.ts';
 
 export interface BackendUnderTest {
   readonly backend: Backend;
@@ -165,54 +166,15 @@ function chatRequest({ maxTokens, n = 1, stream = true }: Ask): GenerateRequest 
     seed: 7,
     ignore_eos: true,
   };
-  return {
+  return chat(text, {
     id: 'req_contract',
-    endpoint: 'chat',
     model: 'public-name',
-    prompts: [{ kind: 'chat', messages: [{ role: 'user', content: [{ type: 'text', text }] }] }],
     n,
-    sampling: {
-      temperature: 1,
-      topP: 1,
-      topK: 0,
-      minP: 0,
-      typicalP: 1,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      repetitionPenalty: 1,
-      logitBias: new Map(),
-      seed: 7,
-    },
-    stop: {
-      maxTokens,
-      minTokens: 0,
-      strings: [],
-      tokenIds: [],
-      ignoreEos: true,
-      includeStopString: false,
-    },
-    tools: [],
-    toolChoice: 'auto',
-    parallelToolCalls: true,
-    structure: undefined,
-    templateVariables: {},
-    topLogprobs: undefined,
-    echo: false,
+    sampling: { temperature: 1, seed: 7 },
+    stop: { maxTokens, ignoreEos: true },
     stream,
-    includeUsage: true,
-    requirements: [],
     wire: { dialect: 'openai', path: '/chat/completions', body: Buffer.from(JSON.stringify(body)) },
-  };
-}
-
-async function collect(parts: AsyncIterable<Part>): Promise<Part[]> {
-  const seen: Part[] = [];
-  for await (const part of parts) seen.push(part);
-  return seen;
-}
-
-function textOf(parts: readonly Part[], index: number): string {
-  return parts.map((part) => (part.type === 'text-delta' && part.index === index ? part.text : '')).join('');
+  });
 }
 
 function finishes(parts: readonly Part[]): [number, string][] {
@@ -222,7 +184,5 @@ function finishes(parts: readonly Part[]): [number, string][] {
 }
 
 function usage(parts: readonly Part[]) {
-  const part = parts.find((p) => p.type === 'usage');
-  if (part?.type !== 'usage') throw new Error('no usage part');
-  return part.usage;
+  return partOf(parts, 'usage').usage;
 }

@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import type { EngineStepped } from '../../src/core/event.ts';
 import type { GenerateRequest } from '../../src/core/request.ts';
 import { createEngineBackend, type EngineBackend } from '../../src/engine/engine-backend.ts';
+import { chat } from '../../test/engine/requests.ts';
 import { cacheFolder } from './install.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -88,44 +89,7 @@ function start(speculation: boolean): Contestant {
 }
 
 function request(text: string, temperature: number): GenerateRequest {
-  return {
-    id: 'bench',
-    endpoint: 'chat',
-    model: 'bench',
-    prompts: [{ kind: 'chat', messages: [{ role: 'user', content: [{ type: 'text', text }] }] }],
-    n: 1,
-    sampling: {
-      temperature,
-      topP: undefined,
-      topK: undefined,
-      minP: undefined,
-      typicalP: undefined,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      repetitionPenalty: undefined,
-      logitBias: new Map(),
-      seed: 7,
-    },
-    stop: {
-      maxTokens: REPLY_TOKENS,
-      minTokens: 0,
-      strings: [],
-      tokenIds: [],
-      ignoreEos: false,
-      includeStopString: false,
-    },
-    tools: [],
-    toolChoice: 'auto',
-    parallelToolCalls: true,
-    structure: undefined,
-    templateVariables: {},
-    topLogprobs: undefined,
-    echo: false,
-    stream: true,
-    includeUsage: true,
-    requirements: [],
-    wire: { dialect: 'openai', path: '/chat/completions', body: Buffer.alloc(0) },
-  };
+  return chat(text, { sampling: { temperature, seed: 7 }, stop: { maxTokens: REPLY_TOKENS } });
 }
 
 /** The text, its tokens, and the time from the first of them to the last. */
