@@ -52,7 +52,7 @@ export interface ExchangeHost {
   sendAnew(exchange: Exchange): void;
 }
 
-/** A connection that was stale all along fails at once; one that worked on the request for longer was not. */
+/** A connection that was stale all along fails soon after the request was sent; one that worked on it for longer was not. */
 const STALE_WITHIN_MS = 5_000;
 
 const NOBODY: Reader = { onHead() {}, onData() {}, onEnd() {}, onFailure() {} };
@@ -79,6 +79,8 @@ export class Exchange implements ResponseListener, Watched {
   #sent = false;
   /** That connection had carried an earlier request. */
   #reused = false;
+  /** Of a request that goes over such a one; it may have waited for that. */
+  #sentAtMs = 0;
   #sentAnew = false;
   #bodyBegun = false;
   /** Something has been read since the last check. */
@@ -163,6 +165,7 @@ export class Exchange implements ResponseListener, Watched {
     this.#carrier = carrier;
     this.#sent = true;
     this.#reused = carrier.reused;
+    if (this.#reused) this.#sentAtMs = this.#host.now();
   }
 
   /** The connection has failed, or never came about. */
@@ -201,7 +204,7 @@ export class Exchange implements ResponseListener, Watched {
       this.#reused &&
       !this.responded &&
       !this.#sentAnew &&
-      this.#host.now() - this.#startedAtMs < STALE_WITHIN_MS
+      this.#host.now() - this.#sentAtMs < STALE_WITHIN_MS
     );
   }
 

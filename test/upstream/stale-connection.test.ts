@@ -4,7 +4,7 @@ import { createServer, connect as dial, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { FakeSeenRequest } from '../fakes/openai-upstream.ts';
-import { ask, failureOf, reach, receive, spawnFake } from './harness.ts';
+import { ask, failureOf, rawUpstream, reach, receive, spawnFake } from './harness.ts';
 
 /** More sockets than the system tells of at once. */
 const MANY = 1_200;
@@ -173,6 +173,26 @@ describe('a connection that the server closed while it was idle', () => {
     expect(seen.requests).toBe(3);
     expect((await failureOf(connected.relay(ask({ stream: false })))).code).toBe('upstream_error');
     expect(seen.requests).toBe(4);
+  });
+
+  it('costs no request that had waited for it for long', async () => {
+    let waitedMs = 0;
+    const held = Promise.withResolvers<Socket>();
+    const seen: number[] = [];
+    const url = await rawUpstream((socket) => {
+      const nth = seen.push(socket.remotePort!);
+      if (nth === 1) held.resolve(socket);
+      else if (socket.remotePort === seen[0]) socket.destroy();
+      else socket.write(REPLY);
+    });
+    const now = () => performance.now() + waitedMs;
+    const connected = reach(url, { maxConnections: 1, now });
+    const both = Promise.all([1, 2].map(() => receive(connected, ask({ stream: false }))));
+    const socket = await held.promise;
+    waitedMs = 10_000;
+    socket.write(REPLY);
+    expect(await both).toHaveLength(2);
+    expect(seen).toHaveLength(3);
   });
 
   it('loses none of 10,000 against a server that cuts idle connections at random moments', async () => {
