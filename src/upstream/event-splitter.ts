@@ -5,6 +5,8 @@ const CR = 0x0d;
 
 /** Far above any honest event; a server that sends more without an end is broken or hostile. */
 const MAX_EVENT_BYTES = 1024 * 1024;
+/** Of an unfinished event: kept one by one, those that bring a byte each would take a hundred times as much. */
+const MAX_PIECES = 256;
 
 /**
  * Finds where server-sent events end, in bytes that may be cut anywhere. Lines end in LF or CRLF; a lone
@@ -49,7 +51,7 @@ export class EventSplitter {
   }
 
   #hold(bytes: Buffer): void {
-    this.#held.push(bytes);
+    if (this.#held.push(bytes) > MAX_PIECES) this.#held = [Buffer.concat(this.#held)];
     this.#heldBytes += bytes.length;
     if (this.#heldBytes > MAX_EVENT_BYTES) {
       throw new AppError('upstream_error', {

@@ -164,6 +164,13 @@ describe('StreamTap', () => {
     expect(tap.observation.usage).toMatchObject({ promptTokens: 3, completionTokens: 1 });
   });
 
+  it('passes on an event that comes in a thousand pieces', () => {
+    const long = delta('x'.repeat(1_000)) + delta('y', 'stop') + DONE;
+    const { forwarded, tap } = pass([...Buffer.from(long)].map((byte) => Buffer.from([byte])));
+    expect(forwarded).toBe(long);
+    expect(tap).toMatchObject({ failure: undefined, done: true });
+  });
+
   it('keeps back usage that cannot be read, too, from a client that did not ask for any', () => {
     const odd = 'data: {"choices":[],"usage":{"prompt_tokens":"3"}}\n\n';
     expect(passText(delta('x', 'stop') + odd + DONE, true).forwarded).toBe(delta('x', 'stop') + DONE);
