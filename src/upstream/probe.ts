@@ -1,4 +1,5 @@
 import type { Address } from './address.ts';
+import { transportDetail } from './call-outcome.ts';
 import type { Health } from './health.ts';
 import { Inquiry } from './inquiry.ts';
 import { parseServedModels } from './served-models.ts';
@@ -52,7 +53,9 @@ export function startProbe(options: ProbeOptions): () => void {
     } catch (error) {
       if (stopped) return;
       const timedOut = signal.aborted;
-      const detail = timedOut ? `no answer to the probe within ${timeoutMs} ms` : (error as Error).message;
+      const detail = timedOut
+        ? `no answer to the probe within ${timeoutMs} ms`
+        : transportDetail(error as Error);
       health.probeFailed({ detail, mayBeBusy: timedOut });
       if (options.now() - aliveAtMs > options.silentMs) options.onSilent();
     }
