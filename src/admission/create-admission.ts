@@ -9,8 +9,9 @@ export interface AdmissionOptions {
   /** Where several gateways count together, `redis://` or `rediss://`; undefined: in this process. */
   readonly redisUrl?: string | undefined;
   /**
-   * Of every limit, 0 to 1: what this process may give out where it counts for itself. 1 divided by how many there are; default 1. Where
-   * Redis fails, it is the smaller one of this and of 1 divided by how many gateways were last seen there.
+   * The share of every limit, 0 to 1, that this process may give out where it counts by itself: 1 divided by the
+   * number of processes; default 1. Where Redis fails, it is at most 1 divided by the number of gateways that were
+   * last seen there.
    */
   readonly share?: number | undefined;
   readonly clock?: SteadyClock | undefined;
@@ -30,7 +31,7 @@ export interface AdmissionStats {
 }
 
 export interface RunningAdmission extends Admission {
-  /** Resolves once Redis has answered, or has not: nobody need wait for it. */
+  /** Resolves once Redis has answered, or has failed to. Need not be awaited. */
   readonly ready: Promise<void>;
   /** Why limits are not counted together as configured; undefined: they are. */
   problem(): string | undefined;
@@ -38,13 +39,14 @@ export interface RunningAdmission extends Admission {
   /** Unix milliseconds as budgets see them, whatever the system's clock does: what to ask the ledger with. */
   nowMs(): number;
   /**
-   * Takes what the ledger has, from whichever process: before the first request, and then every few seconds where several spend from one
-   * budget. Amounts only grow within a period, so that totals of a moment ago, or of some subjects only, do no harm.
+   * Takes over what the ledger has, from whichever process: before the first request, and then every few seconds
+   * where several spend from one budget. Amounts only grow within a period, so totals that are a moment old, or only
+   * of some subjects, do no harm.
    *
    * @param atMs The time that the ledger was asked about.
    */
   refreshSpent(totals: SpentTotals, atMs: number): void;
-  /** What this process has in use of a subject; undefined: it does not know it. */
+  /** What this process has in use of a subject; undefined: it does not know the subject. */
   inUse: LocalAdmission['inUse'];
   /** Tells Redis what is settled, as far as it takes it at once. */
   close(): Promise<void>;

@@ -1,12 +1,12 @@
 import type { RateLeft } from '../core/error.ts';
 
 const MINUTE_MS = 60_000;
-/** What sums of fractions may miss. */
+/** How far sums of fractions may be off. */
 const TINY = 1e-6;
 /** Nobody is shut out for longer because of one reply, whatever its backend says that it took. */
 export const MAX_DEBT_MINUTES = 60;
 
-/** Until so much fits beside what is in the bucket; 0: it does now; undefined: it is more than the whole bucket. */
+/** Time until this much fits beside what is in the bucket; 0: it fits now; undefined: it is more than the whole bucket. */
 export function waitMs(level: number, amount: number, perMinute: number): number | undefined {
   if (amount > perMinute) return undefined;
   const excess = level + amount - perMinute;
@@ -33,7 +33,7 @@ export class LeakyBucket {
   #level = 0;
   #atMs = 0;
   #perMinute = 1;
-  /** What has ever run out or been given back. */
+  /** How much has ever run out or been given back. */
   #gone = 0;
 
   level(perMinute: number, nowMs: number): number {
@@ -45,14 +45,14 @@ export class LeakyBucket {
     return this.#levelAt(nowMs) === 0;
   }
 
-  /** Resolves to where it ends: what must be gone before all of it is. */
+  /** @returns Where it ends: how much must be gone before all of it is. */
   take(amount: number, perMinute: number, nowMs: number): number {
     this.#drain(perMinute, nowMs);
     this.#level += amount;
     return this.#gone + this.#level;
   }
 
-  /** @param end As `take` told. */
+  /** @param end As `take` returned it. */
   settle(taken: number, end: number, used: number, perMinute: number, nowMs: number): void {
     this.#drain(perMinute, nowMs);
     if (used > taken) {

@@ -9,7 +9,7 @@ import type { Allowed, Obstacle, Spent, Subject, Used, Wanted } from './subject.
 import { countable, type Party, partiesOf, type SpentTotals, Subjects } from './subjects.ts';
 
 export interface LocalAdmissionOptions {
-  /** Of every limit, 0 to 1: what this process may give out. Default: all. */
+  /** The share of every limit, 0 to 1, that this process may give out. Default: all. */
   readonly share?: number;
   readonly clock?: SteadyClock;
 }
@@ -76,7 +76,7 @@ export class LocalAdmission implements Admission {
     this.#subjects.raise(totals, periodsAt(atMs));
   }
 
-  /** By everybody in the current periods, as far as is known here. */
+  /** What everybody has spent in the current periods, as far as is known here. */
   spent(kind: SubjectKind, id: string, periods: Periods): Spent {
     return this.#subjects.get(kind, id).spentIn(periods);
   }
@@ -155,7 +155,7 @@ interface Taken {
   readonly tokensEnds: readonly number[];
 }
 
-/** What a caller's last request counted for, and what that hangs on. */
+/** What a caller's last request counted for, and what that depends on. */
 interface LastCounted {
   readonly model: string;
   readonly modelLimits: AdmissionAsk['modelLimits'];
@@ -193,7 +193,7 @@ function rateOf(all: readonly Counted[], nowMs: number): RateStatus {
   let requests: RateLeft | undefined;
   let tokens: RateLeft | undefined;
   for (const { kind, limits, subject } of all) {
-    // What others leave of a model is nobody's business.
+    // How much others leave of a model is not for callers to know.
     if (kind === 'model') continue;
     const { requestsPerMinute, tokensPerMinute } = limits;
     if (requestsPerMinute !== undefined)

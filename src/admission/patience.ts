@@ -6,8 +6,8 @@ interface Waiting {
 const TICKS = 10;
 
 /**
- * Waits for answers, but not for ever. The time is counted in turns of this process's event loop: when it was busy, or had no processor, it
- * could not have seen an answer either, and nobody else is to blame.
+ * Waits for answers, but not for ever. The time is counted in turns of this process's event loop: while it was busy,
+ * or had no processor, it could not have seen an answer either, and nobody else is to blame.
  */
 export class Patience {
   readonly #timeoutMs: number;
@@ -35,7 +35,7 @@ export class Patience {
 
   #next(): void {
     this.#tick += 1;
-    // All wait equally long, so that the first to have come is the first to go.
+    // All wait for the same time, so the first to have come is the first to go.
     for (const waiting of this.#waiting) {
       if (waiting.untilTick > this.#tick) return;
       this.#waiting.delete(waiting);

@@ -22,7 +22,7 @@ import type { Wanted } from './subject.ts';
 import { countable, type Party, partiesOf } from './subjects.ts';
 
 export interface RedisAdmissionOptions {
-  /** Counts along, and decides where Redis cannot. */
+  /** Keeps count as well, and decides where Redis cannot. */
   readonly local: LocalAdmission;
   readonly clock: SteadyClock;
   readonly times: RedisTimes;
@@ -33,7 +33,7 @@ export interface RedisAdmissionOptions {
 /** For metrics. */
 export interface RedisStats {
   readonly up: boolean;
-  /** Processes that count together. */
+  /** How many processes count together. */
   readonly replicas: number;
   /** Requests that this process had to decide about alone, since it began. */
   readonly decidedAlone: number;
@@ -49,8 +49,9 @@ const RENEWED_AT_ONCE = 50;
 const FLUSH_MS = 1_000;
 
 /**
- * Counts in Redis together with other gateways: one script decides about a request, with all whose limits it falls under. What it admits is
- * counted along in this process, so that there is something to go by when Redis is gone: then this process gives out its share of each limit.
+ * Counts in Redis together with other gateways: one script decides about a request, for all subjects whose limits it
+ * falls under. What is admitted is counted in this process, too, so that there is something to go by when Redis is
+ * gone: then this process gives out its share of each limit.
  */
 export class RedisAdmission implements Admission {
   readonly ready: Promise<void>;
@@ -154,7 +155,10 @@ export class RedisAdmission implements Admission {
     return this.#held(reservation, id, wantedOf(ask), lines, reservation.rate);
   }
 
-  /** Redis may have admitted the request all the same, too late: whatever it holds for one that is refused here is given back. */
+  /**
+   * Redis may have admitted the request all the same, but too late: whatever it holds for one that is refused here is
+   * given back.
+   */
   #decideAloneAfterAll(id: string, ask: AdmissionAsk, lines: readonly SettledLine[]): Reservation {
     try {
       return this.#decideAlone(id, ask, lines);
@@ -188,7 +192,7 @@ export class RedisAdmission implements Admission {
     const { leaseMs } = this.#options.times;
     const held = [...this.#live];
     do {
-      // What was settled meanwhile must not come to life again.
+      // What has been settled in the meantime must not come back to life.
       const some = held.splice(0, RENEWED_AT_ONCE).filter((one) => this.#live.has(one));
       const leases = some.flatMap(({ lease, lines }) =>
         lines.filter(({ leased }) => leased).map(({ keys }) => ({ lease, keys })),

@@ -6,14 +6,14 @@ export interface RedisClient {
   connect(): Promise<unknown>;
   /** Rejects at once where there is no connection. */
   sendCommand(command: readonly string[]): Promise<unknown>;
-  /** Whether an operation failed because there was no connection: why there was none is another matter. */
+  /** Whether an operation failed because there was no connection; it does not say why there was none. */
   isOffline(cause: unknown): boolean;
   destroy(): void;
 }
 
 const MAX_RECONNECT_MS = 1_000;
 
-/** @param onError Why there was no connection, the last time that one could not be made or broke. */
+/** @param onError Told why there was no connection, each time that one could not be made or broke. */
 export function newRedisClient(
   url: string,
   { heartbeatMs }: Pick<RedisTimes, 'heartbeatMs'>,

@@ -14,7 +14,7 @@ const LIMITS = [
   'nanoUsdPerDay',
   'nanoUsdPerMonth',
 ] as const satisfies readonly (keyof Limits)[];
-/** By the number that the script tells; beyond them, budgets again: what is left is held. */
+/** By the number that the script replies; beyond these come the budgets again, of which the rest is held. */
 const OBSTACLES = [
   'concurrency',
   'requestsPerMinute',
@@ -47,7 +47,7 @@ export interface Reply {
   readonly limit: (typeof OBSTACLES)[number];
   /** Of a budget: @see Obstacle. */
   readonly isHeld: boolean;
-  /** Of the counters: another one after Redis has lost them. */
+  /** Of the counters: changes when Redis has lost them. */
   readonly epoch: string;
   readonly levels: readonly Level[];
 }
@@ -100,7 +100,7 @@ export function rateOf(parties: readonly Party[], { levels }: Reply): RateStatus
   let requests: RateStatus['requests'];
   let tokens: RateStatus['tokens'];
   for (const [at, { kind, limits }] of parties.entries()) {
-    // What others leave of a model is nobody's business.
+    // How much others leave of a model is not for callers to know.
     if (kind === 'model') continue;
     const { requestsPerMinute, tokensPerMinute } = limits;
     const level = levels[at]!;

@@ -7,9 +7,9 @@ export interface RedisTimes {
   readonly timeoutMs: number;
   /** Between signs of life of this gateway. */
   readonly heartbeatMs: number;
-  /** After its last sign of life a gateway's requests hold nothing any more. */
+  /** This long after its last sign of life a gateway's requests no longer hold anything. */
   readonly leaseMs: number;
-  /** Between looks whether Redis is back, at most. */
+  /** The longest time between two looks whether Redis is back. */
   readonly retryMs: number;
 }
 
@@ -37,8 +37,8 @@ const MOST_WAITING = 2_000;
 const FAILURES = 3;
 
 /**
- * One connection to Redis, and a breaker: after a few operations that failed or took too long it is left alone, and looked at beside the
- * requests until it answers in time again.
+ * One connection to Redis, and a breaker: after a few operations that failed or took too long it is left alone, and
+ * checked on the side until it answers in time again.
  */
 export class RedisLink {
   readonly #options: RedisLinkOptions;
@@ -147,7 +147,7 @@ export class RedisLink {
     throw new Error('it is no longer asked');
   }
 
-  /** Its place goes to the next in turn, before anybody who comes then: what is settled must not overtake what it settles. */
+  /** Its place goes to the next in turn, before anybody who comes after: a settlement must not overtake what it settles. */
   #land(): void {
     const next = this.#turns.shift();
     if (next === undefined) this.#flying -= 1;
@@ -187,10 +187,10 @@ export class RedisLink {
   async #tryAgain(): Promise<void> {
     const { times, onBack } = this.#options;
     const startMs = performance.now();
-    // Waited for as long as it takes: a server that is stopped gets one question, not one every moment.
+    // It may take as long as it takes: a server that has stopped gets one question, not one every moment.
     await this.#send(['PING']);
     if (performance.now() - startMs > times.timeoutMs) throw new Error('it is slow');
-    // What is loaded beforehand is not asked for a thousand times by a first burst.
+    // Loaded beforehand, so that a first burst does not ask for them a thousand times.
     for (const { text } of Object.values(SCRIPTS)) await this.#send(['SCRIPT', 'LOAD', text]);
     await onBack();
     this.#failures = 0;
@@ -200,7 +200,8 @@ export class RedisLink {
 }
 
 /**
- * It has become a copy of another one, and keeps its connections. Behind the same address there may be that one now, for whoever connects again.
+ * The server has become a replica of another one, and keeps its connections. Whoever connects again may find that
+ * other one behind the same address.
  */
 function isDemoted(error: unknown): boolean {
   return error instanceof Error && /^(READONLY|MOVED|MASTERDOWN)\b/.test(error.message);

@@ -9,12 +9,12 @@ export interface Script {
 }
 
 /**
- * What the scripts have in common. Of every subject there are two keys: a hash with its buckets and its money, and a sorted set with a
- * lease for every request that runs, by the time when it ends unless it is renewed.
+ * What the scripts have in common. Every subject has two keys: a hash with its buckets and its money, and a sorted
+ * set with a lease for every request that runs, by the time at which it ends unless it is renewed.
  *
  * `KEYS[1]` is a clock that follows Redis's own by steps of at most `ARGV[1]` ms and never goes back, so that a jump of the system's clock
- * neither fills buckets nor ends leases; heartbeats keep it going. Days and months are the gateways', and never go back either. With the clock
- * begins an epoch: whoever has lost one has lost the counters, too.
+ * neither fills buckets nor ends leases; heartbeats keep it going. Days and months are the gateways', and never go
+ * back either. An epoch begins with the clock: a Redis that has lost one has lost the counters, too.
  *
  * Money is known twice: by what gateways have settled here, and by what the ledger has, which hears of the same requests in its own time. The
  * larger one counts; they are never added, as one gateway's ledger may know what another has yet to settle.

@@ -21,7 +21,8 @@ const WHAT = {
 } as const satisfies Record<keyof Limits, string>;
 
 /**
- * Says which limit stands in the way, whose it is and when to come back. How much others of the same limit use, or have left, is not said.
+ * Says which limit stands in the way, whose it is and when to come back. It does not say how much others under the
+ * same limit use, or have left.
  */
 export function refusal(
   { limit, retryAfterMs, isHeld }: Obstacle,

@@ -7,7 +7,7 @@ export interface SettledLine {
   readonly tokensPerMinute: number | undefined;
   /** Whether it has a lease there, for its concurrency or its money. */
   readonly leased: boolean;
-  /** What Redis holds, and where it ends; nothing where it was not asked. */
+  /** What Redis holds, and where that ends; nothing where it was not asked. */
   readonly taken: { readonly tokens: number; readonly end: string };
 }
 
@@ -22,7 +22,7 @@ interface Settled {
 export interface SettlementsOptions {
   /** Resolves once Redis has it, rejects if that is not known. */
   readonly send: (keys: readonly string[], args: readonly string[]) => Promise<unknown>;
-  /** Whether there is any use in sending. */
+  /** Whether there is any point in sending. */
   readonly sends: () => boolean;
 }
 
@@ -30,10 +30,10 @@ export interface SettlementsOptions {
 const BATCH = 50;
 /** Kept while Redis is away. What is dropped is known to the ledger, and comes back with its totals. */
 const MOST = 20_000;
-/** Of a batch, while others are answered: there is something in it that Redis cannot take. */
+/** After a batch has failed this often while others are answered, there is something in it that Redis cannot take. */
 const TRIES = 5;
 
-/** What is settled is told to Redis in order, some at a time, and again until it is acknowledged. Nobody waits for it. */
+/** Sends settlements to Redis in order, some at a time, and again until they are acknowledged. Nobody waits for that. */
 export class Settlements {
   readonly #options: SettlementsOptions;
   #waiting: Settled[] = [];
@@ -64,7 +64,7 @@ export class Settlements {
     this.flush();
   }
 
-  /** Resolves once nothing waits, or sending is of no use. */
+  /** Resolves once nothing waits, or there is no point in sending. */
   flush(): Promise<void> {
     this.#sending ??= this.#send().finally(() => {
       this.#sending = undefined;

@@ -1,6 +1,6 @@
 import type { Limits } from '../core/caller.ts';
 
-/** What one of several may give out of limits that all of them share: less rather than more, but at least one of each. */
+/** What one of several gateways may give out of limits that they share: rounded down, but at least one of each. */
 function shareOf(limits: Limits, share: number): Limits {
   const part = (limit: number | undefined) =>
     limit === undefined ? undefined : Math.min(limit, Math.max(1, Math.floor(limit * share)));

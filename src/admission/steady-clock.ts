@@ -8,11 +8,11 @@ export interface ClockSources {
   readonly system: () => number;
 }
 
-/** A clock that was set right is followed so fast: an hour in twenty. */
+/** A clock that was set right is followed at this speed: an hour in twenty. */
 const SLEW = 0.05;
-/** Of the time since the last look, as far as it counts for that: nobody may have looked for hours. */
+/** How much of the time since the last look counts for that: nobody may have looked for hours. */
 const MAX_SLEWED_MS = 60_000;
-/** Beyond it the machine slept, or had no idea of the time before: followed at once. */
+/** With a larger difference the machine has slept, or had no idea of the time before: followed at once. */
 const LOST_MS = 6 * 3_600_000;
 
 /**

@@ -2,7 +2,7 @@ import type { Limits } from '../core/caller.ts';
 import { LeakyBucket, waitMs } from './leaky-bucket.ts';
 import type { Periods } from './periods.ts';
 
-/** What one request has used of everybody that it counts for. */
+/** What one request has used, for each subject that it counts for. */
 export interface Used {
   readonly tokens: number;
   readonly nanoUsd: number;
@@ -13,8 +13,8 @@ type BudgetLimit = 'nanoUsdPerDay' | 'nanoUsdPerMonth';
 /** What it wants. */
 export interface Wanted extends Used {
   /**
-   * What is held while it runs, where `nanoUsd` has to be there for it to begin: many at once that turn out dearer than they looked
-   * overshoot a budget no further than one of them.
+   * What is held while it runs, whereas `nanoUsd` has to be there for it to begin: so many at once that turn out
+   * dearer than they looked overshoot a budget no further than one of them.
    */
   readonly mostNanoUsd: number;
 }
@@ -33,11 +33,14 @@ export interface Spent {
   readonly month: number;
 }
 
-/** What this process may give out, and what all may together. Come with every question, so that a change holds at once. */
+/**
+ * What this process may give out, and what all may together. They come with every question, so that a change takes
+ * effect at once.
+ */
 export interface Allowed {
   readonly limits: Limits;
   readonly whole: Limits;
-  /** Of `whole`, 0 to 1, that `limits` is. */
+  /** The share of `whole`, 0 to 1, that `limits` is. */
   readonly share: number;
 }
 
@@ -51,9 +54,9 @@ export class Subject {
   #month: number;
   /** By everybody, as far as is known here. */
   readonly #spent = { day: 0, month: 0 };
-  /** Of it, by this process. */
+  /** How much of it by this process. */
   readonly #own = { day: 0, month: 0 };
-  /** Of it, by whomsoever, before this process knew of the subject. */
+  /** How much of it, by whomsoever, before this process knew of the subject. */
   readonly #before = { day: 0, month: 0 };
 
   /** @param before What was spent in these periods. */
@@ -127,7 +130,7 @@ export class Subject {
     add(this.#own, used.nanoUsd, used.nanoUsd);
   }
 
-  /** The ledger knows of so much, of everybody, in these periods. */
+  /** The ledger knows that everybody together has spent this much in these periods. */
   raise(spent: Spent, { day, month }: Pick<Periods, 'day' | 'month'>): void {
     if (day === this.#day) this.#spent.day = Math.max(this.#spent.day, spent.day);
     if (month === this.#month) this.#spent.month = Math.max(this.#spent.month, spent.month);

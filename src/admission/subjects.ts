@@ -18,7 +18,7 @@ export interface Party {
 const KINDS = ['key', 'project', 'organization', 'model'] as const satisfies readonly SubjectKind[];
 const NO_LIMITS: Limits = {};
 const NOTHING: Spent = { day: 0, month: 0 };
-/** Subjects known before those that nobody would miss are looked for. */
+/** With more subjects than this, those that nobody would miss are looked for. */
 const SWEEP_FROM = 10_000;
 
 export function partiesOf({ caller, model, modelLimits = NO_LIMITS }: AdmissionAsk): readonly Party[] {
@@ -52,7 +52,7 @@ export class Subjects {
     return this.#size;
   }
 
-  /** Grows when some are forgotten: who has kept a subject has to get it again. */
+  /** Grows when some are forgotten: whoever has kept a subject then has to get it again. */
   get sweeps(): number {
     return this.#sweeps;
   }
@@ -97,7 +97,7 @@ export class Subjects {
   }
 }
 
-/** Nobody earns by what an upstream says. */
+/** Nobody gains by what an upstream says. */
 export function countable(amount: number): number {
   return amount > 0 ? Math.min(Math.ceil(amount), Number.MAX_SAFE_INTEGER) : 0;
 }
