@@ -41,7 +41,7 @@ export async function usage({ kysely }: Database, query: UsageQuery): Promise<re
   const { fromMs, toMs, bucket, only, maxGroups } = query;
   const groupBy = [...new Set(query.groupBy)];
   const wanted = Object.entries(only) as [UsageDimension, readonly string[] | undefined][];
-  if (wanted.some(([, values]) => values?.length === 0)) return [];
+  if (wanted.some(([, values]) => values?.length === 0) || !(fromMs < toMs)) return [];
 
   const start = startOf(query);
   const isWanted = sql.join(
@@ -53,17 +53,21 @@ export async function usage({ kysely }: Database, query: UsageQuery): Promise<re
     [sumsOfDays(days, start, bucket), ...others.map((part) => sumsOfAttempts(part, start))],
     sql` union all `,
   );
-  const columns = sql.join([sql`start_ms`, ...groupBy.map((dimension) => sql.ref(COLUMN_OF[dimension]))]);
+  const dimensions = groupBy.map((dimension) => COLUMN_OF[dimension]);
+  const columns = refs(['start_ms', ...dimensions]);
+  const kept = refs([...dimensions, 'kind']);
   const { rows } = await sql<Labels & Sums>`
     with label as (
-      select * from (select id, ${LABEL}, nullif(deployment, '') as deployment, kind from attempt_label) as every_label
+      select * from (
+        select id, organization_id, project_id, key_id, model, endpoint, nullif(deployment, '') as deployment, kind from attempt_label
+      ) as every_label
       where ${isWanted}
     ),
     labelled as (${attempts}),
     counted as (
-      select start_ms, ${LABEL}, deployment, kind, ${refs(COUNTED)} from labelled join label on id = label_id
+      select start_ms, ${kept}, ${refs(COUNTED)} from labelled join label on id = label_id
       union all
-      select ${start(sql`at_ms`)}, ${LABEL}, deployment, kind, 1, ${refs(AMOUNTS)} from ledger
+      select ${start(sql`at_ms`)}, ${kept}, 1, ${refs(AMOUNTS)} from ledger
       where at_ms >= ${fromMs} and at_ms < ${toMs} and ${isWanted}
     )
     select ${columns}, sum(case when kind = 'first' then attempts else 0 end) as requests, ${sums(COUNTED)}
@@ -81,8 +85,6 @@ export async function usage({ kysely }: Database, query: UsageQuery): Promise<re
     wasteNanoUsd: row.waste_nano_usd,
   }));
 }
-
-const LABEL = sql`organization_id, project_id, key_id, model, endpoint`;
 
 function isOneOf(dimension: UsageDimension, values: readonly string[]): RawBuilder<unknown> {
   return sql`${sql.ref(COLUMN_OF[dimension])} in (${sql.join(values)})`;

@@ -61,6 +61,8 @@ describeDatabases('usage', (newLocation) => {
   it('is nothing where nothing was used', async () => {
     expect(await ask({})).toEqual([]);
     expect(await ask({ bucket: 'day', groupBy: ['project'] })).toEqual([]);
+    // A page behind the last.
+    expect(await ask({ bucket: 'day', fromMs: undefined as never, toMs: Number.NaN })).toEqual([]);
   });
 
   it('is told apart by time, then by what was asked for, and adds up to the same', async () => {
