@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { isExposed } from '../config/listen.ts';
 import type { Config } from '../config/schema.ts';
 import { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
+import type { CanaryAdmin } from './api/admin/canary-routes.ts';
 import { upstreamReport } from './api/admin/upstream-report.ts';
+import type { UpstreamAdmin } from './api/admin/upstream-routes.ts';
 import type { Readiness } from './api/operations.ts';
 import { createApp } from './app.ts';
-import type { BackendHealth } from './core/backend.ts';
+import type { PublicModel } from './core/deployment.ts';
 import type { Emit, GatewayEvent } from './core/event.ts';
 import { DecisionFile } from './decisions/decision-file.ts';
 import { RecentDecisions } from './decisions/recent-decisions.ts';
@@ -50,10 +52,10 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
   }
 }
 
-/** What is there before anything is served. */
+/** What exists before anything is served. */
 interface Surroundings {
   readonly logger: Logger;
-  /** Everybody who is told everything. */
+  /** Everybody who is told of every event. */
   readonly sinks: Emit[];
   readonly emit: Emit;
   readonly tenancy: Tenancy;
@@ -116,12 +118,10 @@ async function startWith(
       return changes;
     },
   });
-  const upstreams = () => upstreamReport(fleet.upstreams(), gateway.report());
+  const admin = adminOf(fleet, gateway, options);
   const readiness = (): Readiness => ({
     draining,
-    ready:
-      !tenancy.admitsNobody() &&
-      gateway.models().some((m) => m.deployments.some((d) => takesRequests(d.backend.health()))),
+    ready: !tenancy.admitsNobody() && gateway.models().some(takesRequests),
     backends: Object.fromEntries(fleet.backends.map((b) => [b.name, b.health()])),
     ...(reloader.problem === undefined ? {} : { configProblem: reloader.problem }),
     accountProblems: tenancy.problems(),
@@ -139,21 +139,7 @@ async function startWith(
       draining: () => draining,
       door,
       emit,
-      admin: {
-        upstreams,
-        ...(options.everywhere === undefined ? {} : { everywhere: options.everywhere }),
-        canaries: () => gateway.report().canaries,
-        resumeCanary(deployment) {
-          const found = gateway.resumeCanary(deployment);
-          if (found) options.onCanaryResumed?.(deployment);
-          return found;
-        },
-        setDrained(name, drained) {
-          const found = fleet.setDrained(name, drained);
-          if (found) options.onDrained?.(name, drained);
-          return found;
-        },
-      },
+      admin,
       modelAdmin,
       tenantAdmin: tenancy.tenantAdmin,
       usage: tenancy.usage,
@@ -185,7 +171,7 @@ async function startWith(
     enginesSettled: fleet.enginesSettled(),
     readiness,
     snapshot: metrics.snapshot,
-    upstreams,
+    upstreams: admin.upstreams,
     setDrained: (name, drained) => void fleet.setDrained(name, drained),
     reload: (load) => reloader.reload(load),
     async drain() {
@@ -209,8 +195,27 @@ async function startWith(
 }
 
 /** A model that is not in memory takes them, too: they wait for it. */
-function takesRequests({ state }: BackendHealth): boolean {
-  return state === 'ready' || state === 'unloaded';
+function takesRequests({ deployments }: PublicModel): boolean {
+  return deployments.some(({ backend }) => ['ready', 'unloaded'].includes(backend.health().state));
+}
+
+/** What operators may do with upstreams and canaries. Where there are several processes, the others are told of it. */
+function adminOf(fleet: Fleet, gateway: Gateway, options: StartOptions): UpstreamAdmin & CanaryAdmin {
+  return {
+    upstreams: () => upstreamReport(fleet.upstreams(), gateway.report()),
+    ...(options.everywhere === undefined ? {} : { everywhere: options.everywhere }),
+    canaries: () => gateway.report().canaries,
+    resumeCanary(deployment) {
+      const found = gateway.resumeCanary(deployment);
+      if (found) options.onCanaryResumed?.(deployment);
+      return found;
+    },
+    setDrained(name, drained) {
+      const found = fleet.setDrained(name, drained);
+      if (found) options.onDrained?.(name, drained);
+      return found;
+    },
+  };
 }
 
 function gatewayLimits({ limits, privacy: { detect, media, whenFound } }: Config) {
