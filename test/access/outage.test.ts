@@ -34,6 +34,20 @@ describe.skipIf(noPostgres())('a database that goes away', () => {
     rmSync(dataDir, { recursive: true });
   });
 
+  it('is not what is told to who asks for what it cannot hold', async () => {
+    const { url } = gateway;
+    const headers = { ...bearer(tenant.secrets.admin), 'content-type': 'application/json' };
+    for (const path of [
+      '/admin/keys/a%00b',
+      '/admin/projects?after=%00',
+      '/admin/usage?model=%00',
+      '/v1/organization/usage/completions?start_time=1&project_ids=%00',
+    ])
+      expect([path, (await send(url, path, { headers })).status]).toEqual([path, 400]);
+    const body = JSON.stringify({ name: 'x', projectId: 'a\u0000b' });
+    expect(await send(url, '/admin/keys', { method: 'POST', headers, body })).toMatchObject({ status: 400 });
+  });
+
   it('leaves known keys served, and says 503 to others and to operators, until it is back', async () => {
     const { secrets, model } = tenant;
     const { url } = gateway;

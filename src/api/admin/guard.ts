@@ -26,6 +26,7 @@ export function guard(): MiddlewareHandler<AppEnv> {
       } else if (isAdminPath(c.req.path)) requireOperator(c);
     }
     if (isAdminPath(c.req.path)) requireJson(c);
+    requireText(c);
     await next();
   };
 }
@@ -52,6 +53,12 @@ function requireOperator(c: Context<AppEnv>): void {
   throw new AppError('permission_denied', {
     message: 'While no API keys are configured, /admin answers requests from the machine itself only.',
   });
+}
+
+/** Of an address: no name and no id has a NUL, which PostgreSQL does not even look for. */
+function requireText(c: Context<AppEnv>): void {
+  if (c.req.url.includes('%00'))
+    throw new AppError('invalid_value', { message: 'The address of the request holds a NUL character.' });
 }
 
 /** A page in a browser may not send JSON elsewhere without asking. */
