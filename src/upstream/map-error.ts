@@ -1,4 +1,5 @@
 import { AppError } from '../core/error.ts';
+import { type Secrets, scrub } from './secrets.ts';
 import { asWire } from './wire-chunk.ts';
 
 const MAX_MESSAGE_CHARS = 2_000;
@@ -7,20 +8,6 @@ const MAX_PARAM_CHARS = 200;
 const NOT_SUPPORTED = 'The model server does not support this request.';
 /** Anthropic's, and of gateways that pass it on. */
 const OVERLOADED = 529;
-
-/** What must never reach a client. */
-export interface Secrets {
-  /** Host and port, host, API key, origin… longest first. */
-  readonly values: readonly string[];
-  /** The one among them that operators must not read either. */
-  readonly apiKey: string | undefined;
-}
-
-export function secretsOf(url: URL, apiKey: string | undefined): Secrets {
-  const values = [url.origin, url.host, url.hostname, apiKey ?? ''];
-  // A host name such as `vm` would tear holes into ordinary words.
-  return { values: values.filter((value) => value.length > 3).sort((a, b) => b.length - a.length), apiKey };
-}
 
 export interface FailedReply {
   readonly status: number;
@@ -94,19 +81,6 @@ function readErrorBody(body: string): { message: string | undefined; param: stri
   );
   const param = [error.param, outer.param].find((p) => typeof p === 'string');
   return { message: message || undefined, param: param || undefined };
-}
-
-function scrub(text: string, secrets: readonly string[]): string {
-  let clean = text;
-  for (const value of secrets) clean = clean.replaceAll(value, '…');
-  return clean;
-}
-
-/** Servers like to say which key they refuse, and what they say gets into logs and reports of their health. */
-export function withoutKey(error: AppError, { apiKey }: Secrets): AppError {
-  const { cause } = error;
-  if (!apiKey || !(cause instanceof Error) || !cause.message.includes(apiKey)) return error;
-  return error.with({ cause: new Error(cause.message.replaceAll(apiKey, '…')) });
 }
 
 /** @param requestSent False: the connection never came about, so that nothing can have been done. */

@@ -1,7 +1,8 @@
 import { AppError } from '../core/error.ts';
 import type { Exchange, ResponseHead } from './exchange.ts';
-import { mapFailedReply, type Secrets } from './map-error.ts';
+import { mapFailedReply } from './map-error.ts';
 import { parseRetryAfter } from './retry-after.ts';
+import type { Secrets } from './secrets.ts';
 
 /** Enough for any error message; what comes after is not read. */
 const MAX_BYTES = 64 * 1024;

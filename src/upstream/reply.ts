@@ -2,8 +2,9 @@ import type { Relay, RelaySink } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
 import type { Observation } from '../core/observation.ts';
 import type { Exchange, Reader, ResponseHead } from './exchange.ts';
-import { type Secrets, unexpectedReply, withoutKey } from './map-error.ts';
+import { unexpectedReply } from './map-error.ts';
 import { readRefusal } from './read-refusal.ts';
+import { type Secrets, withoutKey } from './secrets.ts';
 
 /** What a reply tells its upstream, and needs from it. */
 export interface ReplyHost {

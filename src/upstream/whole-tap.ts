@@ -26,7 +26,7 @@ const USUAL_PROMPT_TOKENS = 65_536;
 const USAGE = Buffer.from('"usage"');
 const FINISH_REASON = Buffer.from('"finish_reason"');
 /** Keys of what some servers send in place of a generation. */
-const ELSE: ReadonlySet<string> = new Set(['errors', 'detail', 'message']);
+const ERROR_KEYS: ReadonlySet<string> = new Set(['errors', 'detail', 'message']);
 /** Where its key has a rare byte: a search that begins with it hardly ever stops in vain. */
 const RARE_AT = FINISH_REASON.indexOf('_');
 const FROM_RARE = FINISH_REASON.subarray(RARE_AT);
@@ -46,7 +46,7 @@ export class WholeTap {
   #keptBytes = 0;
   #cutBytes = 0;
   /** Its beginning says that it is a generation. */
-  #speaks = false;
+  #hasChoices = false;
 
   /** @param now On the clock of `Observation`. @param options `isGeneration`: it has to have choices. */
   constructor(now: () => number, options: { readonly isGeneration: boolean }) {
@@ -83,17 +83,17 @@ export class WholeTap {
     const text = this.#kept;
     for (const member of skimBeginning(text)) {
       const isError =
-        ((member.key === 'error' || this.#isElse(member)) && !isNull(text, member)) ||
+        ((member.key === 'error' || this.#isErrorKey(member)) && !isNull(text, member)) ||
         (member.key === 'object' && !isPlainlyNoError(text, member));
       if (isError) return errorWithin(text.toString('utf8', member.valueStart, member.valueEnd));
-      if (member.key === 'choices') this.#speaks = true;
+      if (member.key === 'choices') this.#hasChoices = true;
       if (member.key === 'usage') this.#readUsage(text, member.valueStart);
     }
     return undefined;
   }
 
-  #isElse({ key }: Member): boolean {
-    return this.#isGeneration && !this.#speaks && ELSE.has(key);
+  #isErrorKey({ key }: Member): boolean {
+    return this.#isGeneration && !this.#hasChoices && ERROR_KEYS.has(key);
   }
 
   /** The body has ended. @returns Why it is not a reply, if it is not. */
@@ -197,7 +197,7 @@ export class WholeTap {
     const choices = this.observation.finishReasons.length;
     const { promptTokens = 0, completionTokens = 0 } = this.observation.usage ?? {};
     if (this.#isSure(promptTokens, completionTokens)) this.observation.contentEvents = Math.max(1, choices);
-    else if (this.#speaks || choices > 0)
+    else if (this.#hasChoices || choices > 0)
       this.observation.contentEvents = tokensIn(this.#cutBytes + tail.length);
   }
 
