@@ -15,7 +15,7 @@ import type { Admission, Reservation } from './admission.ts';
 import { type AskedSize, askFor, sizeOf } from './ask.ts';
 import type { AttemptOptions } from './attempts.ts';
 import { begin } from './begin.ts';
-import { demandsOf, mayUse } from './caller-rules.ts';
+import { demandsOf, mayUse, routeFor } from './caller-rules.ts';
 import { endedBy, withDeadline } from './deadline.ts';
 import { newDecisionId } from './decision-id.ts';
 import { type EncodeReply, encode } from './encode.ts';
@@ -132,7 +132,7 @@ export class Gateway {
 
   /** @throws AppError `model_not_found` */
   model(name: string, caller?: Caller): PublicModel {
-    return this.#route(name, caller).model;
+    return routeFor(this.#options.routes, name, caller).model;
   }
 
   /** Somebody here has to read the prompts of requests for this model, and not only their bytes. */
@@ -157,7 +157,6 @@ export class Gateway {
     deliver: (reply: Reply, decision: Decision | undefined) => Promise<void> | void,
     terms: RequestTerms = {},
   ): Promise<void> {
-    const { now } = this.#options;
     const media = mediaOf(request);
     const { id, endpoint, stream } = request;
     const bounds = usageBounds(request, media);
@@ -173,7 +172,7 @@ export class Gateway {
           settlement.observation = reply.observation;
           return deliver({ kind: 'relay', relay: reply }, settlement.decision);
         }
-        return deliver({ kind: 'parts', parts: observeParts(reply, settlement, now) }, settlement.decision);
+        return deliver({ kind: 'parts', parts: observeParts(reply, settlement) }, settlement.decision);
       },
     );
   }
@@ -226,7 +225,7 @@ export class Gateway {
     };
     this.#inFlight++;
     try {
-      const known = this.#route(name, caller);
+      const known = routeFor(routes, name, caller);
       // As long as the configuration is the same, there is no need to look it up again.
       const route = () =>
         this.#options.routes === routes ? known : (this.#options.routes.get(name) ?? known);
@@ -291,15 +290,6 @@ export class Gateway {
   #admit(caller: Caller, route: Route, size: AskedSize, { bytesPerToken, replies }: ModelState) {
     const { admission, assumedOutputTokens = DEFAULT_OUTPUT_TOKENS } = this.#options;
     return admission?.admit(askFor(caller, route, size, { bytesPerToken, assumedOutputTokens, replies }));
-  }
-
-  #route(name: string, caller: Caller | undefined): Route {
-    const route = this.#options.routes.get(name);
-    if (route && mayUse(caller, name)) return route;
-    throw new AppError('model_not_found', {
-      message: `The model \`${name.slice(0, 200)}\` does not exist or you do not have access to it.`,
-      param: 'model',
-    });
   }
 }
 

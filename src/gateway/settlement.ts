@@ -7,6 +7,7 @@ import type { AppError } from '../core/error.ts';
 import type { AttemptKind, AttemptRecord, Outcome, RequestSettled } from '../core/event.ts';
 import { costNanoUsd } from '../core/money.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
+import type { Part } from '../core/part.ts';
 import { plausibleUsage, type UsageBounds } from '../core/plausible-usage.ts';
 import type { Usage } from '../core/usage.ts';
 
@@ -48,9 +49,6 @@ export class Settlement {
   /** Set once the name is known to exist. */
   model: string | undefined;
   observation: Observation = newObservation();
-  promptTokens = 0;
-  cachedPromptTokens = 0;
-  deliveredTokens = 0;
   queuedMs = 0;
   decision: Decision | undefined;
   readonly id: string;
@@ -60,6 +58,10 @@ export class Settlement {
   readonly #startedAtMs: number;
   /** Replaced, not pushed to: mostly there is one, and an array that has been pushed to has room for many. */
   #attempts: readonly SeenAttempt[] = NONE;
+  /** As parts told. */
+  #promptTokens = 0;
+  #cachedPromptTokens = 0;
+  #deliveredTokens = 0;
   #failure: AppError | undefined;
   #settled = false;
 
@@ -77,6 +79,33 @@ export class Settlement {
     const startedAtMs = this.#now() - durationMs;
     const seen = { deployment, kind, code, lost, durationMs, startedAtMs };
     this.#attempts = this.#attempts.length === 0 ? [seen] : [...this.#attempts, seen];
+  }
+
+  /** A part of the reply passes by. An `error` is thrown, so that one path ends every failed reply. */
+  note(part: Part): void {
+    const { observation } = this;
+    switch (part.type) {
+      case 'start':
+        this.#promptTokens = part.promptTokens;
+        this.#cachedPromptTokens = part.cachedPromptTokens;
+        break;
+      case 'text-delta':
+      case 'reasoning-delta':
+      case 'tool-call-delta':
+        this.#deliveredTokens += part.tokens;
+        observation.contentEvents++;
+        observation.lastTokenAtMs = this.#now();
+        observation.firstTokenAtMs ??= observation.lastTokenAtMs;
+        break;
+      case 'finish':
+        observation.finishReasons.push(part.reason);
+        break;
+      case 'usage':
+        observation.usage = part.usage;
+        break;
+      case 'error':
+        throw part.error;
+    }
   }
 
   /** The attempts as they would be settled now. */
@@ -171,13 +200,13 @@ export class Settlement {
    * client that leaves has had a prompt read.
    */
   #counted(told: Usage | undefined): Usage {
-    const completionTokens = Math.max(this.deliveredTokens, this.#written, told?.completionTokens ?? 0);
+    const completionTokens = Math.max(this.#deliveredTokens, this.#written, told?.completionTokens ?? 0);
     const wasRead = this.#isAbandoned || (this.#request.onlyReads === true && this.#isWhole);
     if (completionTokens === 0 && !wasRead) return NOTHING;
     return {
-      promptTokens: this.promptTokens || told?.promptTokens || this.#expectedPrompt,
+      promptTokens: this.#promptTokens || told?.promptTokens || this.#expectedPrompt,
       completionTokens,
-      cachedPromptTokens: this.cachedPromptTokens || (told?.cachedPromptTokens ?? 0),
+      cachedPromptTokens: this.#cachedPromptTokens || (told?.cachedPromptTokens ?? 0),
       reasoningTokens: 0,
     };
   }
