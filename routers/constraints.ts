@@ -46,7 +46,7 @@ export function isForbidden(candidate: Standing, { privacy, regions }: Constrain
   return regions !== undefined && !isWithinRegions(candidate, regions);
 }
 
-export function isWithinPrivacy(actual: PrivacyClass = 'public', demanded: PrivacyClass = 'public'): boolean {
+function isWithinPrivacy(actual: PrivacyClass = 'public', demanded: PrivacyClass = 'public'): boolean {
   return PRIVACY_CLASSES.indexOf(actual) <= PRIVACY_CLASSES.indexOf(demanded);
 }
 

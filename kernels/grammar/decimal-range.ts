@@ -2,7 +2,7 @@
  * Digits of whole numbers of a range, as an expression of the grammar's notation. With `decimals` the last so many digits stand
  * behind a point: 25 with one decimal is "2.5". Bounds are inclusive and not negative. Undefined: the range is empty.
  */
-export function digitRange(from: bigint, to: bigint, decimals: number): string | undefined {
+function digitRange(from: bigint, to: bigint, decimals: number): string | undefined {
   if (from > to) return undefined;
   const alternatives: string[] = [];
   const fewest = decimals + 1;

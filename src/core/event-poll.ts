@@ -9,10 +9,10 @@ export function currentPoll(): Poll {
 }
 
 /**
- * The system tells of 1,024 sockets at most in one answer; where more are ready, libuv asks again in the same turn of the event loop. What is read
- * then came after all that was done upon the first answer.
+ * In one answer the system tells of at most 1,024 sockets; where more are ready, libuv asks again in the same turn of the
+ * event loop. What is read then came after everything that was done upon the first answer.
  *
- * @returns Whether it is the same turn as it was then, and another answer.
+ * @returns Whether it is still the turn that it was then, but another answer.
  */
 export function isAskedAgain(then: Poll): boolean {
   const now = currentPoll();

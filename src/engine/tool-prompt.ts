@@ -67,7 +67,7 @@ function addResult(messages: Message[], { content }: Message): void {
 const results = new WeakSet<Message>();
 
 /** With a space after commas and colons, as models have seen it most. */
-export function spacedJson(value: unknown): string {
+function spacedJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(spacedJson).join(', ')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   const members = Object.entries(value).filter(([, member]) => member !== undefined);

@@ -1,7 +1,7 @@
 import type { Outcome, Served } from './simulate.ts';
 
 /** The aim of every request: to begin within 2 s and 0.1 ms per prompt token, and to go on at 20 tokens/s or more. */
-export function meetsAim({ request, ttftMs, tpotMs }: Served): boolean {
+function meetsAim({ request, ttftMs, tpotMs }: Served): boolean {
   return (
     ttftMs !== undefined &&
     tpotMs !== undefined &&
