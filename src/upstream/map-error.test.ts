@@ -76,6 +76,11 @@ describe('mapFailedReply', () => {
   it('passes Retry-After on', () => {
     expect(map(429, {}, 1_500).retryAfterMs).toBe(1_500);
     expect(map(503, {}, 1_500).retryAfterMs).toBe(1_500);
+    expect(map(500, {}, 1_500).retryAfterMs).toBe(1_500);
+  });
+
+  it.each([307, 401, 404])('does not when it is not for a client to wait until %i is mended', (status) => {
+    expect(map(status, {}, 1_500).retryAfterMs).toBeUndefined();
   });
 
   it('tells a prompt that is too long from other refusals', () => {

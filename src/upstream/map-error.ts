@@ -42,10 +42,9 @@ export function mapFailedReply(reply: FailedReply, secrets: Secrets): AppError {
     case 504:
       return new AppError('upstream_timeout', { cause, retryAfterMs });
     default:
-      return new AppError(isMisconfigured(status) ? 'upstream_refused' : 'upstream_error', {
-        cause,
-        retryAfterMs,
-      });
+      return isMisconfigured(status)
+        ? new AppError('upstream_refused', { cause })
+        : new AppError('upstream_error', { cause, retryAfterMs });
   }
 }
 
