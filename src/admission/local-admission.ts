@@ -60,6 +60,7 @@ export class LocalAdmission implements Admission {
     const wanted = wantedOf(ask);
     const all = this.#counted(ask);
     for (const one of all) {
+      if (!one.isLimited) continue;
       const obstacle = one.subject.obstacle(one, wanted, nowMs, periods);
       if (obstacle !== undefined) throw this.#refusal(obstacle, one, all, wanted, nowMs);
     }
@@ -107,8 +108,7 @@ export class LocalAdmission implements Admission {
   }
 
   #take(all: readonly Counted[], wanted: Wanted, nowMs: number): LocalReservation {
-    const tokensEnds: number[] = [];
-    for (const one of all) tokensEnds.push(one.subject.take(one, wanted, nowMs));
+    const tokensEnds = all.map((one) => one.subject.take(one, wanted, nowMs));
     this.#reserved += 1;
     return new LocalReservation(rateOf(all, nowMs), { all, wanted, tokensEnds }, this.#settle);
   }
@@ -170,10 +170,13 @@ class Counted implements Allowed {
   readonly limits: Allowed['limits'];
   readonly whole: Allowed['limits'];
   readonly share: number;
+  /** Most callers have limits in one place only: on their key, or on their project. */
+  readonly isLimited: boolean;
 
   constructor({ kind, limits }: Party, subject: Subject, share: Share) {
     this.kind = kind;
     this.subject = subject;
+    this.isLimited = Object.values(limits).some((limit) => limit !== undefined);
     this.whole = limits;
     this.limits = share.of(limits);
     this.share = share.share;
@@ -192,9 +195,9 @@ export function wantedOf({ tokens, nanoUsd, mostNanoUsd = nanoUsd }: AdmissionAs
 function rateOf(all: readonly Counted[], nowMs: number): RateStatus {
   let requests: RateLeft | undefined;
   let tokens: RateLeft | undefined;
-  for (const { kind, limits, subject } of all) {
+  for (const { kind, limits, subject, isLimited } of all) {
     // How much others leave of a model is not for callers to know.
-    if (kind === 'model') continue;
+    if (!isLimited || kind === 'model') continue;
     const { requestsPerMinute, tokensPerMinute } = limits;
     if (requestsPerMinute !== undefined)
       requests = tighter(

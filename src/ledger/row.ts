@@ -73,13 +73,11 @@ function rowsOf(
   measured: boolean,
   atMs: number,
 ): readonly AttemptRow[] {
-  const rows: AttemptRow[] = [];
-  for (let number = 0; number < attempts.length; number++) {
-    const attempt = attempts[number]!;
+  return attempts.map((attempt, number) => {
     const { deployment, kind, code, lost, usage } = attempt;
     const outcome = lost ? 'lost' : code === undefined ? answered : unanswered(attempt);
     const isMeasured = measured && !lost && code === undefined ? 1 : 0;
-    rows.push({
+    return {
       settlementId,
       number,
       atMs,
@@ -92,9 +90,8 @@ function rowsOf(
       costNanoUsd: whole(attempt.costNanoUsd),
       wasteNanoUsd: whole(attempt.wasteNanoUsd),
       durationMs: whole(Math.round(attempt.durationMs)),
-    });
-  }
-  return rows;
+    };
+  });
 }
 
 function answeredAs(outcome: RequestSettled['outcome']): AttemptOutcome {
