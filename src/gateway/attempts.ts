@@ -97,9 +97,11 @@ async function goOnTrying<D extends Deployment, T>(
         charged += 1;
       }
       try {
-        const placed = placement.place(model, request, claim, signal, (ms) => {
+        const onWaited = (ms: number) => {
           settlement.queuedMs += ms;
-        });
+        };
+        const wish = { deployments: tries.left(), request, claim, signal, onWaited };
+        const placed = placement.place(model, wish);
         const slot = placed instanceof Promise ? await placed : placed;
         const kind = last === undefined ? 'first' : 'retry';
         let reply: T;

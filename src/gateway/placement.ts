@@ -9,15 +9,14 @@ import { AppError } from '../core/error.ts';
 import type { CanaryRolledBack, Emit } from '../core/event.ts';
 import type { GatewayReport } from '../core/report.ts';
 import { Canaries } from './canaries.ts';
-import type { Asker } from './fair-queue.ts';
 import { Lane } from './lane.ts';
+import { Line, type Wish } from './line.ts';
 import { ModelState, type QueueBounds } from './model-state.ts';
 import { ejectIfOutlier } from './outlier.ts';
 import type { Route } from './route.ts';
 import { passedOverOf, type RoutedCandidate, routedCandidate, unranked } from './routed-candidate.ts';
 import { Slot, type SlotRequest } from './slot.ts';
 import { tenantOf } from './tenant.ts';
-import { Unserved } from './unserved.ts';
 
 export interface PlacementOptions {
   readonly queue: QueueBounds;
@@ -28,14 +27,9 @@ export interface PlacementOptions {
   readonly emit: Emit;
 }
 
-const MIN_RETRY_AFTER_MS = 1_000;
-/** Whoever finds the line full is told so in the same turn of the event loop, and has not been in it. */
-const LEAST_WAIT_MS = 1;
 /** In place of a policy's name. */
 const NO_CHOICE = 'only-one';
 const NOBODY: Choice['passedOver'] = [];
-const TOO_MUCH =
-  'The model is busy, and more than your share of its queue is yours already; try again later.';
 
 /**
  * Gives requests a place in a backend, or has them wait for one:
@@ -50,6 +44,7 @@ export class Placement {
   #options: PlacementOptions;
   readonly #lanes = new WeakMap<Deployment['backend'], Lane>();
   readonly #models = new Map<string, ModelState>();
+  readonly #lines = new WeakMap<ModelState, Line>();
 
   constructor(options: PlacementOptions) {
     this.#options = options;
@@ -79,25 +74,16 @@ export class Placement {
     return lane;
   }
 
-  /**
-   * A place, or, where there is none yet, a promise of one as soon as `claim` (`tryPlace`, that is) finds it.
-   *
-   * @throws AppError when the queue is full or the wait too long: `rate_limit_exceeded` for a tenant that has more than its
-   *   share in line while others wait, too; `overloaded` else. And the reason of the signal.
-   * @param onWaited Told how long it was in line, whatever came of it.
-   */
+  /** A place, or, where there is none yet, a promise of one as soon as there is, as `Line.stand` gives it. */
   place<D extends Deployment>(
     model: ModelState,
-    request: SlotRequest,
-    claim: () => Slot<D> | undefined,
-    signal: AbortSignal,
-    onWaited: (ms: number) => void,
+    wish: Wish<D> & { readonly deployments: readonly D[] },
   ): Slot<D> | Promise<Slot<D>> {
-    const { caller, deadlineAtMs } = request;
-    return (
-      this.placeNow(model, request, claim) ??
-      this.#wait(model.queue, { tenant: tenantOf(caller), deadlineAtMs }, claim, signal, onWaited)
-    );
+    const { deployments, request, claim } = wish;
+    const slot = this.placeNow(model, request, claim);
+    if (slot !== undefined) return slot;
+    const { capacity } = this.#options.queue;
+    return this.#line(model).stand(wish, { capacity, answerMs: this.#answerMs(deployments, request) });
   }
 
   /** A place, where nobody has to wait for one. */
@@ -109,28 +95,22 @@ export class Placement {
     return queue.length === 0 || queue.mayPass(tenantOf(caller)) ? claim() : undefined;
   }
 
-  async #wait<D extends Deployment>(
-    queue: ModelState['queue'],
-    asker: Asker,
-    claim: () => Slot<D> | undefined,
-    signal: AbortSignal,
-    onWaited: (ms: number) => void,
-  ): Promise<Slot<D>> {
-    const { now } = this.#options;
-    const sinceMs = now();
-    const idle = queue.counters.isIdle(asker.tenant);
-    let turnedAway = false;
-    try {
-      const served = await queue.wait(asker, claim, signal);
-      if (served instanceof Unserved) {
-        turnedAway = served.reason === 'full' && now() - sinceMs < LEAST_WAIT_MS;
-        throw refusal(served);
-      }
-      if (idle) served.heldUpMs = now() - sinceMs;
-      return served as Slot<D>;
-    } finally {
-      if (!turnedAway) onWaited(now() - sinceMs);
+  #line(model: ModelState): Line {
+    let line = this.#lines.get(model);
+    if (line === undefined) {
+      line = new Line(model.queue, this.#options.now);
+      this.#lines.set(model, line);
     }
+    return line;
+  }
+
+  /** Until something of the reply is there, at the first of them that knows. */
+  #answerMs(deployments: readonly Deployment[], { stream, promptBytes }: SlotRequest): number | undefined {
+    for (const { backend, model } of deployments) {
+      const known = this.lane(backend).latency(model).begin(stream).predictMs(promptBytes);
+      if (known !== undefined) return known;
+    }
+    return undefined;
   }
 
   /** A place at one of the deployments, if one has room. */
@@ -228,7 +208,7 @@ export class Placement {
 
   /** Leaves a backend alone that has become far slower than the others of its fleet. */
   judge(route: Route, slot: Slot): void {
-    if (!slot.lane.slowness.lookDue()) return;
+    if (slot.wasCrowded || !slot.lane.slowness.lookDue()) return;
     const fleet = new Set(route.model.deployments.map(({ backend }) => this.lane(backend)));
     ejectIfOutlier(slot.lane, [...fleet]);
   }
@@ -304,10 +284,4 @@ function usableOf<D extends Deployment>(
 /** What the limits of all together leave; below 0: so many are too many. */
 function roomOf(candidates: readonly Candidate[]): number {
   return candidates.reduce((sum, { capacity, inFlight }) => sum + (capacity ?? inFlight) - inFlight, 0);
-}
-
-function refusal({ excessive, comeBackMs }: Unserved): AppError {
-  const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.ceil(comeBackMs));
-  if (!excessive) return new AppError('overloaded', { retryAfterMs });
-  return new AppError('rate_limit_exceeded', { message: TOO_MUCH, retryAfterMs });
 }

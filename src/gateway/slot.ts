@@ -82,6 +82,12 @@ export class Slot<D extends Deployment = Deployment> {
     return this.#passage.entry.startedAtMs;
   }
 
+  /** With it more were inside than the backend takes, as is known by now: that it was late says nothing of the backend. */
+  get wasCrowded(): boolean {
+    const { limit } = this.lane;
+    return limit !== undefined && this.#passage.entry.among > limit.limit;
+  }
+
   /** The reply has begun: the first token of a stream is there, or a whole reply is. */
   answered(ageMs: number): void {
     const { lane } = this;

@@ -1,0 +1,88 @@
+import type { FairQueue } from './fair-queue.ts';
+import { isExcessive } from './line-shares.ts';
+import type { Tenant } from './tenant.ts';
+import { Unserved } from './unserved.ts';
+
+/** Where somebody has been turned away again and again for so long, more come than are served. */
+const OVERRUN_MS = 1_000;
+/** Without a refusal for so long, that is over. */
+const CALM_MS = 1_000;
+/** Then nobody need wait for longer than this, or than so many times what an answer takes where nobody waits. */
+const PATIENCE_MS = 1_000;
+const PATIENCE_ANSWERS = 3;
+/** So many may stand in line in any case, or places would stay empty between one that leaves and one that comes. */
+const ALWAYS = 2;
+
+/**
+ * Turns away at once whom standing in a model's line would not help.
+ *
+ *   - In a surge that lasts, a long line gets nobody more done: whoever is served has waited for all of it, and so have those that come when
+ *     the surge is over. So it is kept short (controlled delay; Maurer, Fail at Scale, ACM Queue 2015). A burst may still use all
+ *     of the line, and so may as many clients as there is room for.
+ *   - Among several tenants, some of the line is left to whoever comes next (dynamic thresholds; Choudhury and Hahne 1998): else
+ *     the newest requests of those that have most would have to leave it again, which are better told at once.
+ */
+export class LineDoor {
+  readonly #queue: FairQueue<unknown>;
+  readonly #now: () => number;
+  #firstMs = Number.NEGATIVE_INFINITY;
+  #lastMs = Number.NEGATIVE_INFINITY;
+
+  constructor(queue: FairQueue<unknown>, now: () => number) {
+    this.#queue = queue;
+    this.#now = now;
+  }
+
+  /**
+   * @param capacity How many may wait, of all tenants together.
+   * @param answerMs What an answer to the request takes where nobody waits; undefined: nobody knows.
+   * @returns Undefined: it may ask for a place in line.
+   */
+  refusal(tenant: Tenant, capacity: number, answerMs: number | undefined): Unserved | undefined {
+    if (!this.#isTooLong(tenant, answerMs) && !this.#hasItsPart(tenant, capacity)) return undefined;
+    const { counters, headAgeMs, rejected } = this.#queue;
+    const excessive = isExcessive(counters.waiting, tenant, 1);
+    rejected.full += 1;
+    if (excessive) rejected.share += 1;
+    this.turnedAway();
+    return new Unserved('full', excessive, this.#queue.expectedWaitMs(tenant) ?? headAgeMs);
+  }
+
+  /** Here, or because the line had no room. */
+  turnedAway(): void {
+    const nowMs = this.#now();
+    if (nowMs - this.#lastMs > CALM_MS) this.#firstMs = nowMs;
+    this.#lastMs = nowMs;
+  }
+
+  #isTooLong(tenant: Tenant, answerMs: number | undefined): boolean {
+    if (answerMs === undefined || !this.#isOverrun || this.#queue.length < ALWAYS) return false;
+    const expectedMs = this.#queue.expectedWaitMs(tenant) ?? 0;
+    return expectedMs > Math.max(PATIENCE_MS, PATIENCE_ANSWERS * answerMs);
+  }
+
+  get #isOverrun(): boolean {
+    return this.#lastMs - this.#firstMs >= OVERRUN_MS && this.#now() - this.#lastMs <= CALM_MS;
+  }
+
+  /**
+   * Of what is not a worse band's: its share or, if that is more, as much as is left beside a place for everybody who is served and may come back. What
+   * a tenant alone may have is the line's to say.
+   */
+  #hasItsPart({ projectId, priority, weight }: Tenant, capacity: number): boolean {
+    let own = 0;
+    let others = 0;
+    let weights = weight;
+    const { waiting, size } = this.#queue.counters;
+    for (const { id, line, head, weight: theirs } of waiting) {
+      if (id === projectId) own = line.length;
+      else if (head!.tenant.priority <= priority) {
+        others += line.length;
+        weights += theirs;
+      }
+    }
+    if (own === 0 || others === 0) return false;
+    const left = capacity - own - others - (size - waiting.size);
+    return own + 1 > Math.max(left, (capacity * weight) / weights);
+  }
+}

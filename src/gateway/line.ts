@@ -1,0 +1,75 @@
+import type { Deployment } from '../core/deployment.ts';
+import { AppError } from '../core/error.ts';
+import type { FairQueue } from './fair-queue.ts';
+import { LineDoor } from './line-door.ts';
+import type { Slot, SlotRequest } from './slot.ts';
+import { tenantOf } from './tenant.ts';
+import { Unserved } from './unserved.ts';
+
+/** A request that has to wait for a place. */
+export interface Wish<D extends Deployment> {
+  readonly request: SlotRequest;
+  /** A place, if there is one. */
+  readonly claim: () => Slot<D> | undefined;
+  readonly signal: AbortSignal;
+  /** Told how long it was in line, whatever came of it. */
+  readonly onWaited: (ms: number) => void;
+}
+
+const MIN_RETRY_AFTER_MS = 1_000;
+/** Whoever finds the line full is told so in the same turn of the event loop, and has not been in it. */
+const LEAST_WAIT_MS = 1;
+const TOO_MUCH =
+  'The model is busy, and more than your share of its queue is yours already; try again later.';
+
+/** Where the requests of one model wait for a place: the door, and the queue behind it. */
+export class Line {
+  readonly #queue: FairQueue<Slot>;
+  readonly #door: LineDoor;
+  readonly #now: () => number;
+
+  constructor(queue: FairQueue<Slot>, now: () => number) {
+    this.#queue = queue;
+    this.#door = new LineDoor(queue, now);
+    this.#now = now;
+  }
+
+  /**
+   * Resolves to the place, as soon as `claim` finds one.
+   *
+   * @param room What `LineDoor.refusal` has to know.
+   * @throws AppError when the line is too long or the wait was: `rate_limit_exceeded` for a tenant that has more than its share in line
+   *   while others wait, too; `overloaded` else. And the reason of the signal.
+   */
+  async stand<D extends Deployment>(
+    { request, claim, signal, onWaited }: Wish<D>,
+    { capacity, answerMs }: { readonly capacity: number; readonly answerMs: number | undefined },
+  ): Promise<Slot<D>> {
+    const queue = this.#queue;
+    const { caller, deadlineAtMs } = request;
+    const tenant = tenantOf(caller);
+    const refused = this.#door.refusal(tenant, capacity, answerMs);
+    if (refused !== undefined) throw errorOf(refused);
+    const sinceMs = this.#now();
+    const idle = queue.counters.isIdle(tenant);
+    let turnedAway = false;
+    try {
+      const served = await queue.wait({ tenant, deadlineAtMs }, claim, signal);
+      if (served instanceof Unserved) {
+        turnedAway = served.reason === 'full' && this.#now() - sinceMs < LEAST_WAIT_MS;
+        if (turnedAway) this.#door.turnedAway();
+        throw errorOf(served);
+      }
+      if (idle) served.heldUpMs = this.#now() - sinceMs;
+      return served as Slot<D>;
+    } finally {
+      if (!turnedAway) onWaited(this.#now() - sinceMs);
+    }
+  }
+}
+
+function errorOf({ excessive, comeBackMs }: Unserved): AppError {
+  const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.ceil(comeBackMs));
+  if (!excessive) return new AppError('overloaded', { retryAfterMs });
+  return new AppError('rate_limit_exceeded', { message: TOO_MUCH, retryAfterMs });
+}
