@@ -4,7 +4,8 @@ import type { Part } from '../core/part.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import type { Usage } from '../core/usage.ts';
 import { chatChoiceParts, completionChoiceParts } from './decode-choice.ts';
-import { EventSplitter, readEvent } from './event-splitter.ts';
+import { EventSplitter } from './event-splitter.ts';
+import { readEvent } from './server-sent-event.ts';
 import { asWire, choicesOf, usageOf, type Wire } from './wire-chunk.ts';
 
 /** Bytes that may wait for the reader of the parts. */

@@ -84,35 +84,3 @@ export class EventSplitter {
     }
   }
 }
-
-export interface ServerSentEvent {
-  /** As the last `event` line says; nearly always undefined. */
-  readonly type: string | undefined;
-  /** The `data` lines joined by LF, or undefined if there is none (a comment, a heartbeat). */
-  readonly data: string | undefined;
-  /** A line that tells of an error by its own name, as those of llama.cpp do (`error: {…}`). */
-  readonly error: string | undefined;
-}
-
-/** Whether the name of a field, or the type of an event, tells of an error. */
-export function isErrorName(name: string): boolean {
-  return /error|exception/i.test(name);
-}
-
-export function readEvent(event: Buffer): ServerSentEvent {
-  let type: string | undefined;
-  let data: string | undefined;
-  let error: string | undefined;
-  for (const line of event.toString('utf8').split(/\r?\n/)) {
-    const colon = line.indexOf(':');
-    const field = colon < 0 ? line : line.slice(0, colon);
-    if (field !== 'data' && field !== 'event') {
-      if (colon > 0 && isErrorName(field)) error = line;
-      continue;
-    }
-    const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1);
-    if (field === 'event') type = value;
-    else data = data === undefined ? value : `${data}\n${value}`;
-  }
-  return { type, data, error };
-}

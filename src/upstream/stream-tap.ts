@@ -2,9 +2,10 @@ import { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
 import { isWholeUsage } from '../core/plausible-usage.ts';
 import type { Usage } from '../core/usage.ts';
-import { EventSplitter, isErrorName, readEvent } from './event-splitter.ts';
+import { EventSplitter } from './event-splitter.ts';
 import { unexpectedReply } from './map-error.ts';
 import { PlainEvents } from './plain-events.ts';
+import { isErrorName, readEvent } from './server-sent-event.ts';
 import { StreamBeginning } from './stream-beginning.ts';
 import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, indexOf, usageOf } from './wire-chunk.ts';
 
