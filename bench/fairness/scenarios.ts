@@ -15,7 +15,60 @@ export interface Scenario {
   readonly whole?: boolean;
   /** That serve the model. Default: one. */
   readonly servers?: number;
+  /** Each of the quiet ones asks again as soon as it has its reply, and the loud one does so a hundred times at once. */
+  readonly closed?: boolean;
 }
+
+const places = (n: number, ttftMs: number, itlMs: number): Scenario['server'] => {
+  return (t, r) => new Places(t, r, { places: n, ttftMs, itlMs, jitter: 0.05 });
+};
+
+/** As somebody who knows nothing of this gateway would write them. */
+const PLAIN: readonly Scenario[] = [
+  {
+    name: '4 places of 100 ms',
+    server: places(4, 20, 8),
+    outputTokens: 11,
+    quietTenants: 2,
+    quietPerSecond: 2,
+  },
+  {
+    name: '4 places of 300 ms',
+    server: places(4, 100, 20),
+    outputTokens: 11,
+    quietTenants: 2,
+    quietPerSecond: 0.5,
+  },
+  {
+    name: '4 places of 2 s',
+    server: places(4, 200, 45),
+    outputTokens: 41,
+    quietTenants: 1,
+    quietPerSecond: 0.3,
+  },
+  {
+    name: '8 places of 1 s',
+    server: places(8, 150, 17),
+    outputTokens: 51,
+    quietTenants: 3,
+    quietPerSecond: 0.4,
+  },
+  {
+    name: '16 places of 2 s',
+    server: places(16, 300, 34),
+    outputTokens: 51,
+    quietTenants: 3,
+    quietPerSecond: 0.4,
+  },
+  {
+    name: '8 places, always one each',
+    server: places(8, 50, 10),
+    outputTokens: 51,
+    quietTenants: 2,
+    quietPerSecond: 1,
+    closed: true,
+  },
+].map((scenario) => ({ promptTokens: 20, ...scenario }));
 
 const fake8 = { places: 8, ttftMs: 80, itlMs: 20, jitter: 0.1 };
 export const SCENARIOS: readonly Scenario[] = [
@@ -180,4 +233,5 @@ export const SCENARIOS: readonly Scenario[] = [
     quietPerSecond: 1.6,
     loud: { tenants: 4, times: 100 },
   },
+  ...PLAIN,
 ];

@@ -16,6 +16,8 @@ import type { Scenario } from './scenarios.ts';
 
 /** Longer than anybody waits in line. */
 const GRACE_MS = 12_000;
+/** Who was refused comes back after so long. */
+const BACK_AFTER_MS = 100;
 
 export interface Answer {
   readonly askedAtMs: number;
@@ -127,6 +129,25 @@ export async function send(
     answers.push(Promise.race([ask(setting, tenant), giveUp]));
   }
   return Promise.all(answers);
+}
+
+/** Asks with so many clients, each as soon as it has its reply, or a while after it was refused. */
+export async function sendWithClients(
+  setting: Setting,
+  tenant: number,
+  clients: number,
+  untilMs: number,
+): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  const client = async () => {
+    while (performance.now() < untilMs) {
+      const answer = await ask(setting, tenant);
+      answers.push(answer);
+      if (answer.status !== 200) await sleep(BACK_AFTER_MS);
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+  return answers;
 }
 
 export function quantile(all: readonly number[], q: number): number {

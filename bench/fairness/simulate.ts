@@ -37,6 +37,11 @@ const FIRST_MS = 5_000;
 /** Until the last ones are answered. */
 const DRAIN_MS = 15_000;
 
+/** Who was refused comes back after so long. */
+const BACK_AFTER_MS = 100;
+/** Clients do not begin in the same instant. */
+const APART_MS = 3;
+
 /** Who is there so much before the others. */
 const ORDERS = [
   { name: 'quiet for a minute', quietMs: 60_000, loudMs: 0 },
@@ -110,8 +115,10 @@ async function simulate(
       await gateway.handle(requestOf(scenario), new AbortController().signal, deliver, terms);
       outcome.doneAtMs = time.now();
       outcome.ttftMs ??= time.now() - outcome.askedAtMs;
+      return true;
     } catch {
       // Refused, which is seen by there being no end.
+      return false;
     }
   };
   const untilMs = order.quietMs + order.loudMs + bothMs;
@@ -126,10 +133,21 @@ async function simulate(
     };
     time.after(fromMs, next);
   };
+  const client = (tenant: string, fromMs: number) => {
+    const next = async (): Promise<void> => {
+      if (time.now() > untilMs) return;
+      if (!(await ask(tenant))) await time.sleep(BACK_AFTER_MS);
+      return next();
+    };
+    time.after(fromMs, next);
+  };
   for (let i = 0; i < scenario.quietTenants; i += 1)
-    source(`quiet${i}`, scenario.quietPerSecond, order.loudMs, i);
+    if (scenario.closed) client(`quiet${i}`, order.loudMs + i * APART_MS);
+    else source(`quiet${i}`, scenario.quietPerSecond, order.loudMs, i);
   for (let i = 0; i < (who === 'quiet' ? 0 : tenants); i += 1)
-    source(`loud${i}`, (times / tenants) * scenario.quietPerSecond, order.quietMs, 100 + i);
+    if (scenario.closed)
+      for (let n = 0; n < times / tenants; n += 1) client(`loud${i}`, order.quietMs + n * APART_MS);
+    else source(`loud${i}`, (times / tenants) * scenario.quietPerSecond, order.quietMs, 100 + i);
   if (values.trace === who) trace(gateway, time);
   await time.run(untilMs + DRAIN_MS);
   restore();

@@ -1,23 +1,21 @@
 import { type Fared, Knee } from './knee.ts';
+import { QuietDemand } from './quiet-demand.ts';
 import type { Tenant } from './tenant.ts';
 import { Unqueued } from './unqueued.ts';
 
-/** A tenant that has sent nothing for this long no longer has a share of the backend. */
+/** Whoever sent nothing for so long shares the backend no longer. */
 const ACTIVE_MS = 60_000;
-/** A tenant that has had a line of its own within this time is heavy: room is kept from it for others. */
+/** Whoever had a line for itself within this time has much to do, and room is kept for others than it. */
 const HEAVY_MS = 5_000;
 const SWEEP_EVERY_MS = 500;
-/** As long as a light tenant has sent something within this time, what is usual can be learnt from it. */
+const ARRIVALS_MS = 1_000;
+/** As long as one that has little came so lately, what is usual for it can be learnt. */
 const LEARN_MS = 2_000;
-/** Of what the backend may have, this share is left to light tenants; the least is one place of four. */
-const LEFT_FREE = 0.1;
-const LEAST_TO_SHARE = 4;
-/**
- * A tenant with this many inside, and this many times what the others have there on average, is heavy, whether it has
- * a line or not: see `TIMES_THE_OTHERS`.
- */
-const MUCH = 8;
-/** This many inside, or without an answer, are little. */
+/** As long as nobody has been answered, there is nothing to wait for. */
+const UNHEARD_MS = 500;
+/** So many inside, and so many times what the others have there on average: that is much, whether it has a line or not. */
+const MUCH = 3;
+/** So many inside, or without an answer, are little. */
 const LITTLE = 2;
 const TIMES_THE_OTHERS = 3;
 /** What a backend has room for. */
@@ -35,79 +33,83 @@ interface Guest {
   weight: number;
   priority: number;
   inFlight: number;
-  /** How many of those have no reply yet. */
+  /** Of those, whose replies have not begun. */
   unanswered: number;
+  /** That came, the older ones count less. */
+  arrivals: number;
   seenAtMs: number;
   heavyAtMs: number;
 }
 
-/**
- * What a tenant has inside: `little` is less than its share, or hardly anything; `much` is more, of a heavy tenant;
- * `some` is in between.
- */
+/** What a tenant has inside: less than its share, or hardly anything; more; or much. */
 type Size = 'little' | 'some' | 'much';
 
-/** One request of a guest. */
+/** One request of it. */
 export interface Stay {
   readonly guest: Guest;
   readonly size: Size;
   /** The largest of all that were inside, itself included. */
   readonly company: Size;
-  /** How many pressing ones had no answer when it came, itself included if it is one of them. */
+  /** Of those that have much, how many had no answer then, itself included if it is one of them. */
   readonly unanswered: number;
-  /** It is a heavy tenant's, above its share; where there are pauses between prompts, also within it. */
+  /** It is one of them. */
   readonly pressing: boolean;
+  /** Its tenant has little to do, as far as is known. */
+  readonly quiet: boolean;
   readonly enteredAtMs: number;
   /** If nothing of its reply is there by then, it is late. */
   readonly lateAtMs: number;
 }
 
 /**
- * Keeps room in one backend for tenants that use little of it. Nothing can be taken back from a request that runs: a
- * tenant that fills a backend makes others wait for its replies to end, even if they are served next.
- *
- * A tenant is heavy if it has had a line of its own of late, or far more inside than others have; it is light otherwise.
- *
- *   - While light tenants are active, a heavy one that has its share inside gets another place only below the knee (so many
- *     that another request still begins without delay), and none while anybody there waits for longer than is usual.
- *   - A tenant that is alone may have all that do not queue there.
- *   - Among others that are heavy, too, it may have all that the limit allows.
+ * Keeps room in one backend for tenants that use little of it. Where nothing can be taken back from a request that runs, a
+ * tenant that fills a backend makes others wait for its replies to end, even if they are served next. So while others are
+ * active that have little to do, whoever has much gets a place only below the knee (so many that another request begins without delay), less
+ * what those will need before others are free (`QuietDemand`); and none as long as somebody there waits for longer than is usual. Alone a tenant may have all
+ * that do not queue there; among others that have as much to do, all that the limit allows. With the second tenant it begins carefully again.
  */
 export class Headroom {
   readonly #room: Room;
   readonly #knee: Knee;
   readonly #unqueued: Unqueued;
+  readonly #quiet: QuietDemand;
   readonly #now: () => number;
   readonly #guests = new Map<string, Guest>();
-  /** By priority band: the sum of its guests' weights, and which of them were light at the last sweep. */
+  /** Of the guests of a priority band: the sum of their weights, and as of the last sweep which of them have little to do. */
   readonly #weights = new Map<number, number>();
   readonly #light = new Map<number, Set<Guest>>();
-  /** Those whose replies have not begun; nobody's while a tenant is alone. */
+  /** Whose replies have not begun. */
   readonly #unanswered = new Set<Stay>();
-  /** The pressing ones among them. */
+  /** Of those that have much, and more than their share; where there are pauses between prompts, within it, too: whose replies have not begun. */
   readonly #pressing = new Set<Stay>();
   /** Stays, by their size. */
   readonly #inside: Record<Size, number> = { little: 0, some: 0, much: 0 };
   #sweepAtMs = 0;
-  /** The heavy tenant that came in last, and how many are little for it. */
+  /** Of those that have much, the one that came in last. */
   #loudest: { readonly guest: Guest; readonly little: number } | undefined;
   #pressedAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
-  /** What was predicted for the latest that was judged; undefined: none ever was. */
+  #firstAtMs = Number.POSITIVE_INFINITY;
+  /** Of the latest that was judged; undefined: none ever was. */
   #expectedMs: number | undefined;
 
   constructor(room: Room, now: () => number) {
     this.#room = room;
     this.#knee = new Knee(now);
     this.#unqueued = new Unqueued(now);
+    this.#quiet = new QuietDemand(now);
     this.#now = now;
   }
 
-  /** Heavy tenants above their share get one more place only while fewer than this are inside. */
+  /** How many may be inside at once for those above their share to get one more place in. */
   get held(): number {
-    const { limit } = this.#room;
-    const left = limit < LEAST_TO_SHARE ? 0 : Math.max(1, Math.floor(limit * LEFT_FREE));
-    return Math.max(1, Math.min(limit - left, Math.floor(this.#knee.at)));
+    const most = this.#most;
+    return Math.max(1, Math.min(most - this.#quiet.reserve(most, this.#expectedMs ?? 0), this.#knee.at));
+  }
+
+  /** May be inside at once, as far as is known. */
+  get #most(): number {
+    return Math.min(this.#room.limit, this.#knee.most);
   }
 
   /** A tenant that is alone may soon have more than now. */
@@ -121,10 +123,10 @@ export class Headroom {
     if (!free || modest) return free;
     const guest = this.#guests.get(tenant.projectId);
     const share = this.#shareOf(tenant, guest);
-    if (share === 0) return tenant.projectId === '' || this.#unqueued.allows(inFlight);
+    if (share === 0) return tenant.projectId === '' || (this.#unqueued.allows(inFlight) && this.#mayLearn);
     const own = guest?.inFlight ?? 0;
     if (own === 0 || !this.#hasMuch(guest) || !this.#keepsRoomFrom(tenant, guest)) return true;
-    // Where others feel a single prompt, no share is so large that there need be no pause before the next.
+    // Where one prompt is felt by the others, nobody's share is so large that there need be no pause before it.
     if (own < share) return this.#knee.unanswered.at >= 1 || this.#mayPress;
     return inFlight < this.held && this.#mayPress && !this.#isAnyLate;
   }
@@ -139,10 +141,15 @@ export class Headroom {
     const within = guest.inFlight < share;
     guest.inFlight += 1;
     const enteredAtMs = this.#now();
+    guest.arrivals = 1 + arrivalsOf(guest, enteredAtMs);
     guest.seenAtMs = enteredAtMs;
     this.#unqueued.enter();
+    this.#firstAtMs = Math.min(this.#firstAtMs, enteredAtMs);
     if (backlog) guest.heavyAtMs = enteredAtMs;
-    const hasMuch = this.#hasMuch(guest) && (!within || this.#knee.unanswered.at < 1);
+    const quiet = !this.#hasMuch(guest);
+    if (quiet) this.#quiet.enter();
+    if (quiet && this.#room.inFlight >= this.#most) this.#quiet.foundNone();
+    const hasMuch = !quiet && (!within || this.#knee.unanswered.at < 1);
     const isMuch = hasMuch && !within && guest.inFlight > LITTLE;
     const size = isMuch ? 'much' : within || guest.unanswered < LITTLE ? 'little' : 'some';
     this.#inside[size] += 1;
@@ -153,16 +160,14 @@ export class Headroom {
     const lateAtMs =
       predictedMs === undefined ? Number.POSITIVE_INFINITY : enteredAtMs + this.#knee.lateMs(predictedMs);
     const unanswered = this.#pressing.size + (hasMuch ? 1 : 0);
-    const stay: Stay = { guest, size, company, unanswered, pressing: hasMuch, enteredAtMs, lateAtMs };
+    const stay: Stay = { guest, size, company, unanswered, pressing: hasMuch, quiet, enteredAtMs, lateAtMs };
     if (hasMuch) {
       this.#loudest = { guest, little: Math.max(LITTLE, Math.ceil(share)) };
       this.#pressing.add(stay);
       this.#pressedAtMs = enteredAtMs;
     }
-    if (!isAlone) {
-      this.#unanswered.add(stay);
-      guest.unanswered += 1;
-    }
+    this.#unanswered.add(stay);
+    guest.unanswered += 1;
     return stay;
   }
 
@@ -177,21 +182,24 @@ export class Headroom {
     this.#inside[stay.size] -= 1;
     this.begun(stay);
     this.#unqueued.leave();
+    if (stay.quiet) this.#quiet.leave();
+    this.#quiet.stayed(this.#now() - stay.enteredAtMs);
   }
 
   /**
    * A reply has begun, or a whole one is there.
    *
-   * @param insideMs What it took since it came in.
    * @param idle Its tenant has nothing in line.
+   * @param heldUp It was in line, although its tenant had nothing running.
    */
-  answered(stay: Stay, kind: 'first-token' | 'whole', insideMs: number, fared: Fared, idle: boolean): void {
+  answered(stay: Stay, kind: 'first-token' | 'whole', fared: Fared, idle: boolean, heldUp: boolean): void {
     const { startedAtMs, tookMs, predictedMs } = fared;
-    this.#unqueued.answered(kind, insideMs, predictedMs, fared);
+    if (heldUp && stay.quiet) this.#quiet.foundNone();
+    this.#unqueued.answered(kind, tookMs, predictedMs, fared, this.#quiet.stayMs);
     this.#expectedMs = predictedMs;
-    // A tenant that is alone holds up nobody.
-    if (this.#guests.size <= 1 && tookMs > this.#knee.lateMs(predictedMs)) return;
-    // That a tenant is heavy is known only after a while.
+    // Who is alone holds up nobody.
+    if (this.#guests.size <= 1 && !this.#knee.knowsUsual && tookMs > this.#knee.lateMs(predictedMs)) return;
+    // Who has much is known only after a while.
     const light = idle && stay.size !== 'much' && !this.#hasMuch(stay.guest);
     const { guest, little } = this.#loudest ?? { guest: stay.guest, little: Number.POSITIVE_INFINITY };
     const company = guest.inFlight > little ? 'much' : stay.company;
@@ -200,7 +208,15 @@ export class Headroom {
     const unanswered = Math.max(stay.unanswered, isAfterIt ? 1 : 0);
     if (light) this.#lightAtMs = this.#now();
     this.#knee.observe(
-      { ...fared, light, company, unanswered, undisturbed, stream: kind === 'first-token' },
+      {
+        ...fared,
+        stayMs: this.#quiet.stayMs,
+        light,
+        company,
+        unanswered,
+        undisturbed,
+        stream: kind === 'first-token',
+      },
       this.#room.limit,
     );
   }
@@ -216,9 +232,12 @@ export class Headroom {
         priority,
         inFlight: 0,
         unanswered: 0,
+        arrivals: 0,
         seenAtMs: this.#now(),
         heavyAtMs: Number.NEGATIVE_INFINITY,
       };
+      // What was calm for one alone, who waits for nobody else, need not be so for others.
+      if (this.#guests.size === 1) this.#knee.restart();
       this.#guests.set(id, guest);
       this.#isLight(guest);
     } else {
@@ -230,22 +249,18 @@ export class Headroom {
     return guest;
   }
 
-  /**
-   * A tenant's share of the requests that are no trouble to anybody, at least one; 0: nobody else is there to share
-   * with.
-   */
+  /** Of the requests that are no trouble to anybody, at least one; 0: nobody else is there to share with. */
   #shareOf({ priority, weight }: Tenant, guest: Guest | undefined): number {
     if (this.#guests.size === (guest === undefined ? 0 : 1)) return 0;
     this.#sweep();
     // Nothing is taken from a better band for a worse one.
     let others = guest === undefined || guest.priority > priority ? 0 : -guest.weight;
     for (const [band, weights] of this.#weights) if (band <= priority) others += weights;
-    return others <= 0 ? 0 : Math.max(1, (this.#knee.calmAmong * weight) / (others + weight));
+    return others <= 0 ? 0 : Math.max(1, (this.held * weight) / (others + weight));
   }
 
   /**
-   * Whether one more pressing request may be without an answer. Until it is known what is usual, there may be one at
-   * a time, whose own answer then tells.
+   * One more of those that have much may be without an answer. As long as it is not known what is usual, one at a time, as its own answer tells of that.
    */
   get #mayPress(): boolean {
     if (this.#expectedMs === undefined) return true;
@@ -254,25 +269,34 @@ export class Headroom {
     return this.#unanswered.size === 0 && this.#pressing.size === 0;
   }
 
+  /** As long as it is not known what is usual, one that is alone waits for its first answers, too, but not for long. */
+  get #mayLearn(): boolean {
+    if (this.#knee.knowsUsual || this.#unanswered.size === 0 || this.#room.inFlight < LITTLE) return true;
+    return this.#now() - this.#firstAtMs > (this.#expectedMs === undefined ? UNHEARD_MS : LEARN_MS);
+  }
+
   get #isAnyLate(): boolean {
     const nowMs = this.#now();
     for (const { lateAtMs } of this.#unanswered) if (lateAtMs < nowMs) return true;
     return false;
   }
 
-  /**
-   * It is heavy: it has had a line of its own, or far more inside than others have, which few have whose requests
-   * come at random times.
-   */
+  /** It has had a line for itself, or far more inside than others have: few that come at random times have that. */
   #hasMuch(guest: Guest | undefined): boolean {
     if (guest === undefined) return false;
     const { inFlight, weight, heavyAtMs } = guest;
     if (this.#now() - heavyAtMs <= HEAVY_MS) return true;
+    if (inFlight < MUCH) return false;
     let others = -weight;
     for (const weights of this.#weights.values()) others += weights;
-    return (
-      inFlight >= MUCH && inFlight * others > TIMES_THE_OTHERS * (this.#room.inFlight - inFlight) * weight
-    );
+    const times = (own: number, theirs: number) => own * others > TIMES_THE_OTHERS * theirs * weight;
+    if (!times(inFlight, this.#room.inFlight - inFlight)) return false;
+    const nowMs = this.#now();
+    const arrivals = arrivalsOf(guest, nowMs);
+    if (arrivals < LITTLE) return false;
+    let theirs = -arrivals;
+    for (const one of this.#guests.values()) theirs += arrivalsOf(one, nowMs);
+    return times(arrivals, theirs);
   }
 
   #keepsRoomFrom({ priority }: Tenant, guest: Guest | undefined): boolean {
@@ -305,4 +329,8 @@ export class Headroom {
     const light = this.#light.get(guest.priority) ?? new Set<Guest>();
     this.#light.set(guest.priority, light.add(guest));
   }
+}
+
+function arrivalsOf({ arrivals, seenAtMs }: Guest, nowMs: number): number {
+  return arrivals * Math.exp((seenAtMs - nowMs) / ARRIVALS_MS);
 }

@@ -1,126 +1,111 @@
 import { UnansweredBound } from './unanswered-bound.ts';
 
-/** Where nobody knows yet: a burst of so many hardly hurts. */
-const FIRST_GUESS = 4;
-/**
- * There may be this much more, and at least one, after so many in a row were not late among nearly as many as there
- * may be.
- */
-const STEP = 1.1;
-const CALM_BEFORE_STEP = 4;
-const NEARLY_ALL = 0.75;
-/** Once it has been too much, only the word of light tenants counts, as long as one has come within this time. */
-const FELT_MS = 5_000;
-/** Below this share of what was calm before, a late one would be late among fewer, too. */
-const ALREADY_CALM = 0.9;
-const MAX_CUT = 0.5;
-const MIN_CUT = 0.9;
-/** This share of the heavy tenants' requests has to be late before it counts; of a light tenant's, each one counts. */
-const LATE_SHARE = 0.4;
-const SHARE_WEIGHT = 1 / 8;
-/** A light tenant's late one counts until so many calm ones have come … */
-const FORGIVEN_AFTER = 20;
-/** … and a cut takes two of them, or one that took this many times as long as what is late already. */
-const FAR_TOO_LATE = 2;
-/**
- * Growth per calm request of a light tenant near where somebody was late last; below `WELL_BELOW` of that, it grows
- * by steps.
- */
-const GROWTH = 0.001;
-const WELL_BELOW = 0.65;
-/**
- * More than what was too much is tried again after this long; where it was about as much as the time before, this
- * many times later.
- */
-const RETRY_MS = 20_000;
-const LATER = 2.5;
-const MAX_RETRY_MS = 60_000;
-const AS_BEFORE = [0.8, 1.4] as const;
-/** Late is what takes this many times as long as nearly all took among few … */
-const LATE = 1.08;
-/** … and at least this much longer: less is noise of the machine. */
+/** Nobody knows yet: so few hardly hurt. */
+const FIRST_GUESS = 2;
+/** So much more, and one at least, may be after some were not late among nearly as many as may be; one where it has been too much before. */
+const STEP = 0.08;
+const CALM_BEFORE_STEP = 2;
+const NEARLY_ALL = 0.9;
+/** The latest samples: what so many, and none older than that, tell of where being among too many begins. */
+const SAMPLES = 96;
+const SAMPLE_MS = 10_000;
+/** What one that was not late says for a number, and a late one against it: at least so much, or so much where it was late by a quarter. */
+const WEIGHT = {
+  light: { calm: 2, late: 4, veryLate: 12 },
+  other: { calm: 1, late: 1, veryLate: 3 },
+} as const;
+const VERY_LATE = 0.25;
+/** Less than that is no evidence. */
+const LEAST_GAIN = 3;
+/** Of the odds to be late above a number, those below it are so much at most. */
+const CONTRAST = 0.5;
+/** What was too much is tried again after so long; where it was about as much as before, so many times later … */
+const RETRY_MS = 60_000;
+const LATER = 2;
+const MAX_RETRY_MS = 240_000;
+const AS_BEFORE = [0.8, 1.25] as const;
+/** … and sooner where less than so much of what was calm is left: it may have been for something else. */
+const FAR_LESS = 0.7;
+const SOON_MS = 15_000;
+/** Late is what takes so much longer than nearly all did among few … */
+const LATE_TIMES = 1.08;
+/** … and, of so many samples, this by their number more … */
+const UNSURE = 1;
+/** … this much at least: the rest is noise of the machine. */
 const NOISE_MS = 5;
 const NEARLY_ALL_OF_FEW = 0.95;
 const FEW_SAMPLES = 128;
-/** Nobody can tell what is usual from fewer than this. */
+/** Of so few nobody can tell what is usual. */
 const MIN_FEW_SAMPLES = 8;
 const LEARN_EVERY = 8;
 const LEARN_EACH = 32;
-/**
- * Until somebody can tell. Too strict a guess holds back until there are few, and then it is known; too lax a one
- * would stay.
- */
+/** As long as nobody can tell: too strict holds back until there are few, and then it is known; too lax would stay so. */
 const USUAL_RATIO = 1;
-
-/** It is cut to no less than this share of what was calm once … */
-const LEAST_OF_CALM = 0.5;
-/** … which is forgotten to two thirds in this time. */
-const FORGET_MS = 600_000;
+/** Of what was calm among so many: what is late there would be so among fewer, too. */
+const ALREADY_CALM = 0.9;
 
 /** How a request fared. */
 export interface Fared {
   readonly startedAtMs: number;
   /** How many were inside, itself included. */
   readonly among: number;
-  /** Until its reply began. */
+  /** Until it began. */
   readonly tookMs: number;
   readonly predictedMs: number;
+  /** How long such requests stay inside, on average, if that is known. */
+  readonly stayMs?: number;
 }
 
 /** And among whom. */
 export interface Sample extends Fared {
-  /** Its tenant is light, and has nothing in line: for such requests there has to be room. */
+  /** Its tenant has less than its share, and nothing in line: for such ones there has to be room. */
   readonly light: boolean;
   /** It is the first token that took so long, not a whole reply. */
   readonly stream: boolean;
-  /**
-   * The most that any tenant had inside. Where nobody had much, nobody is to blame for how it fared; where all had
-   * little, that is what is usual.
-   */
+  /** The most that any tenant had inside. Among such as have little it fared as they do by themselves; it is nobody's fault, if nobody has much. */
   readonly company: 'little' | 'some' | 'much';
-  /**
-   * How many pressing ones (see `Stay`) had no answer when it came, itself included if it is one of them; at least
-   * one, if one came while it waited.
-   */
+  /** Of those that have much, how many had no answer when it came, itself included if it is one of them; one at least, if one came while it waited. */
   readonly unanswered: number;
-  /** No other pressing one was without an answer while it waited. */
+  /** No other one of those that have much was without an answer while it waited. */
   readonly undisturbed: boolean;
 }
 
+interface Seen {
+  readonly atMs: number;
+  readonly among: number;
+  readonly late: boolean;
+  readonly light: boolean;
+  readonly weight: number;
+  /** How many of those were at work, as far as it can be told from how long this one waited and how long they stay. */
+  readonly atWork: number;
+}
+
 /**
- * How many requests a backend takes before another one begins late, found out from how they fare. A stricter
- * relative of `ConcurrencyLimit`, which lets a reply take twice its time, because a tenant that is alone would
- * rather wait in the backend than here; this one aims at what others would not feel. Heavy and light tenants: see
- * `Headroom`.
+ * How many requests a backend takes before another one begins late, found out from how they fare: it grows by an eighth whenever those were
+ * not late that came in among nearly as many as there may be, and ends where being late begins: at the number that tells late ones best from others. A stricter relative of
+ * `ConcurrencyLimit`: that one lets a reply take twice its time, because one tenant alone would rather wait in the backend than here; this one
+ * aims at what others would not feel. Servers change: what was too much is tried again after a while, each time later.
  *
- * It grows by tenths until requests are late for the first time. From then on late requests of light tenants cost a
- * tenth, or as much as they were late by, and a calm one adds so little that some 2 % of them may be late: what has
- * been let in cannot be taken back, and everybody waits for it. What made them late may have been something else,
- * and servers change. So after a while it grows by tenths again, each time after a longer one.
- *
- * Late is measured against what is usual for light tenants that no heavy one disturbs; until enough of those have
- * come, for anybody that is not disturbed; and until that is known, against a strict guess, for which cuts are
- * forgiven. A request that is late among no more than was calm once is late because of prompts in front of it: then
- * fewer requests of heavy tenants may be without an answer (`UnansweredBound`).
+ * What is late is measured against what is usual for those that have little where nobody who has much disturbs them; until enough of them came, for all that nobody disturbs. As long as that is not known,
+ * against a strict guess; what was cut for that is forgiven. Who is late among no more than was calm once is late for prompts in front of it: of those that have much fewer may be without an
+ * answer then (`UnansweredBound`).
  */
 export class Knee {
-  /** How many requests of heavy tenants may be inside without an answer. */
+  /** Of those that have much, how many may be inside without an answer. */
   readonly unanswered: UnansweredBound;
   readonly #now: () => number;
   #at = FIRST_GUESS;
-  /** Since the last change. */
+  /** Since it changed last. */
   #calmOnes = 0;
-  #lateOnes = 0;
-  #most = FIRST_GUESS;
-  #mostAtMs = 0;
-  #lateShare = 0;
-  /** Where it was when somebody was late; undefined: nobody ever was. */
-  #tooMuch: number | undefined;
+  /** The fewest that they were among. */
+  #calmAmong = Number.POSITIVE_INFINITY;
+  #changedAtMs = Number.NEGATIVE_INFINITY;
+  /** Among so many they are late; undefined: none ever was. */
+  #tooMany: number | undefined;
+  #foundAtMs = Number.NEGATIVE_INFINITY;
   #retryMs = RETRY_MS;
-  #cutAtMs = Number.NEGATIVE_INFINITY;
-  #steppedAtMs = Number.NEGATIVE_INFINITY;
-  #lightAtMs = Number.NEGATIVE_INFINITY;
-  /** Observed against predicted, of the latest that came among few. */
+  #seen: Seen[] = [];
+  /** Observed against predicted, among few; of late. */
   readonly #few = new Float64Array(FEW_SAMPLES);
   #fewSeen = 0;
   #usual = USUAL_RATIO;
@@ -134,90 +119,130 @@ export class Knee {
     return this.#at;
   }
 
-  /** Enough has been seen to know what is usual. */
+  /** More than so many would be too many, as far as that is known and not to be tried again. */
+  get most(): number {
+    return this.#isFound ? this.#tooMany! - 1 : Number.POSITIVE_INFINITY;
+  }
+
+  get #isFound(): boolean {
+    return this.#tooMany !== undefined && this.#now() - this.#foundAtMs < this.#retryMs;
+  }
+
+  /** What is usual was seen often enough. */
   get knowsUsual(): boolean {
     return this.#fewSeen >= MIN_FEW_SAMPLES;
   }
 
-  /** A request that has not begun after this long is late. */
+  /** Who has not begun after so long is late. */
   lateMs(predictedMs: number): number {
-    return Math.max(predictedMs * this.#usual * LATE, predictedMs + NOISE_MS);
-  }
-
-  /** How many were inside without anybody being late, not long ago. */
-  get calmAmong(): number {
-    return this.#most * Math.exp((this.#mostAtMs - this.#now()) / FORGET_MS);
+    const times = LATE_TIMES + UNSURE / Math.max(MIN_FEW_SAMPLES, Math.min(FEW_SAMPLES, this.#fewSeen));
+    return Math.max(predictedMs * this.#usual * times, predictedMs + NOISE_MS);
   }
 
   /** @param most It is never above. */
   observe(
-    { startedAtMs, among, tookMs, predictedMs, light, company, unanswered, undisturbed, stream }: Sample,
+    {
+      startedAtMs,
+      among,
+      tookMs,
+      predictedMs,
+      light,
+      company,
+      unanswered,
+      undisturbed,
+      stream,
+      stayMs = 0,
+    }: Sample,
     most: number,
   ): void {
     const ratio = tookMs / predictedMs;
-    if (light) this.#lightAtMs = this.#now();
-    const few = among <= Math.max(2, this.#at / 2);
-    if (undisturbed && (light || !this.knowsUsual) && (few || company === 'little')) this.#learnUsual(ratio);
-    const factor = (this.#usual * LATE) / ratio;
     const late = tookMs > this.lateMs(predictedMs);
-    // One that is late among no more than was calm once is late for another reason.
-    const mostCalm = this.calmAmong * ALREADY_CALM;
+    const few = among <= Math.max(1, this.#at / 2) || (!this.knowsUsual && !late && among <= this.#at);
+    if (undisturbed && (light || this.#fewSeen < LEARN_EACH) && (few || company === 'little'))
+      this.#learnUsual(ratio);
     if (company === 'much')
       if (!late) this.unanswered.calm(startedAtMs, unanswered, light);
       else if (
         light &&
         this.knowsUsual &&
-        among < mostCalm &&
-        this.unanswered.late(startedAtMs, unanswered, factor, stream)
+        among < this.#at * ALREADY_CALM &&
+        this.unanswered.late(startedAtMs, unanswered, (this.#usual * LATE_TIMES) / ratio, stream)
       )
         return;
-    // One that is late among few is not late for being among many; one that came before the last cut tells of what is past.
-    if (few || startedAtMs < this.#cutAtMs) return;
-    if (late && (company !== 'much' || among > Math.max(this.#at * 1.1, this.#at + 2))) return;
-    if (!light) this.#lateShare += (Number(late) - this.#lateShare) * SHARE_WEIGHT;
-    if (late) this.#observeLate(among, factor, light, most);
-    else if (among >= this.#at * NEARLY_ALL) this.#observeCalm(startedAtMs, among, light, most);
+    if (late && company !== 'much') return;
+    const atMs = this.#now();
+    const weights = light ? WEIGHT.light : WEIGHT.other;
+    const excess = Math.min(1, (tookMs / this.lateMs(predictedMs) - 1) / VERY_LATE);
+    const weight = late ? weights.late + (weights.veryLate - weights.late) * excess : weights.calm;
+    const waitedMs = tookMs - predictedMs;
+    const atWork = late && stayMs > 0 ? (among * stayMs) / (stayMs + waitedMs) : 0;
+    this.#seen.push({ atMs, among, late, light, weight, atWork });
+    if (this.#seen.length > SAMPLES) this.#seen.shift();
+    if (late) this.#findTooMany();
+    else if (startedAtMs >= this.#changedAtMs && among >= Math.floor(this.#at * NEARLY_ALL))
+      this.#observeCalm(among, light, most);
   }
 
-  #observeLate(among: number, factor: number, light: boolean, most: number): void {
-    if (light) this.#lateOnes += factor < 1 / FAR_TOO_LATE ? 2 : 1;
-    if (light ? this.#lateOnes < 2 : this.#lateShare < LATE_SHARE) return;
-    const before = Math.min(this.#at, most);
-    const times = before / (this.#tooMuch ?? 0);
-    const isAsBefore = times > AS_BEFORE[0] && times < AS_BEFORE[1];
-    this.#retryMs = isAsBefore ? Math.min(MAX_RETRY_MS, this.#retryMs * LATER) : RETRY_MS;
-    this.#tooMuch = before;
-    const cut = Math.min(before, among) * Math.min(MIN_CUT, Math.max(MAX_CUT, factor));
-    this.#at = Math.max(1, cut, this.calmAmong * LEAST_OF_CALM);
-    this.#lateOnes = 0;
-    this.#lateShare = 0;
-    this.#calmOnes = 0;
-    this.#cutAtMs = this.#now();
-    this.#steppedAtMs = this.#cutAtMs;
+  /** Carefully, with what is known. */
+  restart(): void {
+    this.#seen = [];
+    this.unanswered.restart();
+    this.#move(Math.min(this.#at, FIRST_GUESS));
   }
 
-  #observeCalm(startedAtMs: number, among: number, light: boolean, most: number): void {
-    const nowMs = this.#now();
-    if (light) this.#lateOnes = Math.max(0, this.#lateOnes - 1 / FORGIVEN_AFTER);
-    const tooMuch = this.#tooMuch;
-    const counts = light || tooMuch === undefined || nowMs - this.#lightAtMs > FELT_MS;
-    // A step has to be felt before there is another.
-    if (counts && startedAtMs >= this.#steppedAtMs) this.#calmOnes += light && tooMuch !== undefined ? 2 : 1;
-    const mayStep =
-      tooMuch === undefined || this.#at < tooMuch * WELL_BELOW || nowMs - this.#cutAtMs > this.#retryMs;
-    if (!mayStep) {
-      if (light) this.#grow(1 + GROWTH, among, most);
-    } else if (this.#calmOnes >= CALM_BEFORE_STEP) {
-      this.#calmOnes = 0;
-      this.#steppedAtMs = nowMs;
-      this.#grow(Math.max(STEP, 1 + 1 / this.#at), among, most);
+  #observeCalm(among: number, light: boolean, most: number): void {
+    this.#calmOnes += light ? 2 : 1;
+    this.#calmAmong = Math.min(this.#calmAmong, among);
+    if (this.#calmOnes < CALM_BEFORE_STEP || this.#at >= this.most) return;
+    const at = Math.max(this.#at, this.#calmAmong);
+    const isNear = this.#tooMany !== undefined && at * (1 + STEP) >= this.#tooMany;
+    const step = isNear ? 1 : Math.max(1, Math.floor(at * STEP));
+    this.#move(Math.max(this.#at, Math.min(most, this.most, at + step)));
+  }
+
+  /** Cuts what was seen in two where it costs least, with late ones below and others above counting against it. */
+  #findTooMany(): void {
+    const sinceMs = this.#now() - SAMPLE_MS;
+    const seen = this.#seen.filter(({ atMs }) => atMs >= sinceMs).sort((a, b) => b.among - a.among);
+    // From the top down: first all are below. What those say that have little is not outvoted.
+    const lateOnes = seen.filter(({ late }) => late).length;
+    let lateAbove = 0;
+    let gain = 0;
+    let lightGain = 0;
+    let most = LEAST_GAIN - 1e-9;
+    let cut: number | undefined;
+    for (const [i, { among, late, light, weight }] of seen.entries()) {
+      lateAbove += Number(late);
+      gain += late ? weight : -weight;
+      if (light) lightGain += late ? weight : -weight;
+      if (Math.max(gain, lightGain) <= most || seen[i + 1]?.among === among) continue;
+      // Who is late among fewer, too, is late for something else.
+      const calmAbove = i + 1 - lateAbove;
+      const calmBelow = seen.length - lateOnes - calmAbove;
+      if ((lateOnes - lateAbove + 1) * calmAbove > (calmBelow + 1) * lateAbove * CONTRAST) continue;
+      most = Math.max(gain, lightGain);
+      cut = i + 1;
     }
+    if (cut === undefined) return;
+    const atWork = Math.max(...seen.slice(0, cut).map((one) => one.atWork));
+    const calm = seen.slice(cut).find(({ late }) => !late)?.among ?? 0;
+    const tooMany = Math.min(seen[cut - 1]!.among, Math.max(Math.round(atWork), calm) + 1);
+    if (this.#isFound && tooMany >= this.#tooMany!) return;
+    const times = tooMany / (this.#tooMany ?? 0);
+    const isAsBefore = times > AS_BEFORE[0] && times < AS_BEFORE[1];
+    if (tooMany < this.#at * FAR_LESS) this.#retryMs = SOON_MS;
+    else if (!this.#isFound)
+      this.#retryMs = isAsBefore ? Math.min(MAX_RETRY_MS, this.#retryMs * LATER) : RETRY_MS;
+    this.#tooMany = Math.max(2, tooMany);
+    this.#foundAtMs = this.#now();
+    if (this.#at >= this.#tooMany) this.#move(this.#tooMany - 1);
   }
 
-  #grow(factor: number, among: number, most: number): void {
-    this.#most = Math.max(this.calmAmong, Math.min(this.#at, among, most));
-    this.#mostAtMs = this.#now();
-    this.#at = Math.min(Math.max(most, this.#at), this.#at * factor);
+  #move(at: number): void {
+    this.#at = at;
+    this.#calmOnes = 0;
+    this.#calmAmong = Number.POSITIVE_INFINITY;
+    this.#changedAtMs = this.#now();
   }
 
   #learnUsual(ratio: number): void {
@@ -227,7 +252,9 @@ export class Knee {
       return;
     const sorted = this.#few.slice(0, this.#fewSeen).sort();
     this.#usual = Math.max(1, sorted[Math.floor(sorted.length * NEARLY_ALL_OF_FEW)]!);
-    // What was late against a guess need not have been late.
-    if (this.#fewSeen === MIN_FEW_SAMPLES) this.#tooMuch = undefined;
+    // What was late against a guess need not have been.
+    if (this.#fewSeen !== MIN_FEW_SAMPLES) return;
+    this.#tooMany = undefined;
+    this.#seen = [];
   }
 }
