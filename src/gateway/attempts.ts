@@ -25,17 +25,17 @@ export interface AttemptOptions {
   readonly caller: Caller | undefined;
   /** On the gateway's monotonic clock. */
   readonly deadlineAtMs: number | undefined;
-  /** Takes over the place of the attempt that was answered, to release it when the request is settled. */
+  /** Takes over the slot of the attempt that was answered, to release it when the request is settled. */
   readonly hold: (slot: Slot) => void;
 }
 
 /**
  * Tries the deployments as the policy ranks them, the next one while nothing has been delivered and the failure says
- * that another try may help. A deployment that the request never reached costs none of the retries. What comes and goes
- * with the configuration meanwhile comes and goes for the request too.
+ * that another try may help. A deployment that the request never reached does not count as a retry. Deployments that
+ * come and go with the configuration in the meantime come and go for the request, too.
  *
  * @param capable The deployments of a route that can serve the request.
- * @param explain Of what is thrown: what more there is to say of it.
+ * @param explain Adds to what is thrown what more there is to say about it.
  * @throws AppError of the last attempt, with the soonest time to come back that any deployment gave.
  */
 export function startAtBest<D extends Deployment, T>(
@@ -56,7 +56,7 @@ export function startAtBest<D extends Deployment, T>(
     const goOn = (failure?: AppError) =>
       goOnTrying({ capable, request, options, tries, claim, explain }, failure);
     if (slot === undefined) return goOn();
-    // Nearly always the first attempt is the last one, and need not wait for anything but its answer.
+    // Nearly always the first attempt is the last one, and has nothing to wait for but its answer.
     return tries.run(slot, 'first').then(
       (reply) => {
         tries.answered(slot, 'first');

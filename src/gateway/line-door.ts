@@ -3,18 +3,21 @@ import { isExcessive } from './line-shares.ts';
 import type { Tenant } from './tenant.ts';
 import { Unserved } from './unserved.ts';
 
-/** Where somebody has been turned away again and again for so long, more come than are served. */
+/** Where requests have been turned away again and again for this long, more come than are served. */
 const OVERRUN_MS = 1_000;
-/** Without a refusal for so long, that is over. */
+/** After this long without a refusal, that is over. */
 const CALM_MS = 1_000;
-/** Then nobody need wait for longer than this, or than so many times what an answer takes where nobody waits. */
+/**
+ * While it lasts nobody is to wait for longer than this, or than this many times what an answer takes where nobody
+ * waits.
+ */
 const PATIENCE_MS = 1_000;
 const PATIENCE_ANSWERS = 3;
-/** So many may stand in line in any case, or places would stay empty between one that leaves and one that comes. */
+/** This many may stand in line in any case, or places would stay empty between one that leaves and one that comes. */
 const ALWAYS = 2;
 
 /**
- * Turns away at once whom standing in a model's line would not help.
+ * Turns away at once those whom standing in a model's line would not help.
  *
  *   - In a surge that lasts, a long line gets nobody more done: whoever is served has waited for all of it, and so have those that come when
  *     the surge is over. So it is kept short (controlled delay; Maurer, Fail at Scale, ACM Queue 2015). A burst may still use all
@@ -48,7 +51,7 @@ export class LineDoor {
     return new Unserved('full', excessive, this.#queue.expectedWaitMs(tenant) ?? headAgeMs);
   }
 
-  /** Here, or because the line had no room. */
+  /** One was turned away: here, or because the line had no room. */
   turnedAway(): void {
     const nowMs = this.#now();
     if (nowMs - this.#lastMs > CALM_MS) this.#firstMs = nowMs;
@@ -66,8 +69,9 @@ export class LineDoor {
   }
 
   /**
-   * Of what is not a worse band's: its share or, if that is more, as much as is left beside a place for everybody who is served and may come back. What
-   * a tenant alone may have is the line's to say.
+   * The tenant has its part of the line, not counting worse bands: its share or, if that is more, as much as is left
+   * beside a place for everybody who is being served and may come back. How much a tenant may have that is alone,
+   * the line itself decides.
    */
   #hasItsPart({ projectId, priority, weight }: Tenant, capacity: number): boolean {
     let own = 0;

@@ -6,18 +6,18 @@ import type { Slot, SlotRequest } from './slot.ts';
 import { tenantOf } from './tenant.ts';
 import { Unserved } from './unserved.ts';
 
-/** A request that has to wait for a place. */
+/** A request that has to wait for a place, and what it waits for. */
 export interface Wish<D extends Deployment> {
   readonly request: SlotRequest;
   /** A place, if there is one. */
   readonly claim: () => Slot<D> | undefined;
   readonly signal: AbortSignal;
-  /** Told how long it was in line, whatever came of it. */
+  /** Called with how long it was in line, whatever came of it. */
   readonly onWaited: (ms: number) => void;
 }
 
 const MIN_RETRY_AFTER_MS = 1_000;
-/** Whoever finds the line full is told so in the same turn of the event loop, and has not been in it. */
+/** One that finds the line full is told so in the same turn of the event loop, and does not count as having been in it. */
 const LEAST_WAIT_MS = 1;
 const TOO_MUCH =
   'The model is busy, and more than your share of its queue is yours already; try again later.';

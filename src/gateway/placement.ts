@@ -38,7 +38,7 @@ const NOBODY: Choice['passedOver'] = [];
  *   ready ones, no room ──▶ the model's queue, until one has room
  *   none ready ───────────▶ any: when nothing is ready, trying one beats refusing
  *
- * What it knows is kept by backend and by model name, so that both may come and go.
+ * What it knows is kept by backend and by the model's name, so that both may come and go.
  */
 export class Placement {
   #options: PlacementOptions;
@@ -74,7 +74,7 @@ export class Placement {
     return lane;
   }
 
-  /** A place, or, where there is none yet, a promise of one as soon as there is, as `Line.stand` gives it. */
+  /** A place; or, where there is none yet, a promise of one (see `Line.stand`). */
   place<D extends Deployment>(
     model: ModelState,
     wish: Wish<D> & { readonly deployments: readonly D[] },
@@ -104,7 +104,7 @@ export class Placement {
     return line;
   }
 
-  /** Until something of the reply is there, at the first of them that knows. */
+  /** How long until something of the reply is there, at the first of them of which that is known. */
   #answerMs(deployments: readonly Deployment[], { stream, promptBytes }: SlotRequest): number | undefined {
     for (const { backend, model } of deployments) {
       const known = this.lane(backend).latency(model).begin(stream).predictMs(promptBytes);
@@ -121,7 +121,7 @@ export class Placement {
     readyOnly = false,
   ): Slot<D> | undefined {
     const { now, random, knowledge } = this.#options;
-    // A second attempt is no reason to have somebody else wait for his first.
+    // A second attempt is no reason to keep somebody else waiting for a first one.
     if (readyOnly && this.#anyWaits()) return undefined;
     const tenant = tenantOf(request.caller);
     const { canaries, queue } = this.model(route.model.name);
@@ -129,7 +129,7 @@ export class Placement {
     const allowed = deployments.map((deployment) =>
       routedCandidate(deployment, this.lane(deployment.backend), tenant, modest),
     );
-    // Only a request that would fail otherwise may leave its side.
+    // Only a request that would otherwise fail may leave its side.
     const all = canaries.onSide(allowed, request.drawn, !readyOnly);
     const free = all.every(isUsable) ? all : usableOf(all, readyOnly);
     const choice = free.length > 0 && route.model.deployments.length > 1;
@@ -172,7 +172,7 @@ export class Placement {
     this.model(model).canaries.rolledBackElsewhere(found);
   }
 
-  /** Of a tenant's replies, as they have been of late. */
+  /** How long a tenant's replies have been of late. */
   usualOutputTokens(tenant: string | undefined): number {
     return this.#options.knowledge.outputs.expect(tenant, undefined);
   }
@@ -200,7 +200,7 @@ export class Placement {
     return limit === 0 ? 0 : inFlight / limit;
   }
 
-  /** The soonest that anybody said one of them may be asked again. */
+  /** The soonest time at which one of them may be asked again, as far as any has said. */
   retryAfterMs(deployments: readonly Deployment[]): number | undefined {
     const known = deployments.flatMap(({ backend }) => this.lane(backend).retryAfterMs ?? []);
     return known.length === 0 ? undefined : Math.min(...known);
@@ -239,7 +239,8 @@ export class Placement {
     request: SlotRequest,
     nowMs: number,
   ): Slot<D> {
-    // Nobody comes here with one that is not allowed; if ever somebody does, the request fails and its text stays.
+    // Nobody should come here with one that is not allowed; if ever somebody does, the request fails and its text
+    // stays here.
     if (isForbidden(deployment, request.features.constraints)) throw new AppError('internal_error');
     const { now, knowledge } = this.#options;
     const { promptTokens, maxOutputTokens, tenant } = request.features;
@@ -256,7 +257,7 @@ export class Placement {
     });
   }
 
-  /** There is a place more. */
+  /** There is one more place. */
   readonly #pump = (): void => {
     if (!this.#anyWaits()) return;
     for (const model of [...this.#models.values()]) {
@@ -281,7 +282,7 @@ function usableOf<D extends Deployment>(
   return (ready.length > 0 || readyOnly ? ready : all).filter((candidate) => candidate.free);
 }
 
-/** What the limits of all together leave; below 0: so many are too many. */
+/** What the limits of all of them leave; below 0: how many are too many. */
 function roomOf(candidates: readonly Candidate[]): number {
   return candidates.reduce((sum, { capacity, inFlight }) => sum + (capacity ?? inFlight) - inFlight, 0);
 }
