@@ -78,8 +78,8 @@ interface Running<S> {
  * Invariants:
  * - The decoding sequences fill slots 0 … d-1 without a hole: a batch is one contiguous range of KV memory. When one
  *   ends, the last one is copied into its slot.
- * - Every decoding sequence decodes in every step, and the step prefills at most `busyChunkTokens` and the few last ones of a prompt:
- *   nobody waits for another's prompt longer than that.
+ * - Every decoding sequence decodes in every step, and the step prefills at most `busyChunkTokens` and the few last
+ *   ones of a prompt: nobody waits for another's prompt for longer than that.
  * - Every step makes progress on the oldest prompt, as long as a slot is free.
  * - Sequences of one prompt that wait one behind the other share its computation, as far as there are slots.
  * - A sequence that is done holds no slot from the next plan on.

@@ -19,11 +19,12 @@ const ALWAYS = 2;
 /**
  * Turns away at once those whom standing in a model's line would not help.
  *
- *   - In a surge that lasts, a long line gets nobody more done: whoever is served has waited for all of it, and so have those that come when
- *     the surge is over. So it is kept short (controlled delay; Maurer, Fail at Scale, ACM Queue 2015). A burst may still use all
- *     of the line, and so may as many clients as there is room for.
- *   - Among several tenants, some of the line is left to whoever comes next (dynamic thresholds; Choudhury and Hahne 1998): else
- *     the newest requests of those that have most would have to leave it again, which are better told at once.
+ *   - In a surge that lasts, a long line gets no more done: whoever is served has waited for all of it, and so will those
+ *     that come when the surge is over. So it is kept short (controlled delay; Maurer, Fail at Scale, ACM Queue 2015). A
+ *     burst may still use all of the line, and so may as many clients as there is room for.
+ *   - Among several tenants, some of the line is left for whoever comes next (dynamic thresholds; Choudhury and Hahne
+ *     1998). Otherwise the newest requests of those that have most would have to leave it again, and they are better told
+ *     at once.
  */
 export class LineDoor {
   readonly #queue: FairQueue<unknown>;

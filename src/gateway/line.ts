@@ -38,8 +38,8 @@ export class Line {
    * Resolves to the place, as soon as `claim` finds one.
    *
    * @param room What `LineDoor.refusal` has to know.
-   * @throws AppError when the line is too long or the wait was: `rate_limit_exceeded` for a tenant that has more than its share in line
-   *   while others wait, too; `overloaded` else. And the reason of the signal.
+   * @throws AppError when the line or the wait is too long: `rate_limit_exceeded` for a tenant that has more than its
+   *   share in line while others wait, too; otherwise `overloaded`. And the reason of the signal.
    */
   async stand<D extends Deployment>(
     { request, claim, signal, onWaited }: Wish<D>,
