@@ -8,7 +8,7 @@ export interface Tolerance {
   readonly whole: number;
   /** … and this much more, so that fast backends are not throttled for what nobody feels. */
   readonly slackMs: () => number;
-  /** Until the first cut it doubles as soon as all it allows have begun in time, however few they are. */
+  /** Until the first cut the limit doubles as soon as all that it allows have begun in time, however few they are. */
   readonly eager: boolean;
 }
 
@@ -17,12 +17,12 @@ const WINDOW_SAMPLES = 16;
 const WINDOW_MS = 500;
 const MIN_SAMPLES = 3;
 const MAX_CUT = 0.5;
-/** Smaller cuts are not made: nobody could tell whether they helped. */
+/** Smaller cuts are not made, since nobody could tell whether they helped. */
 const MIN_CUT = 0.8;
-/** Of the limit: among so many its effect is felt. */
+/** Of the limit: among this share of it its effect is felt. */
 const NEARLY_ALL = 0.9;
 const REFUSED_FACTOR = 0.9;
-/** Time after which slowness that had nothing to do with load is forgotten to two thirds; by then predictions have risen. */
+/** In this time, slowness that had nothing to do with load is forgotten to two thirds; by then predictions have risen. */
 const FORGET_MS = 60_000;
 
 /** A request on its way into the backend. */
@@ -101,7 +101,7 @@ export class ConcurrencyLimit {
     this.#inFlight -= 1;
   }
 
-  /** A stream began, or a whole reply came, so long after it was asked for. */
+  /** A stream began, or a whole reply came, `observedMs` after it was asked for. */
   answered(kind: 'first-token' | 'whole', observedMs: number, predictedMs: number, entry: Entry): void {
     if (entry.startedAtMs < this.#cutAtMs) return;
     const { firstToken, whole, slackMs } = this.#tolerance;
@@ -173,7 +173,10 @@ export class ConcurrencyLimit {
   }
 }
 
-/** Where requests queue, a share fewer of them wait about that share less. Not even half of that came of it. */
+/**
+ * Where requests queue, a share fewer of them should wait about that share less. The cut was in vain if not even half
+ * of that came of it.
+ */
 function isVain(before: Seen, after: Seen): boolean {
   const share = after.among / before.among;
   return share <= MIN_CUT && after.lateness > Math.max(1, before.lateness * (1 + share) * 0.5);

@@ -1,21 +1,24 @@
 import { type Fared, Knee } from './knee.ts';
-import { QuietDemand } from './quiet-demand.ts';
+import { LightDemand } from './light-demand.ts';
 import type { Tenant } from './tenant.ts';
 import { Unqueued } from './unqueued.ts';
 
-/** Whoever sent nothing for so long shares the backend no longer. */
+/** A tenant that has sent nothing for this long no longer has a share of the backend. */
 const ACTIVE_MS = 60_000;
-/** Whoever had a line for itself within this time has much to do, and room is kept for others than it. */
+/** A tenant that has had a line of its own within this time is heavy: room is kept from it for others. */
 const HEAVY_MS = 5_000;
 const SWEEP_EVERY_MS = 500;
 const ARRIVALS_MS = 1_000;
-/** As long as one that has little came so lately, what is usual for it can be learnt. */
+/** As long as a light tenant has sent something within this time, what is usual can be learnt from it. */
 const LEARN_MS = 2_000;
-/** As long as nobody has been answered, there is nothing to wait for. */
+/** As long as nobody has been answered, nothing is to be learnt after this time. */
 const UNHEARD_MS = 500;
-/** So many inside, and so many times what the others have there on average: that is much, whether it has a line or not. */
+/**
+ * A tenant with this many inside, and this many times what the others have there on average, is heavy, whether it has
+ * a line or not: see `TIMES_THE_OTHERS`.
+ */
 const MUCH = 3;
-/** So many inside, or without an answer, are little. */
+/** This many inside, or without an answer, are little. */
 const LITTLE = 2;
 const TIMES_THE_OTHERS = 3;
 /** What a backend has room for. */
@@ -33,7 +36,7 @@ interface Guest {
   weight: number;
   priority: number;
   inFlight: number;
-  /** Of those, whose replies have not begun. */
+  /** How many of those have no reply yet. */
   unanswered: number;
   /** That came, the older ones count less. */
   arrivals: number;
@@ -41,70 +44,79 @@ interface Guest {
   heavyAtMs: number;
 }
 
-/** What a tenant has inside: less than its share, or hardly anything; more; or much. */
+/**
+ * What a tenant has inside: `little` is less than its share, or hardly anything; `much` is more, of a heavy tenant;
+ * `some` is in between.
+ */
 type Size = 'little' | 'some' | 'much';
 
-/** One request of it. */
+/** One request of a guest. */
 export interface Stay {
   readonly guest: Guest;
   readonly size: Size;
   /** The largest of all that were inside, itself included. */
   readonly company: Size;
-  /** Of those that have much, how many had no answer then, itself included if it is one of them. */
+  /** How many pressing ones had no answer when it came, itself included if it is one of them. */
   readonly unanswered: number;
-  /** It is one of them. */
+  /** It is a heavy tenant's, above its share; where there are pauses between prompts, also within it. */
   readonly pressing: boolean;
-  /** Its tenant has little to do, as far as is known. */
-  readonly quiet: boolean;
+  /** Its tenant is light, as far as is known. */
+  readonly isLight: boolean;
   readonly enteredAtMs: number;
   /** If nothing of its reply is there by then, it is late. */
   readonly lateAtMs: number;
 }
 
 /**
- * Keeps room in one backend for tenants that use little of it. Where nothing can be taken back from a request that runs, a
- * tenant that fills a backend makes others wait for its replies to end, even if they are served next. So while others are
- * active that have little to do, whoever has much gets a place only below the knee (so many that another request begins without delay), less
- * what those will need before others are free (`QuietDemand`); and none as long as somebody there waits for longer than is usual. Alone a tenant may have all
- * that do not queue there; among others that have as much to do, all that the limit allows. With the second tenant it begins carefully again.
+ * Keeps room in one backend for tenants that use little of it. Nothing can be taken back from a request that runs: a
+ * tenant that fills a backend makes others wait for its replies to end, even if they are served next.
+ *
+ * A tenant is heavy if it has had a line of its own of late, or sends and has far more inside than others; it is light
+ * otherwise.
+ *
+ *   - While light tenants are active, a heavy one that has its share inside gets another place only below the knee (so many
+ *     that another request still begins without delay), less the places that light ones will need before others become
+ *     free (`LightDemand`); and none while anybody there waits for longer than is usual.
+ *   - A tenant that is alone may have all that do not queue there. When a second one comes, the knee begins carefully again.
+ *   - Among others that are heavy, too, it may have all that the limit allows.
  */
 export class Headroom {
   readonly #room: Room;
   readonly #knee: Knee;
   readonly #unqueued: Unqueued;
-  readonly #quiet: QuietDemand;
+  readonly #demand: LightDemand;
   readonly #now: () => number;
   readonly #guests = new Map<string, Guest>();
-  /** Of the guests of a priority band: the sum of their weights, and as of the last sweep which of them have little to do. */
+  /** By priority band: the sum of its guests' weights, and which of them were light at the last sweep. */
   readonly #weights = new Map<number, number>();
   readonly #light = new Map<number, Set<Guest>>();
-  /** Whose replies have not begun. */
+  /** Those whose replies have not begun; nobody's while a tenant is alone. */
   readonly #unanswered = new Set<Stay>();
-  /** Of those that have much, and more than their share; where there are pauses between prompts, within it, too: whose replies have not begun. */
+  /** The pressing ones among them. */
   readonly #pressing = new Set<Stay>();
   /** Stays, by their size. */
   readonly #inside: Record<Size, number> = { little: 0, some: 0, much: 0 };
   #sweepAtMs = 0;
-  /** Of those that have much, the one that came in last. */
+  /** The heavy tenant that came in last, and how many are little for it. */
   #loudest: { readonly guest: Guest; readonly little: number } | undefined;
   #pressedAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
   #firstAtMs = Number.POSITIVE_INFINITY;
-  /** Of the latest that was judged; undefined: none ever was. */
+  /** What was predicted for the latest that was judged; undefined: none ever was. */
   #expectedMs: number | undefined;
 
   constructor(room: Room, now: () => number) {
     this.#room = room;
     this.#knee = new Knee(now);
     this.#unqueued = new Unqueued(now);
-    this.#quiet = new QuietDemand(now);
+    this.#demand = new LightDemand(now);
     this.#now = now;
   }
 
-  /** How many may be inside at once for those above their share to get one more place in. */
+  /** Heavy tenants above their share get one more place only while fewer than this are inside. */
   get held(): number {
     const most = this.#most;
-    return Math.max(1, Math.min(most - this.#quiet.reserve(most, this.#expectedMs ?? 0), this.#knee.at));
+    return Math.max(1, Math.min(most - this.#demand.reserve(most, this.#expectedMs ?? 0), this.#knee.at));
   }
 
   /** May be inside at once, as far as is known. */
@@ -126,7 +138,7 @@ export class Headroom {
     if (share === 0) return tenant.projectId === '' || (this.#unqueued.allows(inFlight) && this.#mayLearn);
     const own = guest?.inFlight ?? 0;
     if (own === 0 || !this.#hasMuch(guest) || !this.#keepsRoomFrom(tenant, guest)) return true;
-    // Where one prompt is felt by the others, nobody's share is so large that there need be no pause before it.
+    // Where others feel a single prompt, no share is so large that there need be no pause before the next.
     if (own < share) return this.#knee.unanswered.at >= 1 || this.#mayPress;
     return inFlight < this.held && this.#mayPress && !this.#isAnyLate;
   }
@@ -146,10 +158,10 @@ export class Headroom {
     this.#unqueued.enter();
     this.#firstAtMs = Math.min(this.#firstAtMs, enteredAtMs);
     if (backlog) guest.heavyAtMs = enteredAtMs;
-    const quiet = !this.#hasMuch(guest);
-    if (quiet) this.#quiet.enter();
-    if (quiet && this.#room.inFlight >= this.#most) this.#quiet.foundNone();
-    const hasMuch = !quiet && (!within || this.#knee.unanswered.at < 1);
+    const isLight = !this.#hasMuch(guest);
+    if (isLight) this.#demand.enter();
+    if (isLight && this.#room.inFlight >= this.#most) this.#demand.foundNone();
+    const hasMuch = !isLight && (!within || this.#knee.unanswered.at < 1);
     const isMuch = hasMuch && !within && guest.inFlight > LITTLE;
     const size = isMuch ? 'much' : within || guest.unanswered < LITTLE ? 'little' : 'some';
     this.#inside[size] += 1;
@@ -160,7 +172,16 @@ export class Headroom {
     const lateAtMs =
       predictedMs === undefined ? Number.POSITIVE_INFINITY : enteredAtMs + this.#knee.lateMs(predictedMs);
     const unanswered = this.#pressing.size + (hasMuch ? 1 : 0);
-    const stay: Stay = { guest, size, company, unanswered, pressing: hasMuch, quiet, enteredAtMs, lateAtMs };
+    const stay: Stay = {
+      guest,
+      size,
+      company,
+      unanswered,
+      pressing: hasMuch,
+      isLight,
+      enteredAtMs,
+      lateAtMs,
+    };
     if (hasMuch) {
       this.#loudest = { guest, little: Math.max(LITTLE, Math.ceil(share)) };
       this.#pressing.add(stay);
@@ -182,8 +203,8 @@ export class Headroom {
     this.#inside[stay.size] -= 1;
     this.begun(stay);
     this.#unqueued.leave();
-    if (stay.quiet) this.#quiet.leave();
-    this.#quiet.stayed(this.#now() - stay.enteredAtMs);
+    if (stay.isLight) this.#demand.leave();
+    this.#demand.stayed(this.#now() - stay.enteredAtMs);
   }
 
   /**
@@ -194,12 +215,12 @@ export class Headroom {
    */
   answered(stay: Stay, kind: 'first-token' | 'whole', fared: Fared, idle: boolean, heldUp: boolean): void {
     const { startedAtMs, tookMs, predictedMs } = fared;
-    if (heldUp && stay.quiet) this.#quiet.foundNone();
-    this.#unqueued.answered(kind, tookMs, predictedMs, fared, this.#quiet.stayMs);
+    if (heldUp && stay.isLight) this.#demand.foundNone();
+    this.#unqueued.answered(kind, tookMs, predictedMs, fared, this.#demand.stayMs);
     this.#expectedMs = predictedMs;
-    // Who is alone holds up nobody.
+    // A tenant that is alone holds up nobody.
     if (this.#guests.size <= 1 && !this.#knee.knowsUsual && tookMs > this.#knee.lateMs(predictedMs)) return;
-    // Who has much is known only after a while.
+    // That a tenant is heavy is known only after a while.
     const light = idle && stay.size !== 'much' && !this.#hasMuch(stay.guest);
     const { guest, little } = this.#loudest ?? { guest: stay.guest, little: Number.POSITIVE_INFINITY };
     const company = guest.inFlight > little ? 'much' : stay.company;
@@ -210,7 +231,7 @@ export class Headroom {
     this.#knee.observe(
       {
         ...fared,
-        stayMs: this.#quiet.stayMs,
+        stayMs: this.#demand.stayMs,
         light,
         company,
         unanswered,
@@ -239,7 +260,7 @@ export class Headroom {
       // What was calm for one alone, who waits for nobody else, need not be so for others.
       if (this.#guests.size === 1) this.#knee.restart();
       this.#guests.set(id, guest);
-      this.#isLight(guest);
+      this.#markLight(guest);
     } else {
       this.#weigh(guest, -guest.weight);
       guest.weight = weight;
@@ -249,7 +270,10 @@ export class Headroom {
     return guest;
   }
 
-  /** Of the requests that are no trouble to anybody, at least one; 0: nobody else is there to share with. */
+  /**
+   * A tenant's share of the requests that are no trouble to anybody, at least one; 0: nobody else is there to share
+   * with.
+   */
   #shareOf({ priority, weight }: Tenant, guest: Guest | undefined): number {
     if (this.#guests.size === (guest === undefined ? 0 : 1)) return 0;
     this.#sweep();
@@ -260,7 +284,8 @@ export class Headroom {
   }
 
   /**
-   * One more of those that have much may be without an answer. As long as it is not known what is usual, one at a time, as its own answer tells of that.
+   * Whether one more pressing request may be without an answer. Until it is known what is usual, there may be one at
+   * a time, whose own answer then tells.
    */
   get #mayPress(): boolean {
     if (this.#expectedMs === undefined) return true;
@@ -281,7 +306,10 @@ export class Headroom {
     return false;
   }
 
-  /** It has had a line for itself, or far more inside than others have: few that come at random times have that. */
+  /**
+   * It is heavy: it has had a line of its own, or far more inside than others have, which few have whose requests
+   * come at random times.
+   */
   #hasMuch(guest: Guest | undefined): boolean {
     if (guest === undefined) return false;
     const { inFlight, weight, heavyAtMs } = guest;
@@ -321,11 +349,11 @@ export class Headroom {
         this.#guests.delete(guest.id);
         if (this.#loudest?.guest === guest) this.#loudest = undefined;
         this.#weigh(guest, -guest.weight);
-      } else if (nowMs - guest.heavyAtMs > HEAVY_MS) this.#isLight(guest);
+      } else if (nowMs - guest.heavyAtMs > HEAVY_MS) this.#markLight(guest);
     }
   }
 
-  #isLight(guest: Guest): void {
+  #markLight(guest: Guest): void {
     const light = this.#light.get(guest.priority) ?? new Set<Guest>();
     this.#light.set(guest.priority, light.add(guest));
   }

@@ -1,47 +1,53 @@
 import { UnansweredBound } from './unanswered-bound.ts';
 
-/** Nobody knows yet: so few hardly hurt. */
+/** Where nobody knows yet: so few hardly hurt. */
 const FIRST_GUESS = 2;
-/** So much more, and one at least, may be after some were not late among nearly as many as may be; one where it has been too much before. */
+/**
+ * There may be this much more, and at least one, after so many were not late among nearly as many as there may be; one
+ * only where it has been too much before.
+ */
 const STEP = 0.08;
 const CALM_BEFORE_STEP = 2;
 const NEARLY_ALL = 0.9;
-/** The latest samples: what so many, and none older than that, tell of where being among too many begins. */
+/** The latest requests, as many and no older than this, say where being among too many begins. */
 const SAMPLES = 96;
 const SAMPLE_MS = 10_000;
-/** What one that was not late says for a number, and a late one against it: at least so much, or so much where it was late by a quarter. */
+/** What a calm request says for a number, and a late one against it: at least `late`, `veryLate` where it was late by a quarter. */
 const WEIGHT = {
   light: { calm: 2, late: 4, veryLate: 12 },
-  other: { calm: 1, late: 1, veryLate: 3 },
+  heavy: { calm: 1, late: 1, veryLate: 3 },
 } as const;
 const VERY_LATE = 0.25;
-/** Less than that is no evidence. */
+/** Less than this is no evidence. */
 const LEAST_GAIN = 3;
-/** Of the odds to be late above a number, those below it are so much at most. */
+/** The odds to be late among fewer are at most this share of the odds among too many. */
 const CONTRAST = 0.5;
-/** What was too much is tried again after so long; where it was about as much as before, so many times later … */
+/** What was too much is tried again after this long; where it was about as much as the time before, this many times later … */
 const RETRY_MS = 60_000;
 const LATER = 2;
 const MAX_RETRY_MS = 240_000;
 const AS_BEFORE = [0.8, 1.25] as const;
-/** … and sooner where less than so much of what was calm is left: it may have been for something else. */
+/** … and sooner where less than this share of what was calm is left: the reason may have been another. */
 const FAR_LESS = 0.7;
 const SOON_MS = 15_000;
-/** Late is what takes so much longer than nearly all did among few … */
+/** Late is what takes this many times as long as nearly all took among few … */
 const LATE_TIMES = 1.08;
-/** … and, of so many samples, this by their number more … */
+/** … and this over their number more, as the fewer they are, the less is known of what is usual … */
 const UNSURE = 1;
-/** … this much at least: the rest is noise of the machine. */
+/** … and at least this much longer: less is noise of the machine. */
 const NOISE_MS = 5;
 const NEARLY_ALL_OF_FEW = 0.95;
 const FEW_SAMPLES = 128;
-/** Of so few nobody can tell what is usual. */
+/** Nobody can tell what is usual from fewer than this. */
 const MIN_FEW_SAMPLES = 8;
 const LEARN_EVERY = 8;
 const LEARN_EACH = 32;
-/** As long as nobody can tell: too strict holds back until there are few, and then it is known; too lax would stay so. */
+/**
+ * Until somebody can tell. Too strict a guess holds back until there are few, and then it is known; too lax a one
+ * would stay.
+ */
 const USUAL_RATIO = 1;
-/** Of what was calm among so many: what is late there would be so among fewer, too. */
+/** Below this share of what there may be, a late one would be late among fewer, too. */
 const ALREADY_CALM = 0.9;
 
 /** How a request fared. */
@@ -49,24 +55,30 @@ export interface Fared {
   readonly startedAtMs: number;
   /** How many were inside, itself included. */
   readonly among: number;
-  /** Until it began. */
+  /** Until its reply began. */
   readonly tookMs: number;
   readonly predictedMs: number;
-  /** How long such requests stay inside, on average, if that is known. */
-  readonly stayMs?: number;
 }
 
 /** And among whom. */
 export interface Sample extends Fared {
-  /** Its tenant has less than its share, and nothing in line: for such ones there has to be room. */
+  /** Its tenant is light, and has nothing in line: for such requests there has to be room. */
   readonly light: boolean;
   /** It is the first token that took so long, not a whole reply. */
   readonly stream: boolean;
-  /** The most that any tenant had inside. Among such as have little it fared as they do by themselves; it is nobody's fault, if nobody has much. */
+  /** How long requests stay inside on average; 0: nobody knows. */
+  readonly stayMs: number;
+  /**
+   * The most that any tenant had inside. Where nobody had much, nobody is to blame for how it fared; where all had
+   * little, that is what is usual.
+   */
   readonly company: 'little' | 'some' | 'much';
-  /** Of those that have much, how many had no answer when it came, itself included if it is one of them; one at least, if one came while it waited. */
+  /**
+   * How many pressing ones (see `Stay`) had no answer when it came, itself included if it is one of them; at least
+   * one, if one came while it waited.
+   */
   readonly unanswered: number;
-  /** No other one of those that have much was without an answer while it waited. */
+  /** No other pressing one was without an answer while it waited. */
   readonly undisturbed: boolean;
 }
 
@@ -76,36 +88,42 @@ interface Seen {
   readonly late: boolean;
   readonly light: boolean;
   readonly weight: number;
-  /** How many of those were at work, as far as it can be told from how long this one waited and how long they stay. */
+  /** Of a late one: how many of those were being worked on, to judge by how long it waited and how long they stay. */
   readonly atWork: number;
 }
 
 /**
- * How many requests a backend takes before another one begins late, found out from how they fare: it grows by an eighth whenever those were
- * not late that came in among nearly as many as there may be, and ends where being late begins: at the number that tells late ones best from others. A stricter relative of
- * `ConcurrencyLimit`: that one lets a reply take twice its time, because one tenant alone would rather wait in the backend than here; this one
- * aims at what others would not feel. Servers change: what was too much is tried again after a while, each time later.
+ * How many requests a backend takes before another one begins late, found out from how they fare. A stricter
+ * relative of `ConcurrencyLimit`, which lets a reply take twice its time, because a tenant that is alone would
+ * rather wait in the backend than here; this one aims at what others would not feel. Heavy and light tenants: see
+ * `Headroom`.
  *
- * What is late is measured against what is usual for those that have little where nobody who has much disturbs them; until enough of them came, for all that nobody disturbs. As long as that is not known,
- * against a strict guess; what was cut for that is forgiven. Who is late among no more than was calm once is late for prompts in front of it: of those that have much fewer may be without an
- * answer then (`UnansweredBound`).
+ * It grows as long as requests among nearly as many as there may be are not late. When one is, the latest requests are
+ * parted by how many they were among, so that most late ones are above and most others below: that many are too many.
+ * Where being late is as usual below, it has another reason. As servers change, what was too many is tried again, each
+ * time after a longer while.
+ *
+ * Late is measured against what is usual for light tenants that no heavy one disturbs; until enough of those have
+ * come, for anybody that is not disturbed; and until that is known, against a strict guess, for which cuts are
+ * forgiven. A request that is late among far fewer than there may be is late because of prompts in front of it: then
+ * fewer requests of heavy tenants may be without an answer (`UnansweredBound`).
  */
 export class Knee {
-  /** Of those that have much, how many may be inside without an answer. */
+  /** How many requests of heavy tenants may be inside without an answer. */
   readonly unanswered: UnansweredBound;
   readonly #now: () => number;
   #at = FIRST_GUESS;
-  /** Since it changed last. */
+  /** Since the last change. */
   #calmOnes = 0;
   /** The fewest that they were among. */
   #calmAmong = Number.POSITIVE_INFINITY;
   #changedAtMs = Number.NEGATIVE_INFINITY;
-  /** Among so many they are late; undefined: none ever was. */
+  /** Among this many, requests are late; undefined: none ever was. */
   #tooMany: number | undefined;
   #foundAtMs = Number.NEGATIVE_INFINITY;
   #retryMs = RETRY_MS;
   #seen: Seen[] = [];
-  /** Observed against predicted, among few; of late. */
+  /** Observed against predicted, of the latest that came among few. */
   readonly #few = new Float64Array(FEW_SAMPLES);
   #fewSeen = 0;
   #usual = USUAL_RATIO;
@@ -119,7 +137,7 @@ export class Knee {
     return this.#at;
   }
 
-  /** More than so many would be too many, as far as that is known and not to be tried again. */
+  /** As many as are not too many; infinite while that is not known, or to be tried again. */
   get most(): number {
     return this.#isFound ? this.#tooMany! - 1 : Number.POSITIVE_INFINITY;
   }
@@ -128,12 +146,12 @@ export class Knee {
     return this.#tooMany !== undefined && this.#now() - this.#foundAtMs < this.#retryMs;
   }
 
-  /** What is usual was seen often enough. */
+  /** Enough has been seen to know what is usual. */
   get knowsUsual(): boolean {
     return this.#fewSeen >= MIN_FEW_SAMPLES;
   }
 
-  /** Who has not begun after so long is late. */
+  /** A request that has not begun after this long is late. */
   lateMs(predictedMs: number): number {
     const times = LATE_TIMES + UNSURE / Math.max(MIN_FEW_SAMPLES, Math.min(FEW_SAMPLES, this.#fewSeen));
     return Math.max(predictedMs * this.#usual * times, predictedMs + NOISE_MS);
@@ -151,7 +169,7 @@ export class Knee {
       unanswered,
       undisturbed,
       stream,
-      stayMs = 0,
+      stayMs,
     }: Sample,
     most: number,
   ): void {
@@ -171,7 +189,7 @@ export class Knee {
         return;
     if (late && company !== 'much') return;
     const atMs = this.#now();
-    const weights = light ? WEIGHT.light : WEIGHT.other;
+    const weights = light ? WEIGHT.light : WEIGHT.heavy;
     const excess = Math.min(1, (tookMs / this.lateMs(predictedMs) - 1) / VERY_LATE);
     const weight = late ? weights.late + (weights.veryLate - weights.late) * excess : weights.calm;
     const waitedMs = tookMs - predictedMs;
@@ -183,7 +201,7 @@ export class Knee {
       this.#observeCalm(among, light, most);
   }
 
-  /** Carefully, with what is known. */
+  /** Begins carefully again, and keeps what it knows. */
   restart(): void {
     this.#seen = [];
     this.unanswered.restart();
@@ -200,11 +218,11 @@ export class Knee {
     this.#move(Math.max(this.#at, Math.min(most, this.most, at + step)));
   }
 
-  /** Cuts what was seen in two where it costs least, with late ones below and others above counting against it. */
+  /** Parts the latest requests where late ones outweigh calm ones above the most. */
   #findTooMany(): void {
     const sinceMs = this.#now() - SAMPLE_MS;
     const seen = this.#seen.filter(({ atMs }) => atMs >= sinceMs).sort((a, b) => b.among - a.among);
-    // From the top down: first all are below. What those say that have little is not outvoted.
+    // From the top down. Heavy tenants do not outvote light ones.
     const lateOnes = seen.filter(({ late }) => late).length;
     let lateAbove = 0;
     let gain = 0;
@@ -216,7 +234,7 @@ export class Knee {
       gain += late ? weight : -weight;
       if (light) lightGain += late ? weight : -weight;
       if (Math.max(gain, lightGain) <= most || seen[i + 1]?.among === among) continue;
-      // Who is late among fewer, too, is late for something else.
+      // What is late among fewer, too, is late for another reason.
       const calmAbove = i + 1 - lateAbove;
       const calmBelow = seen.length - lateOnes - calmAbove;
       if ((lateOnes - lateAbove + 1) * calmAbove > (calmBelow + 1) * lateAbove * CONTRAST) continue;

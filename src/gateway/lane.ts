@@ -49,12 +49,12 @@ export class Lane implements FleetMember {
     return this.health.state === 'ready' && this.slowness.ejectedMs === 0 && this.coolDown.leftMs === 0;
   }
 
-  /** @param modest It takes less than its share in any case. */
+  /** @param modest It has less than its share in any case. */
   hasRoomFor(tenant: Tenant, modest: boolean): boolean {
     return this.#headroom?.hasRoomFor(tenant, modest) ?? true;
   }
 
-  /** A tenant that is alone may soon have more here than now. */
+  /** A tenant that is alone here may soon be given more room than now. */
   get opens(): boolean {
     return this.#headroom?.opens === true;
   }
@@ -67,7 +67,7 @@ export class Lane implements FleetMember {
     return this.#backend.health();
   }
 
-  /** When to ask again, as far as anybody said. */
+  /** When to ask again, as far as it is known. */
   get retryAfterMs(): number | undefined {
     const { state, retryAfterMs } = this.health;
     const coolingMs = this.coolDown.leftMs;
@@ -109,7 +109,7 @@ export class Lane implements FleetMember {
    * What took longer than predicted tells of congestion, or of a backend that has become slow.
    *
    * @param idle Its tenant has nothing else in line.
-   * @param heldUpMs In line, before it was sent here, although its tenant had nothing running.
+   * @param heldUpMs Its time in line before it was sent here, while its tenant had nothing running.
    */
   answered(
     kind: 'first-token' | 'whole',
@@ -127,7 +127,10 @@ export class Lane implements FleetMember {
     this.#headroom?.answered(stay, kind, fared, idle, heldUpMs > 0);
   }
 
-  /** What a backend works on at once that queues by itself: nobody who is alone there is kept out of it. */
+  /**
+   * For a backend that has its own queue, and says how many it works on at once: a tenant that is alone is never kept
+   * out.
+   */
   #places(places: number | undefined): Room | undefined {
     const inFlight = () => this.#inFlight;
     if (places === undefined) return undefined;

@@ -1,31 +1,33 @@
 const FIRST_GUESS = 2;
-/** Of what there may be, calm among so many says that there may be more. */
+/** Calm among this share of what there may be says that there may be more. */
 const NEARLY_ALL = 0.75;
 const MAX_CUT = 0.5;
 const MIN_CUT = 0.9;
 const FIRST_GROWTH = 0.25;
-/** Growth per calm sample, once it has been too much. Where a late one costs a fifth, some 2 % of all are late. */
+/** Growth per calm request, once it has been too much. As a late one costs a fifth, some 2 % of all are late. */
 const GROWTH = 0.005;
-/** A backend that is at others' prompts for so much of the time is hardly felt. */
+/** Heavy tenants' prompts that take this share of the time are hardly felt. */
 const LEAST_OF_TIME = 0.04;
-/** Of those that came beside others' prompts, so many have to be late: one alone may have been so for something else. */
+/** Of the requests that came beside such prompts, this share has to be late: a single one may have had another reason. */
 const LATE_SHARE = 0.2;
 const SHARE_WEIGHT = 1 / 8;
 /** Nobody is kept out for longer between two prompts. */
 const MAX_PAUSE_MS = 2_000;
 
 /**
- * How many prompts of those that have much may be at a backend without an answer. Where prompts hold each other up, or the replies of others, that is
- * what others feel, however many replies run; where places are what there is too little of, whoever waits for one has no answer either.
+ * How many prompts of heavy tenants (see `Headroom`) may be at a backend without an answer. Where prompts hold up
+ * each other, or the replies of others, that is what others feel, however many replies run; where places are scarce,
+ * whoever waits for one is without an answer, too.
  *
- * It grows by a quarter, or by one, as long as nobody was late, on the word of those that have much, too; then slowly. Below one it is a share of the time: after a prompt there is a pause, so that most that come find
- * none at work.
+ * It grows by a quarter, or by one, until somebody is late, also on the word of heavy tenants; after that slowly.
+ * Below one it is a share of the time: after each prompt there is a pause, so that most that come find none being
+ * worked on.
  */
 export class UnansweredBound {
   readonly #now: () => number;
   #at = FIRST_GUESS;
   #everTooMuch = false;
-  /** Of those that came beside some of these. */
+  /** The share of late ones among those that came beside such prompts. */
   #lateShare = 0;
   #answeredAtMs = Number.NEGATIVE_INFINITY;
   #tookMs = 0;
@@ -39,28 +41,28 @@ export class UnansweredBound {
     return this.#at;
   }
 
-  /** Carefully, with what is known. */
+  /** Begins carefully again, and keeps what it knows. */
   restart(): void {
     this.#at = Math.min(this.#at, FIRST_GUESS);
   }
 
-  /** One more may be there, beside so many. */
+  /** Whether one more may come to so many. */
   allows(unanswered: number): boolean {
     if (this.#at >= 1) return unanswered < Math.floor(this.#at);
     const pauseMs = Math.min(MAX_PAUSE_MS, this.#tookMs * (1 / this.#at - 1));
     return unanswered === 0 && this.#now() - this.#answeredAtMs >= pauseMs;
   }
 
-  /** One of those that have much has its answer. */
+  /** A heavy tenant's prompt has its answer. */
   answered(tookMs: number): void {
     this.#answeredAtMs = this.#now();
     this.#tookMs = tookMs;
   }
 
   /**
-   * Of a request that found so many there, itself included where it is one of them.
+   * A request was in time that found so many there, itself included if it is one of them.
    *
-   * @param light It is none of those that have much.
+   * @param light It is a light tenant's.
    */
   calm(startedAtMs: number, unanswered: number, light: boolean): void {
     if (light && unanswered > 0) this.#lateShare -= this.#lateShare * SHARE_WEIGHT;
@@ -74,7 +76,7 @@ export class UnansweredBound {
   }
 
   /**
-   * @param factor What would be right against what was.
+   * @param factor How long it may take, over how long it took.
    * @param stream Its first token was late. With whole replies it is the number of them that counts.
    * @returns Whether less of it may help.
    */

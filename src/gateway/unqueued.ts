@@ -1,19 +1,21 @@
 import { ConcurrencyLimit, type Entry, type Tolerance } from './concurrency-limit.ts';
 
-/** So many get in where it is not known that they are too many: fewer would keep no backend busy. */
+/** This many get in until it is known that they are too many: fewer would keep no backend busy. */
 const UNHURT = 8;
-/** A request may wait for so much of the time that one stays, or for one of all that are inside to leave … */
+/** A request may wait for this share of the time that one stays, or until one of those inside leaves … */
 const WAIT = 0.05;
-/** … which nobody notices below this. */
+/** … and nobody notices less than this. */
 const LEAST_SLACK_MS = 20;
-/** As long as nobody has heard how any fared, there may be one more at a time, after so long: nobody should wait in vain for what is not seen to be full. */
+/** Where nothing has been heard of a backend for this long, since the first request … */
 const UNHEARD_MS = 500;
+/** … one more may come in now and then: nobody should wait in vain for a backend that has not shown that it is full. */
 const TRICKLE_MS = 50;
 
 /**
- * How many may be inside a backend without waiting there for each other. A tenant gets in no further, even if nobody else is there: what queues
- * in the backend cannot be taken back, and whoever comes new stands behind it; what waits here does not keep the backend from being busy. A stricter
- * `ConcurrencyLimit`, that begins with few and doubles until somebody was late.
+ * How many may be inside a backend without waiting there for each other. A tenant gets no more in, even if nobody
+ * else is there: what queues in the backend cannot be taken back, and a newcomer stands behind it, while waiting
+ * here keeps no backend from being busy. A stricter `ConcurrencyLimit` that begins with few, and doubles until
+ * somebody is late.
  */
 export class Unqueued {
   readonly #limit: ConcurrencyLimit;
@@ -22,7 +24,7 @@ export class Unqueued {
   #stayMs = 0;
   #enteredAtMs = Number.NEGATIVE_INFINITY;
   #firstAtMs: number | undefined;
-  /** How one fared. */
+  /** A request has told how it fared. */
   #heard = false;
 
   constructor(now: () => number) {
@@ -33,7 +35,7 @@ export class Unqueued {
     this.#now = now;
   }
 
-  /** One more may come to so many. */
+  /** Whether one more may come to so many. */
   allows(inFlight: number): boolean {
     if (inFlight < this.#limit.limit) return true;
     if (this.#heard || this.#firstAtMs === undefined) return false;
@@ -41,7 +43,7 @@ export class Unqueued {
     return nowMs - this.#firstAtMs >= UNHEARD_MS && nowMs - this.#enteredAtMs >= TRICKLE_MS;
   }
 
-  /** More may be let in soon than now. */
+  /** More may soon be let in than now. */
   opensTo(most: number): boolean {
     return !this.#limit.everCut && this.#limit.limit < most;
   }

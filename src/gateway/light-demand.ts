@@ -1,30 +1,29 @@
-/** Of what those that have little ask, the last so many seconds count. */
+/** Arrivals are forgotten to two thirds in this time. */
 const RATE_MS = 10_000;
-/** How many of them there were at once is forgotten to two thirds in this time. */
+/** And in this time, how many there were at once. */
 const PEAK_MS = 30_000;
 const STAY_WEIGHT = 1 / 16;
-/** Of those that have little, so many may find no place. */
+/** This share of light tenants' requests may find no place. */
 const MAY_WAIT = 0.02;
-/** Who found none is remembered for so long, and one place more is left free for each. */
+/** That one found none is remembered for this long; for each, one more place is left free. */
 const SHORT_MS = 60_000;
-/** Of what a reply takes to begin, nobody feels so much. */
+/** Nobody feels a wait of this share of the time that a reply takes to begin. */
 const UNFELT = 0.15;
 
-/** What the tenants that have little ask of a backend, and how many places have to be free for nearly all of them to find one. */
-export class QuietDemand {
+/** What light tenants (see `Headroom`) ask of a backend, and how many places have to be free for nearly all of their requests to find one. */
+export class LightDemand {
   readonly #now: () => number;
-  /** Of them. */
   #inside = 0;
-  /** Arrivals, the older ones count less. */
+  /** Older ones count less. */
   #arrivals = 0;
   #arrivedAtMs = Number.NEGATIVE_INFINITY;
   #firstAtMs: number | undefined;
   #peak = 0;
   #peakAtMs = 0;
-  /** They found no place so often, where as many were free as should do; of late. */
+  /** How often one found no place of late, although enough should have been free. */
   #short = 0;
   #shortAtMs = Number.NEGATIVE_INFINITY;
-  /** Of all, from coming to leaving; 0: nobody has left yet. */
+  /** How long requests stay, whoever's; 0: none has left yet. */
   #stayMs = 0;
 
   constructor(now: () => number) {
@@ -42,7 +41,7 @@ export class QuietDemand {
     this.#peakAtMs = nowMs;
   }
 
-  /** One that came found no place. What leads to that leads to others within a stay. */
+  /** One found no place. Others that find none within a stay do so for the same reason. */
   foundNone(): void {
     const nowMs = this.#now();
     if (nowMs - this.#shortAtMs <= this.#stayMs) return;
@@ -58,17 +57,17 @@ export class QuietDemand {
     return this.#stayMs;
   }
 
-  /** Somebody was inside for so long, whoever it was. */
+  /** A request was inside for this long, whoever's it was. */
   stayed(ms: number): void {
     this.#stayMs += (ms - this.#stayMs) * (this.#stayMs === 0 ? 1 : STAY_WEIGHT);
   }
 
   /**
-   * How many of so many places those that have much should leave free. Places above those become free one by one, as anybody leaves, and are taken by those that
-   * have little only: a queue of births and deaths, in which the last place is to be taken for a small part of the time. No more than would make them one more than they were
-   * at once of late.
+   * How many of the places heavy tenants should leave free. These become free one by one, as anybody leaves, and are
+   * taken by light tenants only: a queue of births and deaths, whose last place should be taken for a small part of the
+   * time. No more than it takes for one more of them than there were at once of late.
    *
-   * @param beginsMs A reply.
+   * @param beginsMs How long a reply takes to begin.
    */
   reserve(places: number, beginsMs: number): number {
     if (places === Number.POSITIVE_INFINITY) return 0;
@@ -80,12 +79,12 @@ export class QuietDemand {
 
   #mostLikely(places: number, most: number, beginsMs: number, nowMs: number): number {
     const offered = this.#ratePerMs(nowMs) * this.#stayMs;
-    // Of all that run, one ends before it is felt.
+    // How likely one of all that run ends before its place is missed.
     const unfelt = 1 - (1 - Math.min(1, (UNFELT * beginsMs) / Math.max(1, this.#stayMs))) ** places;
     let full = 1;
     let sum = 1;
     for (let free = 1; free < most; free += 1) {
-      // One more level below: all above it are so much less likely.
+      // With one more free, all those before are this much less likely.
       const step = offered / (places - free + 1);
       full *= step;
       sum = 1 + step * sum;

@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { QuietDemand } from './quiet-demand.ts';
+import { LightDemand } from './light-demand.ts';
 
 const STAY_MS = 1_000;
 
 let nowMs: number;
-let demand: QuietDemand;
+let demand: LightDemand;
 
 beforeEach(() => {
   nowMs = 0;
-  demand = new QuietDemand(() => nowMs);
+  demand = new LightDemand(() => nowMs);
   demand.stayed(STAY_MS);
 });
 
@@ -22,7 +22,7 @@ function come(everyMs: number, times: number, atOnce = 1): void {
   }
 }
 
-describe('QuietDemand', () => {
+describe('LightDemand', () => {
   it('asks for nothing where nobody came', () => {
     expect(demand.reserve(16, 100)).toBeLessThanOrEqual(1);
   });
