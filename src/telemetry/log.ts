@@ -1,57 +1,12 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import type { GatewayEvent, RequestSettled } from '../core/event.ts';
+import { LogOutput } from './log-output.ts';
 
 export type { Logger } from 'pino';
 
-/**
- * This many bytes are written at once, or what there is after this long: a write per line would cost more than the
- * request.
- */
-const BATCH_BYTES = 8 * 1024;
-const BATCH_MS = 100;
-
-/** Lines that may wait to be written. */
-const MOST_PENDING_BYTES = 4 * 1024 * 1024;
-
 /** @param destination Default: stdout. */
-export function createLogger(level: string, destination: DestinationStream = standardOutput()): Logger {
+export function createLogger(level: string, destination: DestinationStream = new LogOutput(1)): Logger {
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
-}
-
-/**
- * Where lines cannot be written (a full disk, a terminal that has gone, a reader that stalls) they wait up to a bound and are dropped
- * beyond it. Serving goes on, and so does the end of the process: left alone, pino would write the rest at exit for ever.
- */
-function standardOutput(): DestinationStream {
-  const output = pino.destination({
-    dest: 1,
-    sync: false,
-    minLength: BATCH_BYTES,
-    maxLength: MOST_PENDING_BYTES,
-  });
-  let failing = false;
-  output.on('error', () => {
-    failing = true;
-  });
-  output.on('write', () => {
-    failing = false;
-  });
-  const write = output.write.bind(output);
-  let flushes = false;
-  const flush = () => {
-    flushes = false;
-    output.flush();
-  };
-  output.write = (line) => {
-    if (!flushes) setTimeout(flush, BATCH_MS).unref();
-    flushes = true;
-    return write(line);
-  };
-  const flushSync = output.flushSync.bind(output);
-  output.flushSync = () => {
-    if (!failing) flushSync();
-  };
-  return output;
 }
 
 /** Turns events into log lines: one per request, never with content. */
