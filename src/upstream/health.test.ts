@@ -131,6 +131,21 @@ describe('Health', () => {
     expect(health.snapshot().state).toBe('down');
   });
 
+  it('stays down as long as probes cannot reach it, and comes back with the first that is answered', () => {
+    health.probeFailed({ detail: 'connect ECONNREFUSED', mayBeBusy: false });
+    for (let s = 0; s < 100; s++) {
+      expect(health.snapshot()).toMatchObject({
+        state: 'down',
+        breaker: 'open',
+        detail: 'connect ECONNREFUSED',
+      });
+      nowMs += 1_000;
+      health.probeFailed({ detail: 'connect ECONNREFUSED', mayBeBusy: false });
+    }
+    health.probeSucceeded(undefined);
+    expect(health.snapshot().breaker).toBe('closed');
+  });
+
   it('does not eject a busy upstream because it answers no probe', () => {
     health.probeSucceeded(undefined);
     const running = health.begin();

@@ -144,9 +144,15 @@ export class Health {
     if (this.#now() - this.#lastSuccessAtMs < FRESH_SUCCESS_MS) return;
     this.#probeFailures += 1;
     const enough = this.#probeFailures >= PROBE_FAILURES_TO_OPEN || !this.#everAnswered;
-    if (!enough || this.#state !== 'closed') return;
-    this.#open(failure.detail, !failure.mayBeBusy);
-    this.#byProbes = true;
+    if (!enough) return;
+    if (this.#state === 'closed') {
+      this.#open(failure.detail, !failure.mayBeBusy);
+      this.#byProbes = true;
+    } else if (this.#unreachable && !failure.mayBeBusy && this.#trials === 0) {
+      // It still refuses connections: it stays down and is probed often. The first answered probe brings it back.
+      this.#state = 'open';
+      this.#openUntilMs = Math.max(this.#openUntilMs, this.#now() + COOL_DOWN_MS);
+    }
   }
 
   #succeeded(): void {
