@@ -48,6 +48,8 @@ describe('configuration', () => {
     ['models: [{ name: m, deployments: [{ upstream: nope }] }]', /there is no upstream `nope`/],
     ['models: [{ name: m, deployments: [] }]', /models\[0\]\.deployments/],
     ['upstreams: [{ name: a, url: "http://h" }, { name: a, url: "http://i" }]', /`a` is used twice/],
+    ['models: { m: {} }', /models: .*; write a list: each entry begins with `- `/],
+    ['database: mysql://h/d', /database: must be `sqlite` or a URL that begins with postgres:\/\//],
     ['listen: [', /not valid YAML/],
   ])('refuses %s and says where', (yaml, message) => {
     expect(() => load(yaml)).toThrow(message);

@@ -17,7 +17,9 @@ export function loadConfig(file: string, env: Readonly<Record<string, string | u
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new ConfigError(`Cannot read the configuration ${file}: ${(error as Error).message}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = { ENOENT: 'there is no such file', EISDIR: 'it is a folder' }[code ?? ''] ?? message;
+    throw new ConfigError(`Cannot read the configuration ${file}: ${reason}`);
   }
   const document = parseDocument(text, { prettyErrors: true });
   const problem = document.errors[0];
@@ -59,9 +61,15 @@ function describe(issue: z.core.$ZodIssue, root: unknown): string {
     isSecret(issue.path, found) || found === undefined || typeof found === 'object'
       ? ''
       : ` (found ${JSON.stringify(found)})`;
-  const hint =
-    issue.code === 'unrecognized_keys' ? `; allowed are ${allowedKeys(issue.path).join(', ')}` : '';
-  return `${path || 'the top level'}: ${issue.message}${hint}${shown}`;
+  return `${path || 'the top level'}: ${issue.message}${hint(issue)}${shown}`;
+}
+
+/** What is allowed instead, where the message does not say it. */
+function hint(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') return `; allowed are ${allowedKeys(issue.path).join(', ')}`;
+  if (issue.code === 'invalid_type' && issue.expected === 'array')
+    return '; write a list: each entry begins with `- `, or all are in [ ]';
+  return '';
 }
 
 /** The keys that the object at `path` may have. */

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 
+const POSTGRES_URL = 'must be `sqlite` or a URL that begins with postgres://';
+
 /** Where keys, tenants and the ledger lie: `sqlite`, a file in `dataDir`; or a PostgreSQL server that several gateways share. */
 export const database = z
-  .union([z.literal('sqlite'), z.string().regex(/^postgres(?:ql)?:\/\//)], {
-    error: 'must be `sqlite` or a URL that begins with postgres://',
+  .union([z.literal('sqlite'), z.string().regex(/^postgres(?:ql)?:\/\//, POSTGRES_URL)], {
+    error: POSTGRES_URL,
   })
   .default('sqlite');
 
