@@ -26,7 +26,13 @@ const OTHERS: readonly Operation[] = [
   ['POST /admin/models/:name/load', 'Brings a local model into memory; with settings, a new one.'],
   ['POST /admin/models/:name/unload', 'Takes a local model out of memory.'],
   ['DELETE /admin/models/:name', 'Takes away a local model that an operator has added.'],
-].map(([route, summary]) => ({ route: route!, summary: summary!, reply: anyObject }));
+].map(([route, summary]) => ({
+  route: route!,
+  summary: summary!,
+  reply: anyObject,
+  // What changes something comes as JSON, be it an empty object: no page in a browser may have it done.
+  ...(route!.startsWith('POST') ? { body: anyObject } : {}),
+}));
 
 const OPERATIONS: readonly Operation[] = [
   ...organizationOperations,
