@@ -93,16 +93,19 @@ export function createRouter(options: AppOptions, routes: CallRoutes): Hono<AppE
   openApiRoutes(app);
 
   app.notFound((c) => {
-    const routed = (method: string) => app.router.match(method, c.req.path)[0].length > MIDDLEWARES;
-    const allowed = ['GET', 'POST', 'PATCH', 'DELETE'].filter(routed);
+    const { method, path } = c.req;
+    const routed = (one: string, at: string) => app.router.match(one, at)[0].length > MIDDLEWARES;
+    const allowed = ['GET', 'POST', 'PATCH', 'DELETE'].filter((one) => routed(one, path));
     if (allowed.length === 0) {
+      // A base URL without /v1 is the first thing that goes wrong with most clients.
+      const hint = routed(method, `/v1${path}`) ? ` It is at /v1${path}: the base URL ends in /v1.` : '';
       throw new AppError('route_not_found', {
-        message: `There is no route ${c.req.method} ${c.req.path.slice(0, 200)}.`,
+        message: `There is no route ${method} ${path.slice(0, 200)}.${hint}`,
       });
     }
     c.header('allow', allowed.join(', '));
     throw new AppError('method_not_allowed', {
-      message: `${c.req.path} accepts ${allowed.join(' and ')}, not ${c.req.method}.`,
+      message: `${path} accepts ${allowed.join(' and ')}, not ${method}.`,
     });
   });
   app.onError((thrown, c) => {

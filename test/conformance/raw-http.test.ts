@@ -107,6 +107,10 @@ describe('HTTP on a raw socket', () => {
       expectError(await connection.reply(), 404, 'model_not_found');
     });
 
+    it('tell where the API is to whom the /v1 is missing', async () => {
+      expect((await get('/models')).body).toContain('It is at /v1/models: the base URL ends in /v1.');
+    });
+
     it('answer 405 and name what they accept', async () => {
       const reply = await get(CHAT);
       expectError(reply, 405, 'method_not_allowed');
