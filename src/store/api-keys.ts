@@ -152,6 +152,12 @@ export class ApiKeys {
         nowMs,
         roles,
       );
+      // Nobody's any more; a key that is rotated for years should not have them all.
+      await transaction
+        .deleteFrom('api_key_secret')
+        .where('key_id', '=', id)
+        .where('expires_at_ms', '<=', nowMs)
+        .execute();
       const untilMs = Math.min(nowMs + Math.round(overlapMs), row.expires_at_ms ?? Number.MAX_SAFE_INTEGER);
       await transaction
         .updateTable('api_key_secret')

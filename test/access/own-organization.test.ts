@@ -162,4 +162,20 @@ describe('an admin of an organization', () => {
     expect((await ask('PATCH', `/organizations/${a.organizationId}`, { limits: {} })).status).toBe(403);
     expect((await ask('DELETE', `/organizations/${a.organizationId}`)).status).toBe(403);
   });
+
+  it('that asks without pause is told to wait, and no other', async () => {
+    const { a, b, url } = tenants;
+    const many = Array.from({ length: 60 }, (_, i) =>
+      i % 2 === 0
+        ? ask('GET', '/keys')
+        : send(url, '/v1/organization/costs?start_time=1', { headers: bearer(a.secrets.user) }),
+    );
+    const other = await ask('GET', '/keys', undefined, b.secrets['organization-admin']);
+    const replies = await Promise.all(many);
+    const refused = replies.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(10);
+    expect(refused[0]!.headers['retry-after']).toBe('1');
+    expect(replies.filter(({ status }) => status === 200)).toHaveLength(60 - refused.length);
+    expect(other.status).toBe(200);
+  });
 });

@@ -170,6 +170,18 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
     for (const old of [given.hash, second, third]) expect(await find(old)).toBeUndefined();
   });
 
+  it('keeps nothing of secrets that have ended when it is rotated', async () => {
+    const given = newKey((await someProject()).id);
+    await keys.create(given);
+    for (let i = 0; i < 5; i += 1) {
+      nowMs += 1;
+      await keys.rotate(given.id, newHash(), { overlapMs: 1 });
+    }
+    const left = await database.kysely.selectFrom('api_key_secret').select('key_id').execute();
+    // The one before is good for a moment yet.
+    expect(left).toHaveLength(2);
+  });
+
   it('prolongs a rotated key, but not its old secret', async () => {
     const given = newKey((await someProject()).id, { expiresAtMs: nowMs + 1000 });
     await keys.create(given);

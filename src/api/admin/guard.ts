@@ -6,12 +6,14 @@ import { ACCESS_RULES } from '../access-rules.ts';
 import type { AppEnv } from '../http/app-env.ts';
 import { requireEndpoint, requireRole } from '../http/door.ts';
 import { isAdminPath } from './admin-path.ts';
+import { Turns } from './turns.ts';
 
 /**
  * Lets a request pass if its caller may use its route, by the table of all routes. A route that is in no table is
  * passed to nobody; nor does anybody without a key learn that a route does not exist.
  */
 export function guard(): MiddlewareHandler<AppEnv> {
+  const turns = new Turns();
   return async function guardRoute(c, next) {
     const call = c.get('call');
     const route = routeOf(c);
@@ -27,7 +29,9 @@ export function guard(): MiddlewareHandler<AppEnv> {
     }
     if (isAdminPath(c.req.path)) requireJson(c);
     requireText(c);
-    await next();
+    if (isAdminPath(c.req.path) || isUsage(c.req.path))
+      await turns.take(call.caller?.organizationId ?? '', next);
+    else await next();
   };
 }
 
@@ -45,6 +49,10 @@ function pathOf(route: string): string {
 /** Clients of any endpoint ask for it. */
 function isModelList(route: string): boolean {
   return route.startsWith('GET /v1/models');
+}
+
+function isUsage(path: string): boolean {
+  return path.startsWith('/v1/organization/');
 }
 
 /** As long as nobody has a key, operators are those who sit at the machine. */
