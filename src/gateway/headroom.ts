@@ -1,26 +1,16 @@
+import { type Guest, Guests } from './guests.ts';
 import { type Fared, Knee } from './knee.ts';
 import { LightDemand } from './light-demand.ts';
 import type { Tenant } from './tenant.ts';
 import { Unqueued } from './unqueued.ts';
 
-/** A tenant that has sent nothing for this long no longer has a share of the backend. */
-const ACTIVE_MS = 60_000;
-/** A tenant that has had a line of its own within this time is heavy: room is kept from it for others. */
-const HEAVY_MS = 5_000;
-const SWEEP_EVERY_MS = 500;
-const ARRIVALS_MS = 1_000;
 /** As long as a light tenant has sent something within this time, what is usual can be learnt from it. */
 const LEARN_MS = 2_000;
 /** As long as nobody has been answered, nothing is to be learnt after this time. */
 const UNHEARD_MS = 500;
-/**
- * A tenant with this many inside, and this many times what the others have there on average, is heavy, whether it has
- * a line or not: see `TIMES_THE_OTHERS`.
- */
-const MUCH = 3;
 /** This many inside, or without an answer, are little. */
 const LITTLE = 2;
-const TIMES_THE_OTHERS = 3;
+
 /** What a backend has room for. */
 export interface Room {
   /** Requests inside at once that several tenants may fill together. */
@@ -28,20 +18,6 @@ export interface Room {
   readonly inFlight: number;
   /** One more may come in, if its tenant has a claim to it. */
   readonly free: boolean;
-}
-
-/** A tenant at one backend. */
-interface Guest {
-  readonly id: string;
-  weight: number;
-  priority: number;
-  inFlight: number;
-  /** How many of those have no reply yet. */
-  unanswered: number;
-  /** That came, the older ones count less. */
-  arrivals: number;
-  seenAtMs: number;
-  heavyAtMs: number;
 }
 
 /**
@@ -71,8 +47,7 @@ export interface Stay {
  * Keeps room in one backend for tenants that use little of it. Nothing can be taken back from a request that runs: a
  * tenant that fills a backend makes others wait for its replies to end, even if they are served next.
  *
- * A tenant is heavy if it has had a line of its own of late, or sends and has far more inside than others; it is light
- * otherwise.
+ * Which tenants are heavy and which are light: see `Guests`.
  *
  *   - While light tenants are active, a heavy one that has its share inside gets another place only below the knee (so many
  *     that another request still begins without delay), less the places that light ones will need before others become
@@ -86,17 +61,13 @@ export class Headroom {
   readonly #unqueued: Unqueued;
   readonly #demand: LightDemand;
   readonly #now: () => number;
-  readonly #guests = new Map<string, Guest>();
-  /** By priority band: the sum of its guests' weights, and which of them were light at the last sweep. */
-  readonly #weights = new Map<number, number>();
-  readonly #light = new Map<number, Set<Guest>>();
+  readonly #guests: Guests;
   /** Those whose replies have not begun; nobody's while a tenant is alone. */
   readonly #unanswered = new Set<Stay>();
   /** The pressing ones among them. */
   readonly #pressing = new Set<Stay>();
   /** Stays, by their size. */
   readonly #inside: Record<Size, number> = { little: 0, some: 0, much: 0 };
-  #sweepAtMs = 0;
   /** The heavy tenant that came in last, and how many are little for it. */
   #loudest: { readonly guest: Guest; readonly little: number } | undefined;
   #pressedAtMs = Number.NEGATIVE_INFINITY;
@@ -109,6 +80,7 @@ export class Headroom {
     this.#room = room;
     this.#knee = new Knee(now);
     this.#unqueued = new Unqueued(now);
+    this.#guests = new Guests(now);
     this.#demand = new LightDemand(now);
     this.#now = now;
   }
@@ -133,11 +105,12 @@ export class Headroom {
   hasRoomFor(tenant: Tenant, modest: boolean): boolean {
     const { inFlight, free } = this.#room;
     if (!free || modest) return free;
-    const guest = this.#guests.get(tenant.projectId);
-    const share = this.#shareOf(tenant, guest);
+    const guest = this.#guests.get(tenant);
+    const share = this.#shareOf(tenant);
     if (share === 0) return tenant.projectId === '' || (this.#unqueued.allows(inFlight) && this.#mayLearn);
     const own = guest?.inFlight ?? 0;
-    if (own === 0 || !this.#hasMuch(guest) || !this.#keepsRoomFrom(tenant, guest)) return true;
+    if (guest === undefined || own === 0 || !this.#isHeavy(guest) || !this.#guests.hasLightBeside(tenant))
+      return true;
     // Where others feel a single prompt, no share is so large that there need be no pause before the next.
     if (own < share) return this.#knee.unanswered.at >= 1 || this.#mayPress;
     return inFlight < this.held && this.#mayPress && !this.#isAnyLate;
@@ -148,17 +121,16 @@ export class Headroom {
    * @param predictMs Until something of its reply will be there; undefined: nobody knows.
    */
   enter(tenant: Tenant, backlog: boolean, predictMs: () => number | undefined): Stay {
-    const guest = this.#guest(tenant);
-    const share = this.#shareOf(tenant, guest);
+    // What is calm for one that is alone need not be so for others.
+    if (this.#guests.size === 1 && this.#guests.get(tenant) === undefined) this.#knee.restart();
+    const guest = this.#guests.of(tenant);
+    const share = this.#shareOf(tenant);
     const within = guest.inFlight < share;
-    guest.inFlight += 1;
     const enteredAtMs = this.#now();
-    guest.arrivals = 1 + arrivalsOf(guest, enteredAtMs);
-    guest.seenAtMs = enteredAtMs;
+    this.#guests.enter(guest, backlog);
     this.#unqueued.enter();
     this.#firstAtMs = Math.min(this.#firstAtMs, enteredAtMs);
-    if (backlog) guest.heavyAtMs = enteredAtMs;
-    const isLight = !this.#hasMuch(guest);
+    const isLight = !this.#isHeavy(guest);
     if (isLight) this.#demand.enter();
     if (isLight && this.#room.inFlight >= this.#most) this.#demand.foundNone();
     const hasMuch = !isLight && (!within || this.#knee.unanswered.at < 1);
@@ -221,7 +193,7 @@ export class Headroom {
     // A tenant that is alone holds up nobody.
     if (this.#guests.size <= 1 && !this.#knee.knowsUsual && tookMs > this.#knee.lateMs(predictedMs)) return;
     // That a tenant is heavy is known only after a while.
-    const light = idle && stay.size !== 'much' && !this.#hasMuch(stay.guest);
+    const light = idle && stay.size !== 'much' && !this.#isHeavy(stay.guest);
     const { guest, little } = this.#loudest ?? { guest: stay.guest, little: Number.POSITIVE_INFINITY };
     const company = guest.inFlight > little ? 'much' : stay.company;
     const isAfterIt = stay.pressing ? this.#pressedAtMs > stay.enteredAtMs : this.#pressedAtMs >= startedAtMs;
@@ -242,45 +214,13 @@ export class Headroom {
     );
   }
 
-  #guest(tenant: Tenant): Guest {
-    const { projectId: id, weight, priority } = tenant;
-    let guest = this.#guests.get(id);
-    if (guest?.weight === weight && guest.priority === priority) return guest;
-    if (guest === undefined) {
-      guest = {
-        id,
-        weight,
-        priority,
-        inFlight: 0,
-        unanswered: 0,
-        arrivals: 0,
-        seenAtMs: this.#now(),
-        heavyAtMs: Number.NEGATIVE_INFINITY,
-      };
-      // What was calm for one alone, who waits for nobody else, need not be so for others.
-      if (this.#guests.size === 1) this.#knee.restart();
-      this.#guests.set(id, guest);
-      this.#markLight(guest);
-    } else {
-      this.#weigh(guest, -guest.weight);
-      guest.weight = weight;
-      guest.priority = priority;
-    }
-    this.#weigh(guest, weight);
-    return guest;
-  }
-
   /**
    * A tenant's share of the requests that are no trouble to anybody, at least one; 0: nobody else is there to share
    * with.
    */
-  #shareOf({ priority, weight }: Tenant, guest: Guest | undefined): number {
-    if (this.#guests.size === (guest === undefined ? 0 : 1)) return 0;
-    this.#sweep();
-    // Nothing is taken from a better band for a worse one.
-    let others = guest === undefined || guest.priority > priority ? 0 : -guest.weight;
-    for (const [band, weights] of this.#weights) if (band <= priority) others += weights;
-    return others <= 0 ? 0 : Math.max(1, (this.held * weight) / (others + weight));
+  #shareOf(tenant: Tenant): number {
+    const share = this.#guests.shareOf(tenant);
+    return share === 0 ? 0 : Math.max(1, this.held * share);
   }
 
   /**
@@ -306,59 +246,7 @@ export class Headroom {
     return false;
   }
 
-  /**
-   * It is heavy: it has had a line of its own, or far more inside than others have, which few have whose requests
-   * come at random times.
-   */
-  #hasMuch(guest: Guest | undefined): boolean {
-    if (guest === undefined) return false;
-    const { inFlight, weight, heavyAtMs } = guest;
-    if (this.#now() - heavyAtMs <= HEAVY_MS) return true;
-    if (inFlight < MUCH) return false;
-    let others = -weight;
-    for (const weights of this.#weights.values()) others += weights;
-    const times = (own: number, theirs: number) => own * others > TIMES_THE_OTHERS * theirs * weight;
-    if (!times(inFlight, this.#room.inFlight - inFlight)) return false;
-    const nowMs = this.#now();
-    const arrivals = arrivalsOf(guest, nowMs);
-    if (arrivals < LITTLE) return false;
-    let theirs = -arrivals;
-    for (const one of this.#guests.values()) theirs += arrivalsOf(one, nowMs);
-    return times(arrivals, theirs);
+  #isHeavy(guest: Guest): boolean {
+    return this.#guests.isHeavy(guest, this.#room.inFlight);
   }
-
-  #keepsRoomFrom({ priority }: Tenant, guest: Guest | undefined): boolean {
-    for (const [band, light] of this.#light)
-      if (band <= priority && light.size > (guest !== undefined && light.has(guest) ? 1 : 0)) return true;
-    return false;
-  }
-
-  #weigh({ priority }: Guest, more: number): void {
-    const sum = (this.#weights.get(priority) ?? 0) + more;
-    if (sum > 1e-9) this.#weights.set(priority, sum);
-    else this.#weights.delete(priority);
-  }
-
-  #sweep(): void {
-    const nowMs = this.#now();
-    if (nowMs < this.#sweepAtMs) return;
-    this.#sweepAtMs = nowMs + SWEEP_EVERY_MS;
-    this.#light.clear();
-    for (const guest of this.#guests.values()) {
-      if (guest.inFlight === 0 && nowMs - guest.seenAtMs > ACTIVE_MS) {
-        this.#guests.delete(guest.id);
-        if (this.#loudest?.guest === guest) this.#loudest = undefined;
-        this.#weigh(guest, -guest.weight);
-      } else if (nowMs - guest.heavyAtMs > HEAVY_MS) this.#markLight(guest);
-    }
-  }
-
-  #markLight(guest: Guest): void {
-    const light = this.#light.get(guest.priority) ?? new Set<Guest>();
-    this.#light.set(guest.priority, light.add(guest));
-  }
-}
-
-function arrivalsOf({ arrivals, seenAtMs }: Guest, nowMs: number): number {
-  return arrivals * Math.exp((seenAtMs - nowMs) / ARRIVALS_MS);
 }
