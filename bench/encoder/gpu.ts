@@ -17,7 +17,7 @@ import { texts } from './texts.ts';
 const { values } = parseArgs({
   options: {
     providers: { type: 'string', default: 'webgpu,cuda' },
-    model: { type: 'string', default: join(import.meta.dirname, '../../.cache/models/all-minilm-l6-v2') },
+    model: { type: 'string', default: join(import.meta.dirname, '../../data/models/all-minilm-l6-v2') },
     library: { type: 'string' },
     threads: { type: 'string', default: '8' },
     seconds: { type: 'string', default: '3' },

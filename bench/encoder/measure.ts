@@ -5,7 +5,8 @@
  *
  *   node bench/encoder/measure.ts [--model DIRECTORY] [--clients 32] [--threads 2] [--seconds 5] [--rounds 3]
  *
- * Installs transformers.js on the first time. Writes RESULTS.md beside itself.
+ * The model is by default the one that `npm run qianmen -- pull all-minilm-l6-v2` brings. Installs transformers.js on the first time. Writes RESULTS.md
+ * beside itself.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -19,7 +20,7 @@ import { type Corpus, texts } from './texts.ts';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const { values } = parseArgs({
   options: {
-    model: { type: 'string', default: join(root, '.cache/models/all-minilm-l6-v2') },
+    model: { type: 'string', default: join(root, 'data/models/all-minilm-l6-v2') },
     clients: { type: 'string', default: '32' },
     threads: { type: 'string', default: '2' },
     seconds: { type: 'string', default: '5' },

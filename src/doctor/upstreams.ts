@@ -51,10 +51,13 @@ async function checkUpstream(upstream: UpstreamConfig, expected: readonly string
   } catch (error) {
     const { name: kind, message, code } = error as NodeJS.ErrnoException;
     const why = kind === 'TimeoutError' ? `no answer within ${probe.timeoutMs} ms` : (code ?? message);
-    const fix =
-      code === 'ERR_SSL_WRONG_VERSION_NUMBER'
-        ? 'It does not speak TLS: begin its url with http://.'
-        : 'Start that server, or correct its url.';
-    return failed(`${url} cannot be reached: ${why}`, fix);
+    return failed(`${url} cannot be reached: ${why}`, fixOf(code));
   }
+}
+
+function fixOf(code = ''): string {
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') return 'It does not speak TLS: begin its url with http://.';
+  if (/CERT|SIGNATURE|ALTNAME/.test(code))
+    return 'Have its authority trusted (NODE_EXTRA_CA_CERTS=ca.pem), or correct its certificate.';
+  return 'Start that server, or correct its url.';
 }
