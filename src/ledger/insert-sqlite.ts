@@ -1,4 +1,5 @@
 import type Sqlite from 'better-sqlite3';
+import { DAY_COLUMNS, DaySums } from './day-sums.ts';
 import type { AttemptLabel } from './label.ts';
 import { isRefusal } from './refusal.ts';
 import type { RefusedRow } from './refused.ts';
@@ -8,6 +9,10 @@ import { type Cost, DailyCosts, Spending } from './spending.ts';
 /** More rows at once gain nothing; a statement of SQLite takes 32,766 values. */
 const AT_ONCE = 64;
 const COLUMNS = 12;
+/** For a row whose other amounts are 0, as most are: to pass a value to SQLite costs as much as to store it. */
+const PLAIN_COLUMNS = 8;
+/** From so many rows on, to put the trigger aside is cheaper than to let it run for each. */
+const MANY_ROWS = 1_000;
 type Values = (string | number)[];
 
 /** @returns Those that are refused. @throws Error of SQLite */
@@ -26,24 +31,68 @@ export function insertIntoSqlite(
 
 /** Many at once, which takes half as long. @throws Error of SQLite: a refusal, too, if there is one already; then none is in */
 function insertNew(sqlite: Sqlite.Database, rows: readonly AttemptRow[]): void {
-  const { insertMany, insert } = statementsOf(sqlite);
+  const { plain, whole } = statementsOf(sqlite);
   spend(sqlite, (spending) => {
+    const trigger = rows.length < MANY_ROWS ? undefined : putAside(sqlite);
     const labels = new Labels(sqlite);
-    const values: Values = [];
-    let used = 0;
+    const plainRows = new Batch(plain, PLAIN_COLUMNS, putPlain);
+    const wholeRows = new Batch(whole, COLUMNS, put);
     for (const row of rows) {
-      const { id, costs } = labels.get(row.label);
-      put(row, id, values, used);
+      const { id, costs, days } = labels.get(row.label);
       costs.add(row.atMs, row.costNanoUsd);
-      used += COLUMNS;
-      if (used < AT_ONCE * COLUMNS) continue;
-      // Passed as an array to SQLite's binding they would cost twice as much.
-      insertMany.run(...values);
-      used = 0;
+      if (trigger !== undefined) days.add(row);
+      (isPlain(row) ? plainRows : wholeRows).add(row, id);
     }
-    for (let at = 0; at < used; at += COLUMNS) insert.run(...values.slice(at, at + COLUMNS));
+    plainRows.end();
+    wholeRows.end();
     labels.addTo(spending);
+    if (trigger === undefined) return;
+    const addDay = sqlite.prepare(ADD_DAY);
+    for (const [id, days] of labels.days()) for (const sums of days) addDay.run(id, ...sums);
+    sqlite.exec(trigger);
   });
+}
+
+/**
+ * Takes away, until the end of the transaction, the trigger that adds every row to the sums by day: for many rows it takes as long as all the rest. Nobody else
+ * can add rows meanwhile, and they find it as it was.
+ *
+ * @returns What makes it again
+ */
+function putAside(sqlite: Sqlite.Database): string | undefined {
+  const trigger = statementsOf(sqlite).dayTrigger.get();
+  if (trigger !== undefined) sqlite.exec('drop trigger attempt_added');
+  return trigger;
+}
+
+/** Rows of one shape on their way into the table. */
+class Batch {
+  readonly #statements: Inserts;
+  readonly #columns: number;
+  readonly #put: typeof put;
+  readonly #values: Values = [];
+  #used = 0;
+
+  constructor(statements: Inserts, columns: number, putRow: typeof put) {
+    this.#statements = statements;
+    this.#columns = columns;
+    this.#put = putRow;
+  }
+
+  add(row: AttemptRow, labelId: number): void {
+    this.#put(row, labelId, this.#values, this.#used);
+    this.#used += this.#columns;
+    if (this.#used < AT_ONCE * this.#columns) return;
+    // Passed as an array to SQLite's binding they would cost twice as much.
+    this.#statements.many.run(...this.#values);
+    this.#used = 0;
+  }
+
+  /** Adds the rest. */
+  end(): void {
+    for (let at = 0; at < this.#used; at += this.#columns)
+      this.#statements.one.run(...this.#values.slice(at, at + this.#columns));
+  }
 }
 
 /** A row at a time: each tells whether it is new, and whether it is refused. @throws Error of SQLite */
@@ -83,6 +132,22 @@ function put(row: AttemptRow, labelId: number, values: Values, at: number): void
   values[at + 11] = row.durationMs;
 }
 
+function isPlain({ number, cachedTokens, reasoningTokens, wasteNanoUsd }: AttemptRow): boolean {
+  return number === 0 && cachedTokens === 0 && reasoningTokens === 0 && wasteNanoUsd === 0;
+}
+
+/** In the order of `PLAIN_ROW`. */
+function putPlain(row: AttemptRow, labelId: number, values: Values, at: number): void {
+  values[at] = row.settlementId;
+  values[at + 1] = row.atMs;
+  values[at + 2] = labelId;
+  values[at + 3] = row.requestId;
+  values[at + 4] = row.promptTokens;
+  values[at + 5] = row.completionTokens;
+  values[at + 6] = row.costNanoUsd;
+  values[at + 7] = row.durationMs;
+}
+
 /** See `countLateRows`. @throws Error of SQLite */
 export function countLateInSqlite(sqlite: Sqlite.Database, most: number): void {
   const { count } = statementsOf(sqlite);
@@ -94,6 +159,7 @@ export function countLateInSqlite(sqlite: Sqlite.Database, most: number): void {
 interface Found {
   readonly id: number;
   readonly costs: DailyCosts;
+  readonly days: DaySums;
 }
 
 /** What is found stays true until the end of the transaction. */
@@ -109,10 +175,18 @@ class Labels {
     let found = this.#found.get(label);
     if (found === undefined) {
       const { findLabel, addLabel } = this.#statements;
-      found = { id: findLabel.get(label) ?? addLabel.get(label)!, costs: new DailyCosts() };
+      found = {
+        id: findLabel.get(label) ?? addLabel.get(label)!,
+        costs: new DailyCosts(),
+        days: new DaySums(),
+      };
       this.#found.set(label, found);
     }
     return found;
+  }
+
+  *days(): Generator<readonly [id: number, DaySums]> {
+    for (const { id, days } of this.#found.values()) yield [id, days];
   }
 
   addTo(spending: Spending): void {
@@ -140,19 +214,32 @@ function spend(sqlite: Sqlite.Database, change: (spending: Spending) => void): v
   }
 }
 
+/** Of `AT_ONCE` rows, and of one. */
+interface Inserts {
+  readonly many: Sqlite.Statement;
+  readonly one: Sqlite.Statement;
+}
+
 interface Statements {
-  readonly insertMany: Sqlite.Statement;
-  readonly insert: Sqlite.Statement;
+  readonly plain: Inserts;
+  readonly whole: Inserts;
   readonly insertIfNew: Sqlite.Statement;
   readonly findLabel: Sqlite.Statement<[AttemptLabel], number>;
   readonly addLabel: Sqlite.Statement<[AttemptLabel], number>;
   readonly count: Sqlite.Statement<[number], Cost>;
+  /** The text that makes it. */
+  readonly dayTrigger: Sqlite.Statement<[], string>;
   readonly spend: Sqlite.Statement;
 }
 
 const prepared = new WeakMap<Sqlite.Database, Statements>();
 
 const ROW = `(${new Array(COLUMNS).fill('?').join()})`;
+const PLAIN_ROW = '(?, 0, ?, ?, ?, ?, 0, ?, 0, ?, 0, ?)';
+/** As the trigger does for each row. */
+const ADD_DAY = `
+  insert into attempt_day (label_id, day, ${DAY_COLUMNS.join()}) values (?, ?, ${DAY_COLUMNS.map(() => '?').join()})
+  on conflict do update set ${DAY_COLUMNS.map((name) => `${name} = min(attempt_day.${name} + excluded.${name}, ${Number.MAX_SAFE_INTEGER})`).join()}`;
 const LABEL =
   '@organizationId, @projectId, @keyId, @endpoint, @model, @deployment, @kind, @outcome, @measured';
 const LABEL_COLUMNS =
@@ -162,8 +249,8 @@ function statementsOf(sqlite: Sqlite.Database): Statements {
   let statements = prepared.get(sqlite);
   if (statements === undefined) {
     statements = {
-      insertMany: sqlite.prepare(`insert into attempt values ${new Array(AT_ONCE).fill(ROW).join()}`),
-      insert: sqlite.prepare(`insert into attempt values ${ROW}`),
+      plain: insertsOf(sqlite, PLAIN_ROW),
+      whole: insertsOf(sqlite, ROW),
       insertIfNew: sqlite.prepare(`insert into attempt values ${ROW} on conflict do nothing`),
       findLabel: sqlite
         .prepare<[AttemptLabel], number>(`select id from attempt_label where (${LABEL_COLUMNS}) = (${LABEL})`)
@@ -178,6 +265,11 @@ function statementsOf(sqlite: Sqlite.Database): Statements {
           update ledger set counted = 1 where id in (select id from ledger where counted = 0 limit ?)
           returning at_ms, organization_id, project_id, key_id, model, cost_nano_usd`)
         .raw(),
+      dayTrigger: sqlite
+        .prepare<[], string>(
+          `select sql from sqlite_schema where type = 'trigger' and name = 'attempt_added'`,
+        )
+        .pluck(),
       spend: sqlite.prepare(`
         insert into spent (period, organization_id, project_id, key_id, model, nano_usd) values (?, ?, ?, ?, ?, ?)
         on conflict do update set nano_usd = nano_usd + excluded.nano_usd`),
@@ -185,4 +277,11 @@ function statementsOf(sqlite: Sqlite.Database): Statements {
     prepared.set(sqlite, statements);
   }
   return statements;
+}
+
+/** To be able to take back a statement alone SQLite copies every page before it changes it; here a refusal takes back the whole transaction anyhow. */
+function insertsOf(sqlite: Sqlite.Database, row: string): Inserts {
+  const insert = (rows: number) =>
+    sqlite.prepare(`insert or rollback into attempt values ${new Array(rows).fill(row).join()}`);
+  return { many: insert(AT_ONCE), one: insert(1) };
 }

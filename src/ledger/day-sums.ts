@@ -1,0 +1,52 @@
+import type { AttemptRow } from './row.ts';
+
+const DAY_MS = 86_400_000;
+
+/** Of the table `attempt_day`, in the order of what `DaySums` gives behind the day. */
+export const DAY_COLUMNS = [
+  'attempts',
+  'prompt_tokens',
+  'cached_tokens',
+  'completion_tokens',
+  'reasoning_tokens',
+  'cost_nano_usd',
+  'waste_nano_usd',
+] as const;
+
+/** Adds up by day in UTC, as the database's own trigger does, what attempts of one label used and cost. */
+export class DaySums {
+  readonly #sums = new Map<number, number[]>();
+  #last: number[] = [];
+
+  add(row: AttemptRow): void {
+    const day = Math.floor(row.atMs / DAY_MS);
+    if (day !== this.#last[0]) this.#last = this.#of(day);
+    const sums = this.#last;
+    sums[1] = capped(sums[1]! + 1);
+    sums[2] = capped(sums[2]! + row.promptTokens);
+    sums[3] = capped(sums[3]! + row.cachedTokens);
+    sums[4] = capped(sums[4]! + row.completionTokens);
+    sums[5] = capped(sums[5]! + row.reasoningTokens);
+    sums[6] = capped(sums[6]! + row.costNanoUsd);
+    sums[7] = capped(sums[7]! + row.wasteNanoUsd);
+  }
+
+  /** Each with its day, its number since 1970-01-01, in front. */
+  [Symbol.iterator](): Iterator<readonly number[]> {
+    return this.#sums.values();
+  }
+
+  #of(day: number): number[] {
+    let sums = this.#sums.get(day);
+    if (sums === undefined) {
+      sums = [day, ...DAY_COLUMNS.map(() => 0)];
+      this.#sums.set(day, sums);
+    }
+    return sums;
+  }
+}
+
+/** Beyond it sums are not exact; nor may they keep a row out. */
+function capped(sum: number): number {
+  return Math.min(sum, Number.MAX_SAFE_INTEGER);
+}
