@@ -101,13 +101,9 @@ function decodeContent(content: Buffer, records: JournalRecord[], known: KnownLa
   const isAligned = content.byteOffset % WORD_BYTES === 0;
   const bytes = isAligned ? content : Buffer.copyBytesFrom(content);
   const words = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / WORD_BYTES);
+  const texts = new Texts(bytes);
   const labels: AttemptLabel[] = [];
   let at = 0;
-  const text = (sizeBytes: number) => {
-    const start = at * WORD_BYTES;
-    at += wordsOf(sizeBytes);
-    return bytes.toString('utf8', start, start + sizeBytes);
-  };
   while (at < words.length) {
     const start = at;
     if (words[start] === LABEL) {
@@ -116,21 +112,23 @@ function decodeContent(content: Buffer, records: JournalRecord[], known: KnownLa
       at += LABEL_WORDS;
       let label = known.get(labelNumber);
       if (label === undefined) {
-        label = labelOfText(text(sizeBytes));
+        label = labelOfText(texts.at(at, sizeBytes));
         if (known.size >= MOST_KNOWN) known.clear();
         known.set(labelNumber, label);
-      } else at += wordsOf(sizeBytes);
+      }
+      at += wordsOf(sizeBytes);
       labels.push(label);
       continue;
     }
     at += RECORD_WORDS;
-    const settlementId = text(words[start + 1]!);
-    const requestId = text(words[start + 2]!);
+    const settlementId = texts.at(at, words[start + 1]!);
+    at += wordsOf(words[start + 1]!);
+    const requestId = texts.at(at, words[start + 2]!);
+    at += wordsOf(words[start + 2]!);
     const atMs = words[start + 3]!;
-    const count = words[start + 4]!;
-    const rows: AttemptRow[] = [];
-    for (let number = 0; number < count; number++, at += ROW_WORDS)
-      rows.push({
+    const rows: AttemptRow[] = new Array(words[start + 4]!);
+    for (let number = 0; number < rows.length; number++, at += ROW_WORDS)
+      rows[number] = {
         settlementId,
         number,
         atMs,
@@ -143,8 +141,27 @@ function decodeContent(content: Buffer, records: JournalRecord[], known: KnownLa
         costNanoUsd: words[at + 5]!,
         wasteNanoUsd: words[at + 6]!,
         durationMs: words[at + 7]!,
-      });
+      };
     records.push({ type: words[start] === OPEN ? 'open' : 'settled', settlementId, rows });
+  }
+}
+
+/** The texts of a block: to make each of its bytes takes longer than to cut it out of one text of them all. */
+class Texts {
+  readonly #bytes: Buffer;
+  readonly #all: string;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+    this.#all = bytes.toString('latin1');
+  }
+
+  at(word: number, sizeBytes: number): string {
+    const start = word * WORD_BYTES;
+    const end = start + sizeBytes;
+    const bytes = this.#bytes;
+    for (let i = start; i < end; i++) if (bytes[i]! > 0x7f) return bytes.toString('utf8', start, end);
+    return this.#all.slice(start, end);
   }
 }
 
