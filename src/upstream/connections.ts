@@ -1,8 +1,8 @@
+import { abortError } from '../core/abort-error.ts';
 import { AppError } from '../core/error.ts';
 import type { Address } from './address.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
 import { Exchange, type ExchangeHost, type ExchangeOptions } from './exchange.ts';
-import { abortError } from './map-error.ts';
 import { serverAddress } from './server-address.ts';
 import { Watchdog } from './watchdog.ts';
 

@@ -1,8 +1,9 @@
+import { abortError } from '../core/abort-error.ts';
 import { holdBody, releaseBody } from '../core/body-memory.ts';
 import type { AppError } from '../core/error.ts';
 import { offAbort, onAbort } from '../core/on-abort.ts';
 import type { SentRequest } from './connection.ts';
-import { abortError, mapTransportError, timedOut } from './map-error.ts';
+import { mapTransportError, timedOut } from './map-error.ts';
 import type { ParsedHead } from './response-head.ts';
 import type { ResponseListener } from './response-parser.ts';
 import type { Watchdog, Watched } from './watchdog.ts';

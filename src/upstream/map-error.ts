@@ -100,9 +100,3 @@ export function timedOut(awaited: string, limitMs: number): AppError {
     cause: new Error(`waited more than ${limitMs} ms for ${awaited}`),
   });
 }
-
-/** What an abort means: the caller's own AppError if it gave one as the reason, else that the client left. */
-export function abortError(signal: AbortSignal): AppError {
-  const reason: unknown = signal.reason;
-  return reason instanceof AppError ? reason : new AppError('client_closed', { cause: reason });
-}
