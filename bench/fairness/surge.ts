@@ -1,8 +1,9 @@
 /**
- * Five times what a server can do, with and without keys: goodput against its peak, how fast the rest is turned away, memory, and how it is after.
+ * Five times what a server can do, with and without keys: goodput against its peak, how fast the rest is turned away, memory, and how it is right after.
  *
  *   node bench/fairness/surge.ts [--seconds 10]
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { residentBytes } from '../../test/support/gateway-process.ts';
 import { SCENARIOS } from './scenarios.ts';
@@ -18,26 +19,31 @@ const TENANTS = 4;
 async function measure(keyed: boolean): Promise<string> {
   const weights = Array.from({ length: TENANTS }, () => 1);
   const setting = await openSetting(scenario, keyed ? weights : []);
+  /** Resolves when its time is over: what has not been answered by then is still out when the next load begins. */
   const load = async (times: number, phaseMs: number) => {
     const perSecond = (times * CAPACITY_PER_SECOND) / TENANTS;
-    const beganAtMs = performance.now();
-    const sent = weights.map((_, tenant) => send(setting, tenant, perSecond, beganAtMs + phaseMs));
-    const answers = (await Promise.all(sent)).flat();
-    const isGood = ({ status, askedAtMs, doneMs }: Answer) =>
-      status === 200 && askedAtMs + doneMs < beganAtMs + phaseMs;
-    return { answers, goodPerSecond: answers.filter(isGood).length / (phaseMs / 1_000) };
+    const untilMs = performance.now() + phaseMs;
+    const sent = Promise.all(weights.map((_, tenant) => send(setting, tenant, perSecond, untilMs)));
+    await sleep(phaseMs);
+    return async () => {
+      const answers = (await sent).flat();
+      const isGood = ({ status, askedAtMs, doneMs }: Answer) =>
+        status === 200 && askedAtMs + doneMs < untilMs;
+      return { answers, goodPerSecond: answers.filter(isGood).length / (phaseMs / 1_000) };
+    };
   };
   const begun = (answers: readonly Answer[], q: number) =>
     quantile(
       answers.map(({ begunMs }) => begunMs),
       q,
     );
-  const before = await load(0.5, forMs / 2);
-  const peak = await load(1, forMs);
+  const before = await (await load(0.5, forMs / 2))();
+  const peak = await (await load(1, forMs))();
   const bytes = residentBytes(setting.gateway.pid!);
-  const surge = await load(5, forMs);
+  const surged = await load(5, forMs);
   const grownMb = (residentBytes(setting.gateway.pid!) - bytes) / 1e6;
-  const after = await load(0.5, forMs / 2);
+  const after = await (await load(0.5, forMs / 2))();
+  const surge = await surged();
   setting.close();
   const refused = surge.answers.filter(({ status }) => status === 429 || status === 503);
   const neither =
