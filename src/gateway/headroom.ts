@@ -6,8 +6,6 @@ import { Unqueued } from './unqueued.ts';
 
 /** As long as a light tenant has sent something within this time, what is usual can be learnt from it. */
 const LEARN_MS = 2_000;
-/** As long as nobody has been answered, nothing is to be learnt after this time. */
-const UNHEARD_MS = 500;
 /** This many inside, or without an answer, are little. */
 const LITTLE = 2;
 
@@ -72,7 +70,6 @@ export class Headroom {
   #loudest: { readonly guest: Guest; readonly little: number } | undefined;
   #pressedAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
-  #firstAtMs = Number.POSITIVE_INFINITY;
   /** What was predicted for the latest that was judged; undefined: none ever was. */
   #expectedMs: number | undefined;
 
@@ -107,7 +104,7 @@ export class Headroom {
     if (!free || modest) return free;
     const guest = this.#guests.get(tenant);
     const share = this.#shareOf(tenant);
-    if (share === 0) return tenant.projectId === '' || (this.#unqueued.allows(inFlight) && this.#mayLearn);
+    if (share === 0) return tenant.projectId === '' || this.#unqueued.allows(inFlight);
     const own = guest?.inFlight ?? 0;
     if (guest === undefined || own === 0 || !this.#isHeavy(guest) || !this.#guests.hasLightBeside(tenant))
       return true;
@@ -129,7 +126,6 @@ export class Headroom {
     const enteredAtMs = this.#now();
     this.#guests.enter(guest, backlog);
     this.#unqueued.enter();
-    this.#firstAtMs = Math.min(this.#firstAtMs, enteredAtMs);
     const isLight = !this.#isHeavy(guest);
     if (isLight) this.#demand.enter();
     if (isLight && this.#room.inFlight >= this.#most) this.#demand.foundNone();
@@ -188,7 +184,7 @@ export class Headroom {
   answered(stay: Stay, kind: 'first-token' | 'whole', fared: Fared, idle: boolean, heldUp: boolean): void {
     const { startedAtMs, tookMs, predictedMs } = fared;
     if (heldUp && stay.isLight) this.#demand.foundNone();
-    this.#unqueued.answered(kind, tookMs, predictedMs, fared, this.#demand.stayMs);
+    this.#unqueued.answered(kind, tookMs, predictedMs, fared);
     this.#expectedMs = predictedMs;
     // A tenant that is alone holds up nobody.
     if (this.#guests.size <= 1 && !this.#knee.knowsUsual && tookMs > this.#knee.lateMs(predictedMs)) return;
@@ -232,12 +228,6 @@ export class Headroom {
     const { knowsUsual, unanswered } = this.#knee;
     if (knowsUsual || this.#now() - this.#lightAtMs > LEARN_MS) return unanswered.allows(this.#pressing.size);
     return this.#unanswered.size === 0 && this.#pressing.size === 0;
-  }
-
-  /** As long as it is not known what is usual, one that is alone waits for its first answers, too, but not for long. */
-  get #mayLearn(): boolean {
-    if (this.#knee.knowsUsual || this.#unanswered.size === 0 || this.#room.inFlight < LITTLE) return true;
-    return this.#now() - this.#firstAtMs > (this.#expectedMs === undefined ? UNHEARD_MS : LEARN_MS);
   }
 
   get #isAnyLate(): boolean {
