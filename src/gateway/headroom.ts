@@ -60,7 +60,7 @@ export class Headroom {
   readonly #demand: LightDemand;
   readonly #now: () => number;
   readonly #guests: Guests;
-  /** Those whose replies have not begun; nobody's while a tenant is alone. */
+  /** Those whose replies have not begun. */
   readonly #unanswered = new Set<Stay>();
   /** The pressing ones among them. */
   readonly #pressing = new Set<Stay>();

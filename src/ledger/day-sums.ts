@@ -1,19 +1,8 @@
+import { ATTEMPT_SUMS } from '../store/attempt-sums.ts';
 import type { AttemptRow } from './row.ts';
+import { DAY_MS } from './spending.ts';
 
-const DAY_MS = 86_400_000;
-
-/** Of the table `attempt_day`, in the order of what `DaySums` gives behind the day. */
-export const DAY_COLUMNS = [
-  'attempts',
-  'prompt_tokens',
-  'cached_tokens',
-  'completion_tokens',
-  'reasoning_tokens',
-  'cost_nano_usd',
-  'waste_nano_usd',
-] as const;
-
-/** Adds up by day in UTC, as the database's own trigger does, what attempts of one label used and cost. */
+/** Adds up by day in UTC, as the database's own trigger does, what attempts of one label used and cost, in the order of `ATTEMPT_SUMS`. */
 export class DaySums {
   readonly #sums = new Map<number, number[]>();
   #last: number[] = [];
@@ -39,7 +28,7 @@ export class DaySums {
   #of(day: number): number[] {
     let sums = this.#sums.get(day);
     if (sums === undefined) {
-      sums = [day, ...DAY_COLUMNS.map(() => 0)];
+      sums = [day, ...ATTEMPT_SUMS.map(() => 0)];
       this.#sums.set(day, sums);
     }
     return sums;

@@ -1,5 +1,6 @@
 import type Sqlite from 'better-sqlite3';
-import { DAY_COLUMNS, DaySums } from './day-sums.ts';
+import { ATTEMPT_SUMS } from '../store/attempt-sums.ts';
+import { DaySums } from './day-sums.ts';
 import type { AttemptLabel } from './label.ts';
 import { isRefusal } from './refusal.ts';
 import type { RefusedRow } from './refused.ts';
@@ -238,8 +239,8 @@ const ROW = `(${new Array(COLUMNS).fill('?').join()})`;
 const PLAIN_ROW = '(?, 0, ?, ?, ?, ?, 0, ?, 0, ?, 0, ?)';
 /** As the trigger does for each row. */
 const ADD_DAY = `
-  insert into attempt_day (label_id, day, ${DAY_COLUMNS.join()}) values (?, ?, ${DAY_COLUMNS.map(() => '?').join()})
-  on conflict do update set ${DAY_COLUMNS.map((name) => `${name} = min(attempt_day.${name} + excluded.${name}, ${Number.MAX_SAFE_INTEGER})`).join()}`;
+  insert into attempt_day (label_id, day, ${ATTEMPT_SUMS.join()}) values (?, ?, ${ATTEMPT_SUMS.map(() => '?').join()})
+  on conflict do update set ${ATTEMPT_SUMS.map((name) => `${name} = min(attempt_day.${name} + excluded.${name}, ${Number.MAX_SAFE_INTEGER})`).join()}`;
 const LABEL =
   '@organizationId, @projectId, @keyId, @endpoint, @model, @deployment, @kind, @outcome, @measured';
 const LABEL_COLUMNS =

@@ -29,7 +29,7 @@ export interface SpentSum {
   nanoUsd: number;
 }
 
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;
 
 /** Adds up by day what has everything else in common. */
 export class DailyCosts {

@@ -1,3 +1,4 @@
+import { DAY_MS } from './spending.ts';
 import type { SpentTotals } from './spent.ts';
 
 export interface SpentWatchOptions {
@@ -16,7 +17,6 @@ export interface SpentWatchOptions {
 
 const RETRY_MS = 1_000;
 const CHECK_MS = 20;
-const DAY_MS = 86_400_000;
 
 /** Keeps up with what the ledger has of the current day and month: one look after the other, however long they take. */
 export class SpentWatch {

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { UsageBucket, UsageDimension, UsageGroup, UsageQuery } from '../api/usage-reader.ts';
+import { ATTEMPT_AMOUNTS, ATTEMPT_SUMS } from '../store/attempt-sums.ts';
 import type { Database } from '../store/database.ts';
 import type { Schema } from '../store/schema.ts';
 
@@ -17,19 +18,8 @@ const BUCKET_MS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const 
   number
 >;
 
-const AMOUNTS = [
-  'prompt_tokens',
-  'cached_tokens',
-  'completion_tokens',
-  'reasoning_tokens',
-  'cost_nano_usd',
-  'waste_nano_usd',
-] as const;
-
-const COUNTED = ['attempts', ...AMOUNTS] as const;
-
 type Labels = Record<(typeof COLUMN_OF)[UsageDimension], string | null>;
-type Sums = Record<'start_ms' | 'requests' | 'attempts' | (typeof AMOUNTS)[number], number>;
+type Sums = Record<'start_ms' | 'requests' | 'attempts' | (typeof ATTEMPT_AMOUNTS)[number], number>;
 
 /**
  * Sums of the ledger's rows. A request counts where its first attempt does.
@@ -65,12 +55,12 @@ export async function usage({ kysely }: Database, query: UsageQuery): Promise<re
     ),
     labelled as (${attempts}),
     counted as (
-      select start_ms, ${kept}, ${refs(COUNTED)} from labelled join label on id = label_id
+      select start_ms, ${kept}, ${refs(ATTEMPT_SUMS)} from labelled join label on id = label_id
       union all
-      select ${start(sql`at_ms`)}, ${kept}, 1, ${refs(AMOUNTS)} from ledger
+      select ${start(sql`at_ms`)}, ${kept}, 1, ${refs(ATTEMPT_AMOUNTS)} from ledger
       where at_ms >= ${fromMs} and at_ms < ${toMs} and ${isWanted}
     )
-    select ${columns}, sum(case when kind = 'first' then attempts else 0 end) as requests, ${sums(COUNTED)}
+    select ${columns}, sum(case when kind = 'first' then attempts else 0 end) as requests, ${sums(ATTEMPT_SUMS)}
     from counted group by ${columns} order by ${columns} limit ${maxGroups}`.execute(kysely);
   return rows.map((row) => ({
     startMs: row.start_ms,
@@ -133,12 +123,12 @@ function sumsOfDays({ from, to }: Part, start: Start, bucket: UsageBucket | unde
   const startMs = sql`${start(sql`day * ${sql.lit(BUCKET_MS.day)}`)} as start_ms`;
   const days = sql`from attempt_day where day >= ${from} and day < ${to} and label_id in (select id from label)`;
   return bucket === undefined
-    ? sql`select label_id, ${startMs}, ${sums(COUNTED)} ${days} group by label_id`
-    : sql`select label_id, ${startMs}, ${refs(COUNTED)} ${days}`;
+    ? sql`select label_id, ${startMs}, ${sums(ATTEMPT_SUMS)} ${days} group by label_id`
+    : sql`select label_id, ${startMs}, ${refs(ATTEMPT_SUMS)} ${days}`;
 }
 
 function sumsOfAttempts({ from, to }: Part, start: Start): RawBuilder<unknown> {
   return sql`
-    select label_id, ${start(sql`at_ms`)} as start_ms, count(*) as attempts, ${sums(AMOUNTS)}
+    select label_id, ${start(sql`at_ms`)} as start_ms, count(*) as attempts, ${sums(ATTEMPT_AMOUNTS)}
     from attempt where at_ms >= ${from} and at_ms < ${to} and label_id in (select id from label) group by 1, 2`;
 }

@@ -1,14 +1,5 @@
+import { ATTEMPT_AMOUNTS, ATTEMPT_SUMS } from './attempt-sums.ts';
 import type { Database } from './database.ts';
-
-/** Sums of attempts by day. */
-const DAY_SUMS = [
-  'prompt_tokens',
-  'cached_tokens',
-  'completion_tokens',
-  'reasoning_tokens',
-  'cost_nano_usd',
-  'waste_nano_usd',
-] as const;
 
 /** What is wrong, in words. */
 export interface Difference {
@@ -52,8 +43,8 @@ function spentDifferences(kind: Database['kind'], hasAttempts: boolean): string 
 const DAY_DIFFERENCES = `
   select 'the sums of the attempts with label ' || cast(label_id as text) || ' on day ' || cast(day as text) || ' are not those of the rows' as problem
   from (
-    select label_id, at_ms / 86400000 as day, 1 as attempts, ${DAY_SUMS.join()} from attempt
-    union all select label_id, day, -attempts, ${DAY_SUMS.map((name) => `-${name}`).join()} from attempt_day
+    select label_id, at_ms / 86400000 as day, 1 as attempts, ${ATTEMPT_AMOUNTS.join()} from attempt
+    union all select label_id, day, -attempts, ${ATTEMPT_AMOUNTS.map((name) => `-${name}`).join()} from attempt_day
   ) as compared
   group by label_id, day
-  having ${['attempts', ...DAY_SUMS].map((name) => `sum(${name}) <> 0`).join(' or ')} limit 10`;
+  having ${ATTEMPT_SUMS.map((name) => `sum(${name}) <> 0`).join(' or ')} limit 10`;
