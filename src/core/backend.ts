@@ -19,6 +19,13 @@ export interface RelaySink {
   drained(): Promise<void>;
 }
 
+/** Told when a reply waits for its client. */
+export interface PauseListener {
+  /** The client has no room for more, and the backend is not read until it has. */
+  paused(): void;
+  resumed(): void;
+}
+
 /** A reply whose bytes pass through untouched. Only successful replies become relays; the rest is thrown. */
 export interface Relay {
   readonly status: number;
@@ -29,6 +36,8 @@ export interface Relay {
   readonly whole?: Buffer | undefined;
   /** Filled by a tap beside the stream while it is pumped. */
   readonly observation: Observation;
+  /** Set before it is pumped. */
+  pauses?: PauseListener | undefined;
   /**
    * Moves every byte into the sink, in order, with backpressure. Resolves when the upstream ended properly; throws an
    * AppError when it broke off, sent an error event, or stayed silent too long. To be called once.

@@ -15,6 +15,8 @@ export interface BackendReport {
   readonly health: BackendHealth;
   /** Requests that the gateway has there now. */
   readonly inFlight: number;
+  /** Of those, how many wait for clients that take nothing, and have left their places to others. */
+  readonly lent: number | undefined;
   /** Undefined: the backend queues by itself. */
   readonly limit: number | undefined;
   /** How many may be inside before a tenant above its share has to wait, while others are active. */

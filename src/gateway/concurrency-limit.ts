@@ -57,6 +57,7 @@ export class ConcurrencyLimit {
   readonly #tolerance: Tolerance;
   #limit: number;
   #inFlight = 0;
+  #lent = 0;
   #windowSinceMs = 0;
   #lateness: number[] = [];
   #among: number[] = [];
@@ -89,7 +90,7 @@ export class ConcurrencyLimit {
   }
 
   get free(): boolean {
-    return this.#inFlight < this.limit;
+    return this.#inFlight < this.limit && this.#inFlight + this.#lent < this.#max;
   }
 
   take(): Entry {
@@ -99,6 +100,17 @@ export class ConcurrencyLimit {
 
   give(): void {
     this.#inFlight -= 1;
+  }
+
+  /** One that is inside, and has nothing done for it, leaves its place to others. */
+  lend(): void {
+    this.#inFlight -= 1;
+    this.#lent += 1;
+  }
+
+  takeBack(): void {
+    this.#inFlight += 1;
+    this.#lent -= 1;
   }
 
   /** A stream began, or a whole reply came, `observedMs` after it was asked for. */

@@ -167,9 +167,10 @@ export class Gateway {
       signal,
       terms,
       (options) => begin(request, options, this.#shadows),
-      (reply, settlement) => {
+      (reply, settlement, slot) => {
         if ('observation' in reply) {
           settlement.observation = reply.observation;
+          reply.pauses = slot;
           return deliver({ kind: 'relay', relay: reply }, settlement.decision);
         }
         return deliver({ kind: 'parts', parts: observeParts(reply, settlement) }, settlement.decision);
@@ -205,7 +206,7 @@ export class Gateway {
     client: AbortSignal,
     terms: RequestTerms,
     start: (options: AttemptOptions) => Promise<R>,
-    deliver: (reply: R, settlement: Settlement) => Promise<void> | void,
+    deliver: (reply: R, settlement: Settlement, slot: Slot | undefined) => Promise<void> | void,
   ): Promise<void> {
     const { emit, now, maxRetries, privacy, routes } = this.#options;
     const { caller, decisionId = newDecisionId(), timeoutMs = this.#options.timeoutMs } = terms;
@@ -265,7 +266,7 @@ export class Gateway {
         deadlineAtMs,
         hold,
       });
-      const delivered = deliver(reply, settlement);
+      const delivered = deliver(reply, settlement, slot);
       if (delivered instanceof Promise) await delivered;
       client.throwIfAborted();
     } catch (error) {
@@ -274,7 +275,7 @@ export class Gateway {
       deadline?.clear();
       this.#inFlight--;
       model?.end();
-      const event = settlement.settle();
+      const event = settlement.settle(slot?.wasHeldUp);
       settled = event;
       const { promptTokens, completionTokens } = event.usage;
       try {

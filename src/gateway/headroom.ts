@@ -166,13 +166,27 @@ export class Headroom {
     if (this.#pressing.delete(stay)) this.#knee.unanswered.answered(this.#now() - stay.enteredAtMs);
   }
 
-  leave(stay: Stay): void {
+  /** It has begun, and its place is lent. */
+  wentAway(stay: Stay): void {
+    stay.guest.inFlight -= 1;
+    this.#inside[stay.size] -= 1;
+    if (stay.isLight) this.#demand.leave();
+  }
+
+  cameBack(stay: Stay): void {
+    stay.guest.inFlight += 1;
+    this.#inside[stay.size] += 1;
+    if (stay.isLight) this.#demand.cameBack();
+  }
+
+  /** @param heldUp By its client, so that nobody learns from how long it stayed. */
+  leave(stay: Stay, heldUp = false): void {
     stay.guest.inFlight -= 1;
     this.#inside[stay.size] -= 1;
     this.begun(stay);
     this.#unqueued.leave();
     if (stay.isLight) this.#demand.leave();
-    this.#demand.stayed(this.#now() - stay.enteredAtMs);
+    if (!heldUp) this.#demand.stayed(this.#now() - stay.enteredAtMs);
   }
 
   /**

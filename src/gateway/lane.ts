@@ -4,16 +4,16 @@ import type { AppError } from '../core/error.ts';
 import type { BackendReport } from '../core/report.ts';
 import { ConcurrencyLimit, type Entry } from './concurrency-limit.ts';
 import { CoolDown } from './cool-down.ts';
-import { Headroom, type Room, type Stay } from './headroom.ts';
+import { Headroom, type Room } from './headroom.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 import { LatencyModel } from './latency-model.ts';
+import { isHeldUp, LentPlaces, type Pauses } from './lent-places.ts';
 import { type FleetMember, Slowness } from './outlier.ts';
 import type { Tenant } from './tenant.ts';
 
 /** A request on its way through a lane. */
-export interface Passage {
+export interface Passage extends Pauses {
   readonly entry: Entry;
-  readonly stay: Stay | undefined;
 }
 
 /** What the gateway has learnt of one backend, whatever models it serves. */
@@ -24,6 +24,7 @@ export class Lane implements FleetMember {
   readonly tpot: LatencyHistogram;
   readonly limit: ConcurrencyLimit | undefined;
   readonly #headroom: Headroom | undefined;
+  readonly #lent: LentPlaces | undefined;
   /** Attempts here after a failed one elsewhere, ever. */
   retries = 0;
   /** Second attempts here for late ones elsewhere, ever. */
@@ -43,6 +44,7 @@ export class Lane implements FleetMember {
     this.limit = backend.concurrency && new ConcurrencyLimit(backend.concurrency, now);
     const room = this.limit ?? this.#places(backend.places);
     this.#headroom = room && new Headroom(room, now);
+    this.#lent = this.limit && new LentPlaces(this.limit, this.#headroom!, now);
   }
 
   get ready(): boolean {
@@ -51,6 +53,7 @@ export class Lane implements FleetMember {
 
   /** @param modest It has less than its share in any case. */
   hasRoomFor(tenant: Tenant, modest: boolean): boolean {
+    this.#lent?.lend();
     return this.#headroom?.hasRoomFor(tenant, modest) ?? true;
   }
 
@@ -59,8 +62,9 @@ export class Lane implements FleetMember {
     return this.#headroom?.opens === true;
   }
 
+  /** Without those whose places are lent. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#inFlight - (this.#lent?.count ?? 0);
   }
 
   get health(): BackendHealth {
@@ -91,7 +95,8 @@ export class Lane implements FleetMember {
   enter(tenant: Tenant, backlog: boolean, predictMs: () => number | undefined): Passage {
     this.#inFlight += 1;
     const stay = this.#headroom?.enter(tenant, backlog, predictMs);
-    return { stay, entry: this.limit?.take() ?? { startedAtMs: this.#now(), among: this.#inFlight } };
+    const entry = this.limit?.take() ?? { startedAtMs: this.#now(), among: this.#inFlight };
+    return { stay, entry, pausedAtMs: undefined, pausedMs: 0, isLent: false };
   }
 
   /** Something of its reply is there. */
@@ -99,10 +104,21 @@ export class Lane implements FleetMember {
     if (stay !== undefined) this.#headroom?.begun(stay);
   }
 
-  leave({ stay }: Passage): void {
+  /** Its client takes nothing for now, so that the backend is not read. */
+  paused(passage: Passage): void {
+    this.#lent?.paused(passage);
+  }
+
+  resumed(passage: Passage): void {
+    this.#lent?.resumed(passage);
+  }
+
+  leave(passage: Passage): void {
+    const { stay } = passage;
+    this.resumed(passage);
     this.#inFlight -= 1;
     this.limit?.give();
-    if (stay !== undefined) this.#headroom?.leave(stay);
+    if (stay !== undefined) this.#headroom?.leave(stay, isHeldUp(passage, this.#now()));
   }
 
   /**
@@ -155,6 +171,7 @@ export class Lane implements FleetMember {
       kind,
       health: this.health,
       inFlight: this.#inFlight,
+      lent: this.#lent?.count,
       limit: this.limit?.limit,
       held: this.#headroom?.held,
       coolingMs: Math.ceil(this.coolDown.leftMs),

@@ -53,6 +53,11 @@ export class LightDemand {
     this.#inside -= 1;
   }
 
+  /** One that had left before its end. */
+  cameBack(): void {
+    this.#inside += 1;
+  }
+
   get stayMs(): number {
     return this.#stayMs;
   }

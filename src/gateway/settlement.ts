@@ -119,7 +119,8 @@ export class Settlement {
     return error;
   }
 
-  settle(): RequestSettled {
+  /** @param heldUp The client has had its reply wait: the time of its tokens is the client's. */
+  settle(heldUp = false): RequestSettled {
     if (this.#settled) throw new Error('a request was settled twice');
     this.#settled = true;
     const { firstTokenAtMs, lastTokenAtMs } = this.observation;
@@ -148,7 +149,7 @@ export class Settlement {
       queuedMs: this.queuedMs,
       ttftMs: firstTokenAtMs === undefined ? undefined : firstTokenAtMs - this.#startedAtMs,
       tpotMs:
-        firstTokenAtMs === undefined || lastTokenAtMs === undefined || laterTokens < 1
+        firstTokenAtMs === undefined || lastTokenAtMs === undefined || laterTokens < 1 || heldUp
           ? undefined
           : (lastTokenAtMs - firstTokenAtMs) / laterTokens,
       decision: this.decision,

@@ -1,6 +1,7 @@
 import type { Dispatch } from '../../routers/lifecycle.ts';
 import type { RequestFeatures } from '../../routers/request.ts';
 import { isAbandonment } from '../core/abandonment.ts';
+import type { PauseListener } from '../core/backend.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { type AppError, ERROR_CATALOGUE } from '../core/error.ts';
@@ -8,6 +9,7 @@ import type { RequestSettled } from '../core/event.ts';
 import type { Usage } from '../core/usage.ts';
 import type { DecisionTrace } from './decision-trace.ts';
 import type { Lane, Passage } from './lane.ts';
+import { isHeldUp } from './lent-places.ts';
 import type { ModelState } from './model-state.ts';
 import { tenantOf } from './tenant.ts';
 import type { Tokens } from './token-counters.ts';
@@ -29,7 +31,7 @@ export interface SlotRequest {
 }
 
 /** A place in one backend, held from the moment of choosing until the request is settled there. */
-export class Slot<D extends Deployment = Deployment> {
+export class Slot<D extends Deployment = Deployment> implements PauseListener {
   readonly deployment: D;
   readonly lane: Lane;
   readonly #model: ModelState;
@@ -88,6 +90,11 @@ export class Slot<D extends Deployment = Deployment> {
     return limit !== undefined && this.#passage.entry.among > limit.limit;
   }
 
+  /** Its client has had it wait: how long it took says nothing of the backend. */
+  get wasHeldUp(): boolean {
+    return isHeldUp(this.#passage, this.#now());
+  }
+
   /** The reply has begun: the first token of a stream is there, or a whole reply is. */
   answered(ageMs: number): void {
     const { lane } = this;
@@ -104,6 +111,14 @@ export class Slot<D extends Deployment = Deployment> {
     }
     timing.observe(promptBytes, ageMs, nowMs);
     this.#model.canaries.began(this.deployment, stream, promptBytes, ageMs, nowMs);
+  }
+
+  paused(): void {
+    if (this.#held) this.lane.paused(this.#passage);
+  }
+
+  resumed(): void {
+    this.lane.resumed(this.#passage);
   }
 
   failed(error: AppError): void {
@@ -131,13 +146,14 @@ export class Slot<D extends Deployment = Deployment> {
     const { lane } = this;
     const { completionTokens } = usage;
     const nowMs = this.#now();
+    const heldUp = this.wasHeldUp;
     const fault = code !== undefined && ERROR_CATALOGUE[code].retryable;
     if (fault) this.#dispatch.failed(nowMs);
     else if (outcome !== 'ok') this.#dispatch.cancelled(nowMs);
-    else this.#tellPolicies(usageMeasured ? usage : undefined, nowMs);
+    else this.#tellPolicies(usageMeasured ? usage : undefined, heldUp, nowMs);
     if (outcome === 'ok' || fault) this.#model.canaries.outcome(this.deployment, fault);
     if (tpotMs !== undefined) lane.tpot.observe(tpotMs);
-    if (outcome === 'ok')
+    if (outcome === 'ok' && !heldUp)
       this.#model.replies.observe(
         tenantOf(this.#request.caller).projectId,
         completionTokens,
@@ -175,12 +191,13 @@ export class Slot<D extends Deployment = Deployment> {
     this.lane.answered(kind, observedMs, predictedMs, this.#passage, idle, this.heldUpMs);
   }
 
-  #tellPolicies(usage: Usage | undefined, nowMs: number): void {
+  #tellPolicies(usage: Usage | undefined, heldUp: boolean, nowMs: number): void {
     if (usage !== undefined) this.#model.observePrompt(this.#request.promptBytes, usage.promptTokens);
     this.#dispatch.finished(nowMs, {
       promptTokens: usage?.promptTokens,
       cachedTokens: usage?.cachedPromptTokens,
-      outputTokens: usage?.completionTokens,
+      // They would count how long each token took.
+      outputTokens: heldUp ? undefined : usage?.completionTokens,
     });
   }
 

@@ -1,4 +1,4 @@
-import type { Relay, RelaySink } from '../core/backend.ts';
+import type { PauseListener, Relay, RelaySink } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
 import type { Observation } from '../core/observation.ts';
 import type { Exchange, Reader, ResponseHead } from './exchange.ts';
@@ -29,6 +29,7 @@ export abstract class Reply implements Relay, Reader {
   status = 0;
   contentType = '';
   contentLength: number | undefined;
+  pauses: PauseListener | undefined;
   protected readonly host: ReplyHost;
   protected isBegun = false;
   protected earlyBytes = 0;
@@ -161,9 +162,12 @@ export abstract class Reply implements Relay, Reader {
   /** Not part of `#write`, which would then have to make room for this closure's variables with every chunk. */
   #waitForRoom(sink: RelaySink): void {
     this.#exchange?.hold();
+    this.pauses?.paused();
     const resume = () => {
       this.#isFull = false;
-      if (!this.#isOver) this.#exchange?.release();
+      if (this.#isOver) return;
+      this.pauses?.resumed();
+      this.#exchange?.release();
     };
     sink.drained().then(resume, resume);
   }

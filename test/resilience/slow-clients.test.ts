@@ -66,6 +66,30 @@ it('clients that do not read hold less than 10 MB each, do not slow others, and 
   expect(await metric(url, 'qianmen_backend_requests_in_flight')).toBe(0);
 });
 
+it('clients that do not read keep nobody out, teach the gateway nothing, and get all of it when they read on', async () => {
+  const upstream = { concurrency: { initial: 1, max: 8 } };
+  const fleet = await serveFleet([{ tokens: 100_000, burst: true }], {
+    upstream,
+    limits: { queueTimeoutMs: 3_000 },
+  });
+  const deaf = await Promise.all(Array.from({ length: 3 }, () => deafClient(fleet.url)));
+  await eventually('all are inside', () => fleet.backend('a').inFlight === 3);
+  const [first] = deaf;
+  let text = '';
+  first!.on('data', (piece: Buffer) => {
+    text = (text + piece.toString('latin1')).slice(-100);
+  });
+  await eventually('others get in', async () => isWhole(await fleet.ask({ body: { max_tokens: 5 } })), 1_000);
+  const { tpot } = fleet.backend('a');
+  first!.resume();
+  await eventually('it has the end', () => text.includes('[DONE]'), 10_000);
+  await eventually('it is over', () => fleet.backend('a').inFlight === 2);
+  expect(fleet.backend('a').tpot.count).toBe(tpot.count);
+  for (const socket of deaf) socket.destroy();
+  await fleet.idle();
+  expect(fleet.backend('a')).toMatchObject({ inFlight: 0, lent: 0 });
+});
+
 it('a client that reads slowly gets all of it', async () => {
   const fleet = await serveFleet([{ tokens: 30_000 }], { listen: { stallTimeoutMs: 1_000 } });
   const socket = await deafClient(fleet.url);

@@ -16,6 +16,7 @@ function report(health: Partial<BackendHealth>, p95Ms: number | undefined, cooli
         missingModels: [],
         traffic: {
           inFlight: 2,
+          lent: 1,
           limit: 8,
           held: 8,
           coolingMs,
@@ -39,6 +40,7 @@ describe('reports of several processes', () => {
     expect(merged?.health).toEqual({ ...down, detail: '1 of 3 workers: HTTP 500', inFlight: 6, queued: 0 });
     expect(merged?.traffic).toMatchObject({
       inFlight: 6,
+      lent: 3,
       limit: 24,
       coolingMs: 500,
       ejections: 3,

@@ -98,6 +98,7 @@ function sumTraffic(all: readonly Traffic[]): Traffic | null {
   return {
     ...first,
     inFlight: sum(all, ({ inFlight }) => inFlight),
+    lent: first.lent === undefined ? undefined : sum(all, ({ lent }) => lent ?? 0),
     limit: first.limit === undefined ? undefined : sum(all, ({ limit }) => limit ?? 0),
     held: first.held === undefined ? undefined : sum(all, ({ held }) => held ?? 0),
     coolingMs: Math.max(...all.map(({ coolingMs }) => coolingMs)),

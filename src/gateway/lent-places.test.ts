@@ -1,0 +1,79 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Deployment } from '../core/deployment.ts';
+import { Lane, type Passage } from './lane.ts';
+import type { Tenant } from './tenant.ts';
+
+const LONG_MS = 150;
+const anybody: Tenant = { projectId: '', weight: 1, priority: 0 };
+
+let nowMs: number;
+let lane: Lane;
+
+beforeEach(() => {
+  nowMs = 0;
+  const backend = {
+    name: 'a',
+    kind: 'upstream',
+    concurrency: { initial: 2, max: 5 },
+    health: () => ({ state: 'ready', inFlight: 0, queued: 0 }),
+  };
+  lane = new Lane(backend as unknown as Deployment['backend'], () => nowMs, Math.random);
+});
+
+const hasRoom = () => lane.hasRoomFor(anybody, false);
+const enter = () => lane.enter(anybody, false, () => undefined);
+
+function enterPaused(): Passage {
+  const passage = enter();
+  lane.begun(passage);
+  lane.paused(passage);
+  return passage;
+}
+
+describe('the place of a reply whose client takes nothing', () => {
+  it('is lent once that has lasted for a while, and its own again when the client reads on', () => {
+    const slow = enterPaused();
+    enter();
+    nowMs += LONG_MS / 2;
+    expect(hasRoom()).toBe(false);
+    nowMs += LONG_MS / 2;
+    expect(hasRoom()).toBe(true);
+    expect(lane.report()).toMatchObject({ inFlight: 2, lent: 1 });
+    const other = enter();
+    expect(hasRoom()).toBe(false);
+    lane.resumed(slow);
+    lane.leave(other);
+    expect(hasRoom()).toBe(false);
+    lane.leave(slow);
+    expect(hasRoom()).toBe(true);
+  });
+
+  it('stays its own where the client takes something now and then', () => {
+    const slow = enterPaused();
+    enter();
+    for (let i = 0; i < 10; i += 1) {
+      nowMs += LONG_MS / 2;
+      lane.resumed(slow);
+      lane.paused(slow);
+      expect(hasRoom()).toBe(false);
+    }
+  });
+
+  it('is not lent where more would be inside than ever may', () => {
+    for (let i = 0; i < 5; i += 1) {
+      enterPaused();
+      nowMs += LONG_MS;
+      expect(hasRoom()).toBe(i < 4);
+    }
+  });
+
+  it('is free when it leaves, wherever it was', () => {
+    const all = [enterPaused(), enterPaused()];
+    nowMs += LONG_MS;
+    expect(hasRoom()).toBe(true);
+    all.push(enterPaused());
+    for (const passage of all) lane.leave(passage);
+    expect(lane.report()).toMatchObject({ inFlight: 0, lent: 0 });
+    expect(lane.limit!.inFlight).toBe(0);
+  });
+});
