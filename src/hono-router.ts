@@ -17,6 +17,7 @@ import { usageRoutes } from './api/admin/usage-routes.ts';
 import type { AppEnv } from './api/http/app-env.ts';
 import { allowsOrigin, Call, type CallOptions } from './api/http/call.ts';
 import { answer, type CallRoutes, tellRefused } from './api/http/call-routes.ts';
+import { headerPairs } from './api/http/header-lines.ts';
 import { NodeIncoming } from './api/http/node-incoming.ts';
 import { NodeReply } from './api/http/node-reply.ts';
 import { errorBody, errorHeaders } from './api/openai/error-body.ts';
@@ -58,7 +59,8 @@ export function createRouter(options: AppOptions, routes: CallRoutes): Hono<AppE
     const call = new Call(new NodeIncoming(incoming), new NodeReply(outgoing), options);
     c.set('call', call);
     c.header('x-request-id', call.requestId);
-    for (const [name, value] of Object.entries(call.replyHeaders)) c.header(name, value);
+    for (const [name, value] of headerPairs(call.corsLines())) c.header(name, value);
+    if (call.close) c.header('connection', 'close');
     await next();
   });
   if (options.corsOrigins.length > 0) {

@@ -219,7 +219,7 @@ describe('requests', () => {
 
 describe('a body that nobody reads', () => {
   const refuse = (_: Incoming, client: ClientReply) => {
-    client.start(401, ['content-length', '2']);
+    client.start(401, '', 2);
     client.end('no');
   };
 
@@ -285,7 +285,7 @@ describe('time', () => {
     const { connection } = await open({
       listen: limits,
       answer(_, client) {
-        client.start(401, ['content-length', '2']);
+        client.start(401, '', 2);
         client.end('no');
       },
     });
@@ -336,7 +336,7 @@ describe('time', () => {
       async answer(incoming, client) {
         await incoming.body(10);
         // More than the system has room for, so that the last of it stays here.
-        client.start(200, []);
+        client.start(200, '');
         while (client.write(Buffer.alloc(16_384)) || socket.writableLength === 0)
           await new Promise((resolve) => setImmediate(resolve));
         client.end(Buffer.alloc(size));
@@ -353,7 +353,7 @@ describe('time', () => {
       listen: { stallTimeoutMs: 300 },
       async answer(incoming, client) {
         await incoming.body(10);
-        client.start(200, ['content-length', String(size)]);
+        client.start(200, '', size);
         client.end(Buffer.alloc(size));
       },
     });
@@ -410,7 +410,7 @@ describe('a client that leaves', () => {
     const { connection } = await open({
       async answer(incoming, client) {
         await incoming.body(10);
-        client.start(200, ['content-length', String(size)]);
+        client.start(200, '', size);
         client.end(Buffer.alloc(size, 'x'));
       },
     });

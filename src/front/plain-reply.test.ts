@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { headerLine } from '../api/http/header-lines.ts';
 import { PlainReply, type ReplyHost } from './plain-reply.ts';
 
 /** Two ends of a connection. */
@@ -47,7 +48,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 describe('a reply', () => {
   it('with a length goes out as it is, in one write', async () => {
     const { reply, replied, writes, received, text } = await replyOver();
-    reply.start(200, ['content-type', 'text/plain', 'content-length', '5']);
+    reply.start(200, headerLine('content-type', 'text/plain'), 5);
     reply.write('hel');
     reply.end(Buffer.from('lo'));
     expect([reply.started, writes.mock.calls.length]).toEqual([true, 0]);
@@ -68,7 +69,7 @@ describe('a reply', () => {
 
   it('without a length goes out in chunks, one for each turn of the event loop', async () => {
     const { reply, writes, received, text } = await replyOver();
-    reply.start(200, ['content-type', 'text/event-stream']);
+    reply.start(200, headerLine('content-type', 'text/event-stream'));
     reply.write('é');
     reply.write(Buffer.from('b'));
     reply.write('');
@@ -86,7 +87,7 @@ describe('a reply', () => {
 
   it('that is whole goes out at once, where nothing else is to be written, and its connection is told when the turn is over', async () => {
     const { reply, replied, writes, received } = await replyOver();
-    reply.start(200, []);
+    reply.start(200, '');
     reply.end('a');
     expect([writes.mock.calls.length, replied]).toEqual([1, []]);
     await received('\r\n\r\n1\r\na\r\n0\r\n\r\n');
@@ -97,7 +98,7 @@ describe('a reply', () => {
     const others = await replyOver();
     const { reply, writes } = await replyOver();
     const { reply: later, writes: laterWrites } = await replyOver();
-    for (const one of [others.reply, reply, later]) one.start(200, []);
+    for (const one of [others.reply, reply, later]) one.start(200, '');
     others.reply.end('a');
     reply.end('b');
     expect([others.writes.mock.calls.length, writes.mock.calls.length]).toEqual([1, 0]);
@@ -111,7 +112,7 @@ describe('a reply', () => {
 
   it('in chunks may have none', async () => {
     const { reply, received, text } = await replyOver();
-    reply.start(200, []);
+    reply.start(200, '');
     reply.end();
     await received('0\r\n\r\n');
     expect(text()).toMatch(/\r\n\r\n0\r\n\r\n$/);
@@ -122,7 +123,7 @@ describe('a reply', () => {
     async (size) => {
       const { reply, received, text } = await replyOver();
       const body = Buffer.from(Array.from({ length: size }, (_, i) => (i * 7) % 256));
-      reply.start(200, []);
+      reply.start(200, '');
       reply.write(body.subarray(0, 50));
       reply.write(Uint8Array.from(body.subarray(50, 60)));
       reply.end(body.subarray(60));
@@ -134,7 +135,7 @@ describe('a reply', () => {
 
   it('counts what half a character takes', async () => {
     const { reply, received, text } = await replyOver();
-    reply.start(200, []);
+    reply.start(200, '');
     reply.end('a\ud800b');
     await received('0\r\n\r\n');
     expect(text()).toContain('\r\n\r\n5\r\na\xef\xbf\xbdb\r\n0\r\n\r\n');
@@ -142,7 +143,7 @@ describe('a reply', () => {
 
   it('ends once', async () => {
     const { reply, replied, received, text } = await replyOver();
-    reply.start(200, []);
+    reply.start(200, '');
     reply.end('a');
     reply.end('b');
     reply.write('c');
@@ -153,12 +154,12 @@ describe('a reply', () => {
   });
 
   it.each([
-    ['the client', false, false, []],
-    ['a gateway that closes', true, true, []],
-    ['the reply itself', true, false, ['connection', 'close']],
-  ])('says that the connection ends, where %s wants that', async (_, keepAlive, closing, headers) => {
+    ['the client', false, false, false],
+    ['a gateway that closes', true, true, false],
+    ['the reply itself', true, false, true],
+  ])('says that the connection ends, where %s wants that', async (_, keepAlive, closing, close) => {
     const { reply, replied, received, text } = await replyOver(keepAlive, closing);
-    reply.start(503, headers);
+    reply.start(503, '', undefined, close);
     reply.end();
     await received('0\r\n\r\n');
     expect(text().match(/^connection: .*$/gm)).toEqual(['connection: close']);
@@ -168,26 +169,15 @@ describe('a reply', () => {
 
   it('has a status line also for a status without a name', async () => {
     const { reply, received, text } = await replyOver();
-    reply.start(529, []);
+    reply.start(529, '');
     reply.end();
     await received('0\r\n\r\n');
     expect(text()).toMatch(/^HTTP\/1\.1 529 Unknown\r\n/);
   });
 
-  it.each(['a\r\nx: y', 'a\nb', 'a\0', 'a\x7f', 'café — ☃'])('takes no header value %j', async (value) => {
-    const { reply, received, text } = await replyOver();
-    expect(() => reply.start(200, ['x-a', value])).toThrow('x-a');
-    expect(reply.started).toBe(false);
-    reply.start(500, ['x-a', 'caf\xe9\t']);
-    reply.end();
-    await received('0\r\n\r\n');
-    expect(text()).toMatch(/^HTTP\/1\.1 500 /);
-    expect(text()).toContain('x-a: caf\xe9\t\r\n');
-  });
-
   it('that breaks off sends nothing more', async () => {
     const { reply, client, replied, text } = await replyOver();
-    reply.start(200, []);
+    reply.start(200, '');
     reply.write('a');
     reply.destroy();
     await once(client, 'close');
@@ -204,7 +194,7 @@ describe('a client that does not read', () => {
   async function filled() {
     const made = await replyOver();
     made.client.pause();
-    made.reply.start(200, []);
+    made.reply.start(200, '');
     while (made.reply.write(block) || made.socket.writableLength === 0) await turn();
     return made;
   }
@@ -232,7 +222,7 @@ describe('a client that does not read', () => {
 
   it('is not waited for where there is room', async () => {
     const { reply } = await replyOver();
-    reply.start(200, []);
+    reply.start(200, '');
     expect(reply.write('a')).toBe(true);
     await reply.drained();
   });

@@ -20,8 +20,6 @@ export interface ReplyHost {
 
 /** What is smaller goes out in one piece. */
 const COPIED_BYTES = 16 * 1024;
-/** Node looks for the same in what it sends. */
-const INVALID_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 const LAST_CHUNK = '0\r\n\r\n';
 const HEX = '0123456789abcdef';
 const LINE_END_BYTES = 2;
@@ -63,23 +61,16 @@ export class PlainReply implements ClientReply, Writer {
     return this.#started;
   }
 
-  start(status: number, headers: string[]): void {
-    let head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? 'Unknown'}\r\n`;
-    this.#isChunked = true;
-    for (let i = 0; i < headers.length; i += 2) {
-      const name = headers[i]!;
-      const value = headers[i + 1]!;
-      if (INVALID_VALUE.test(value)) throw new Error(`a value of ${name} cannot stand in a header`);
-      if (name === 'connection') this.#keepAlive = false;
-      else head += `${name}: ${value}\r\n`;
-      if (name === 'content-length') this.#isChunked = false;
-    }
-    if (this.#host.closing) this.#keepAlive = false;
-    if (this.#isChunked) head += 'transfer-encoding: chunked\r\n';
+  start(status: number, lines: string, bodyBytes?: number, close = false): void {
+    const host = this.#host;
+    if (close || host.closing) this.#keepAlive = false;
+    this.#isChunked = bodyBytes === undefined;
+    const framing = bodyBytes === undefined ? 'transfer-encoding: chunked' : `content-length: ${bodyBytes}`;
     const stay = this.#keepAlive
-      ? `connection: keep-alive\r\nkeep-alive: timeout=${Math.floor(this.#host.keepAliveMs / 1_000)}\r\n`
-      : 'connection: close\r\n';
-    this.#head = `${head}date: ${httpDate()}\r\n${stay}\r\n`;
+      ? `keep-alive\r\nkeep-alive: timeout=${Math.floor(host.keepAliveMs / 1_000)}`
+      : 'close';
+    const reason = http.STATUS_CODES[status] ?? 'Unknown';
+    this.#head = `HTTP/1.1 ${status} ${reason}\r\n${lines}${framing}\r\ndate: ${httpDate()}\r\nconnection: ${stay}\r\n\r\n`;
     this.#started = true;
   }
 

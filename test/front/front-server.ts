@@ -36,7 +36,7 @@ export const ECHO = '/echo';
 
 /** Sends the body back. */
 export function echo(body: Buffer, client: ClientReply): void {
-  client.start(200, ['content-type', 'text/plain', 'content-length', String(body.length)]);
+  client.start(200, 'content-type: text/plain\r\n', body.length);
   client.end(body);
 }
 

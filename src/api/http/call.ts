@@ -8,10 +8,11 @@ import { isAdminPath } from '../admin/admin-path.ts';
 import { errorBody, errorHeaders } from '../openai/error-body.ts';
 import type { ClientReply } from './client-reply.ts';
 import { type Door, secretOf } from './door.ts';
+import { headerLine } from './header-lines.ts';
 import type { Incoming } from './incoming.ts';
-import { pushRateHeaders } from './rate-headers.ts';
+import { rateLines } from './rate-headers.ts';
 import { requestId } from './request-id.ts';
-import { routeHeader } from './route-header.ts';
+import { routeLine } from './route-header.ts';
 
 /** What calls know of the configuration. */
 export interface CallOptions {
@@ -31,6 +32,7 @@ const EXPOSED_HEADERS = [
   'x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests',
   'x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens',
 ].join(', ');
+const JSON_TYPE = headerLine('content-type', 'application/json');
 
 /**
  * A client that is still sending what was refused may go on for this long: cutting it off at once could cost it the
@@ -43,28 +45,29 @@ export class Call {
   readonly requestId: string;
   readonly options: CallOptions;
   readonly client: ClientReply;
-  /** Of every reply, beside the request's id. */
-  readonly replyHeaders: Record<string, string> = {};
+  /** Once there is one: of the gateway about this request. */
+  decisionId: string | undefined;
+  /** The reply is the last one on its connection. */
+  close: boolean;
   /** Once it is known; undefined: nobody needs a key. */
   caller: Caller | undefined;
   /** Once the request is admitted: what its limits leave. */
   rate: RateStatus | undefined;
   readonly #receivedAtMs = turnTimeMs();
   readonly #incoming: Incoming;
+  /** The web page that calls, if it may read the reply. */
+  readonly #corsOrigin: string | undefined;
+  #routeLine = '';
 
   constructor(incoming: Incoming, client: ClientReply, options: CallOptions) {
     this.#incoming = incoming;
     this.options = options;
     this.requestId = requestId(this.header('x-request-id'));
     this.client = client;
-    if (options.draining()) this.replyHeaders.connection = 'close';
+    this.close = options.draining();
     const origin = this.header('origin');
     if (origin !== undefined && allowsOrigin(options.corsOrigins, origin) && !isAdminPath(incoming.url))
-      Object.assign(this.replyHeaders, {
-        'access-control-allow-origin': origin,
-        'access-control-expose-headers': EXPOSED_HEADERS,
-        vary: 'Origin',
-      });
+      this.#corsOrigin = origin;
   }
 
   /** @param name In lower case. */
@@ -110,17 +113,26 @@ export class Call {
   }
 
   /**
-   * The headers of a reply whose head is about to be sent: names and values in turns.
+   * Sends the status, and the head with the first bytes of the body.
    *
-   * @param own Of this reply; extended.
+   * @param lines Of the head: what this reply has beside those of every reply.
+   * @param bodyBytes Without it the body goes in chunks.
    */
-  headers(own: string[]): string[] {
-    const { replyHeaders } = this;
-    for (const name in replyHeaders) own.push(name, replyHeaders[name]!);
-    if (this.rate !== undefined) pushRateHeaders(own, this.rate);
+  start(status: number, lines: string, bodyBytes?: number): void {
+    const { decisionId, rate } = this;
+    let all = lines + this.corsLines() + this.#routeLine;
+    if (decisionId !== undefined) all += `x-qianmen-decision: ${decisionId}\r\n`;
+    if (rate !== undefined) all += rateLines(rate);
     const tookMs = Math.round(turnTimeMs() - this.#receivedAtMs);
-    own.push('x-request-id', this.requestId, 'openai-processing-ms', String(tookMs));
-    return own;
+    all += `x-request-id: ${this.requestId}\r\nopenai-processing-ms: ${tookMs}\r\n`;
+    this.client.start(status, all, bodyBytes, this.close);
+  }
+
+  /** Of the head: what a web page needs in order to read the reply. */
+  corsLines(): string {
+    const origin = this.#corsOrigin;
+    if (origin === undefined) return '';
+    return `${headerLine('access-control-allow-origin', origin)}access-control-expose-headers: ${EXPOSED_HEADERS}\r\nvary: Origin\r\n`;
   }
 
   /** A reply that is there as a whole. */
@@ -131,11 +143,8 @@ export class Call {
 
   /** Begins one whose bytes come later. */
   startWhole(contentType: string, sizeBytes?: number, status = 200): void {
-    const head =
-      sizeBytes === undefined
-        ? ['content-type', contentType]
-        : ['content-type', contentType, 'content-length', String(sizeBytes)];
-    this.client.start(status, this.headers(head));
+    const type = contentType === 'application/json' ? JSON_TYPE : headerLine('content-type', contentType);
+    this.start(status, type, sizeBytes);
   }
 
   /** A reply whose bytes pass through. */
@@ -153,8 +162,7 @@ export class Call {
 
   /** For clients that may know: which deployment answers. Says nothing once the head is sent. */
   tellRoute(decision: Decision | undefined): void {
-    if (decision !== undefined && this.options.routeHeader)
-      Object.assign(this.replyHeaders, routeHeader(decision));
+    if (decision !== undefined && this.options.routeHeader) this.#routeLine = routeLine(decision);
   }
 
   /** Tells the client what went wrong; a reply that has begun already is broken off. */
@@ -166,15 +174,10 @@ export class Call {
       return;
     }
     const unread = error.code === 'body_too_large';
-    if (unread) this.replyHeaders.connection = 'close';
+    if (unread) this.close = true;
     const body = JSON.stringify(errorBody(error));
-    client.start(
-      error.status,
-      this.headers([
-        ...['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))],
-        ...Object.entries(errorHeaders(error)).flat(),
-      ]),
-    );
+    const lines = Object.entries(errorHeaders(error)).map(([name, value]) => headerLine(name, value));
+    this.start(error.status, JSON_TYPE + lines.join(''), Buffer.byteLength(body));
     if (unread) this.#endLater(body);
     else client.end(body);
   }

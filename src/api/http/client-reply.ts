@@ -6,8 +6,12 @@ export interface ClientReply extends RelaySink {
   readonly signal: AbortSignal;
   /** Status and headers are on their way. */
   readonly started: boolean;
-  /** @param headers Names and values in turns. Without a `content-length` the body goes in chunks. */
-  start(status: number, headers: string[]): void;
+  /**
+   * @param lines Of the head, as `headerLine` makes them.
+   * @param bodyBytes Without it the body goes in chunks.
+   * @param close No other request may follow on this connection.
+   */
+  start(status: number, lines: string, bodyBytes?: number, close?: boolean): void;
   write(chunk: Uint8Array | string): boolean;
   /** May be called more than once; only the first time counts. */
   end(chunk?: Uint8Array | string): void;

@@ -4,7 +4,12 @@ import { offAbort, onAbort } from '../../core/on-abort.ts';
 import { errorEvent } from '../openai/error-body.ts';
 import type { Call } from './call.ts';
 import type { ClientReply } from './client-reply.ts';
+import { headerLine } from './header-lines.ts';
 
+const HEAD_LINES =
+  headerLine('content-type', 'text/event-stream; charset=utf-8') +
+  headerLine('cache-control', 'no-cache') +
+  headerLine('x-accel-buffering', 'no');
 const HEARTBEAT = ': heartbeat\n\n';
 const NEWLINE = 0x0a;
 
@@ -70,11 +75,7 @@ export class EventStream implements RelaySink {
   }
 
   #start(): void {
-    const head = this.#call.headers([
-      ...['content-type', 'text/event-stream; charset=utf-8'],
-      ...['cache-control', 'no-cache', 'x-accel-buffering', 'no'],
-    ]);
-    this.#reply.start(200, head);
+    this.#call.start(200, HEAD_LINES);
   }
 
   #tick(): void {

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Writer, writeSoon } from '../../core/write-batch.ts';
 import type { ClientReply } from './client-reply.ts';
+import { headerPairs } from './header-lines.ts';
 
 /** What is larger is not copied in order to be framed. */
 const COPIED_BYTES = 4 * 1024;
@@ -39,8 +40,11 @@ export class NodeReply implements ClientReply, Writer {
     return this.#outgoing.headersSent;
   }
 
-  start(status: number, headers: string[]): void {
+  start(status: number, lines: string, bodyBytes?: number, close = false): void {
     const outgoing = this.#outgoing;
+    const headers = headerPairs(lines).flat();
+    if (bodyBytes !== undefined) headers.push('content-length', String(bodyBytes));
+    if (close) headers.push('connection', 'close');
     outgoing.writeHead(status, headers);
     this.#isChunked = outgoing.chunkedEncoding;
     outgoing.chunkedEncoding = false;

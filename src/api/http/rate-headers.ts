@@ -1,33 +1,18 @@
 import type { RateStatus } from '../../core/error.ts';
+import { headerPairs } from './header-lines.ts';
 
-/** OpenAI's headers about limits by the minute: names and values in turns, appended to `headers`. */
-export function pushRateHeaders(headers: string[], { requests, tokens }: RateStatus): void {
+/** OpenAI's headers about limits by the minute, as lines of a head. */
+export function rateLines({ requests, tokens }: RateStatus): string {
+  let lines = '';
   if (requests !== undefined)
-    headers.push(
-      'x-ratelimit-limit-requests',
-      wholeText(requests.limit),
-      'x-ratelimit-remaining-requests',
-      wholeText(requests.remaining),
-      'x-ratelimit-reset-requests',
-      durationText(requests.resetMs),
-    );
+    lines += `x-ratelimit-limit-requests: ${wholeText(requests.limit)}\r\nx-ratelimit-remaining-requests: ${wholeText(requests.remaining)}\r\nx-ratelimit-reset-requests: ${durationText(requests.resetMs)}\r\n`;
   if (tokens !== undefined)
-    headers.push(
-      'x-ratelimit-limit-tokens',
-      wholeText(tokens.limit),
-      'x-ratelimit-remaining-tokens',
-      wholeText(tokens.remaining),
-      'x-ratelimit-reset-tokens',
-      durationText(tokens.resetMs),
-    );
+    lines += `x-ratelimit-limit-tokens: ${wholeText(tokens.limit)}\r\nx-ratelimit-remaining-tokens: ${wholeText(tokens.remaining)}\r\nx-ratelimit-reset-tokens: ${durationText(tokens.resetMs)}\r\n`;
+  return lines;
 }
 
 export function rateHeaders(rate: RateStatus): Record<string, string> {
-  const list: string[] = [];
-  pushRateHeaders(list, rate);
-  const headers: Record<string, string> = {};
-  for (let i = 0; i < list.length; i += 2) headers[list[i]!] = list[i + 1]!;
-  return headers;
+  return Object.fromEntries(headerPairs(rateLines(rate)));
 }
 
 const BILLION = 1_000_000_000;

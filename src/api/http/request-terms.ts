@@ -15,7 +15,7 @@ const MAX_MS = 3_600_000;
 export function requestTerms(call: Call): RequestTerms {
   const header = (name: string) => call.header(name);
   const decisionId = newDecisionId();
-  call.replyHeaders['x-qianmen-decision'] = decisionId;
+  call.decisionId = decisionId;
   const limitMs = timeoutMs(header(TIMEOUT));
   const demands = requestDemands(header, call.options.region);
   const { caller } = call;
