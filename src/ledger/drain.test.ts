@@ -66,3 +66,28 @@ it('keeps the end of a request as long as its beginning, which somebody may have
   ]);
   expect(readdirSync(dir)).toEqual([]);
 });
+
+it('leaves to the next pass what comes during one', async () => {
+  const journal = new Journal({ dir, name: '1-a', onProblem: () => {} });
+  const note = (id: string) => {
+    journal.add(record('settled', id, 1));
+    journal.write();
+  };
+  const batches: string[][] = [];
+  const drain = new Drain({
+    dir,
+    own: '1-a',
+    insert: async (rows) => {
+      batches.push((rows as readonly AttemptRow[]).map(({ settlementId }) => settlementId));
+      if (batches.length === 1) note('c');
+      return [];
+    },
+  });
+  note('a');
+  note('b');
+  await drain.runOwn();
+  expect(batches).toEqual([['a', 'b']]);
+  await drain.runOwn();
+  expect(batches).toEqual([['a', 'b'], ['c']]);
+  journal.close();
+});

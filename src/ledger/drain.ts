@@ -152,9 +152,9 @@ export class Drain {
       if (open.size > 0)
         for (const { type, settlementId } of records) if (type === 'settled') open.delete(settlementId);
       this.broken += broken;
-      // The end of a block is still to be written.
-      if (sizeBytes === 0) return;
       offsets.set(path, offset + sizeBytes);
+      // What has come meanwhile is left to the next pass: few rows at a time cost several times as much each. So is a block whose end is still to be written.
+      if (bytes.length < READ_BYTES) return;
     }
   }
 
