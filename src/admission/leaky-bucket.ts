@@ -13,9 +13,10 @@ export function waitMs(level: number, amount: number, perMinute: number): number
   return excess <= TINY ? 0 : Math.max(1, Math.ceil((excess / perMinute) * MINUTE_MS));
 }
 
-export function leftOf(level: number, perMinute: number): RateLeft {
+/** @param limit What callers know as the limit, where only a part of it is given out here. */
+export function leftOf(level: number, perMinute: number, limit = perMinute): RateLeft {
   return {
-    limit: perMinute,
+    limit,
     remaining: Math.max(0, Math.floor(perMinute - level + TINY)),
     resetMs: perMinute > 0 ? Math.ceil((level / perMinute) * MINUTE_MS) : 0,
   };

@@ -270,7 +270,25 @@ describe('admission in one process', () => {
     ask(admission, caller);
     expect(refusedBy(() => ask(admission, caller)).message).toContain('of its project');
     const other = callerWith({ key: { requestsPerMinute: 9 } });
-    expect(ask(admission, other).rate.requests).toMatchObject({ limit: 2, remaining: 0 });
+    expect(ask(admission, other).rate.requests).toMatchObject({ limit: 9, remaining: 0 });
+  });
+
+  it('tells callers the limit that they know, and what it gives out of it', () => {
+    const { admission } = setUp({ share: 1 / 4 });
+    const caller = callerWith({ key: { requestsPerMinute: 8, tokensPerMinute: 400 } });
+    expect(ask(admission, caller).rate.requests).toMatchObject({ limit: 8, remaining: 1 });
+    ask(admission, caller);
+    const { message, rate } = refusedBy(() => ask(admission, caller));
+    expect(message).toContain(
+      "8 requests per minute, of which each of the gateway's processes gives out 2 by itself",
+    );
+    expect(rate?.requests).toMatchObject({ limit: 8, remaining: 0 });
+    const never = refusedBy(() =>
+      ask(admission, callerWith({ key: { tokensPerMinute: 400 } }), { tokens: 101 }),
+    );
+    expect(never.message).toContain('400 per minute, of which');
+    const poor = callerWith({ key: { nanoUsdPerDay: 100 } }, 'poor');
+    expect(refusedBy(() => ask(admission, poor, { nanoUsd: 26 })).message).toMatch(/^What one of/);
   });
 
   it('takes a changed limit from the next request on', () => {

@@ -123,7 +123,7 @@ export class LocalAdmission implements Admission {
   };
 
   #refusal(obstacle: Obstacle, one: Counted, all: readonly Counted[], wanted: Wanted, nowMs: number) {
-    return refusal(obstacle, one.kind, one.limits, wanted, rateOf(all, nowMs));
+    return refusal(obstacle, one.kind, one.whole, wanted, rateOf(all, nowMs), one.limits);
   }
 }
 
@@ -191,21 +191,24 @@ export function wantedOf({ tokens, nanoUsd, mostNanoUsd = nanoUsd }: AdmissionAs
   };
 }
 
-/** Of the limits that leave the least. */
+/** Of the limits that leave the least: what is left here for sure, however much other processes may still give out. */
 function rateOf(all: readonly Counted[], nowMs: number): RateStatus {
   let requests: RateLeft | undefined;
   let tokens: RateLeft | undefined;
-  for (const { kind, limits, subject, isLimited } of all) {
+  for (const { kind, limits, whole, subject, isLimited } of all) {
     // How much others leave of a model is not for callers to know.
     if (!isLimited || kind === 'model') continue;
     const { requestsPerMinute, tokensPerMinute } = limits;
     if (requestsPerMinute !== undefined)
       requests = tighter(
         requests,
-        leftOf(subject.requestsLevel(requestsPerMinute, nowMs), requestsPerMinute),
+        leftOf(subject.requestsLevel(requestsPerMinute, nowMs), requestsPerMinute, whole.requestsPerMinute),
       );
     if (tokensPerMinute !== undefined)
-      tokens = tighter(tokens, leftOf(subject.tokensLevel(tokensPerMinute, nowMs), tokensPerMinute));
+      tokens = tighter(
+        tokens,
+        leftOf(subject.tokensLevel(tokensPerMinute, nowMs), tokensPerMinute, whole.tokensPerMinute),
+      );
   }
   return { requests, tokens };
 }

@@ -23,6 +23,8 @@ const WHAT = {
 /**
  * Says which limit stands in the way, whose it is and when to come back. It does not say how much others under the
  * same limit use, or have left.
+ *
+ * @param part What each of several processes gives out of the limits, where they do not count together.
  */
 export function refusal(
   { limit, retryAfterMs, isHeld }: Obstacle,
@@ -30,6 +32,7 @@ export function refusal(
   limits: Limits,
   wanted: Wanted,
   rate: RateStatus,
+  part = limits,
 ): AppError {
   const whose = WHOSE[kind];
   if (isHeld)
@@ -40,18 +43,20 @@ export function refusal(
     });
   if (limit === 'nanoUsdPerDay' || limit === 'nanoUsdPerMonth')
     return new AppError('insufficient_quota', {
-      message: `The ${WHAT[limit]} ${whose} does not suffice for this request.`,
+      message: `${part === limits ? 'The' : "What one of the gateway's processes gives out of the"} ${WHAT[limit]} ${whose} does not suffice for this request.`,
       retryAfterMs,
       rate,
     });
   const most = limits[limit];
+  const ofWhich =
+    part === limits ? '' : `, of which each of the gateway's processes gives out ${part[limit]} by itself`;
   if (limit === 'tokensPerMinute' && retryAfterMs === undefined)
     return new AppError('rate_limit_exceeded', {
-      message: `The request may take ${wanted.tokens} tokens; the limit ${whose} is ${most} per minute, so it can never pass. Ask for less with max_tokens, or shorten the prompt.`,
+      message: `The request may take ${wanted.tokens} tokens; the limit ${whose} is ${most} per minute${ofWhich}, so it can never pass. Ask for less with max_tokens, or shorten the prompt.`,
       rate,
     });
   return new AppError('rate_limit_exceeded', {
-    message: `The limit ${whose} is reached: ${most} ${WHAT[limit]}.`,
+    message: `The limit ${whose} is reached: ${most} ${WHAT[limit]}${ofWhich}.`,
     retryAfterMs,
     rate,
   });
