@@ -139,6 +139,27 @@ describe('ConcurrencyLimit', () => {
     expect(limit.limit).toBe(18);
   });
 
+  it('shrinks to what would be in time while requests have no answer, but not to few', () => {
+    limit.suspect({ lateness: 2, among: 90 });
+    expect(limit.limit).toBe(45);
+    limit.suspect({ lateness: 2.1, among: 90 });
+    expect(limit.limit).toBe(45);
+    limit.suspect({ lateness: 20, among: 90 });
+    expect(limit.limit).toBe(32);
+  });
+
+  it.each([
+    ['is back where it was once their answers are seen to have been that long', 900, 64],
+    ['stays there where their answers were late', 9_000, 32],
+  ])('%s', (_, observedMs, expected) => {
+    const before = begun(nowMs);
+    nowMs += 10_000;
+    limit.suspect({ lateness: 3, among: 60 });
+    expect(limit.limit).toBe(32);
+    for (let i = 0; i < 8; i += 1) limit.answered('whole', observedMs, 1_000, before);
+    expect(limit.limit).toBe(expected);
+  });
+
   it('finds what a backend with ten places takes, from above and from below', () => {
     for (const initial of [64, 2]) {
       limit = new ConcurrencyLimit({ initial, max: 100 }, () => nowMs);

@@ -32,8 +32,13 @@ export interface Entry {
   readonly among: number;
 }
 
-/** Medians of a window. */
-interface Seen {
+/** That requests have no answer is no reason for fewer than this: nothing piles up there. */
+const UNSUSPICIOUS = 32;
+/** So many answers tell whether a suspicion was right. */
+const ENOUGH_ANSWERS = 8;
+
+/** Medians of several requests. */
+export interface Seen {
   /** observed / target */
   readonly lateness: number;
   readonly among: number;
@@ -50,6 +55,8 @@ interface Seen {
  *   - What is cut is the number among which requests were late, not a limit that nobody reached.
  *   - Where fewer requests are not faster, they were not slow for being many (other prompts, another's load): such a cut
  *     is taken back, and what is slow counts as normal for a while.
+ *   - Where requests should have been answered long ago (`Overdue`), as many are taken to be right as would be in time.
+ *     That is a suspicion, which is taken back if their answers turn out to have been that long.
  */
 export class ConcurrencyLimit {
   readonly #max: number;
@@ -65,6 +72,8 @@ export class ConcurrencyLimit {
   #everCut = false;
   /** A cut whose effect has yet to be seen: what led to it. */
   #trial: (Seen & { readonly limit: number }) | undefined;
+  /** The limit before requests without an answer lowered it, and what has been heard of those since. */
+  #suspicion: { readonly limit: number; answers: number; inTime: number } | undefined;
   /** Lateness that was found not to come from load. */
   #normal = 1;
   #normalSinceMs = 0;
@@ -115,16 +124,33 @@ export class ConcurrencyLimit {
 
   /** A stream began, or a whole reply came, `observedMs` after it was asked for. */
   answered(kind: 'first-token' | 'whole', observedMs: number, predictedMs: number, entry: Entry): void {
-    if (entry.startedAtMs < this.#cutAtMs) return;
-    const { firstToken, whole, slackMs } = this.#tolerance;
-    const target = predictedMs * (kind === 'whole' ? whole : firstToken) + slackMs();
+    const lateness = observedMs / this.inTimeMs(kind, predictedMs);
+    if (entry.startedAtMs < this.#cutAtMs) {
+      this.#tellSuspicion(lateness);
+      return;
+    }
     if (this.#lateness.length === 0) this.#windowSinceMs = this.#now();
-    this.#lateness.push(observedMs / target);
+    this.#lateness.push(lateness);
     this.#among.push(entry.among);
     const samples = this.#lateness.length;
     const ageMs = this.#now() - this.#windowSinceMs;
     const enough = this.#isEager ? Math.min(WINDOW_SAMPLES, Math.ceil(this.limit / 2)) : WINDOW_SAMPLES;
     if (samples >= enough || (ageMs >= WINDOW_MS && samples >= MIN_SAMPLES)) this.#adapt();
+  }
+
+  /** An uncongested backend answers within this. */
+  inTimeMs(kind: 'first-token' | 'whole', predictedMs: number): number {
+    const { firstToken, whole, slackMs } = this.#tolerance;
+    return predictedMs * (kind === 'whole' ? whole : firstToken) + slackMs();
+  }
+
+  /** Requests have no answer after this many times the time that would be in time. */
+  suspect({ lateness, among }: Seen): void {
+    const limit = Math.max(UNSUSPICIOUS, among / lateness);
+    if (limit > this.#limit * MIN_CUT) return;
+    this.#suspicion ??= { limit: this.#limit, answers: 0, inTime: 0 };
+    this.#trial = { lateness, among, limit: this.#suspicion.limit };
+    this.#cut(limit);
   }
 
   /** The backend said that it has too much to do. */
@@ -168,10 +194,28 @@ export class ConcurrencyLimit {
   }
 
   #lower(limit: number): void {
+    this.#everCut = true;
+    this.#suspicion = undefined;
+    this.#cut(limit);
+  }
+
+  #cut(limit: number): void {
     this.#limit = Math.max(1, limit);
     this.#cutAtMs = this.#now();
-    this.#everCut = true;
     this.#startWindow();
+  }
+
+  /** One that was inside before the cut has its answer. */
+  #tellSuspicion(lateness: number): void {
+    const suspicion = this.#suspicion;
+    if (suspicion === undefined) return;
+    suspicion.answers += 1;
+    if (lateness <= 1) suspicion.inTime += 1;
+    if (suspicion.answers < ENOUGH_ANSWERS) return;
+    this.#suspicion = undefined;
+    if (suspicion.inTime < ENOUGH_ANSWERS / 2) return;
+    this.#trial = undefined;
+    this.#grow(Math.max(this.#limit, suspicion.limit));
   }
 
   #grow(limit: number): void {
@@ -194,6 +238,6 @@ function isVain(before: Seen, after: Seen): boolean {
   return share <= MIN_CUT && after.lateness > Math.max(1, before.lateness * (1 + share) * 0.5);
 }
 
-function median(values: number[]): number {
+export function median(values: number[]): number {
   return values.sort((a, b) => a - b)[values.length >> 1] ?? 1;
 }

@@ -6,13 +6,14 @@ import { ConcurrencyLimit, type Entry } from './concurrency-limit.ts';
 import { CoolDown } from './cool-down.ts';
 import { Headroom, type Room } from './headroom.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
-import { LatencyModel } from './latency-model.ts';
+import { LatencyModel, type Timing } from './latency-model.ts';
 import { isHeldUp, LentPlaces, type Pauses } from './lent-places.ts';
 import { type FleetMember, Slowness } from './outlier.ts';
+import { type Awaited, Overdue } from './overdue.ts';
 import type { Tenant } from './tenant.ts';
 
 /** A request on its way through a lane. */
-export interface Passage extends Pauses {
+export interface Passage extends Pauses, Awaited {
   readonly entry: Entry;
 }
 
@@ -25,6 +26,7 @@ export class Lane implements FleetMember {
   readonly limit: ConcurrencyLimit | undefined;
   readonly #headroom: Headroom | undefined;
   readonly #lent: LentPlaces | undefined;
+  readonly #overdue: Overdue | undefined;
   /** Attempts here after a failed one elsewhere, ever. */
   retries = 0;
   /** Second attempts here for late ones elsewhere, ever. */
@@ -45,6 +47,8 @@ export class Lane implements FleetMember {
     const room = this.limit ?? this.#places(backend.places);
     this.#headroom = room && new Headroom(room, now);
     this.#lent = this.limit && new LentPlaces(this.limit, this.#headroom!, now);
+    const { limit } = this;
+    this.#overdue = limit && new Overdue((kind, predictedMs) => limit.inTimeMs(kind, predictedMs));
   }
 
   get ready(): boolean {
@@ -54,6 +58,8 @@ export class Lane implements FleetMember {
   /** @param modest It has less than its share in any case. */
   hasRoomFor(tenant: Tenant, modest: boolean): boolean {
     this.#lent?.lend();
+    const found = this.#overdue?.look(this.#now());
+    if (found !== undefined) this.limit!.suspect(found);
     return this.#headroom?.hasRoomFor(tenant, modest) ?? true;
   }
 
@@ -90,17 +96,33 @@ export class Lane implements FleetMember {
 
   /**
    * @param backlog Its tenant has more in line.
-   * @param predictMs Until something of its reply will be there; undefined: nobody knows.
+   * @param timing Of requests like it.
    */
-  enter(tenant: Tenant, backlog: boolean, predictMs: () => number | undefined): Passage {
+  enter(tenant: Tenant, backlog: boolean, timing: Timing, sizeBytes: number, stream: boolean): Passage {
     this.#inFlight += 1;
+    const predictMs = () => (stream ? timing.predictMs(sizeBytes) : undefined);
     const stay = this.#headroom?.enter(tenant, backlog, predictMs);
     const entry = this.limit?.take() ?? { startedAtMs: this.#now(), among: this.#inFlight };
-    return { stay, entry, pausedAtMs: undefined, pausedMs: 0, isLent: false };
+    const kind = stream ? 'first-token' : 'whole';
+    const passage: Passage = {
+      stay,
+      entry,
+      timing,
+      sizeBytes,
+      kind,
+      fate: 'unknown',
+      pausedAtMs: undefined,
+      pausedMs: 0,
+      isLent: false,
+    };
+    this.#overdue?.began(passage);
+    return passage;
   }
 
   /** Something of its reply is there. */
-  begun({ stay }: Passage): void {
+  begun(passage: Passage): void {
+    const { stay } = passage;
+    passage.fate = 'answered';
     if (stay !== undefined) this.#headroom?.begun(stay);
   }
 
@@ -116,6 +138,7 @@ export class Lane implements FleetMember {
   leave(passage: Passage): void {
     const { stay } = passage;
     this.resumed(passage);
+    if (passage.fate === 'unknown') passage.fate = 'gone';
     this.#inFlight -= 1;
     this.limit?.give();
     if (stay !== undefined) this.#headroom?.leave(stay, isHeldUp(passage, this.#now()));

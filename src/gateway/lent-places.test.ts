@@ -21,7 +21,7 @@ beforeEach(() => {
 });
 
 const hasRoom = () => lane.hasRoomFor(anybody, false);
-const enter = () => lane.enter(anybody, false, () => undefined);
+const enter = () => lane.enter(anybody, false, lane.latency('m').firstToken, 100, true);
 
 function enterPaused(): Passage {
   const passage = enter();

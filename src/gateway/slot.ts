@@ -73,7 +73,9 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
     this.#charge = options.model.queue.counters.charge(tenant, options.expected);
     // One that comes out of the line is still in it now.
     const backlog = this.#charge.account.line.length > 1;
-    this.#passage = this.lane.enter(tenant, backlog, () => this.#firstTokenMs());
+    const { promptBytes, stream } = options.request;
+    const timing = this.lane.latency(this.deployment.model).begin(stream);
+    this.#passage = this.lane.enter(tenant, backlog, timing, promptBytes, stream);
   }
 
   get ageMs(): number {
@@ -103,7 +105,7 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
     lane.begun(this.#passage);
     lane.coolDown.answered(this.startedAtMs);
     const { promptBytes, stream } = this.#request;
-    const timing = lane.latency(this.deployment.model).begin(stream);
+    const { timing } = this.#passage;
     if (stream) {
       this.#dispatch.firstToken(nowMs);
       lane.ttft.observe(ageMs);
@@ -165,12 +167,6 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
       wholeByTokens.observe(completionTokens, this.#answeredMs, nowMs);
     }
     this.#free({ prompt: usage.promptTokens - usage.cachedPromptTokens, output: completionTokens });
-  }
-
-  /** Expected until then; undefined: nobody knows, or all of the reply comes at once. */
-  #firstTokenMs(): number | undefined {
-    const { stream, promptBytes } = this.#request;
-    return stream ? this.lane.latency(this.deployment.model).firstToken.predictMs(promptBytes) : undefined;
   }
 
   /**

@@ -139,6 +139,36 @@ describe('five times and more than an upstream can do', { retry: 2 }, () => {
   );
 });
 
+describe('an upstream that has ceased to answer', () => {
+  it('is sent fewer whole replies before any of them has come back, and all again once it answers', async () => {
+    const fleet = await serveFleet([{ ttftMs: 5 }], { upstream: { concurrency: { initial: 64, max: 64 } } });
+    const ask = (signal?: AbortSignal) => fleet.ask({ stream: false, ...(signal && { signal }) });
+    for (let i = 0; i < 30; i += 1) await ask();
+    fleet.fakes[0]!.setBehaviour({ ttftMs: 60_000 });
+    const leaving = new AbortController();
+    const limit = () => fleet.backend('a').limit;
+    const held = Array.from({ length: 40 }, () => ask(leaving.signal).catch(() => undefined));
+    await eventually('they are inside', () => fleet.backend('a').inFlight === 40);
+    expect(limit()).toBe(64);
+    await eventually('it is noticed', () => {
+      held.push(ask(leaving.signal).catch(() => undefined));
+      return limit() === 32;
+    });
+    const { inFlight } = fleet.backend('a');
+    held.push(ask(leaving.signal).catch(() => undefined));
+    await eventually('one waits', () => fleet.model().queued > 0);
+    expect(fleet.backend('a').inFlight).toBe(inFlight);
+    leaving.abort();
+    await Promise.all(held);
+    await fleet.idle();
+    fleet.fakes[0]!.setBehaviour({ ttftMs: 5 });
+    await eventually('it has recovered', async () => {
+      await Promise.all(Array.from({ length: 64 }, () => ask()));
+      return limit() === 64;
+    });
+  });
+});
+
 describe('an upstream without room', () => {
   const full = { upstream: { concurrency: { initial: 2, max: 2 } }, limits: { queueTimeoutMs: 300 } };
 

@@ -68,7 +68,7 @@ it('clients that do not read hold less than 10 MB each, do not slow others, and 
 
 it('clients that do not read keep nobody out, teach the gateway nothing, and get all of it when they read on', async () => {
   const upstream = { concurrency: { initial: 1, max: 8 } };
-  const fleet = await serveFleet([{ tokens: 100_000, burst: true }], {
+  const fleet = await serveFleet([{ text: `${'a'.repeat(1_000)} `.repeat(16_000), burst: true }], {
     upstream,
     limits: { queueTimeoutMs: 3_000 },
   });
