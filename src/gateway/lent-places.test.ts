@@ -67,6 +67,20 @@ describe('the place of a reply whose client takes nothing', () => {
     }
   });
 
+  it('is lent once, however often it is said that the client takes nothing', () => {
+    const slow = enterPaused();
+    nowMs += LONG_MS;
+    lane.paused(slow);
+    expect(hasRoom()).toBe(true);
+    lane.paused(slow);
+    nowMs += LONG_MS;
+    expect(hasRoom()).toBe(true);
+    expect(lane.report()).toMatchObject({ inFlight: 1, lent: 1 });
+    lane.resumed(slow);
+    expect(lane.report()).toMatchObject({ inFlight: 1, lent: 0 });
+    expect(lane.limit!.inFlight).toBe(1);
+  });
+
   it('is free when it leaves, wherever it was', () => {
     const all = [enterPaused(), enterPaused()];
     nowMs += LONG_MS;

@@ -40,7 +40,9 @@ export class LentPlaces {
     return this.#lent;
   }
 
+  /** May be told again: what was on its way before the pause still comes. */
   paused(pauses: Pauses): void {
+    if (pauses.pausedAtMs !== undefined) return;
     pauses.pausedAtMs = this.#now();
     this.#paused.add(pauses);
   }
