@@ -69,9 +69,11 @@ describe('the place of a reply whose client takes nothing', () => {
 
   it('is lent once, however often it is said that the client takes nothing', () => {
     const slow = enterPaused();
-    nowMs += LONG_MS;
+    nowMs += LONG_MS / 2;
     lane.paused(slow);
+    nowMs += LONG_MS / 2;
     expect(hasRoom()).toBe(true);
+    expect(lane.report()).toMatchObject({ inFlight: 1, lent: 1 });
     lane.paused(slow);
     nowMs += LONG_MS;
     expect(hasRoom()).toBe(true);
