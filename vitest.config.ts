@@ -1,13 +1,38 @@
 import { defineConfig } from 'vitest/config';
 
+const MODELS = ['test/{engine,local,encoder,conformance}/**/*.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['{src,kernels,routers,config,test}/**/*.test.ts'],
     exclude: ['**/node_modules/**', 'dist/**'],
     globalSetup: ['test/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    maxWorkers: 2,
     reporters: ['default'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'modules',
+          include: ['{src,kernels,routers,config}/**/*.test.ts'],
+          // They put back what they change of a process, so files share one: loading the modules anew for each takes longer than
+          // most of the tests.
+          isolate: false,
+          maxWorkers: 2,
+        },
+      },
+      { extends: true, test: { name: 'models', include: MODELS, maxWorkers: 2 } },
+      {
+        extends: true,
+        test: {
+          name: 'gateway',
+          include: ['test/**/*.test.ts'],
+          exclude: MODELS,
+          // Not beside models, which compute on all processors: much here is about time. It is mostly waited for, so one more runs.
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,23 +19,7 @@ import { preparePython } from './tools/python.ts';
  */
 export default async function setup(): Promise<() => void> {
   const removeTemporary = gatherTemporary();
-  rememberCompiledModules();
-  const progress = renderProgress(process.stderr);
-  try {
-    for (const name of [REAL_MODEL, REAL_ENCODER])
-      await required(`the model ${name}`, () =>
-        fetchModel({
-          name,
-          catalogue: loadCatalogue(),
-          modelsDir: MODELS_DIR,
-          onProgress: progress.update,
-          hubUrl: process.env.HF_ENDPOINT,
-        }),
-      );
-  } finally {
-    progress.end();
-  }
-  await required('the Python tools', preparePython);
+  await Promise.all([compileModules(), fetchModels(), required('the Python tools', preparePython)]);
   if (promtoolPath() === undefined)
     process.stderr.write(
       'promtool is not on PATH (Debian package prometheus): tests of metrics and rules are skipped.\n',
@@ -55,11 +40,30 @@ function gatherTemporary(): () => void {
  * Has Node keep what it compiled, for all processes of the run: tests start the gateway some two hundred times, and each start
  * takes half the time without compiling four hundred modules. Node knows by their content which of them have changed.
  */
-function rememberCompiledModules(): void {
+async function compileModules(): Promise<void> {
   process.env.NODE_COMPILE_CACHE = join(CACHE_DIR, 'compiled');
   // One that is killed, as most are, keeps nothing: this one loads everything, and ends by itself for want of a configuration.
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
-  spawnSync(process.execPath, [main, 'serve', '--config', '/nowhere.yaml'], { stdio: 'ignore' });
+  const loading = spawn(process.execPath, [main, 'serve', '--config', '/nowhere.yaml'], { stdio: 'ignore' });
+  await once(loading, 'exit');
+}
+
+async function fetchModels(): Promise<void> {
+  const progress = renderProgress(process.stderr);
+  try {
+    for (const name of [REAL_MODEL, REAL_ENCODER])
+      await required(`the model ${name}`, () =>
+        fetchModel({
+          name,
+          catalogue: loadCatalogue(),
+          modelsDir: MODELS_DIR,
+          onProgress: progress.update,
+          hubUrl: process.env.HF_ENDPOINT,
+        }),
+      );
+  } finally {
+    progress.end();
+  }
 }
 
 async function required(what: string, bring: () => Promise<unknown>): Promise<void> {

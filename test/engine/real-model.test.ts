@@ -107,66 +107,65 @@ describe('sampling', () => {
   });
 });
 
-test('a prompt that begins like earlier ones gives the same bits as in an engine that keeps nothing', async () => {
-  const plain = start({ prefixCacheBytes: 0 });
-  await plain.ready;
-  try {
+describe('as from an engine that keeps nothing and guesses nothing', () => {
+  let plain: EngineBackend;
+
+  beforeAll(async () => {
+    plain = start({ prefixCacheBytes: 0, speculation: false });
+    await plain.ready;
+  });
+
+  afterAll(() => plain.close());
+
+  const deltas = (parts: readonly Part[]) => parts.filter((part) => part.type === 'text-delta');
+
+  test('come the same bits after a prompt that begins like earlier ones', async () => {
     const text = 'The sea is deep and blue, and the old lighthouse stands above it. '.repeat(8);
     let cached = 0;
     for (const end of [40, 200, 200, 330, text.length, 120]) {
       const request = chat(text.slice(0, end), { topLogprobs: 2, stop: { maxTokens: 12 } });
       const [kept, computed] = await Promise.all([answer(request), answer(request, plain)]);
-      const deltas = (parts: readonly Part[]) => parts.filter((p) => p.type === 'text-delta');
       expect(deltas(kept)).toEqual(deltas(computed));
       expect(partOf(computed, 'usage').usage.cachedPromptTokens).toBe(0);
       cached += partOf(kept, 'usage').usage.cachedPromptTokens;
     }
     expect(cached).toBeGreaterThan(150);
-  } finally {
-    await plain.close();
-  }
-});
+  });
 
-test('guessing tokens changes nothing but the number of passes, greedy and seeded', async () => {
-  const guessed = { drafted: 0, accepted: 0 };
-  const [plain, guessing] = [false, true].map((speculation) =>
-    start({
-      speculation,
+  test('comes the same text in fewer passes when tokens are guessed, greedy and seeded', async () => {
+    const guessed = { drafted: 0, accepted: 0 };
+    const guessing = start({
       emit: (event) => {
         if (event.type !== 'engine-stepped') return;
         guessed.drafted += event.draftedTokens;
         guessed.accepted += event.acceptedTokens;
       },
-    }),
-  ) as [EngineBackend, EngineBackend];
-  try {
-    await Promise.all([plain.ready, guessing.ready]);
-    const code = `function area(shape) {
+    });
+    try {
+      await guessing.ready;
+      const code = `function area(shape) {
   if (shape.kind === 'circle') return Math.PI * shape.radius * shape.radius;
   if (shape.kind === 'square') return shape.side * shape.side;
   if (shape.kind === 'rectangle') return shape.width * shape.height;
 }`;
-    const asked = [
-      `Write this code again, and call the function surface:\n${code}`,
-      'Tell me a story about a fox.',
-    ];
-    for (const text of asked) {
-      for (const temperature of [0, 0.8]) {
-        const request = chat(text, {
-          sampling: { temperature, seed: 3 },
-          topLogprobs: 1,
-          stop: { maxTokens: 80 },
-        });
-        const deltas = async (by: EngineBackend) =>
-          (await answer(request, by)).filter((part) => part.type === 'text-delta');
-        expect(await deltas(guessing)).toEqual(await deltas(plain));
-      }
+      const requests = [
+        `Write this code again, and call the function surface:\n${code}`,
+        'Tell me a story about a fox.',
+      ].flatMap((text) =>
+        [0, 0.8].map((temperature) =>
+          chat(text, { sampling: { temperature, seed: 3 }, topLogprobs: 1, stop: { maxTokens: 80 } }),
+        ),
+      );
+      const expected = await Promise.all(requests.map((request) => answer(request, plain)));
+      // One after the other: tokens are guessed for whoever decodes alone.
+      for (const [i, request] of requests.entries())
+        expect(deltas(await answer(request, guessing))).toEqual(deltas(expected[i]!));
+      await until(() => guessed.accepted > 30, 5_000);
+      expect(guessed.drafted).toBeGreaterThanOrEqual(guessed.accepted);
+    } finally {
+      await guessing.close();
     }
-    await until(() => guessed.accepted > 30, 5_000);
-    expect(guessed.drafted).toBeGreaterThanOrEqual(guessed.accepted);
-  } finally {
-    await Promise.all([plain.close(), guessing.close()]);
-  }
+  });
 });
 
 test('log-probabilities of a greedy reply name the most likely token, and its text', async () => {

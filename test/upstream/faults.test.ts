@@ -3,6 +3,7 @@ import { connect as dial, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { RelaySink } from '../../src/core/backend.ts';
+import type { UpstreamTimeouts } from '../../src/upstream/upstream-options.ts';
 import { startFakeUpstream } from '../fakes/openai-upstream.ts';
 import { freePort } from '../support/free-port.ts';
 import {
@@ -361,8 +362,8 @@ describe('a slow reader', () => {
 });
 
 describe('the process of the upstream', () => {
-  async function streaming(fake: FakeProcess) {
-    const connected = reach(fake.url, { timeouts: { firstByteMs: 300, idleMs: 300 } });
+  async function streaming(fake: FakeProcess, timeouts: Partial<UpstreamTimeouts> = {}) {
+    const connected = reach(fake.url, { timeouts });
     const sink = new Collector();
     const reply = await connected.relay();
     const failed = failureOf(reply.pump(sink));
@@ -392,7 +393,7 @@ describe('the process of the upstream', () => {
 
   it('is stopped: silence is noticed before and after the first byte', async () => {
     const fake = await spawnFake({ itlMs: 5, tokens: 5_000 });
-    const { connected, failed } = await streaming(fake);
+    const { connected, failed } = await streaming(fake, { firstByteMs: 1_000, idleMs: 1_000 });
     fake.child.kill('SIGSTOP');
     expect((await failed).code).toBe('upstream_timeout');
     expect(await failureOf(connected.relay())).toMatchObject({ code: 'upstream_timeout', retryable: true });
