@@ -1,3 +1,4 @@
+import { Latest } from '../core/latest.ts';
 import { UnansweredBound } from './unanswered-bound.ts';
 
 /** Where nobody knows yet: so few hardly hurt. */
@@ -83,13 +84,13 @@ export interface Sample extends Fared {
 }
 
 interface Seen {
-  readonly atMs: number;
-  readonly among: number;
-  readonly late: boolean;
-  readonly light: boolean;
-  readonly weight: number;
+  atMs: number;
+  among: number;
+  late: boolean;
+  light: boolean;
+  weight: number;
   /** Of a late one: how many of those were being worked on, to judge by how long it waited and how long they stay. */
-  readonly atWork: number;
+  atWork: number;
 }
 
 /**
@@ -122,7 +123,7 @@ export class Knee {
   #tooMany: number | undefined;
   #foundAtMs = Number.NEGATIVE_INFINITY;
   #retryMs = RETRY_MS;
-  #seen: Seen[] = [];
+  readonly #seen = new Latest<Seen>(SAMPLES, unseen);
   /** Observed against predicted, of the latest that came among few. */
   readonly #few = new Float64Array(FEW_SAMPLES);
   #fewSeen = 0;
@@ -188,14 +189,18 @@ export class Knee {
       )
         return;
     if (late && company !== 'much') return;
-    const atMs = this.#now();
     const weights = light ? WEIGHT.light : WEIGHT.heavy;
     const excess = Math.min(1, (tookMs / this.lateMs(predictedMs) - 1) / VERY_LATE);
     const weight = late ? weights.late + (weights.veryLate - weights.late) * excess : weights.calm;
     const waitedMs = tookMs - predictedMs;
     const atWork = late && stayMs > 0 ? (among * stayMs) / (stayMs + waitedMs) : 0;
-    this.#seen.push({ atMs, among, late, light, weight, atWork });
-    if (this.#seen.length > SAMPLES) this.#seen.shift();
+    const seen = this.#seen.next();
+    seen.atMs = this.#now();
+    seen.among = among;
+    seen.late = late;
+    seen.light = light;
+    seen.weight = weight;
+    seen.atWork = atWork;
     if (late) this.#findTooMany();
     else if (startedAtMs >= this.#changedAtMs && among >= Math.floor(this.#at * NEARLY_ALL))
       this.#observeCalm(among, light, most);
@@ -203,7 +208,7 @@ export class Knee {
 
   /** Begins carefully again, and keeps what it knows. */
   restart(): void {
-    this.#seen = [];
+    this.#seen.clear();
     this.unanswered.restart();
     this.#move(Math.min(this.#at, FIRST_GUESS));
   }
@@ -221,7 +226,7 @@ export class Knee {
   /** Parts the latest requests where late ones outweigh calm ones above the most. */
   #findTooMany(): void {
     const sinceMs = this.#now() - SAMPLE_MS;
-    const seen = this.#seen.filter(({ atMs }) => atMs >= sinceMs).sort((a, b) => b.among - a.among);
+    const seen = this.#seen.all.filter(({ atMs }) => atMs >= sinceMs).sort((a, b) => b.among - a.among);
     // From the top down. Heavy tenants do not outvote light ones.
     const lateOnes = seen.filter(({ late }) => late).length;
     let lateAbove = 0;
@@ -273,6 +278,10 @@ export class Knee {
     // What was late against a guess need not have been.
     if (this.#fewSeen !== MIN_FEW_SAMPLES) return;
     this.#tooMany = undefined;
-    this.#seen = [];
+    this.#seen.clear();
   }
+}
+
+function unseen(): Seen {
+  return { atMs: 0, among: 0, late: false, light: false, weight: 0, atWork: 0 };
 }
