@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { roundRobin } from '../../routers/round-robin.ts';
+import { callerOf } from '../../test/ledger/events.ts';
 import type { Backend, Relay } from '../core/backend.ts';
 import type { Embeddings, EmbedRequest, EncodeRequest, Encoder } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
@@ -139,6 +140,25 @@ describe('a request for a vector', () => {
     );
     expect(await run(gateway)).toEqual({ kind: 'relay', relay });
     expect(settled).toMatchObject([{ usage: { promptTokens: 9 }, deployment: 'u/m' }]);
+  });
+
+  it('is let in beside many of its tenant where the server answers them all in time', async () => {
+    let inside = 0;
+    let most = 0;
+    const server = upstream(async () => {
+      inside += 1;
+      most = Math.max(most, inside);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      inside -= 1;
+      return { status: 200, observation: newObservation() } as Relay;
+    });
+    const { gateway } = gatewayOver({ ...server, concurrency: { initial: 64, max: 64 } });
+    const { signal } = new AbortController();
+    const ask = async () => {
+      for (let i = 0; i < 8; i++) await gateway.encode(request, signal, () => {}, { caller: callerOf(1) });
+    };
+    await Promise.all(Array.from({ length: 32 }, ask));
+    expect(most).toBeGreaterThan(16);
   });
 
   it.each<[string, Backend | Encoder, Partial<EncodeRequest>]>([

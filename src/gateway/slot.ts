@@ -161,12 +161,19 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
         completionTokens,
         nowMs - this.startedAtMs,
       );
-    if (outcome === 'ok' && !this.#request.stream && completionTokens > 0) {
-      const { wholeByTokens } = lane.latency(this.deployment.model);
-      this.#compare('whole', this.#answeredMs, wholeByTokens.predictMs(completionTokens));
-      wholeByTokens.observe(completionTokens, this.#answeredMs, nowMs);
-    }
+    if (outcome === 'ok' && !this.#request.stream) this.#learnWhole(completionTokens, nowMs);
     this.#free({ prompt: usage.promptTokens - usage.cachedPromptTokens, output: completionTokens });
+  }
+
+  /** How long a whole reply takes is told by its tokens, or by its prompt where it has none: embeddings are such. */
+  #learnWhole(completionTokens: number, nowMs: number): void {
+    if (completionTokens === 0) {
+      this.#compare('whole', this.#answeredMs, this.#passage.timing.predictMs(this.#request.promptBytes));
+      return;
+    }
+    const { wholeByTokens } = this.lane.latency(this.deployment.model);
+    this.#compare('whole', this.#answeredMs, wholeByTokens.predictMs(completionTokens));
+    wholeByTokens.observe(completionTokens, this.#answeredMs, nowMs);
   }
 
   /**
