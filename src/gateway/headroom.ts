@@ -166,7 +166,7 @@ export class Headroom {
     if (this.#pressing.delete(stay)) this.#knee.unanswered.answered(this.#now() - stay.enteredAtMs);
   }
 
-  /** It has begun, and its place is lent. */
+  /** It takes no place any more, or none for now. */
   wentAway(stay: Stay): void {
     stay.guest.inFlight -= 1;
     this.#inside[stay.size] -= 1;
@@ -181,11 +181,9 @@ export class Headroom {
 
   /** @param heldUp By its client, so that nobody learns from how long it stayed. */
   leave(stay: Stay, heldUp = false): void {
-    stay.guest.inFlight -= 1;
-    this.#inside[stay.size] -= 1;
+    this.wentAway(stay);
     this.begun(stay);
     this.#unqueued.leave();
-    if (stay.isLight) this.#demand.leave();
     if (!heldUp) this.#demand.stayed(this.#now() - stay.enteredAtMs);
   }
 

@@ -135,7 +135,7 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
   /** Another attempt was answered first: that this one was not tells something, too. */
   lost(): void {
     const { promptBytes, stream } = this.#request;
-    const predictedMs = this.lane.latency(this.deployment.model).begin(stream).predictMs(promptBytes);
+    const predictedMs = this.#passage.timing.predictMs(promptBytes);
     if (predictedMs !== undefined && this.ageMs > predictedMs)
       this.lane.slowness.observe(this.ageMs, predictedMs);
     this.#model.canaries.began(this.deployment, stream, promptBytes, this.ageMs, this.#now());

@@ -2,7 +2,7 @@ import type { Limits } from '../core/caller.ts';
 import type { GatewayEvent } from '../core/event.ts';
 import type { Database } from '../store/database.ts';
 import { holdAlarm, keepAlarm, markTold, takeUntold } from './alarm-store.ts';
-import { periodsOf } from './spending.ts';
+import { DAY_MS, periodsOf } from './spending.ts';
 import type { SpentAmounts, SpentTotals } from './spent.ts';
 
 export type BudgetSubject = 'key' | 'project' | 'organization';
@@ -235,7 +235,7 @@ export class BudgetAlarms {
     this.#done.clear();
     this.#dayName = day;
     this.#monthName = month;
-    this.#dayEndsMs = Date.parse(`${this.#dayName}T00:00:00Z`) + 86_400_000;
+    this.#dayEndsMs = Date.parse(`${this.#dayName}T00:00:00Z`) + DAY_MS;
   }
 }
 
