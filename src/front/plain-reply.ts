@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import type { ClientReply } from '../api/http/client-reply.ts';
 import { http } from '../core/node-http.ts';
+import { takenBytes } from '../core/taken-bytes.ts';
 import { type Writer, writeSoon } from '../core/write-batch.ts';
 import { httpDate } from './http-date.ts';
 
@@ -59,6 +60,10 @@ export class PlainReply implements ClientReply, Writer {
 
   get started(): boolean {
     return this.#started;
+  }
+
+  get takenBytes(): number {
+    return takenBytes(this.#socket);
   }
 
   start(status: number, lines: string, bodyBytes?: number, close = false): void {

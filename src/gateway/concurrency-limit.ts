@@ -102,6 +102,11 @@ export class ConcurrencyLimit {
     return this.#inFlight < this.limit && this.#inFlight + this.#lent < this.#max;
   }
 
+  /** There would be room for one more, if one that has lent its place was gone. */
+  get isFullOfLent(): boolean {
+    return this.#inFlight < this.limit && this.#inFlight + this.#lent >= this.#max;
+  }
+
   take(): Entry {
     this.#inFlight += 1;
     return { startedAtMs: this.#now(), among: this.#inFlight };

@@ -7,8 +7,7 @@ import { AppError } from '../core/error.ts';
 import type { RequestSettled } from '../core/event.ts';
 import { newObservation } from '../core/observation.ts';
 import type { GenerateRequest } from '../core/request.ts';
-import type { EncodeReply } from './encode.ts';
-import { Gateway } from './gateway.ts';
+import { type EncodeReply, Gateway } from './gateway.ts';
 
 const request = {
   id: 'req_1',
@@ -140,6 +139,24 @@ describe('a request for a vector', () => {
     );
     expect(await run(gateway)).toEqual({ kind: 'relay', relay });
     expect(settled).toMatchObject([{ usage: { promptTokens: 9 }, deployment: 'u/m' }]);
+  });
+
+  it('lends its place while its client takes nothing of a relayed reply', async () => {
+    const server = upstream(async () => ({ status: 200, observation: newObservation() }) as Relay);
+    const { gateway } = gatewayOver({ ...server, concurrency: { initial: 1, max: 2 } });
+    const { signal } = new AbortController();
+    const client = { takenBytes: 0, destroy() {} };
+    const taken = Promise.withResolvers<void>();
+    const deliver = (reply: EncodeReply) => {
+      if (reply.kind === 'relay') reply.relay.pauses?.paused();
+      return taken.promise;
+    };
+    const slow = gateway.encode(request, signal, deliver, { client });
+    await gateway.encode(request, signal, () => {}, { client });
+    expect(gateway.report().backends).toMatchObject([{ inFlight: 1, lent: 1 }]);
+    taken.resolve();
+    await slow;
+    expect(gateway.report().backends).toMatchObject([{ inFlight: 0, lent: 0 }]);
   });
 
   it('is let in beside many of its tenant where the server answers them all in time', async () => {

@@ -8,11 +8,6 @@ import type { DeploymentOf } from './begin.ts';
 import { encodeFeatures } from './features.ts';
 import type { Route } from './route.ts';
 
-/** What was made of the texts, or a remote server's answer in the client's own dialect. */
-export type EncodeReply =
-  | { readonly kind: 'result'; readonly result: EncodeResult }
-  | { readonly kind: 'relay'; readonly relay: Relay };
-
 /** A remote server that answers in the client's dialect. */
 type Relaying = Backend & Required<Pick<Backend, 'relay'>>;
 
@@ -23,28 +18,26 @@ const PURPOSE = {
 } as const;
 
 /**
- * Runs the request at the best deployment that can serve it and tells the settlement what was used.
+ * Runs the request at the best deployment that can serve it. Of what is made here, the settlement is told what was used.
  *
  * @throws AppError of the last attempt, or `invalid_value` for `model` when no deployment is made for it.
  */
-export async function encode(request: EncodeRequest, options: AttemptOptions): Promise<EncodeReply> {
+export async function encode(request: EncodeRequest, options: AttemptOptions): Promise<Relay | EncodeResult> {
   const capable = (route: Route) => capableDeployments(route, request);
   const features = encodeFeatures(request, options);
-  const reply = await startAtAllowed<DeploymentOf<Encoder | Relaying>, EncodeReply>(
+  const reply = await startAtAllowed<DeploymentOf<Encoder | Relaying>, Relay | EncodeResult>(
     capable,
     request,
     features,
     options,
-    async ({ backend, model }, signal) =>
+    ({ backend, model }, signal) =>
       backend.kind === 'encoder'
-        ? { kind: 'result', result: await runAt(backend, request, signal) }
-        : { kind: 'relay', relay: await backend.relay(toRelayRequest(request), { model, signal }) },
+        ? runAt(backend, request, signal)
+        : backend.relay(toRelayRequest(request), { model, signal }),
   );
-  const { settlement } = options;
-  if (reply.kind === 'relay') settlement.observation = reply.relay.observation;
-  else
-    settlement.observation.usage = {
-      promptTokens: reply.result.promptTokens,
+  if ('endpoint' in reply)
+    options.settlement.observation.usage = {
+      promptTokens: reply.promptTokens,
       completionTokens: 0,
       cachedPromptTokens: 0,
       reasoningTokens: 0,
@@ -72,14 +65,14 @@ function canEncode({ backend }: Deployment, { endpoint }: EncodeRequest): boolea
   return backend.kind === 'upstream' && backend.relay !== undefined && endpoint !== 'classify';
 }
 
-async function runAt(encoder: Encoder, request: EncodeRequest, signal: AbortSignal): Promise<EncodeResult> {
+function runAt(encoder: Encoder, request: EncodeRequest, signal: AbortSignal): Promise<EncodeResult> {
   switch (request.endpoint) {
     case 'embeddings':
-      return await encoder.embed(request, { signal });
+      return encoder.embed(request, { signal });
     case 'rerank':
-      return await encoder.rerank(request, { signal });
+      return encoder.rerank(request, { signal });
     case 'classify':
-      return await encoder.classify(request, { signal });
+      return encoder.classify(request, { signal });
   }
 }
 

@@ -4,7 +4,7 @@ import type { Caller } from '../core/caller.ts';
 import type { Decision } from '../core/decision.ts';
 import type { RequestDemands } from '../core/demands.ts';
 import type { PublicModel } from '../core/deployment.ts';
-import type { EncodeRequest } from '../core/encoder.ts';
+import type { EncodeRequest, EncodeResult } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import type { CanaryRolledBack, Emit, RequestSettled } from '../core/event.ts';
 import type { PartSource } from '../core/part-source.ts';
@@ -18,7 +18,8 @@ import { begin } from './begin.ts';
 import { demandsOf, mayUse, routeFor } from './caller-rules.ts';
 import { endedBy, withDeadline } from './deadline.ts';
 import { newDecisionId } from './decision-id.ts';
-import { type EncodeReply, encode } from './encode.ts';
+import { encode } from './encode.ts';
+import type { SlowClient } from './lent-places.ts';
 import { mediaOf } from './media.ts';
 import type { ModelState, QueueBounds } from './model-state.ts';
 import { observeParts } from './observe-parts.ts';
@@ -33,6 +34,11 @@ import { readingBounds, usageBounds } from './usage-bounds.ts';
 /** A reply that has begun: typed parts, or bytes in the client's own dialect. */
 export type Reply =
   | { readonly kind: 'parts'; readonly parts: PartSource }
+  | { readonly kind: 'relay'; readonly relay: Relay };
+
+/** What was made of texts, or a remote server's answer in the client's own dialect. */
+export type EncodeReply =
+  | { readonly kind: 'result'; readonly result: EncodeResult }
   | { readonly kind: 'relay'; readonly relay: Relay };
 
 export interface GatewayOptions {
@@ -65,6 +71,8 @@ export interface RequestTerms {
   readonly decisionId?: string;
   /** Who asks; undefined: nobody needs a key. */
   readonly caller?: Caller | undefined;
+  /** Gets the reply, where that may take its time. */
+  readonly client?: SlowClient;
   /** Called once the request is admitted, before anything is sent. */
   readonly onAdmitted?: (reservation: Reservation) => void;
 }
@@ -167,14 +175,13 @@ export class Gateway {
       signal,
       terms,
       (options) => begin(request, options, this.#shadows),
-      (reply, settlement, slot) => {
-        if ('observation' in reply) {
-          settlement.observation = reply.observation;
-          reply.pauses = slot;
-          return deliver({ kind: 'relay', relay: reply }, settlement.decision);
-        }
-        return deliver({ kind: 'parts', parts: observeParts(reply, settlement) }, settlement.decision);
-      },
+      (reply, settlement) =>
+        deliver(
+          isRelay(reply)
+            ? { kind: 'relay', relay: reply }
+            : { kind: 'parts', parts: observeParts(reply, settlement) },
+          settlement.decision,
+        ),
     );
   }
 
@@ -194,19 +201,20 @@ export class Gateway {
       signal,
       terms,
       (options) => encode(request, options),
-      deliver,
+      (reply) =>
+        deliver(isRelay(reply) ? { kind: 'relay', relay: reply } : { kind: 'result', result: reply }),
     );
   }
 
   /** @param start Resolves when the reply has begun. */
-  async #settled<R>(
+  async #settled<R extends object>(
     request: SettledRequest,
     name: string,
     size: () => AskedSize,
     client: AbortSignal,
     terms: RequestTerms,
-    start: (options: AttemptOptions) => Promise<R>,
-    deliver: (reply: R, settlement: Settlement, slot: Slot | undefined) => Promise<void> | void,
+    start: (options: AttemptOptions) => Promise<Relay | R>,
+    deliver: (reply: Relay | R, settlement: Settlement) => Promise<void> | void,
   ): Promise<void> {
     const { emit, now, maxRetries, privacy, routes } = this.#options;
     const { caller, decisionId = newDecisionId(), timeoutMs = this.#options.timeoutMs } = terms;
@@ -221,7 +229,7 @@ export class Gateway {
     let settled: RequestSettled | undefined;
     const hold = (held: Slot) => {
       // The attempt is one that nobody waits for any more.
-      if (settled !== undefined) held.release(settled);
+      if (settled !== undefined) held.release(settled, false);
       else slot = held;
     };
     this.#inFlight++;
@@ -266,7 +274,12 @@ export class Gateway {
         deadlineAtMs,
         hold,
       });
-      const delivered = deliver(reply, settlement, slot);
+      if (isRelay(reply)) {
+        settlement.observation = reply.observation;
+        reply.pauses = slot;
+        if (slot !== undefined) slot.client = terms.client;
+      }
+      const delivered = deliver(reply, settlement);
       if (delivered instanceof Promise) await delivered;
       client.throwIfAborted();
     } catch (error) {
@@ -275,7 +288,8 @@ export class Gateway {
       deadline?.clear();
       this.#inFlight--;
       model?.end();
-      const event = settlement.settle(slot?.wasHeldUp);
+      const heldUp = slot?.wasHeldUp === true;
+      const event = settlement.settle(heldUp);
       settled = event;
       const { promptTokens, completionTokens } = event.usage;
       try {
@@ -283,7 +297,7 @@ export class Gateway {
         emit(event);
       } finally {
         // Last, since it may make room for others.
-        slot?.release(event);
+        slot?.release(event, heldUp);
       }
     }
   }
@@ -292,6 +306,10 @@ export class Gateway {
     const { admission, assumedOutputTokens = DEFAULT_OUTPUT_TOKENS } = this.#options;
     return admission?.admit(askFor(caller, route, size, { bytesPerToken, assumedOutputTokens, replies }));
   }
+}
+
+function isRelay(reply: object): reply is Relay {
+  return 'observation' in reply;
 }
 
 function takesUnread(backend: PublicModel['deployments'][number]['backend']): boolean {

@@ -7,7 +7,7 @@ import { CoolDown } from './cool-down.ts';
 import { Headroom, type Room } from './headroom.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 import { LatencyModel, type Timing } from './latency-model.ts';
-import { isHeldUp, LentPlaces, type Pauses } from './lent-places.ts';
+import { LentPlaces, type Pauses, type SlowClient } from './lent-places.ts';
 import { type FleetMember, Slowness } from './outlier.ts';
 import { type Awaited, Overdue } from './overdue.ts';
 import type { Tenant } from './tenant.ts';
@@ -111,9 +111,8 @@ export class Lane implements FleetMember {
       sizeBytes,
       kind,
       fate: 'unknown',
-      pausedAtMs: undefined,
+      pause: undefined,
       pausedMs: 0,
-      isLent: false,
     };
     this.#overdue?.began(passage);
     return passage;
@@ -127,21 +126,27 @@ export class Lane implements FleetMember {
   }
 
   /** Its client takes nothing for now, so that the backend is not read. */
-  paused(passage: Passage): void {
-    this.#lent?.paused(passage);
+  paused(passage: Passage, client: SlowClient): void {
+    this.#lent?.paused(passage, client);
   }
 
   resumed(passage: Passage): void {
     this.#lent?.resumed(passage);
   }
 
-  leave(passage: Passage): void {
+  /** Somebody has to wait for a place. @returns One will be free in a moment, since somebody has to go. */
+  reclaim(): boolean {
+    return this.#lent?.reclaim() === true;
+  }
+
+  /** @param heldUp By its client. */
+  leave(passage: Passage, heldUp = false): void {
     const { stay } = passage;
     this.resumed(passage);
     if (passage.fate === 'unknown') passage.fate = 'gone';
     this.#inFlight -= 1;
     this.limit?.give();
-    if (stay !== undefined) this.#headroom?.leave(stay, isHeldUp(passage, this.#now()));
+    if (stay !== undefined) this.#headroom?.leave(stay, heldUp);
   }
 
   /**

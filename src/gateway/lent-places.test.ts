@@ -4,6 +4,7 @@ import { Lane, type Passage } from './lane.ts';
 import type { Tenant } from './tenant.ts';
 
 const LONG_MS = 150;
+const VERY_LONG_MS = 6_000;
 const anybody: Tenant = { projectId: '', weight: 1, priority: 0 };
 
 let nowMs: number;
@@ -23,11 +24,33 @@ beforeEach(() => {
 const hasRoom = () => lane.hasRoomFor(anybody, false);
 const enter = () => lane.enter(anybody, false, lane.latency('m').firstToken, 100, true);
 
-function enterPaused(): Passage {
+class Client {
+  takenBytes = 1_000;
+  isCutOff = false;
+
+  destroy(): void {
+    this.isCutOff = true;
+    this.takenBytes = 0;
+  }
+}
+
+function enterPaused(client = new Client()): Passage {
   const passage = enter();
   lane.begun(passage);
-  lane.paused(passage);
+  lane.paused(passage, client);
   return passage;
+}
+
+/** As many as ever may be inside have lent their places. */
+function fillWithDeaf() {
+  const deaf = Array.from({ length: 5 }, () => {
+    const client = new Client();
+    const passage = enterPaused(client);
+    nowMs += LONG_MS;
+    hasRoom();
+    return { client, passage };
+  });
+  return { deaf, cutOff: () => deaf.flatMap(({ client }, i) => (client.isCutOff ? [i] : [])) };
 }
 
 describe('the place of a reply whose client takes nothing', () => {
@@ -54,7 +77,7 @@ describe('the place of a reply whose client takes nothing', () => {
     for (let i = 0; i < 10; i += 1) {
       nowMs += LONG_MS / 2;
       lane.resumed(slow);
-      lane.paused(slow);
+      lane.paused(slow, new Client());
       expect(hasRoom()).toBe(false);
     }
   });
@@ -70,11 +93,11 @@ describe('the place of a reply whose client takes nothing', () => {
   it('is lent once, however often it is said that the client takes nothing', () => {
     const slow = enterPaused();
     nowMs += LONG_MS / 2;
-    lane.paused(slow);
+    lane.paused(slow, new Client());
     nowMs += LONG_MS / 2;
     expect(hasRoom()).toBe(true);
     expect(lane.report()).toMatchObject({ inFlight: 1, lent: 1 });
-    lane.paused(slow);
+    lane.paused(slow, new Client());
     nowMs += LONG_MS;
     expect(hasRoom()).toBe(true);
     expect(lane.report()).toMatchObject({ inFlight: 1, lent: 1 });
@@ -91,5 +114,61 @@ describe('the place of a reply whose client takes nothing', () => {
     for (const passage of all) lane.leave(passage);
     expect(lane.report()).toMatchObject({ inFlight: 0, lent: 0 });
     expect(lane.limit!.inFlight).toBe(0);
+  });
+});
+
+describe('where those that lend their places are as many as ever may be inside', () => {
+  it('the client that has taken nothing for longest is cut off, once that is long and somebody waits', () => {
+    const { deaf, cutOff } = fillWithDeaf();
+    expect(hasRoom()).toBe(false);
+    expect(lane.reclaim()).toBe(false);
+    nowMs += VERY_LONG_MS;
+    expect(hasRoom()).toBe(false);
+    expect(cutOff()).toEqual([]);
+    expect(lane.reclaim()).toBe(true);
+    expect(cutOff()).toEqual([0]);
+    lane.leave(deaf[0]!.passage);
+    expect(hasRoom()).toBe(true);
+  });
+
+  it('one is cut off for each that comes, however often it asks', () => {
+    const { deaf, cutOff } = fillWithDeaf();
+    nowMs += VERY_LONG_MS;
+    for (let i = 0; i < 3; i += 1) expect(lane.reclaim()).toBe(true);
+    expect(cutOff()).toEqual([0]);
+    lane.leave(deaf[0]!.passage);
+    expect(lane.reclaim()).toBe(false);
+    enter();
+    expect(lane.reclaim()).toBe(true);
+    expect(cutOff()).toEqual([0, 1]);
+  });
+
+  it('a client that takes a little now and then stays', () => {
+    const { deaf, cutOff } = fillWithDeaf();
+    for (let i = 0; i < 10; i += 1) {
+      nowMs += VERY_LONG_MS / 2;
+      for (const { client } of deaf) client.takenBytes += 1;
+      expect(lane.reclaim()).toBe(false);
+    }
+    nowMs += VERY_LONG_MS;
+    for (const { client } of deaf.slice(0, 3)) client.takenBytes += 1;
+    expect(lane.reclaim()).toBe(true);
+    expect(cutOff()).toEqual([3]);
+    lane.leave(deaf[3]!.passage);
+    enter();
+    expect(lane.reclaim()).toBe(true);
+    expect(cutOff()).toEqual([3, 4]);
+  });
+
+  it('nobody is cut off where others inside are what there is no room beside', () => {
+    const { deaf, cutOff } = fillWithDeaf();
+    lane.leave(deaf[4]!.passage);
+    lane.leave(deaf[3]!.passage);
+    enter();
+    enter();
+    nowMs += VERY_LONG_MS;
+    expect(hasRoom()).toBe(false);
+    expect(lane.reclaim()).toBe(false);
+    expect(cutOff()).toEqual([]);
   });
 });

@@ -145,8 +145,10 @@ export class Placement {
       : free.map(unranked);
     const best = ranked[0]?.candidate;
     if (best === undefined) {
-      queue.room = roomOf(all.filter((candidate) => candidate.ready));
+      const ready = all.filter((candidate) => candidate.ready);
+      queue.room = roomOf(ready);
       queue.opens = deployments.some(({ backend }) => this.lane(backend).opens);
+      if (!readyOnly) ready.some(({ lane }) => lane.reclaim());
       return undefined;
     }
     const passedOver = free.length === deployments.length ? NOBODY : passedOverOf(allowed, free);

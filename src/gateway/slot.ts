@@ -9,7 +9,7 @@ import type { RequestSettled } from '../core/event.ts';
 import type { Usage } from '../core/usage.ts';
 import type { DecisionTrace } from './decision-trace.ts';
 import type { Lane, Passage } from './lane.ts';
-import { isHeldUp } from './lent-places.ts';
+import { isHeldUp, type SlowClient } from './lent-places.ts';
 import type { ModelState } from './model-state.ts';
 import { tenantOf } from './tenant.ts';
 import type { Tokens } from './token-counters.ts';
@@ -38,6 +38,8 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
   readonly #dispatch: Dispatch;
   /** In line, before it came here, although its tenant had nothing running. */
   heldUpMs = 0;
+  /** Gets the reply. Undefined: nobody who could have it wait. */
+  client: SlowClient | undefined;
   readonly #expected: Tokens;
   readonly #passage: Passage;
   readonly #charge: ReturnType<ModelState['queue']['counters']['charge']>;
@@ -116,7 +118,7 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
   }
 
   paused(): void {
-    if (this.#held) this.lane.paused(this.#passage);
+    if (this.#held && this.client !== undefined) this.lane.paused(this.#passage, this.client);
   }
 
   resumed(): void {
@@ -143,12 +145,11 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
     this.#free(undefined);
   }
 
-  /** The request that was answered here is settled. */
-  release({ outcome, code, tpotMs, usage, usageMeasured }: RequestSettled): void {
+  /** The request that was answered here is settled. @param heldUp `wasHeldUp` */
+  release({ outcome, code, tpotMs, usage, usageMeasured }: RequestSettled, heldUp: boolean): void {
     const { lane } = this;
     const { completionTokens } = usage;
     const nowMs = this.#now();
-    const heldUp = this.wasHeldUp;
     const fault = code !== undefined && ERROR_CATALOGUE[code].retryable;
     if (fault) this.#dispatch.failed(nowMs);
     else if (outcome !== 'ok') this.#dispatch.cancelled(nowMs);
@@ -162,7 +163,7 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
         nowMs - this.startedAtMs,
       );
     if (outcome === 'ok' && !this.#request.stream) this.#learnWhole(completionTokens, nowMs);
-    this.#free({ prompt: usage.promptTokens - usage.cachedPromptTokens, output: completionTokens });
+    this.#free({ prompt: usage.promptTokens - usage.cachedPromptTokens, output: completionTokens }, heldUp);
   }
 
   /** How long a whole reply takes is told by its tokens, or by its prompt where it has none: embeddings are such. */
@@ -204,10 +205,10 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
     });
   }
 
-  #free(used: Tokens | undefined): void {
+  #free(used: Tokens | undefined, heldUp = false): void {
     if (!this.#held) return;
     this.#held = false;
-    this.lane.leave(this.#passage);
+    this.lane.leave(this.#passage, heldUp);
     this.#model.queue.counters.settle(this.#charge, used);
     this.#onFree();
   }

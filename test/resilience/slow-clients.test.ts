@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import {
   chatBody,
   metric,
@@ -11,8 +11,11 @@ import {
 import { spawnFake } from '../upstream/harness.ts';
 import { eventually, isWhole, serveFleet } from './fleet.ts';
 
+/** A header that has Node read the request. */
+const TO_NODE = 'x-twice: a\r\nx-twice: b\r\n';
+
 /** Asks for a stream and reads none of it. */
-async function deafClient(url: string): Promise<Socket> {
+async function deafClient(url: string, headers = ''): Promise<Socket> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   socket.on('error', () => {});
   onTestFinished(() => void socket.destroy());
@@ -20,7 +23,7 @@ async function deafClient(url: string): Promise<Socket> {
   socket.pause();
   const body = chatBody('m', { stream: true });
   socket.write(
-    `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${headers}content-length: ${body.length}\r\n\r\n${body}`,
   );
   return socket;
 }
@@ -89,6 +92,48 @@ it('clients that do not read keep nobody out, teach the gateway nothing, and get
   await fleet.idle();
   expect(fleet.backend('a')).toMatchObject({ inFlight: 0, lent: 0 });
 });
+
+it.each([
+  ['plain', ''],
+  ['Node', TO_NODE],
+])(
+  'clients that do not read and take all the places that there are (%s) have to go one by one, for those who wait',
+  async (_, headers) => {
+    const now = performance.now.bind(performance);
+    let laterMs = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + laterMs);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const fleet = await serveFleet([{ text: `${'a'.repeat(1_000)} `.repeat(16_000), burst: true }], {
+      upstream: { concurrency: { initial: 1, max: 2 } },
+    });
+    const deaf: Socket[] = [];
+    for (let i = 1; i <= 2; i += 1) {
+      deaf.push(await deafClient(fleet.url, headers));
+      await eventually('it is inside', () => fleet.backend('a').inFlight === i);
+    }
+    const asked = fleet.ask({ body: { max_tokens: 5 } });
+    await eventually(
+      'another one waits, and all have lent their places',
+      () => fleet.backend('a').lent === 2,
+    );
+    laterMs = 6_000;
+    expect(isWhole(await asked)).toBe(true);
+    expect(fleet.backend('a')).toMatchObject({ inFlight: 1, lent: 1 });
+    expect(await (await fetch(`${fleet.url}/metrics`)).text()).toMatch(
+      /^qianmen_requests_total\{.*outcome="cancelled".*\} 1$/m,
+    );
+    const ended = deaf.map(async (socket) => {
+      socket.resume();
+      await once(socket, 'close');
+    });
+    await ended[0];
+    const second = await Promise.race([
+      ended[1],
+      new Promise((resolve) => setTimeout(resolve, 100, 'goes on')),
+    ]);
+    expect(second).toBe('goes on');
+  },
+);
 
 it('a client that reads slowly gets all of it', async () => {
   const fleet = await serveFleet([{ tokens: 30_000 }], { listen: { stallTimeoutMs: 1_000 } });

@@ -23,6 +23,7 @@ function called(handler: CallHandler) {
   const client: ClientReply = {
     signal: new AbortController().signal,
     started: false,
+    takenBytes: 0,
     start() {},
     write: () => true,
     drained: () => Promise.resolve(),

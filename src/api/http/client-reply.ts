@@ -6,6 +6,8 @@ export interface ClientReply extends RelaySink {
   readonly signal: AbortSignal;
   /** Status and headers are on their way. */
   readonly started: boolean;
+  /** How much the system has taken of all that was written to the connection. */
+  readonly takenBytes: number;
   /**
    * @param lines Of the head, as `headerLine` makes them.
    * @param bodyBytes Without it the body goes in chunks.

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { takenBytes } from '../../core/taken-bytes.ts';
 import { type Writer, writeSoon } from '../../core/write-batch.ts';
 import type { ClientReply } from './client-reply.ts';
 import { headerPairs } from './header-lines.ts';
@@ -38,6 +39,11 @@ export class NodeReply implements ClientReply, Writer {
 
   get started(): boolean {
     return this.#outgoing.headersSent;
+  }
+
+  get takenBytes(): number {
+    const { socket } = this.#outgoing;
+    return socket === null ? 0 : takenBytes(socket);
   }
 
   start(status: number, lines: string, bodyBytes?: number, close = false): void {

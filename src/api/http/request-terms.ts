@@ -18,12 +18,12 @@ export function requestTerms(call: Call): RequestTerms {
   call.decisionId = decisionId;
   const limitMs = timeoutMs(header(TIMEOUT));
   const demands = requestDemands(header, call.options.region);
-  const { caller } = call;
-  if (caller === undefined) return { decisionId, timeoutMs: limitMs, demands };
+  const { caller, client } = call;
+  if (caller === undefined) return { decisionId, timeoutMs: limitMs, demands, client };
   const onAdmitted: RequestTerms['onAdmitted'] = ({ rate }) => {
     call.rate = rate;
   };
-  return { decisionId, timeoutMs: limitMs, demands, caller, onAdmitted };
+  return { decisionId, timeoutMs: limitMs, demands, client, caller, onAdmitted };
 }
 
 /** How long the client is willing to wait for the whole reply; undefined: it does not say. */
