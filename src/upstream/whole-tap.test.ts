@@ -152,7 +152,29 @@ describe('WholeTap', () => {
     expect(tapOf('{"detail":"secret"}', 10, false).failure?.code).toBe('upstream_error');
   });
 
-  it.each(['{"choices":[', '', 'null x'])('refuses what is not complete JSON: %j', (text) => {
+  it('takes a reply that goes deeper than skimming does', () => {
+    const depth = 200;
+    const deep = `${'['.repeat(depth)}${']'.repeat(depth)}`;
+    const choices = '[{"message":{"content":"Hi"},"finish_reason":"stop"}]';
+    const { tap, failure } = tapOf(`{"meta":${deep},"choices":${choices},${USAGE}}`);
+    expect(failure).toBeUndefined();
+    expect(tap.observation).toMatchObject({ finishReasons: ['stop'], usage: { completionTokens: 3 } });
+    expect(tapOf(`{"meta":${deep},"error":"secret"}`).failure?.code).toBe('upstream_error');
+  });
+
+  it('takes what is no object for no reply, before anything of it is delivered', () => {
+    for (const text of ['[', '<html>', '\n "', '[{"error":{"message":"secret"}}'].map(
+      (start) => start + long,
+    )) {
+      const tap = new WholeTap(() => 0, { isGeneration: false });
+      tap.push(Buffer.from(text.slice(0, 65_536)));
+      expect(tap.readBeginning()).toMatchObject({ code: 'upstream_error' });
+    }
+    for (const text of ['[]', 'null', '7', '"text"'])
+      expect(tapOf(text, 10, false).failure?.code).toBe('upstream_error');
+  });
+
+  it.each(['{"choices":[', '', 'null x', '{} {}'])('refuses what is not complete JSON: %j', (text) => {
     expect(tapOf(text).failure?.code).toBe('upstream_error');
   });
 

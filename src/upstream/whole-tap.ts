@@ -32,8 +32,11 @@ const RARE_AT = FINISH_REASON.indexOf('_');
 const FROM_RARE = FINISH_REASON.subarray(RARE_AT);
 const REASON_BYTES = 32;
 
+const NO_OBJECT = 'the reply is no JSON object';
+
 const COLON = 0x3a;
 const QUOTE = 0x22;
+const OPEN_BRACE = 0x7b;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
@@ -81,6 +84,8 @@ export class WholeTap {
    */
   readBeginning(): AppError | undefined {
     const text = this.#kept;
+    const first = text[skipSpace(text, 0)];
+    if (first !== undefined && first !== OPEN_BRACE) return unexpectedReply(NO_OBJECT);
     for (const member of skimBeginning(text)) {
       const isError =
         ((member.key === 'error' || this.#isErrorKey(member)) && !isNull(text, member)) ||
@@ -104,15 +109,14 @@ export class WholeTap {
       this.#readTail(text);
       return undefined;
     }
-    const root = skimObject(text);
-    if (root === undefined || skipSpace(text, root.end) < text.length)
-      return unexpectedReply('the reply is not complete JSON');
     try {
-      if (!this.#skim(text, root)) return this.#parse(text);
+      const root = skimObject(text);
+      const isSkimmed =
+        root !== undefined && skipSpace(text, root.end) === text.length && this.#skim(text, root);
+      return isSkimmed ? undefined : this.#parse(text);
     } catch {
-      return unexpectedReply('the reply is not JSON');
+      return unexpectedReply('the reply is not complete JSON');
     }
-    return undefined;
   }
 
   /** Reads what nearly every reply is: one with a usage and without an error. @returns Whether this is one. */
@@ -150,9 +154,11 @@ export class WholeTap {
   }
 
   #parse(text: Buffer): AppError | undefined {
-    const reply = asWire(JSON.parse(text.toString('utf8')));
-    const error = errorOf(reply);
+    const parsed: unknown = JSON.parse(text.toString('utf8'));
+    const error = errorOf(parsed);
     if (error !== undefined) return errorWithin(JSON.stringify(error));
+    if (typeof parsed !== 'object' || parsed === null) return unexpectedReply(NO_OBJECT);
+    const reply = asWire(parsed);
     const choices = choicesOf(reply);
     if (this.#isGeneration && choices.length === 0) return unexpectedReply('the reply has no choices');
     this.observation.usage = usageOf(reply);
