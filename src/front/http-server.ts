@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Config } from '../../config/schema.ts';
 import { errorBody } from '../api/openai/error-body.ts';
-import { AppError } from '../core/error.ts';
+import { AppError, type AppErrorOptions } from '../core/error.ts';
 import { http } from '../core/node-http.ts';
 import type { HttpSocket } from './http-socket.ts';
 import { type PlainAnswers, PlainConnections } from './plain-connections.ts';
@@ -23,7 +23,7 @@ export interface HttpServer {
 export function createHttpServer(answers: Answers, config: () => Config): HttpServer {
   const serve = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     if (hasOneHost(incoming)) answers.serve(incoming, outgoing);
-    else refuseHost(outgoing);
+    else refuseRequest(outgoing, { message: 'The request needs exactly one valid Host header.' });
   };
   const server = http.createServer(
     {
@@ -42,6 +42,9 @@ export function createHttpServer(answers: Answers, config: () => Config): HttpSe
     if (!tooLarge && hasOneHost(incoming)) continueWhenFirst(outgoing);
     serve(incoming, outgoing);
   });
+  server.on('checkExpectation', (_incoming: IncomingMessage, outgoing: ServerResponse) =>
+    refuseRequest(outgoing, { status: 417, message: 'No expectation but `100-continue` can be met.' }),
+  );
   server.on('clientError', (error: NodeJS.ErrnoException, socket: HttpSocket) => {
     // It came after a request that says `Connection: close`, whose reply is on its way.
     if (error.code === 'HPE_CLOSED_CONNECTION') return;
@@ -94,10 +97,8 @@ function hasOneHost(incoming: IncomingMessage): boolean {
   return hosts === 1 && isHost(headers.host);
 }
 
-function refuseHost(outgoing: ServerResponse): void {
-  const error = new AppError('invalid_value', {
-    message: 'The request needs exactly one valid Host header.',
-  });
+function refuseRequest(outgoing: ServerResponse, reason: Pick<AppErrorOptions, 'status' | 'message'>): void {
+  const error = new AppError('invalid_value', reason);
   outgoing.writeHead(error.status, { 'content-type': 'application/json', connection: 'close' });
   outgoing.end(JSON.stringify(errorBody(error)));
 }

@@ -49,6 +49,15 @@ it('a request that waits behind another for leave to send its body tears no repl
   }
 });
 
+it('an expectation that nobody can meet is refused with a word of why', async () => {
+  const { url } = await serveFleet([{}]);
+  const connection = await open(url);
+  connection.post(CHAT, chatBody('m'), { expect: 'wonders' });
+  const { status, headers, body } = await connection.reply();
+  expect([status, headers.connection]).toEqual([417, 'close']);
+  expect(JSON.parse(body).error).toMatchObject({ code: 'invalid_value', param: null });
+});
+
 it('a body of just the size that is allowed is taken, and one byte more is not', async () => {
   const body = chatBody('m');
   const { url } = await serveFleet([{}], { listen: { maxBodyBytes: body.length + 100 } });
