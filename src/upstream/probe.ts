@@ -14,7 +14,7 @@ export interface ProbeOptions {
   readonly health: Health;
   /** Milliseconds without any answer to a probe, after which the upstream counts as hung rather than busy. */
   readonly silentMs: number;
-  /** Told at every further unanswered probe once that time is over. */
+  /** Told at every further unanswered probe once that time is over; a refused one is answered. */
   readonly onSilent: () => void;
   readonly now: () => number;
   /** Told what a good answer lists; undefined where it is no list. */
@@ -57,7 +57,9 @@ export function startProbe(options: ProbeOptions): () => void {
         ? `no answer to the probe within ${timeoutMs} ms`
         : transportDetail(error as Error);
       health.probeFailed({ detail, mayBeBusy: timedOut });
-      if (options.now() - aliveAtMs > options.silentMs) options.onSilent();
+      // Who is told to stop refuses connections, and finishes what it has.
+      const refused = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
+      if (!refused && options.now() - aliveAtMs > options.silentMs) options.onSilent();
     }
   };
 

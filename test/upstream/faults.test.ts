@@ -416,6 +416,20 @@ describe('the process of the upstream', () => {
     fake.child.kill('SIGCONT');
   });
 
+  it('finishes what it has, though it refuses probes for longer than a first byte may take', async () => {
+    const fake = await spawnFake({ headerDelayMs: 1_200 }, ['--graceful']);
+    const connected = reach(fake.url, {
+      timeouts: { firstByteMs: 200 },
+      probe: { intervalMs: 50, timeoutMs: 100 },
+    });
+    const reply = connected.relay(ask({ stream: false }));
+    await expect.poll(() => connected.upstream.health().inFlight).toBe(1);
+    await sleep(100);
+    fake.child.kill('SIGTERM');
+    expect((await reply).status).toBe(200);
+    expect(connected.upstream.health().state).toBe('down');
+  });
+
   it('does not take new connections', async () => {
     const connected = reach(await unanswering(), { timeouts: { connectMs: 300 } });
     expect(await failureOf(connected.relay())).toMatchObject({
