@@ -1,4 +1,4 @@
-import type { Worker } from 'node:cluster';
+import cluster, { type Worker } from 'node:cluster';
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { Config } from '../../config/schema.ts';
 import type { UpstreamReport, WorkerReport } from '../api/admin/upstream-report.ts';
@@ -7,6 +7,7 @@ import { withFixed } from '../fleet/reloader.ts';
 import { MetricsAggregate } from '../telemetry/aggregate.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { Gather } from './gather.ts';
+import { handOverAgain } from './handed-over.ts';
 import { onReloadRequests } from './reload-requests.ts';
 import { onStopSignals } from './stop-signal.ts';
 import type { DrainOrder, FromWorker } from './worker-messages.ts';
@@ -39,6 +40,7 @@ export async function serveAsPrimary({ config, file, readConfig }: PrimaryOption
   let listening = 0;
   let cut = 0;
 
+  cluster.on('fork', handOverAgain);
   const workers = new Workers({
     count: config.listen.workers,
     startMessage: () => ({
