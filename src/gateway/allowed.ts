@@ -3,8 +3,9 @@ import type { Constraints, RequestFeatures } from '../../routers/request.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { WireRequest } from '../core/request.ts';
-import { type AttemptOptions, startAtBest } from './attempts.ts';
+import { startAtBest } from './attempts.ts';
 import { DecisionTrace } from './decision-trace.ts';
+import type { RequestContext } from './request-context.ts';
 import type { Route } from './route.ts';
 
 /**
@@ -18,21 +19,20 @@ export function startAtAllowed<D extends Deployment, T>(
   capable: (route: Route) => readonly D[],
   { wire }: { readonly wire: WireRequest },
   features: RequestFeatures,
-  options: AttemptOptions,
+  context: RequestContext,
   start: (deployment: D, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const trace = new DecisionTrace(options.decisionId, features);
-  options.settlement.decision = trace;
+  const { settlement, placement, route, model, caller, deadlineAtMs } = context;
+  const trace = new DecisionTrace(settlement.id, features);
+  settlement.decision = trace;
   const allowedAt = (route: Route) => allowedOf(capable(route), features, route, trace);
   const explain = (error: unknown) =>
     trace.refused.length > 0 ? namingDemands(AppError.from(error), features.constraints) : error;
-  const { placement, caller, deadlineAtMs } = options;
-  const route = options.route();
   const drawn = placement.draw(route, features.sessionKey);
-  trace.trials = placement.model(route.model.name).canaries.parts(drawn);
+  trace.trials = model.canaries.parts(drawn);
   const promptBytes = wire.body.length;
   const request = { stream: features.stream, promptBytes, features, trace, drawn, caller, deadlineAtMs };
-  return startAtBest(allowedAt, request, options, start, explain);
+  return startAtBest(allowedAt, request, context, start, explain);
 }
 
 /**

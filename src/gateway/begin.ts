@@ -4,12 +4,11 @@ import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { PartSource } from '../core/part-source.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
-import type { Judgement } from '../difficulty/classifier.ts';
 import { startAtAllowed } from './allowed.ts';
-import type { AttemptOptions } from './attempts.ts';
 import { ofTenant } from './caller-rules.ts';
 import { generationFeatures } from './features.ts';
 import { isMedia } from './media.ts';
+import type { RequestContext } from './request-context.ts';
 import type { Route } from './route.ts';
 import type { Shadows } from './shadow.ts';
 
@@ -22,32 +21,32 @@ export type DeploymentOf<B extends Deployment['backend']> = Deployment & { reado
  */
 export function begin(
   request: GenerateRequest,
-  options: AttemptOptions,
+  context: RequestContext,
   shadows: Shadows,
 ): Promise<Relay | PartSource> {
-  const judging = options.route().tiers?.classifier.consider?.(request, options.signal);
-  if (judging === undefined) return beginJudged(request, options, shadows);
+  const judging = context.route.tiers?.classifier.consider?.(request, context.signal);
+  if (judging === undefined) return beginJudged(request, context, shadows);
   return judging.then((judgement) => {
-    options.signal.throwIfAborted();
-    return beginJudged(request, { ...options, judgement }, shadows);
+    context.signal.throwIfAborted();
+    context.judgement = judgement;
+    return beginJudged(request, context, shadows);
   });
 }
 
 function beginJudged(
   request: GenerateRequest,
-  options: AttemptOptions & { readonly judgement?: Judgement | undefined },
+  context: RequestContext,
   shadows: Shadows,
 ): Promise<Relay | PartSource> {
-  const features = generationFeatures(request, options);
+  const features = generationFeatures(request, context);
   const capable = ({ model }: Route) => capableDeployments(generatorsOf(model.deployments), request);
   let mirrored = false;
-  return startAtAllowed(capable, request, features, options, ({ backend, model }, signal) => {
-    const tenant = options.caller?.projectId;
-    const { shadow } = options.route();
-    if (!mirrored && shadow !== undefined)
-      shadows.mirror(ofTenant(request, options.caller), features, shadow);
+  return startAtAllowed(capable, request, features, context, ({ backend, model }, signal) => {
+    const { caller, route } = context;
+    const { shadow } = route;
+    if (!mirrored && shadow !== undefined) shadows.mirror(ofTenant(request, caller), features, shadow);
     mirrored = true;
-    return start(backend, request, { model, signal, tenant }, options.caller);
+    return start(backend, request, { model, signal, tenant: caller?.projectId }, caller);
   });
 }
 

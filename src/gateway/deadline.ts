@@ -27,8 +27,9 @@ export function withDeadline(client: AbortSignal, timeoutMs: number): Deadline {
   };
 }
 
-/** Why the signal ended the request: its deadline, or its client. */
-export function endedBy(signal: AbortSignal, cause: unknown): AppError {
+/** What ended the request: its deadline or its client, as the signal says, or else what was thrown. */
+export function endedBy(signal: AbortSignal, thrown: unknown): AppError {
+  if (!signal.aborted) return AppError.from(thrown);
   const reason: unknown = signal.reason;
-  return reason instanceof AppError ? reason : new AppError('client_closed', { cause });
+  return reason instanceof AppError ? reason : new AppError('client_closed', { cause: thrown });
 }

@@ -3,9 +3,9 @@ import type { Deployment } from '../core/deployment.ts';
 import { type EncodeRequest, type EncodeResult, type Encoder, TASK_OF } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import { startAtAllowed } from './allowed.ts';
-import type { AttemptOptions } from './attempts.ts';
 import type { DeploymentOf } from './begin.ts';
 import { encodeFeatures } from './features.ts';
+import type { RequestContext } from './request-context.ts';
 import type { Route } from './route.ts';
 
 /** A remote server that answers in the client's dialect. */
@@ -22,21 +22,21 @@ const PURPOSE = {
  *
  * @throws AppError of the last attempt, or `invalid_value` for `model` when no deployment is made for it.
  */
-export async function encode(request: EncodeRequest, options: AttemptOptions): Promise<Relay | EncodeResult> {
+export async function encode(request: EncodeRequest, context: RequestContext): Promise<Relay | EncodeResult> {
   const capable = (route: Route) => capableDeployments(route, request);
-  const features = encodeFeatures(request, options);
+  const features = encodeFeatures(request, context);
   const reply = await startAtAllowed<DeploymentOf<Encoder | Relaying>, Relay | EncodeResult>(
     capable,
     request,
     features,
-    options,
+    context,
     ({ backend, model }, signal) =>
       backend.kind === 'encoder'
         ? runAt(backend, request, signal)
         : backend.relay(toRelayRequest(request), { model, signal }),
   );
   if ('endpoint' in reply)
-    options.settlement.observation.usage = {
+    context.settlement.observation.usage = {
       promptTokens: reply.promptTokens,
       completionTokens: 0,
       cachedPromptTokens: 0,

@@ -8,30 +8,23 @@ import {
 } from '../../routers/request.ts';
 import type { EncodeRequest } from '../core/encoder.ts';
 import type { GenerateRequest } from '../core/request.ts';
-import type { Judgement } from '../difficulty/classifier.ts';
-import type { AttemptOptions } from './attempts.ts';
 import { isMedia, mediaOf } from './media.ts';
 import { textDemands } from './privacy-rule.ts';
-
-type Asked = Pick<AttemptOptions, 'route' | 'placement' | 'demands' | 'privacy' | 'caller'> & {
-  /** The request's difficulty, where that was worth waiting for. */
-  readonly judgement?: Judgement | undefined;
-};
+import type { RequestContext } from './request-context.ts';
 
 /** What policies may know of a generation. */
-export function generationFeatures(request: GenerateRequest, asked: Asked): RequestFeatures {
-  const { model } = asked.route();
-  return new GenerationFeatures(request, asked, model.deployments.length > 1);
+export function generationFeatures(request: GenerateRequest, context: RequestContext): RequestFeatures {
+  return new GenerationFeatures(request, context, context.route.model.deployments.length > 1);
 }
 
 /** What policies may know of a text that is to be read. */
-export function encodeFeatures(request: EncodeRequest, asked: Asked): RequestFeatures {
+export function encodeFeatures(request: EncodeRequest, context: RequestContext): RequestFeatures {
   return {
     ...UNKNOWN_REQUEST,
     stream: false,
-    promptTokens: Math.ceil(request.wire.body.length / bytesPerToken(asked)),
+    promptTokens: Math.ceil(request.wire.body.length / context.model.bytesPerToken),
     maxOutputTokens: 0,
-    constraints: constraintsOf(request, asked),
+    constraints: constraintsOf(request, context),
   };
 }
 
@@ -58,27 +51,27 @@ class GenerationFeatures implements RequestFeatures {
   #blocks: Int32Array | undefined;
 
   /** @param choice There is more than one deployment, so that what is known of the prompt may matter. */
-  constructor(request: GenerateRequest, asked: Asked, choice: boolean) {
-    const perToken = bytesPerToken(asked);
+  constructor(request: GenerateRequest, context: RequestContext, choice: boolean) {
+    const perToken = context.model.bytesPerToken;
     const { model, cacheSalt = '', wire } = request;
-    this.tenant = asked.caller?.projectId ?? request.cacheSalt;
+    this.tenant = context.caller?.projectId ?? request.cacheSalt;
     if (choice) this.#prompt = { salt: `${model}\n${this.tenant ?? ''}\n${cacheSalt}`, body: wire.body };
     this.promptTokens = Math.ceil(promptSizeBytes(request) / perToken);
     this.blockTokens = Math.max(1, Math.round(BLOCK_BYTES / perToken));
     this.stream = request.stream;
     this.maxOutputTokens = request.stop.maxTokens;
     this.choices = request.n * Math.max(1, request.prompts.length);
-    this.sessionKey = asked.demands.sessionKey;
-    this.sloTtftMs = asked.demands.sloTtftMs;
-    const { tiers } = asked.route();
-    const judgement = asked.judgement ?? tiers?.classifier.judge(request);
+    this.sessionKey = context.demands.sessionKey;
+    this.sloTtftMs = context.demands.sloTtftMs;
+    const { tiers } = context.route;
+    const judgement = context.judgement ?? tiers?.classifier.judge(request);
     this.difficulty = judgement?.difficulty;
     this.judgedBy = judgement?.by;
     const hard = tiers !== undefined && this.difficulty !== undefined && this.difficulty >= tiers.threshold;
-    const demanded = constraintsOf(request, asked);
+    const demanded = constraintsOf(request, context);
     this.enoughBelow = hard || this.difficulty === undefined ? undefined : tiers?.quality;
     if (demanded.maxCostUsd !== undefined) {
-      const { maxTokens = asked.placement.usualOutputTokens(this.tenant) } = request.stop;
+      const { maxTokens = context.placement.usualOutputTokens(this.tenant) } = request.stop;
       this.likelyOutputTokens = Math.ceil(maxTokens) * this.choices;
     }
     this.media = mediaOf(request);
@@ -95,18 +88,14 @@ class GenerationFeatures implements RequestFeatures {
   }
 }
 
-function bytesPerToken({ route, placement }: Asked): number {
-  return placement.model(route().model.name).bytesPerToken;
-}
-
 const NO_DEMANDS: Constraints = {};
 
 /** The operator's demands, the client's, and those of the text: the strictest of each kind. */
 function constraintsOf(
   request: GenerateRequest | EncodeRequest,
-  { route, demands, privacy }: Asked,
+  { route, demands, privacy }: RequestContext,
 ): Constraints {
-  return strictest(strictest(route().demands ?? NO_DEMANDS, demands), textDemands(request, privacy));
+  return strictest(strictest(route.demands ?? NO_DEMANDS, demands), textDemands(request, privacy));
 }
 
 /** Pictures and sound are read by other measures than text, and have none here. */

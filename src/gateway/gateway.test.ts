@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { roundRobin } from '../../routers/round-robin.ts';
 import type { Backend, Relay } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
@@ -305,6 +305,21 @@ describe('Gateway', () => {
       { outcome: 'error', status: 504, attempts: [{ backend: 'a', code: 'deadline_exceeded' }] },
     ]);
     expect(gateway.inFlight).toBe(0);
+  });
+
+  it('has no timer left when it is over in time', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { gateway } = gatewayOver(backend('a', async () => stream(answer)));
+    await gateway.handle(
+      request,
+      new AbortController().signal,
+      () => {
+        expect(vi.getTimerCount()).toBe(1);
+      },
+      { timeoutMs: 60_000 },
+    );
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('shows both attempts of a hedge, and bills the deployment that answered', async () => {

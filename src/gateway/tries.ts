@@ -1,17 +1,17 @@
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { AttemptKind } from '../core/event.ts';
-import type { AttemptOptions } from './attempts.ts';
 import { endedBy } from './deadline.ts';
 import { type Attempt, hedge } from './hedge.ts';
+import type { RequestContext } from './request-context.ts';
 import type { Route } from './route.ts';
 import type { Slot, SlotRequest } from './slot.ts';
 
 /** The attempts of one request: which deployments are left, and which attempt was answered first. */
 export class Tries<D extends Deployment, T> {
+  readonly request: SlotRequest;
+  readonly context: RequestContext;
   readonly #capable: (route: Route) => readonly D[];
-  readonly #request: SlotRequest;
-  readonly #options: AttemptOptions;
   readonly #start: (deployment: D, signal: AbortSignal) => Promise<T>;
   #tried: readonly D[] = [];
   #answered = false;
@@ -24,26 +24,36 @@ export class Tries<D extends Deployment, T> {
   constructor(
     capable: (route: Route) => readonly D[],
     request: SlotRequest,
-    options: AttemptOptions,
+    context: RequestContext,
     start: (deployment: D, signal: AbortSignal) => Promise<T>,
   ) {
     this.#capable = capable;
-    this.#request = request;
-    this.#options = options;
+    this.request = request;
+    this.context = context;
     this.#start = start;
+  }
+
+  /** Those that can serve the request, as the configuration has them now. */
+  all(): readonly D[] {
+    const { route } = this.context;
+    if (route !== this.#route) {
+      this.#known = this.#capable(route);
+      this.#route = route;
+    }
+    return this.#known;
   }
 
   /** Those that have not been asked yet; once there was an attempt, without those that asked to be left alone. */
   left(): readonly D[] {
-    const capable = this.#all();
+    const capable = this.all();
     if (this.#tried.length === 0) return capable;
     const untried = capable.filter((one) => !this.#tried.some((tried) => isSame(one, tried)));
-    return this.#options.placement.notCooling(untried);
+    return this.context.placement.notCooling(untried);
   }
 
   claim(readyOnly = false): Slot<D> | undefined {
-    const { placement, route } = this.#options;
-    return placement.tryPlace(route(), this.left(), this.#request, readyOnly);
+    const { placement, route } = this.context;
+    return placement.tryPlace(route, this.left(), this.request, readyOnly);
   }
 
   /** The caller awaits the reply, and then calls `answered` or `failed`. */
@@ -52,7 +62,7 @@ export class Tries<D extends Deployment, T> {
     this.#isContested = delayMs !== undefined;
     if (delayMs !== undefined) return hedge(this.#launch(slot, kind), delayMs, () => this.#second());
     this.#begin(slot, kind);
-    return this.#startAt(slot.deployment, this.#options.signal);
+    return this.#startAt(slot.deployment, this.context.signal);
   }
 
   answered(slot: Slot<D>, kind: AttemptKind): void {
@@ -61,18 +71,18 @@ export class Tries<D extends Deployment, T> {
 
   failed(slot: Slot<D>, kind: AttemptKind, thrown: unknown): AppError {
     if (this.#isContested) return AppError.from(thrown);
-    const failure = this.#failureOf(thrown);
+    const failure = endedBy(this.context.signal, thrown);
     this.#fail(slot, kind, failure);
     return failure;
   }
 
   #hedgeAfterMs(deployment: D): number | undefined {
-    const { placement, route } = this.#options;
-    if (route().hedge !== true) return undefined;
+    const { placement, route } = this.context;
+    if (route.hedge !== true) return undefined;
     // Not those of a newer configuration, which might have none: the slot is taken already.
     const capable = this.#known;
     if (capable.length < 2) return undefined;
-    const { stream, promptBytes } = this.#request;
+    const { stream, promptBytes } = this.request;
     const p95Ms = ({ backend, model }: D) =>
       placement.lane(backend).latency(model).begin(stream).p95Ms(promptBytes);
     // One that has been hanging for long has no figures of its own.
@@ -80,12 +90,12 @@ export class Tries<D extends Deployment, T> {
   }
 
   #second(): Attempt<T> | undefined {
-    const { placement, signal, route } = this.#options;
-    const { hedges } = placement.model(route().model.name);
+    const { placement, signal, model } = this.context;
+    const { hedges } = model;
     if (signal.aborted) return undefined;
     let slot: Slot<D> | undefined;
     try {
-      if (hedges.allows(placement.saturation(this.#all()))) slot = this.claim(true);
+      if (hedges.allows(placement.saturation(this.all()))) slot = this.claim(true);
     } catch (error) {
       // A configuration that has come in the meantime, with nobody for the request, does not end the attempt that runs.
       if (!(error instanceof AppError)) throw error;
@@ -97,7 +107,7 @@ export class Tries<D extends Deployment, T> {
 
   /** An attempt that may have another one beside it. */
   #launch(slot: Slot<D>, kind: AttemptKind): Attempt<T> {
-    const { placement, settlement, route, signal } = this.#options;
+    const { settlement, signal } = this.context;
     this.#begin(slot, kind);
     const cancel = new AbortController();
     let lost = false;
@@ -108,7 +118,7 @@ export class Tries<D extends Deployment, T> {
       this.#countHedge(slot, kind, 'lost');
       settlement.attempt(slot.deployment, { kind, lost, code: undefined, durationMs: slot.ageMs });
       slot.lost();
-      placement.judge(route(), slot);
+      this.#judge(slot);
     };
     const answered = this.#startAt(slot.deployment, AbortSignal.any([signal, cancel.signal])).then(
       (reply) => {
@@ -120,7 +130,7 @@ export class Tries<D extends Deployment, T> {
         return reply;
       },
       (thrown: unknown) => {
-        const failure = this.#failureOf(thrown);
+        const failure = endedBy(signal, thrown);
         if (!lost) {
           lost = true;
           this.#fail(slot, kind, failure);
@@ -146,43 +156,33 @@ export class Tries<D extends Deployment, T> {
   }
 
   #win(slot: Slot<D>, kind: AttemptKind): void {
-    const { placement, settlement, hold, route } = this.#options;
+    const context = this.context;
     this.#answered = true;
     this.#countHedge(slot, kind, 'won');
     const { ageMs } = slot;
-    settlement.attempt(slot.deployment, { kind, lost: false, code: undefined, durationMs: ageMs });
-    hold(slot);
+    context.settlement.attempt(slot.deployment, { kind, lost: false, code: undefined, durationMs: ageMs });
+    context.hold(slot);
     slot.answered(ageMs);
-    const { model } = route();
-    if (model.deployments.length > 1) placement.judge(route(), slot);
+    this.#judge(slot);
   }
 
   #fail(slot: Slot<D>, kind: AttemptKind, failure: AppError): void {
     this.#countHedge(slot, kind, 'lost');
     const { code } = failure;
-    this.#options.settlement.attempt(slot.deployment, { kind, lost: false, code, durationMs: slot.ageMs });
+    this.context.settlement.attempt(slot.deployment, { kind, lost: false, code, durationMs: slot.ageMs });
     slot.failed(failure);
   }
 
-  #failureOf(thrown: unknown): AppError {
-    const { signal } = this.#options;
-    return signal.aborted ? endedBy(signal, thrown) : AppError.from(thrown);
+  /** How it did, beside the others. */
+  #judge(slot: Slot<D>): void {
+    const { placement, route } = this.context;
+    if (route.model.deployments.length > 1) placement.judge(route, slot);
   }
 
   #countHedge(slot: Slot<D>, kind: AttemptKind, result: 'won' | 'lost'): void {
     if (kind !== 'hedge') return;
-    const { placement, route } = this.#options;
-    placement.model(route().model.name).hedges[result] += 1;
+    this.context.model.hedges[result] += 1;
     slot.lane.hedges[result] += 1;
-  }
-
-  #all(): readonly D[] {
-    const route = this.#options.route();
-    if (route !== this.#route) {
-      this.#known = this.#capable(route);
-      this.#route = route;
-    }
-    return this.#known;
   }
 }
 
