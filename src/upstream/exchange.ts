@@ -55,13 +55,14 @@ export interface ExchangeHost {
 
 /** A connection that was stale all along fails soon after the request was sent; one that worked on it for longer was not. */
 const STALE_WITHIN_MS = 5_000;
+const REQUEST_TIMEOUT = 408;
 
 const NOBODY: Reader = { onHead() {}, onData() {}, onEnd() {}, onFailure() {} };
 
 /**
  * One HTTP request and its response, with deadlines and an abort that destroys the connection at once. What the
  * connection brings goes to the reader unbuffered. A request that went to a connection which the server had closed
- * meanwhile (no byte came back) is sent once more, on a new one.
+ * meanwhile (no byte came back, or the server takes its leave) is sent once more, on a new one.
  */
 export class Exchange implements ResponseListener, Watched {
   readonly request: SentRequest;
@@ -172,7 +173,7 @@ export class Exchange implements ResponseListener, Watched {
   /** The connection has failed, or never came about. */
   carrierFailed(error: Error): void {
     if (this.#over) return;
-    if (this.#isStale) this.#sendAnew();
+    if (!this.responded && this.#mayBeStale) this.#sendAnew();
     else this.fail(mapTransportError(error, this.#sent));
   }
 
@@ -182,7 +183,11 @@ export class Exchange implements ResponseListener, Watched {
   }
 
   onHead(head: ParsedHead): void {
-    if (!this.#over) this.#reader.onHead(this, head);
+    if (this.#over) return;
+    if (isLeave(head) && this.#mayBeStale) {
+      this.#carrier?.destroy();
+      this.#sendAnew();
+    } else this.#reader.onHead(this, head);
   }
 
   onData(bytes: Buffer): void {
@@ -200,17 +205,13 @@ export class Exchange implements ResponseListener, Watched {
     this.#reader.onEnd();
   }
 
-  get #isStale(): boolean {
-    return (
-      this.#reused &&
-      !this.responded &&
-      !this.#sentAnew &&
-      this.#host.now() - this.#sentAtMs < STALE_WITHIN_MS
-    );
+  get #mayBeStale(): boolean {
+    return this.#reused && !this.#sentAnew && this.#host.now() - this.#sentAtMs < STALE_WITHIN_MS;
   }
 
   #sendAnew(): void {
     this.#sentAnew = true;
+    this.responded = false;
     this.#sent = false;
     this.#carrier = undefined;
     this.#host.sendAnew(this);
@@ -223,4 +224,12 @@ export class Exchange implements ResponseListener, Watched {
     // What is not sent by now never will be: the connection goes with it.
     for (const piece of this.request.body) releaseBody(piece);
   }
+}
+
+/**
+ * Some servers close an idle connection with a word, which a request may meet on its way: they have waited for one, and
+ * have read none (RFC 9110 section 15.5.9).
+ */
+function isLeave({ status, keepAlive }: ParsedHead): boolean {
+  return status === REQUEST_TIMEOUT && !keepAlive;
 }

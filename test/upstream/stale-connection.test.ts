@@ -175,6 +175,36 @@ describe('a connection that the server closed while it was idle', () => {
     expect(seen.requests).toBe(4);
   });
 
+  it.each([
+    ['costs no request where it says so with a 408 that the request meets', 'close', 2],
+    ['is not what a 408 tells of that leaves the connection open', 'keep-alive', 1],
+  ])('%s', async (_, connection, connections) => {
+    const seen: number[] = [];
+    const url = await rawUpstream((socket) => {
+      const isReused = seen.includes(socket.remotePort!);
+      seen.push(socket.remotePort!);
+      const leave = `HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: ${connection}\r\n\r\n`;
+      socket.write(isReused ? leave : REPLY);
+    });
+    const connected = reach(url);
+    await receive(connected, ask({ stream: false }));
+    const second = receive(connected, ask({ stream: false }));
+    if (connections === 2) expect(await second).toContain('"choices"');
+    else expect((await failureOf(second)).code).toBe('upstream_timeout');
+    expect(new Set(seen).size).toBe(connections);
+    expect(connected.upstream.health()).toMatchObject({ state: 'ready', inFlight: 0 });
+  });
+
+  it('is not meant by a 408 on a new one', async () => {
+    let requests = 0;
+    const url = await rawUpstream((socket) => {
+      requests += 1;
+      socket.end('HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
+    });
+    expect((await failureOf(reach(url).relay(ask({ stream: false })))).code).toBe('upstream_timeout');
+    expect(requests).toBe(1);
+  });
+
   it('costs no request that had waited for it for long', async () => {
     let waitedMs = 0;
     const held = Promise.withResolvers<Socket>();
