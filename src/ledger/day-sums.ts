@@ -25,6 +25,11 @@ export class DaySums {
     return this.#sums.values();
   }
 
+  /** A time of each day, and what it cost. */
+  *costs(): Generator<readonly [atMs: number, nanoUsd: number]> {
+    for (const sums of this.#sums.values()) yield [sums[0]! * DAY_MS, sums[6]!];
+  }
+
   #of(day: number): number[] {
     let sums = this.#sums.get(day);
     if (sums === undefined) {

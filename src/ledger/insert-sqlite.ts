@@ -5,7 +5,7 @@ import type { AttemptLabel } from './label.ts';
 import { isRefusal } from './refusal.ts';
 import type { RefusedRow } from './refused.ts';
 import type { AttemptRow } from './row.ts';
-import { type Cost, DailyCosts, Spending } from './spending.ts';
+import { type Cost, Spending } from './spending.ts';
 
 /** More rows at once gain nothing; a statement of SQLite takes 32,766 values. */
 const AT_ONCE = 64;
@@ -39,9 +39,8 @@ function insertNew(sqlite: Sqlite.Database, rows: readonly AttemptRow[]): void {
     const plainRows = new Batch(plain, PLAIN_COLUMNS, putPlain);
     const wholeRows = new Batch(whole, COLUMNS, put);
     for (const row of rows) {
-      const { id, costs, days } = labels.get(row.label);
-      costs.add(row.atMs, row.costNanoUsd);
-      if (trigger !== undefined) days.add(row);
+      const { id, days } = labels.get(row.label);
+      days.add(row);
       (isPlain(row) ? plainRows : wholeRows).add(row, id);
     }
     plainRows.end();
@@ -105,9 +104,9 @@ function insertEach(sqlite: Sqlite.Database, rows: readonly AttemptRow[]): reado
     const values: Values = [];
     for (const row of rows)
       try {
-        const { id, costs } = labels.get(row.label);
+        const { id, days } = labels.get(row.label);
         put(row, id, values, 0);
-        if (insertIfNew.run(...values).changes === 1) costs.add(row.atMs, row.costNanoUsd);
+        if (insertIfNew.run(...values).changes === 1) days.add(row);
       } catch (error) {
         if (!isRefusal(error)) throw error;
         refused.push({ row, reason: error.message });
@@ -159,7 +158,6 @@ export function countLateInSqlite(sqlite: Sqlite.Database, most: number): void {
 
 interface Found {
   readonly id: number;
-  readonly costs: DailyCosts;
   readonly days: DaySums;
 }
 
@@ -176,11 +174,7 @@ class Labels {
     let found = this.#found.get(label);
     if (found === undefined) {
       const { findLabel, addLabel } = this.#statements;
-      found = {
-        id: findLabel.get(label) ?? addLabel.get(label)!,
-        costs: new DailyCosts(),
-        days: new DaySums(),
-      };
+      found = { id: findLabel.get(label) ?? addLabel.get(label)!, days: new DaySums() };
       this.#found.set(label, found);
     }
     return found;
@@ -191,8 +185,8 @@ class Labels {
   }
 
   addTo(spending: Spending): void {
-    for (const [{ organizationId, projectId, keyId, model }, { costs }] of this.#found)
-      for (const [atMs, nanoUsd] of costs)
+    for (const [{ organizationId, projectId, keyId, model }, { days }] of this.#found)
+      for (const [atMs, nanoUsd] of days.costs())
         spending.add(atMs, organizationId, projectId, keyId, model, nanoUsd);
   }
 }

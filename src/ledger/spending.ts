@@ -31,33 +31,6 @@ export interface SpentSum {
 
 export const DAY_MS = 86_400_000;
 
-/** Adds up by day what has everything else in common. */
-export class DailyCosts {
-  readonly #sums = new Map<number, number>();
-  #day = Number.NaN;
-  #nanoUsd = 0;
-
-  add(atMs: number, nanoUsd: number): void {
-    const day = Math.floor(atMs / DAY_MS);
-    if (day !== this.#day) {
-      this.#keep();
-      this.#day = day;
-      this.#nanoUsd = this.#sums.get(day) ?? 0;
-    }
-    this.#nanoUsd += nanoUsd;
-  }
-
-  /** A time of each day, and its sum. */
-  *[Symbol.iterator](): Iterator<readonly [atMs: number, nanoUsd: number]> {
-    this.#keep();
-    for (const [day, nanoUsd] of this.#sums) yield [day * DAY_MS, nanoUsd];
-  }
-
-  #keep(): void {
-    if (!Number.isNaN(this.#day)) this.#sums.set(this.#day, this.#nanoUsd);
-  }
-}
-
 /** Adds rows up by day, key and model. */
 export class Spending {
   readonly #sums = new Map<string, SpentSum>();
