@@ -32,8 +32,15 @@ describe('spliceBody', () => {
     expect(splice('{"model":"a","x":1,"model":"b"}')).toBe('{"model":"up/stream","x":1,"model":"up/stream"}');
   });
 
-  it('sees through an escaped top-level key by parsing', () => {
-    expect(JSON.parse(splice('{"model":"a","mod\\u0065l":"evil"}'))).toEqual({ model: 'up/stream' });
+  it('sees through the escapes of a key', () => {
+    expect(splice('{"model":"a","mod\\u0065l":"evil","\\"":1.0}')).toBe(
+      '{"model":"up/stream","mod\\u0065l":"up/stream","\\"":1.0}',
+    );
+    expect(splice('{"stream_options":{"include\\u005fusage":false}}', true, 'M')).toBe(
+      '{"model":"M","stream_options":{"include\\u005fusage":true}}',
+    );
+    expect(() => splice('{"\\u006e":1,"n":2}')).toThrow(expect.objectContaining({ param: 'n' }));
+    expect(() => splice('{"mod\\x65l":"evil"}')).toThrow(expect.objectContaining({ code: 'invalid_json' }));
     expect(JSON.parse(splice('{"stream\\u005foptions":{"x":1},"model":"a"}', true))).toEqual({
       model: 'up/stream',
       stream_options: { x: 1, include_usage: true },
@@ -137,10 +144,10 @@ describe('spliceBody', () => {
     ['{"model":"a","Priority":-9}', 'Priority'],
     ['{"model":"a","N_Predict":9}', 'N_Predict'],
     ['{"model":"a","stream_options":{"Include_Usage":false}}', 'stream_options.Include_Usage'],
-    // With an escape, so that the body is parsed.
-    ['{"mod\\u0065l":"a","Model":"dear"}', 'Model'],
-    ['{"mod\\u0065l":"a","\\u017ftream":true}', '\u017ftream'],
-    ['{"mod\\u0065l":"a","stream_options":{"Include_Usage":false}}', 'stream_options.Include_Usage'],
+    // Written with escapes.
+    ['{"model":"a","Mod\\u0065l":"dear"}', 'Model'],
+    ['{"model":"a","\\u017ftream":true}', '\u017ftream'],
+    ['{"model":"a","stream_options":{"Include\\u005fUsage":false}}', 'stream_options.Include_Usage'],
   ])('refuses a key that some servers take for one of ours: %s', (given, param) => {
     const keys = new BodyKeys(['priority']);
     expect(() => splice(given, true, 'M', { keys })).toThrow(

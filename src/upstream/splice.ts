@@ -59,9 +59,8 @@ function saltOf(tenant: string, own = ''): string {
 /**
  * The client's body with these replaced: `model`; for streams `stream_options.include_usage`; where there are
  * tenants `cache_salt`; and a limit of tokens that differs from what the request is taken for. What is withheld is
- * left out. Every other byte stays as it came. All occurrences of such a key are replaced, so that it does not
- * matter which of them the upstream's parser takes. A key written with escapes, at a level that is edited, has the
- * whole body parsed and serialised instead.
+ * left out. Every other byte stays as it came. All occurrences of such a key are replaced, also those that are written
+ * with escapes, so that it does not matter which of them the upstream's parser takes.
  *
  * @returns The pieces of the new body; of the old one they are views.
  * @throws AppError `invalid_json`; `invalid_value` if the upstream could read something else in it than the gateway (`BodyKeys`)
@@ -69,12 +68,10 @@ function saltOf(tenant: string, own = ''): string {
 export function spliceBody(body: Buffer, options: SpliceOptions): readonly Buffer[] {
   const root = skimObject(body);
   if (root === undefined) throw new AppError('invalid_json');
-  const edits = findEdits(body, root, options);
-  return edits === undefined ? [reserialise(body, options)] : applyEdits(body, edits);
+  return applyEdits(body, findEdits(body, root, options));
 }
 
-/** Undefined: an escaped key stands where one of ours could hide. */
-function findEdits(body: Buffer, root: SkimmedObject, options: SpliceOptions): Edit[] | undefined {
+function findEdits(body: Buffer, root: SkimmedObject, options: SpliceOptions): Edit[] {
   const { keys = USUAL_KEYS, tenant, maxTokens } = options;
   const { withheld } = keys;
   const edits: Edit[] = [];
@@ -86,31 +83,26 @@ function findEdits(body: Buffer, root: SkimmedObject, options: SpliceOptions): E
   let kept = 0;
   for (let index = 0; index < root.members.length; index += 1) {
     const member = root.members[index]!;
-    if (member.keyEscaped) return undefined;
-    if (withheld.has(member.key)) {
+    const key = keyOf(member);
+    if (withheld.has(key)) {
       edits.push(leavingOut(body, root, index, kept === 0));
       continue;
     }
-    keys.refuseLookAlike(member.key);
-    seen = seenOnce(seen, member.key);
+    keys.refuseLookAlike(key);
+    seen = seenOnce(seen, key);
     kept += 1;
-    if (member.key === 'model') {
+    if (key === 'model') {
       modelSeen = true;
       edits.push(replacing(member, nameBytes(options.model)));
-    } else if (member.key === 'stream_options' && options.forceUsage) {
+    } else if (key === 'stream_options' && options.forceUsage) {
       optionsSeen = true;
-      const inner = usageEdits(body, member);
-      if (inner === undefined) return undefined;
-      edits.push(...inner);
-    } else if (member.key === 'cache_salt' && tenant !== undefined) {
+      edits.push(...usageEdits(body, member));
+    } else if (key === 'cache_salt' && tenant !== undefined) {
       saltSeen = true;
       const own = body.toString('utf8', member.valueStart, member.valueEnd);
       edits.push(replacing(member, Buffer.from(JSON.stringify(saltOf(tenant, own)))));
-    } else if (
-      maxTokens !== undefined &&
-      (member.key === 'max_tokens' || member.key === 'max_completion_tokens')
-    ) {
-      limitSeen ||= member.key === 'max_tokens';
+    } else if (maxTokens !== undefined && (key === 'max_tokens' || key === 'max_completion_tokens')) {
+      limitSeen ||= key === 'max_tokens';
       if (!isNumber(body, member, maxTokens)) edits.push(replacing(member, Buffer.from(String(maxTokens))));
     }
   }
@@ -124,16 +116,29 @@ function findEdits(body: Buffer, root: SkimmedObject, options: SpliceOptions): E
   return edits;
 }
 
-function usageEdits(body: Buffer, member: Member): Edit[] | undefined {
+function usageEdits(body: Buffer, member: Member): Edit[] {
   const inner = skimObject(body, member.valueStart);
   if (inner === undefined) return [replacing(member, WITH_USAGE)];
   const edits: Edit[] = [];
-  for (const { key, keyEscaped, valueStart, valueEnd } of inner.members) {
-    if (keyEscaped) return undefined;
+  for (const own of inner.members) {
+    const key = keyOf(own);
     refuseUsageLookAlike(key);
-    if (key === 'include_usage') edits.push({ start: valueStart, end: valueEnd, bytes: TRUE });
+    if (key === 'include_usage') edits.push(replacing(own, TRUE));
   }
   return edits.length > 0 ? edits : [inserting(inner, '"include_usage":true', inner.members.length > 0)];
+}
+
+/** As a parser reads it. */
+function keyOf({ key, keyEscaped }: Member): string {
+  return keyEscaped ? unescaped(key) : key;
+}
+
+function unescaped(key: string): string {
+  try {
+    return JSON.parse(`"${key}"`) as string;
+  } catch (cause) {
+    throw new AppError('invalid_json', { cause });
+  }
 }
 
 /** Written in digits and nothing else. */
@@ -184,32 +189,4 @@ function applyEdits(body: Buffer, edits: readonly Edit[]): Buffer[] {
   }
   pieces.push(body.subarray(at));
   return pieces;
-}
-
-function reserialise(body: Buffer, options: SpliceOptions): Buffer {
-  let parsed: Record<string, unknown>;
-  try {
-    parsed = JSON.parse(body.toString('utf8')) as Record<string, unknown>;
-  } catch (cause) {
-    throw new AppError('invalid_json', { cause });
-  }
-  const { keys = USUAL_KEYS, tenant, maxTokens, isCompletion } = options;
-  for (const key of keys.withheld) delete parsed[key];
-  for (const key in parsed) keys.refuseLookAlike(key);
-  parsed.model = options.model;
-  if (maxTokens !== undefined) {
-    if (isCompletion === true || 'max_tokens' in parsed) parsed.max_tokens = maxTokens;
-    if ('max_completion_tokens' in parsed) parsed.max_completion_tokens = maxTokens;
-  }
-  if (tenant !== undefined) {
-    const own = parsed.cache_salt === undefined ? '' : JSON.stringify(parsed.cache_salt);
-    parsed.cache_salt = saltOf(tenant, own);
-  }
-  if (options.forceUsage) {
-    const given = parsed.stream_options;
-    const kept = typeof given === 'object' && given !== null && !Array.isArray(given) ? given : {};
-    for (const key in kept) refuseUsageLookAlike(key);
-    parsed.stream_options = { ...kept, include_usage: true };
-  }
-  return Buffer.from(JSON.stringify(parsed));
 }
