@@ -110,6 +110,17 @@ describe('StreamTap', () => {
     expect(forwarded).toContain(JSON.stringify(tricky[3]));
   });
 
+  it('is complete once all choices have finished, however often one says so', () => {
+    const usage = '"usage":{"prompt_tokens":7,"completion_tokens":2}';
+    const end = (index: number) =>
+      `data: {"choices":[{"index":${index},"delta":{"content":"x"},"finish_reason":"stop"}],${usage}}\n\n`;
+    const tap = new StreamTap({ hideUsage: false, choices: 2 });
+    tap.push(Buffer.from(end(0) + end(0)), 0);
+    expect(tap.isComplete).toBe(false);
+    tap.push(Buffer.from(end(1)), 0);
+    expect(tap.isComplete).toBe(true);
+  });
+
   it('finds the finish reason of an event with many choices, and with spaces', () => {
     const two =
       'data: {"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": "stop"}, {"index": 1, "delta": {"content": "x"}, "finish_reason": null}]}\n\n';

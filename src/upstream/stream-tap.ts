@@ -64,7 +64,9 @@ export class StreamTap {
   /** Nothing is missing but `[DONE]`: all choices have finished, and the usage has come. */
   get isComplete(): boolean {
     const { finishReasons, usage } = this.observation;
-    return finishReasons.length >= this.#choices && usage !== undefined && !this.#isMidChoice;
+    // Some servers tell the reason of a choice twice.
+    const begun = this.#finished?.size ?? finishReasons.length;
+    return begun >= this.#choices && usage !== undefined && !this.#isMidChoice;
   }
 
   /**
