@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { turnTimeMs } from './turn-clock.ts';
+import { stalledMs, turnTimeMs } from './turn-clock.ts';
 
 function keepBusy(ms: number): void {
   const end = performance.now() + ms;
@@ -28,5 +28,22 @@ describe('the time of a turn', () => {
       expect(now).toBeLessThanOrEqual(performance.now());
       last = now;
     }
+  });
+});
+
+describe('stalled time', () => {
+  it('is what a turn takes, but not what is waited between turns', async () => {
+    await turn();
+    turnTimeMs();
+    const before = stalledMs();
+    await sleep(30);
+    turnTimeMs();
+    expect(stalledMs() - before).toBeLessThan(20);
+    const waited = stalledMs();
+    keepBusy(30);
+    await turn();
+    await turn();
+    turnTimeMs();
+    expect(stalledMs() - waited).toBeGreaterThanOrEqual(25);
   });
 });

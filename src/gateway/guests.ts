@@ -1,3 +1,4 @@
+import type { Asked } from './light-demand.ts';
 import type { Tenant } from './tenant.ts';
 
 /** A tenant that has sent nothing for this long no longer has a share of the backend. */
@@ -28,6 +29,8 @@ export interface Guest {
   arrivals: number;
   seenAtMs: number;
   heavyAtMs: number;
+  /** Since it is taken to be light; undefined: it is not, or has sent nothing yet. */
+  asked: Asked | undefined;
 }
 
 /**
@@ -60,7 +63,17 @@ export class Guests {
     if (guest?.weight === weight && guest.priority === priority) return guest;
     if (guest === undefined) {
       const [seenAtMs, heavyAtMs] = [this.#now(), Number.NEGATIVE_INFINITY];
-      guest = { id, weight, priority, inFlight: 0, unanswered: 0, arrivals: 0, seenAtMs, heavyAtMs };
+      guest = {
+        id,
+        weight,
+        priority,
+        inFlight: 0,
+        unanswered: 0,
+        arrivals: 0,
+        seenAtMs,
+        heavyAtMs,
+        asked: undefined,
+      };
       this.#byId.set(id, guest);
       this.#markLight(guest);
     } else {

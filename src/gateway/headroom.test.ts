@@ -1,4 +1,6 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { turnTimeMs } from '../core/turn-clock.ts';
 import { ConcurrencyLimit } from './concurrency-limit.ts';
 import { Headroom, type Stay } from './headroom.ts';
 import type { Tenant } from './tenant.ts';
@@ -181,5 +183,35 @@ describe('Headroom', () => {
     open(places);
     leave(enter(quiet));
     expect(fill(loud)).toBe(used);
+  });
+
+  it('does not take for late what arrived while this process was at something else', async () => {
+    for (let i = 0; i < 10; i += 1) {
+      const stay = enter(quiet);
+      nowMs += 100;
+      answer(stay, 100);
+      leave(stay);
+    }
+    const round = async (tookMs: number, workMs: number) => {
+      turnTimeMs();
+      const stays = Array.from({ length: headroom.held }, () => enter(loud, true));
+      const end = performance.now() + workMs;
+      while (performance.now() < end);
+      await nextTurn();
+      turnTimeMs();
+      nowMs += tookMs;
+      for (const stay of stays) {
+        answer(stay, tookMs, stays.length);
+        leave(stay);
+      }
+    };
+    for (let i = 0; i < 12; i += 1) await round(100, 0);
+    const before = headroom.held;
+    expect(before).toBeGreaterThan(6);
+    for (let i = 0; i < 4; i += 1) await round(140, 45);
+    expect(headroom.held).toBeGreaterThanOrEqual(before);
+    nowMs += 10_000;
+    for (let i = 0; i < 8; i += 1) await round(140, 0);
+    expect(headroom.held).toBeLessThan(before);
   });
 });

@@ -1,6 +1,8 @@
+import { stalledMs } from '../core/turn-clock.ts';
 import { type Guest, Guests } from './guests.ts';
-import { type Fared, Knee } from './knee.ts';
-import { LightDemand } from './light-demand.ts';
+import { Knee } from './knee.ts';
+import type { Fared } from './knee-evidence.ts';
+import { Asked, LightDemand } from './light-demand.ts';
 import type { Tenant } from './tenant.ts';
 import { Unqueued } from './unqueued.ts';
 
@@ -34,9 +36,11 @@ export interface Stay {
   readonly unanswered: number;
   /** It is a heavy tenant's, above its share; where there are pauses between prompts, also within it. */
   readonly pressing: boolean;
-  /** Its tenant is light, as far as is known. */
-  readonly isLight: boolean;
+  /** What it is part of; undefined: its tenant is heavy, as far as is known. */
+  readonly asked: Asked | undefined;
   readonly enteredAtMs: number;
+  /** What `stalledMs` was then. */
+  readonly stalledMs: number;
   /** If nothing of its reply is there by then, it is late. */
   readonly lateAtMs: number;
 }
@@ -126,10 +130,9 @@ export class Headroom {
     const enteredAtMs = this.#now();
     this.#guests.enter(guest, backlog);
     this.#unqueued.enter();
-    const isLight = !this.#isHeavy(guest);
-    if (isLight) this.#demand.enter();
-    if (isLight && this.#room.inFlight >= this.#most) this.#demand.foundNone();
-    const hasMuch = !isLight && (!within || this.#knee.unanswered.at < 1);
+    const asked = this.#askedBy(guest);
+    if (asked !== undefined && this.#room.inFlight >= this.#most) this.#demand.foundNone();
+    const hasMuch = asked === undefined && (!within || this.#knee.unanswered.at < 1);
     const isMuch = hasMuch && !within && guest.inFlight > LITTLE;
     const size = isMuch ? 'much' : within || guest.unanswered < LITTLE ? 'little' : 'some';
     this.#inside[size] += 1;
@@ -146,8 +149,9 @@ export class Headroom {
       company,
       unanswered,
       pressing: hasMuch,
-      isLight,
+      asked,
       enteredAtMs,
+      stalledMs: stalledMs(),
       lateAtMs,
     };
     if (hasMuch) {
@@ -170,13 +174,13 @@ export class Headroom {
   wentAway(stay: Stay): void {
     stay.guest.inFlight -= 1;
     this.#inside[stay.size] -= 1;
-    if (stay.isLight) this.#demand.leave();
+    if (stay.asked !== undefined) this.#demand.leave(stay.asked);
   }
 
   cameBack(stay: Stay): void {
     stay.guest.inFlight += 1;
     this.#inside[stay.size] += 1;
-    if (stay.isLight) this.#demand.cameBack();
+    if (stay.asked !== undefined) this.#demand.cameBack(stay.asked);
   }
 
   /** @param heldUp By its client, so that nobody learns from how long it stayed. */
@@ -194,12 +198,15 @@ export class Headroom {
    * @param heldUp It was in line, although its tenant had nothing running.
    */
   answered(stay: Stay, kind: 'first-token' | 'whole', fared: Fared, idle: boolean, heldUp: boolean): void {
-    const { startedAtMs, tookMs, predictedMs } = fared;
-    if (heldUp && stay.isLight) this.#demand.foundNone();
+    const { startedAtMs, predictedMs } = fared;
+    // While this process was at something else the backend may have answered long ago.
+    const tookMs = Math.max(0, fared.tookMs - (stalledMs() - stay.stalledMs));
+    if (heldUp && stay.asked !== undefined) this.#demand.foundNone();
     this.#unqueued.answered(kind, tookMs, predictedMs, fared);
     this.#expectedMs = predictedMs;
     // A tenant that is alone holds up nobody.
-    if (this.#guests.size <= 1 && !this.#knee.knowsUsual && tookMs > this.#knee.lateMs(predictedMs)) return;
+    const alone = this.#guests.size <= 1;
+    if (alone && !this.#knee.knowsUsual && tookMs > this.#knee.lateMs(predictedMs)) return;
     // That a tenant is heavy is known only after a while.
     const light = idle && stay.size !== 'much' && !this.#isHeavy(stay.guest);
     const { guest, little } = this.#loudest ?? { guest: stay.guest, little: Number.POSITIVE_INFINITY };
@@ -211,8 +218,10 @@ export class Headroom {
     this.#knee.observe(
       {
         ...fared,
+        tookMs,
         stayMs: this.#demand.stayMs,
         light,
+        alone,
         company,
         unanswered,
         undisturbed,
@@ -220,6 +229,18 @@ export class Headroom {
       },
       this.#room.limit,
     );
+  }
+
+  /** One more by a tenant that is light. What a heavy one asked for before it was known to be is no light tenant's demand. */
+  #askedBy(guest: Guest): Asked | undefined {
+    if (this.#isHeavy(guest)) {
+      if (guest.asked !== undefined) this.#demand.forget(guest.asked);
+      guest.asked = undefined;
+    } else {
+      guest.asked ??= new Asked();
+      this.#demand.enter(guest.asked);
+    }
+    return guest.asked;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { Latest } from '../core/latest.ts';
+import { KneeEvidence, type Witness } from './knee-evidence.ts';
 import { UnansweredBound } from './unanswered-bound.ts';
 
 /** Where nobody knows yet: so few hardly hurt. */
@@ -10,19 +10,6 @@ const FIRST_GUESS = 2;
 const STEP = 0.08;
 const CALM_BEFORE_STEP = 2;
 const NEARLY_ALL = 0.9;
-/** The latest requests, as many and no older than this, say where being among too many begins. */
-const SAMPLES = 96;
-const SAMPLE_MS = 10_000;
-/** What a calm request says for a number, and a late one against it: at least `late`, `veryLate` where it was late by a quarter. */
-const WEIGHT = {
-  light: { calm: 2, late: 4, veryLate: 12 },
-  heavy: { calm: 1, late: 1, veryLate: 3 },
-} as const;
-const VERY_LATE = 0.25;
-/** Less than this is no evidence. */
-const LEAST_GAIN = 3;
-/** The odds to be late among fewer are at most this share of the odds among too many. */
-const CONTRAST = 0.5;
 /** What was too much is tried again after this long; where it was about as much as the time before, this many times later … */
 const RETRY_MS = 60_000;
 const LATER = 2;
@@ -31,6 +18,8 @@ const AS_BEFORE = [0.8, 1.25] as const;
 /** … and sooner where less than this share of what was calm is left: the reason may have been another. */
 const FAR_LESS = 0.7;
 const SOON_MS = 15_000;
+/** A tenant that is alone refutes it: by so many more that were calm, among as many, than late. */
+const REFUTED_BY = 32;
 /** Late is what takes this many times as long as nearly all took among few … */
 const LATE_TIMES = 1.08;
 /** … and this over their number more, as the fewer they are, the less is known of what is usual … */
@@ -51,24 +40,12 @@ const USUAL_RATIO = 1;
 /** Below this share of what there may be, a late one would be late among fewer, too. */
 const ALREADY_CALM = 0.9;
 
-/** How a request fared. */
-export interface Fared {
-  readonly startedAtMs: number;
-  /** How many were inside, itself included. */
-  readonly among: number;
-  /** Until its reply began. */
-  readonly tookMs: number;
-  readonly predictedMs: number;
-}
-
-/** And among whom. */
-export interface Sample extends Fared {
-  /** Its tenant is light, and has nothing in line: for such requests there has to be room. */
-  readonly light: boolean;
+/** How a request fared, and among whom. */
+export interface Sample extends Witness {
+  /** No other tenant is there. */
+  readonly alone: boolean;
   /** It is the first token that took so long, not a whole reply. */
   readonly stream: boolean;
-  /** How long requests stay inside on average; 0: nobody knows. */
-  readonly stayMs: number;
   /**
    * The most that any tenant had inside. Where nobody had much, nobody is to blame for how it fared; where all had
    * little, that is what is usual.
@@ -83,16 +60,6 @@ export interface Sample extends Fared {
   readonly undisturbed: boolean;
 }
 
-interface Seen {
-  atMs: number;
-  among: number;
-  late: boolean;
-  light: boolean;
-  weight: number;
-  /** Of a late one: how many of those were being worked on, to judge by how long it waited and how long they stay. */
-  atWork: number;
-}
-
 /**
  * How many requests a backend takes before another one begins late, found out from how they fare. A stricter
  * relative of `ConcurrencyLimit`, which lets a reply take twice its time, because a tenant that is alone would
@@ -100,8 +67,8 @@ interface Seen {
  * `Headroom`.
  *
  * It grows as long as requests among nearly as many as there may be are not late. When one is, the latest requests are
- * parted by how many they were among, so that most late ones are above and most others below: that many are too many.
- * Where being late is as usual below, it has another reason. As servers change, what was too many is tried again, each
+ * parted by how many they were among, so that most late ones are above and most others below: that many are too many
+ * (`KneeEvidence`). Where being late is as usual below, it has another reason. As servers change, what was too many is tried again, each
  * time after a longer while.
  *
  * Late is measured against what is usual for light tenants that no heavy one disturbs; until enough of those have
@@ -123,7 +90,9 @@ export class Knee {
   #tooMany: number | undefined;
   #foundAtMs = Number.NEGATIVE_INFINITY;
   #retryMs = RETRY_MS;
-  readonly #seen = new Latest<Seen>(SAMPLES, unseen);
+  /** What has been said since for as many. */
+  #refuted = 0;
+  readonly #evidence = new KneeEvidence();
   /** Observed against predicted, of the latest that came among few. */
   readonly #few = new Float64Array(FEW_SAMPLES);
   #fewSeen = 0;
@@ -159,21 +128,19 @@ export class Knee {
   }
 
   /** @param most It is never above. */
-  observe(
-    {
+  observe(sample: Sample, most: number): void {
+    const {
       startedAtMs,
       among,
       tookMs,
       predictedMs,
       light,
+      alone,
       company,
       unanswered,
       undisturbed,
       stream,
-      stayMs,
-    }: Sample,
-    most: number,
-  ): void {
+    } = sample;
     const ratio = tookMs / predictedMs;
     const late = tookMs > this.lateMs(predictedMs);
     const few = among <= Math.max(1, this.#at / 2) || (!this.knowsUsual && !late && among <= this.#at);
@@ -189,26 +156,17 @@ export class Knee {
       )
         return;
     if (late && company !== 'much') return;
-    const weights = light ? WEIGHT.light : WEIGHT.heavy;
-    const excess = Math.min(1, (tookMs / this.lateMs(predictedMs) - 1) / VERY_LATE);
-    const weight = late ? weights.late + (weights.veryLate - weights.late) * excess : weights.calm;
-    const waitedMs = tookMs - predictedMs;
-    const atWork = late && stayMs > 0 ? (among * stayMs) / (stayMs + waitedMs) : 0;
-    const seen = this.#seen.next();
-    seen.atMs = this.#now();
-    seen.among = among;
-    seen.late = late;
-    seen.light = light;
-    seen.weight = weight;
-    seen.atWork = atWork;
-    if (late) this.#findTooMany();
-    else if (startedAtMs >= this.#changedAtMs && among >= Math.floor(this.#at * NEARLY_ALL))
+    const says = this.#evidence.add(sample, this.lateMs(predictedMs), this.#now());
+    if (alone && this.#tooMany !== undefined && among >= this.#tooMany && startedAtMs > this.#foundAtMs)
+      this.#doubt(says);
+    if (says < 0) this.#findTooMany();
+    else if (!late && startedAtMs >= this.#changedAtMs && among >= Math.floor(this.#at * NEARLY_ALL))
       this.#observeCalm(among, light, most);
   }
 
   /** Begins carefully again, and keeps what it knows. */
   restart(): void {
-    this.#seen.clear();
+    this.#evidence.clear();
     this.unanswered.restart();
     this.#move(Math.min(this.#at, FIRST_GUESS));
   }
@@ -223,33 +181,15 @@ export class Knee {
     this.#move(Math.max(this.#at, Math.min(most, this.most, at + step)));
   }
 
-  /** Parts the latest requests where late ones outweigh calm ones above the most. */
+  /** Nobody is hurt by what a tenant does that is alone: what it has more of than was taken for too many tells whether it is. */
+  #doubt(says: number): void {
+    this.#refuted = Math.max(0, this.#refuted + says);
+    if (this.#refuted >= REFUTED_BY) this.#tooMany = undefined;
+  }
+
   #findTooMany(): void {
-    const sinceMs = this.#now() - SAMPLE_MS;
-    const seen = this.#seen.all.filter(({ atMs }) => atMs >= sinceMs).sort((a, b) => b.among - a.among);
-    // From the top down. Heavy tenants do not outvote light ones.
-    const lateOnes = seen.filter(({ late }) => late).length;
-    let lateAbove = 0;
-    let gain = 0;
-    let lightGain = 0;
-    let most = LEAST_GAIN - 1e-9;
-    let cut: number | undefined;
-    for (const [i, { among, late, light, weight }] of seen.entries()) {
-      lateAbove += Number(late);
-      gain += late ? weight : -weight;
-      if (light) lightGain += late ? weight : -weight;
-      if (Math.max(gain, lightGain) <= most || seen[i + 1]?.among === among) continue;
-      // What is late among fewer, too, is late for another reason.
-      const calmAbove = i + 1 - lateAbove;
-      const calmBelow = seen.length - lateOnes - calmAbove;
-      if ((lateOnes - lateAbove + 1) * calmAbove > (calmBelow + 1) * lateAbove * CONTRAST) continue;
-      most = Math.max(gain, lightGain);
-      cut = i + 1;
-    }
-    if (cut === undefined) return;
-    const atWork = Math.max(...seen.slice(0, cut).map((one) => one.atWork));
-    const calm = seen.slice(cut).find(({ late }) => !late)?.among ?? 0;
-    const tooMany = Math.min(seen[cut - 1]!.among, Math.max(Math.round(atWork), calm) + 1);
+    const tooMany = this.#evidence.tooMany(this.#now());
+    if (tooMany === undefined) return;
     if (this.#isFound && tooMany >= this.#tooMany!) return;
     const times = tooMany / (this.#tooMany ?? 0);
     const isAsBefore = times > AS_BEFORE[0] && times < AS_BEFORE[1];
@@ -258,6 +198,7 @@ export class Knee {
       this.#retryMs = isAsBefore ? Math.min(MAX_RETRY_MS, this.#retryMs * LATER) : RETRY_MS;
     this.#tooMany = Math.max(2, tooMany);
     this.#foundAtMs = this.#now();
+    this.#refuted = 0;
     if (this.#at >= this.#tooMany) this.#move(this.#tooMany - 1);
   }
 
@@ -278,10 +219,6 @@ export class Knee {
     // What was late against a guess need not have been.
     if (this.#fewSeen !== MIN_FEW_SAMPLES) return;
     this.#tooMany = undefined;
-    this.#seen.clear();
+    this.#evidence.clear();
   }
-}
-
-function unseen(): Seen {
-  return { atMs: 0, among: 0, late: false, light: false, weight: 0, atWork: 0 };
 }

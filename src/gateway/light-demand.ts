@@ -10,6 +10,22 @@ const SHORT_MS = 60_000;
 /** Nobody feels a wait of this share of the time that a reply takes to begin. */
 const UNFELT = 0.15;
 
+/** What one tenant has asked for since it is taken to be light. */
+export class Asked {
+  inside = 0;
+  /** The most that it had inside. */
+  peak = 0;
+  /** Older ones count less. */
+  arrivals = 0;
+  arrivedAtMs = 0;
+  /** It has turned out to be heavy. */
+  isForgotten = false;
+
+  arrivalsAt(nowMs: number): number {
+    return this.arrivals * Math.exp((this.arrivedAtMs - nowMs) / RATE_MS);
+  }
+}
+
 /** What light tenants (see `Headroom`) ask of a backend, and how many places have to be free for nearly all of their requests to find one. */
 export class LightDemand {
   readonly #now: () => number;
@@ -30,8 +46,12 @@ export class LightDemand {
     this.#now = now;
   }
 
-  enter(): void {
+  enter(asked: Asked): void {
     const nowMs = this.#now();
+    asked.arrivals = asked.arrivalsAt(nowMs) + 1;
+    asked.arrivedAtMs = nowMs;
+    asked.inside += 1;
+    asked.peak = Math.max(asked.peak, asked.inside);
     this.#arrivals = this.#arrivalsAt(nowMs) + 1;
     this.#arrivedAtMs = nowMs;
     this.#firstAtMs ??= nowMs;
@@ -49,13 +69,24 @@ export class LightDemand {
     this.#shortAtMs = nowMs;
   }
 
-  leave(): void {
-    this.#inside -= 1;
+  leave(asked: Asked): void {
+    this.#move(asked, -1);
   }
 
   /** One that had left before its end. */
-  cameBack(): void {
-    this.#inside += 1;
+  cameBack(asked: Asked): void {
+    this.#move(asked, 1);
+  }
+
+  /** As if its tenant had never been there. */
+  forget(asked: Asked): void {
+    const nowMs = this.#now();
+    this.#arrivals = Math.max(0, this.#arrivalsAt(nowMs) - asked.arrivalsAt(nowMs));
+    this.#arrivedAtMs = nowMs;
+    this.#inside -= asked.inside;
+    this.#peak = Math.max(this.#inside, this.#peakAt(nowMs) - asked.peak);
+    this.#peakAtMs = nowMs;
+    asked.isForgotten = true;
   }
 
   get stayMs(): number {
@@ -80,6 +111,12 @@ export class LightDemand {
     const most = Math.min(places - 1, Math.ceil(this.#peakAt(nowMs)) + 1 - this.#inside);
     if (most <= 1) return Math.max(0, most);
     return Math.min(most, this.#mostLikely(places, most, beginsMs, nowMs) + Math.round(this.#shortAt(nowMs)));
+  }
+
+  #move(asked: Asked, by: number): void {
+    if (asked.isForgotten) return;
+    asked.inside += by;
+    this.#inside += by;
   }
 
   #mostLikely(places: number, most: number, beginsMs: number, nowMs: number): number {
