@@ -6,7 +6,7 @@ import type { GatewayEvent, RequestSettled } from '../core/event.ts';
 import { newObservation } from '../core/observation.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest } from '../core/request.ts';
-import { Gateway } from './gateway.ts';
+import { Gateway, type Reply } from './gateway.ts';
 
 const request = {
   id: 'req_1',
@@ -305,6 +305,40 @@ describe('Gateway', () => {
       { outcome: 'error', status: 504, attempts: [{ backend: 'a', code: 'deadline_exceeded' }] },
     ]);
     expect(gateway.inFlight).toBe(0);
+  });
+
+  it('cuts off no client that takes nothing as long as another backend has room', async () => {
+    let nowMs = 0;
+    const relaying = (name: string, max: number) =>
+      backend(name, async () => stream(answer), {
+        kind: 'upstream',
+        concurrency: { initial: max, max },
+        relay: async () => ({ observation: newObservation() }) as Relay,
+      });
+    const { gateway } = gatewayWith({ now: () => nowMs }, relaying('a', 1), relaying('b', 3));
+    const leave = new AbortController();
+    onTestFinished(() => leave.abort());
+    const cutOff: string[] = [];
+    const inside: string[] = [];
+    const send = (name: string) => {
+      const client = { takenBytes: 0, destroy: () => void cutOff.push(name) };
+      const deliver = async (reply: Reply) => {
+        if (reply.kind === 'relay') reply.relay.pauses?.paused();
+        inside.push(name);
+        await new Promise(() => {});
+      };
+      gateway.handle(request, leave.signal, deliver, { client }).catch(() => {});
+      nowMs += 6_000;
+    };
+    for (const name of ['one', 'two', 'three', 'four']) {
+      send(name);
+      await vi.waitFor(() => expect(inside).toContain(name));
+    }
+    expect(gateway.report().backends.map(({ inFlight }) => inFlight)).toEqual([1, 3]);
+    expect(cutOff).toEqual([]);
+    send('five');
+    expect(gateway.report().models).toMatchObject([{ queued: 1 }]);
+    expect(cutOff).toEqual(['one']);
   });
 
   it('has no timer left when it is over in time', async () => {

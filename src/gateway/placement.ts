@@ -148,6 +148,7 @@ export class Placement {
       const ready = all.filter((candidate) => candidate.ready);
       queue.room = roomOf(ready);
       queue.opens = deployments.some(({ backend }) => this.lane(backend).opens);
+      // One is enough; and nobody has to go for the sake of a second attempt.
       if (!readyOnly) ready.some(({ lane }) => lane.reclaim());
       return undefined;
     }
