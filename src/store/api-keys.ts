@@ -49,6 +49,8 @@ export interface NewApiKey extends ApiKeyChange {
 }
 
 const HASH_BYTES = 32;
+/** Of a later time there is no date to show. */
+const LAST_MS = 8_640_000_000_000_000;
 
 export class ApiKeys {
   readonly #database: Database;
@@ -217,7 +219,7 @@ function columnsOf(before: Terms & Scope, change: ApiKeyChange, nowMs: number, r
   if (endpoints !== undefined && (endpoints.length === 0 || !endpoints.every(isPath)))
     throw invalid('endpoints', 'must hold at least one path, such as /v1/embeddings');
   const ends = change.expiresAtMs === undefined ? undefined : expiresAtMs;
-  if (ends !== undefined && !(Number.isSafeInteger(ends) && ends > nowMs))
+  if (ends !== undefined && !(Number.isInteger(ends) && ends > nowMs && ends <= LAST_MS))
     throw invalid('expiresAtMs', 'must be a time to come, in milliseconds since 1970');
   return {
     ...termsColumns(changedTerms(before, change)),

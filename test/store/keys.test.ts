@@ -312,6 +312,7 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
     ['models', { models: [] }],
     ['endpoints', { endpoints: ['v1/embeddings'] }],
     ['expiresAtMs', { expiresAtMs: 1 }],
+    ['expiresAtMs', { expiresAtMs: Number.MAX_SAFE_INTEGER }],
     ['projectId', { projectId: 'proj_none' }],
   ])('refuses a key with a wrong %s (%j), and changes nothing', async (param, wrong) => {
     const project = await someProject();
