@@ -222,6 +222,7 @@ describe('usage over HTTP', () => {
   it.each([
     ['from=yesterday', 'from'],
     ['from=2030-01-01&to=2029-01-01', 'from'],
+    ['to=0000-01-01', 'from'],
     ['group_by=colour', 'group_by[0]'],
     ['group_by=day,hour', 'group_by'],
     ['format=xml', 'format'],

@@ -80,8 +80,7 @@ export function usageRoutes(app: Hono<AppEnv>, reader: UsageReader, now: () => n
   app.get('/admin/usage', async (c) => {
     const asked = checkedQuery(c, query);
     const toMs = asked.to === undefined ? now() + 1 : Date.parse(asked.to);
-    const fromMs =
-      asked.from === undefined ? startOfDay(toMs - 1) - (DEFAULT_DAYS - 1) * DAY_MS : Date.parse(asked.from);
+    const fromMs = asked.from === undefined ? defaultFromMs(toMs) : Date.parse(asked.from);
     if (!(fromMs < toMs)) throw invalidValue('from', 'must be before `to`');
     const grouping = asked.group_by ?? [];
     const buckets = BUCKETS.filter((bucket) => grouping.includes(bucket));
@@ -140,8 +139,10 @@ function sendCsv(
   return c.body(csv([head, ...rows]), 200, { 'content-type': 'text/csv; charset=utf-8' });
 }
 
-function startOfDay(ms: number): number {
-  return ms - (ms % DAY_MS);
+/** Not before 1970: of that nothing is kept, and of the year before the first one there is no date. */
+function defaultFromMs(toMs: number): number {
+  const lastDay = Math.floor((toMs - 1) / DAY_MS);
+  return Math.max(0, (lastDay - DEFAULT_DAYS + 1) * DAY_MS);
 }
 
 function isoText(ms: number): string {
