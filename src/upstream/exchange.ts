@@ -162,6 +162,10 @@ export class Exchange implements ResponseListener, Watched {
     return this.#over;
   }
 
+  get activeAtMs(): number {
+    return this.#active ? this.#host.now() : this.#lastActiveAtMs;
+  }
+
   /** The request goes out now. */
   sentOver(carrier: Carrier): void {
     this.#carrier = carrier;

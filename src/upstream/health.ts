@@ -92,6 +92,11 @@ export class Health {
     return { state: 'ready', breaker: 'half-open', ...detail };
   }
 
+  /** When the first byte of a good reply last came. */
+  get answeredAtMs(): number {
+    return this.#lastAnswerAtMs;
+  }
+
   begin(): HealthCall {
     if (this.#state === 'open' && this.#now() >= this.#openUntilMs) this.#state = 'half-open';
     const trial = this.#state === 'half-open';

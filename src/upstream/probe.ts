@@ -12,10 +12,12 @@ export interface ProbeOptions {
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly health: Health;
-  /** Milliseconds without any answer to a probe, after which the upstream counts as hung rather than busy. */
+  /** Milliseconds without any answer, to a probe or a request, after which the upstream counts as hung rather than busy. */
   readonly silentMs: number;
   /** Told at every further unanswered probe once that time is over; a refused one is answered. */
   readonly onSilent: () => void;
+  /** When something last came of a request that is running. */
+  readonly activeAtMs: () => number;
   readonly now: () => number;
   /** Told what a good answer lists; undefined where it is no list. */
   readonly onModels?: (models: readonly string[] | undefined) => void;
@@ -59,7 +61,8 @@ export function startProbe(options: ProbeOptions): () => void {
       health.probeFailed({ detail, mayBeBusy: timedOut });
       // Who is told to stop refuses connections, and finishes what it has.
       const refused = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
-      if (!refused && options.now() - aliveAtMs > options.silentMs) options.onSilent();
+      const heardAtMs = Math.max(aliveAtMs, health.answeredAtMs, options.activeAtMs());
+      if (!refused && options.now() - heardAtMs > options.silentMs) options.onSilent();
     }
   };
 

@@ -129,6 +129,7 @@ class Upstream implements UpstreamBackend {
             cause: new Error('the upstream answers nothing, not even probes'),
           }),
         ),
+      activeAtMs: () => this.#connections.watchdog.activeAtMs,
       now,
       onModels: (models) => this.#models.listed(models),
     });

@@ -10,7 +10,7 @@ afterEach(() => {
 });
 
 function watched() {
-  return { watchIndex: -1, responded: false, check: vi.fn(), fail: vi.fn() };
+  return { watchIndex: -1, responded: false, activeAtMs: 0, check: vi.fn(), fail: vi.fn() };
 }
 
 const immediates = () => new Promise((resolve) => setImmediate(resolve));

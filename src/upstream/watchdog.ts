@@ -6,6 +6,8 @@ export interface Watched {
   watchIndex: number;
   /** Anything at all came back. */
   readonly responded: boolean;
+  /** When something last came of it; 0 if nothing has. */
+  readonly activeAtMs: number;
   /** Ends what has run out of time. */
   check(nowMs: number): void;
   fail(error: AppError): void;
@@ -46,6 +48,15 @@ export class Watchdog {
       last.watchIndex = index;
     }
     if (this.#watched.length === 0) this.#stop();
+  }
+
+  /** When something last came of any. */
+  get activeAtMs(): number {
+    let lastMs = 0;
+    this.#forEach(({ activeAtMs }) => {
+      lastMs = Math.max(lastMs, activeAtMs);
+    });
+    return lastMs;
   }
 
   failAll(error: AppError): void {

@@ -430,6 +430,39 @@ describe('the process of the upstream', () => {
     expect(connected.upstream.health().state).toBe('down');
   });
 
+  it.each(['others are answered', 'another reply flows'])(
+    'is too busy for probes, but not hung: %s',
+    async (sign) => {
+      const reply = '{"choices":[{"message":{"content":"a"}}]}';
+      const whole = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${reply.length}\r\n\r\n${reply}`;
+      const timers: NodeJS.Timeout[] = [];
+      onTestFinished(() => timers.forEach(clearInterval));
+      let posts = 0;
+      const connected = reach(
+        await rawServer((socket) =>
+          socket.on('data', (bytes) => {
+            if (!bytes.toString('latin1').startsWith('POST')) return;
+            posts += 1;
+            if (posts === 1) timers.push(setTimeout(() => socket.write(whole), 1_200));
+            else if (sign === 'others are answered') socket.write(whole);
+            else {
+              socket.write('HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n');
+              const event = 'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n';
+              timers.push(setInterval(() => socket.write(event), 20));
+            }
+          }),
+        ),
+        { timeouts: { firstByteMs: 300 }, probe: { intervalMs: 50, timeoutMs: 100 } },
+      );
+      const slow = receive(connected, ask({ stream: false }));
+      await expect.poll(() => posts).toBe(1);
+      if (sign === 'others are answered')
+        timers.push(setInterval(() => void receive(connected, ask({ stream: false })), 50));
+      else void (await connected.relay()).pump(new Collector()).catch(() => {});
+      expect(await slow).toBe(reply);
+    },
+  );
+
   it('does not take new connections', async () => {
     const connected = reach(await unanswering(), { timeouts: { connectMs: 300 } });
     expect(await failureOf(connected.relay())).toMatchObject({
