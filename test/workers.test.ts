@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { type IncomingMessage, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type FakeUpstream, startFakeUpstream } from './fakes/openai-upstream.ts';
+import { freePort } from './support/free-port.ts';
 import {
   chatBody,
   eventually,
@@ -113,6 +115,20 @@ describe('workers', () => {
     await eventually('it is replaced', () => gateway.output().includes('worker replaced'), 20_000);
     expect(gateway.enginePids()).not.toContain(victim);
     expect(await Promise.all(handed)).toEqual([200, 200]);
+  });
+
+  it('lose all at once: nobody waits for a reply that cannot come', async () => {
+    fake = await startFakeUpstream();
+    const config = configOf(fake, { port: await freePort() });
+    gateway = await startGatewayProcess(config, { keepPort: true });
+    const running = gateway;
+    const victims = running.enginePids();
+    for (const victim of victims) process.kill(victim, 'SIGSTOP');
+    const handed = [ask(running), ask(running), ask(running)];
+    await sleep(300);
+    for (const victim of victims) process.kill(victim, 'SIGKILL');
+    expect(await Promise.all(handed)).toEqual([0, 0, 0]);
+    await eventually('another one serves', async () => (await ask(running)) === 200, 20_000);
   });
 
   it('all drain on SIGTERM: no request fails, streams finish, exit code 0', async () => {
