@@ -61,3 +61,16 @@ it('has one at least where whole replies are late, or only a few first tokens', 
   bound.late(nowMs, 1, 0.5, true);
   expect(bound.at).toBeGreaterThanOrEqual(1);
 });
+
+it('grows from one to two on the word of those that found one, as there never are more', () => {
+  let nowMs = 0;
+  const bound = new UnansweredBound(() => nowMs);
+  for (let i = 0; i < 20; i += 1) {
+    nowMs += 100;
+    bound.late(nowMs, 1, 0.5, false);
+  }
+  expect(bound.at).toBe(1);
+  for (let i = 0; i < 200; i += 1) bound.calm(nowMs, 1, true);
+  expect(bound.at).toBeGreaterThanOrEqual(2);
+  expect(bound.at).toBeLessThan(2.1);
+});

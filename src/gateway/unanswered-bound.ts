@@ -66,7 +66,7 @@ export class UnansweredBound {
    */
   calm(startedAtMs: number, unanswered: number, light: boolean): void {
     if (light && unanswered > 0) this.#lateShare -= this.#lateShare * SHARE_WEIGHT;
-    if (this.#at >= 1 && unanswered < this.#at * NEARLY_ALL) return;
+    if (this.#at >= 1 && unanswered < Math.floor(this.#at) * NEARLY_ALL) return;
     if (this.#everTooMuch) {
       if (light) this.#at *= 1 + GROWTH;
     } else if (startedAtMs > this.#changedAtMs) {
