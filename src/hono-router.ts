@@ -46,8 +46,15 @@ export function routedAnswers(options: AppOptions, routes: CallRoutes): Answers[
   const router = createRouter(options, routes);
   const listener = getRequestListener((request, env) => router.fetch(request, env), {
     overrideGlobalObjects: false,
+    errorHandler: refuseTarget,
   });
   return (incoming, outgoing) => void listener(incoming, outgoing);
+}
+
+/** Of what routes throw the router knows by itself. What comes here is no request at all. */
+function refuseTarget(cause: unknown): Response {
+  const error = new AppError('invalid_value', { message: 'The target of the request is no path.', cause });
+  return Response.json(errorBody(error), { status: error.status });
 }
 
 /** Every route there is, with what guards it. */

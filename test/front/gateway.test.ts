@@ -58,6 +58,15 @@ it('an expectation that nobody can meet is refused with a word of why', async ()
   expect(JSON.parse(body).error).toMatchObject({ code: 'invalid_value', param: null });
 });
 
+it('a target that is no path is refused with an error of the API', async () => {
+  const { url } = await serveFleet([{}]);
+  const connection = await open(url);
+  connection.send('OPTIONS * HTTP/1.1\r\nHost: here\r\n\r\n');
+  const { status, body } = await connection.reply();
+  expect(status).toBe(400);
+  expect(JSON.parse(body).error).toMatchObject({ code: 'invalid_value', type: 'invalid_request_error' });
+});
+
 it('a body of just the size that is allowed is taken, and one byte more is not', async () => {
   const body = chatBody('m');
   const { url } = await serveFleet([{}], { listen: { maxBodyBytes: body.length + 100 } });
