@@ -7,14 +7,15 @@ import { runToEnd } from '../processes.ts';
 
 const main = join(root, 'dist/src/main.js');
 
-const flags = ['--max-semi-space-size=8', '--single-threaded-gc'];
+/** As `npm start` runs it. */
+const program = ['--max-semi-space-size=8', '--single-threaded-gc', main];
 
 /** As a team would run it. */
-export const qianmen = built('qianmen', [...flags, main], true);
+export const qianmen = built('qianmen', true);
 /** Where nobody needs a key: one who trusts everybody that reaches it. */
-export const qianmenOpen = built('qianmen-open', [...flags, main], false);
+export const qianmenOpen = built('qianmen-open', false);
 
-function built(name: string, program: readonly string[], keyed: boolean): Peer {
+function built(name: string, keyed: boolean): Peer {
   return {
     ...qianmenFrom(name, program, keyed),
     async install() {
@@ -67,8 +68,19 @@ export function qianmenFrom(name: string, program: readonly string[], keyed: boo
   };
 }
 
+/** A key of another project, at the gateway that was started in this folder as it is built. */
+export function neighbourKey(folder: string): Promise<string> {
+  const run = [process.execPath, ...program];
+  return newKey(run, join(folder, 'qianmen.yaml'), folder, ['--project', 'neighbour']);
+}
+
 /** One with every kind of limit, none of which is reached. */
-async function newKey(run: readonly string[], config: string, cwd: string): Promise<string> {
+async function newKey(
+  run: readonly string[],
+  config: string,
+  cwd: string,
+  more: readonly string[] = [],
+): Promise<string> {
   const limits = { rpm: 1e9, tpm: 1e12, concurrency: 1e5, 'usd-per-day': 1e6 };
   const given = Object.entries(limits).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const command = [
@@ -79,6 +91,7 @@ async function newKey(run: readonly string[], config: string, cwd: string): Prom
     `bench-${Date.now()}`,
     '--json',
     ...given,
+    ...more,
     '--config',
     config,
   ];
