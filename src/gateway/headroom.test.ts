@@ -82,6 +82,17 @@ describe('Headroom', () => {
     expect(limit.inFlight).toBe(40);
   });
 
+  it('lets nobody more in where one waits for longer than is usual, though nothing is heard', () => {
+    for (let i = 0; i < 4; i += 1) answer(enter(loud), 100);
+    while (headroom.hasRoomFor(loud, false)) enter(loud);
+    const before = limit.inFlight;
+    for (let ms = 0; ms < 3_000; ms += 50) {
+      nowMs += 50;
+      if (headroom.hasRoomFor(loud, false)) enter(loud);
+    }
+    expect(limit.inFlight).toBe(before);
+  });
+
   it('does not let in a newcomer that sends much, beside one that was there before it', () => {
     limit = new ConcurrencyLimit({ initial: 256, max: 512 }, () => nowMs);
     headroom = new Headroom(limit, () => nowMs);

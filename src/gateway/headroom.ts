@@ -108,7 +108,7 @@ export class Headroom {
     if (!free || modest) return free;
     const guest = this.#guests.get(tenant);
     const share = this.#shareOf(tenant);
-    if (share === 0) return tenant.projectId === '' || this.#unqueued.allows(inFlight);
+    if (share === 0) return tenant.projectId === '' || this.#unqueued.allows(inFlight) || this.#mayTrickle;
     const own = guest?.inFlight ?? 0;
     if (guest === undefined || own === 0 || !this.#isHeavy(guest) || !this.#guests.hasLightBeside(tenant))
       return true;
@@ -261,6 +261,13 @@ export class Headroom {
     const { knowsUsual, unanswered } = this.#knee;
     if (knowsUsual || this.#now() - this.#lightAtMs > LEARN_MS) return unanswered.allows(this.#pressing.size);
     return this.#unanswered.size === 0 && this.#pressing.size === 0;
+  }
+
+  /** Whoever has waited for longer than is usual queues there: one more would stand behind it. */
+  get #mayTrickle(): boolean {
+    const [oldest] = this.#unanswered;
+    const waitedMs = oldest === undefined ? 0 : this.#now() - oldest.enteredAtMs;
+    return waitedMs <= (this.#expectedMs ?? Number.POSITIVE_INFINITY) && this.#unqueued.trickles;
   }
 
   get #isAnyLate(): boolean {

@@ -29,7 +29,11 @@ export class Unqueued {
 
   /** Whether one more may come to so many. */
   allows(inFlight: number): boolean {
-    if (inFlight < Math.max(UNHURT, this.#limit.limit)) return true;
+    return inFlight < Math.max(UNHURT, this.#limit.limit);
+  }
+
+  /** Whether one more may come to as many as are allowed, unless it is known by other means that the backend is full. */
+  get trickles(): boolean {
     const nowMs = this.#now();
     return nowMs - this.#heardAtMs >= UNHEARD_MS && nowMs - this.#enteredAtMs >= TRICKLE_MS;
   }
