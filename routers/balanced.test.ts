@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { balanced } from './balanced.ts';
 import type { Candidate } from './candidate.ts';
-import { Fleet } from './fleet.ts';
 import { DEFAULT_SETTINGS } from './policy.ts';
 import { hashPrompt } from './prompt-hash.ts';
 import { type RequestFeatures, UNKNOWN_REQUEST } from './request.ts';
+import { RoutingKnowledge } from './routing-knowledge.ts';
 
 const settings = { ...DEFAULT_SETTINGS, exploration: 0 };
 const candidate = (id: string, more: Partial<Candidate> = {}): Candidate => ({
@@ -23,8 +23,8 @@ const prompt = (text: string, more: Partial<RequestFeatures> = {}): RequestFeatu
 const cheap = { inputUsdPerMTok: 1, cachedInputUsdPerMTok: 0.1, outputUsdPerMTok: 2 };
 const dear = { inputUsdPerMTok: 10, cachedInputUsdPerMTok: 1, outputUsdPerMTok: 20 };
 
-function gateway(fleet = new Fleet()) {
-  const policy = balanced({ fleet, settings });
+function gateway(knowledge = new RoutingKnowledge()) {
+  const policy = balanced({ knowledge, settings });
   const inFlight = new Map<string, number>();
   const rank = (request: RequestFeatures, candidates: readonly Candidate[], nowMs = 0, chance = 0.5) =>
     policy.rank({ request, candidates, nowMs, random: () => chance });
@@ -33,17 +33,17 @@ function gateway(fleet = new Fleet()) {
     const candidates = ids.map((id) => candidate(id, { inFlight: inFlight.get(id) ?? 0 }));
     const id = rank(request, candidates, nowMs)[0]!.candidate.id;
     inFlight.set(id, (inFlight.get(id) ?? 0) + 1);
-    return { id, dispatch: fleet.dispatch(id, request, nowMs, policy) };
+    return { id, dispatch: knowledge.dispatch(id, request, nowMs, policy) };
   };
-  return { fleet, rank, send };
+  return { knowledge, rank, send };
 }
 
 /** Makes one known to take so long per prompt token. */
-function teach(fleet: Fleet, id: string, msPerToken: number): void {
+function teach(knowledge: RoutingKnowledge, id: string, msPerToken: number): void {
   for (let i = 0; i < 100; i += 1) {
     const promptTokens = 500 + 40 * i;
     const startMs = -1e7 + i * 1e5;
-    const dispatch = fleet.dispatch(id, { ...UNKNOWN_REQUEST, promptTokens }, startMs);
+    const dispatch = knowledge.dispatch(id, { ...UNKNOWN_REQUEST, promptTokens }, startMs);
     const firstMs = startMs + 10 + msPerToken * promptTokens;
     dispatch.firstToken(firstMs);
     dispatch.finished(firstMs + 990, { promptTokens, cachedTokens: 0, outputTokens: 100 });
@@ -101,26 +101,26 @@ describe('load', () => {
 
 describe('cost and quality', () => {
   it('takes the cheapest of those that will meet the aim, though another is sooner', () => {
-    const { fleet, rank } = gateway();
-    teach(fleet, 'cheap', 0.4);
-    teach(fleet, 'dear', 0.02);
+    const { knowledge, rank } = gateway();
+    teach(knowledge, 'cheap', 0.4);
+    teach(knowledge, 'dear', 0.02);
     const candidates = [candidate('cheap', { price: cheap }), candidate('dear', { price: dear })];
     expect(rank(prompt('x'.repeat(8_000)), candidates)[0]!.candidate.id).toBe('cheap');
   });
 
   it('pays when the cheapest would be late', () => {
-    const { fleet, rank } = gateway();
-    teach(fleet, 'cheap', 4);
-    teach(fleet, 'dear', 0.02);
+    const { knowledge, rank } = gateway();
+    teach(knowledge, 'cheap', 4);
+    teach(knowledge, 'dear', 0.02);
     const candidates = [candidate('cheap', { price: cheap }), candidate('dear', { price: dear })];
     expect(rank(prompt('x'.repeat(8_000)), candidates)[0]!.candidate.id).toBe('dear');
   });
 
   it('hurries for a request that wants it, and does not let one wait longer than the model allows', () => {
-    const { fleet, rank } = gateway();
-    teach(fleet, 'cheap', 0.4);
-    teach(fleet, 'late', 4);
-    teach(fleet, 'dear', 0.02);
+    const { knowledge, rank } = gateway();
+    teach(knowledge, 'cheap', 0.4);
+    teach(knowledge, 'late', 4);
+    teach(knowledge, 'dear', 0.02);
     const asked = (sloTtftMs: number, other: string) =>
       rank(prompt('x'.repeat(8_000), { sloTtftMs }), [
         candidate(other, { price: cheap }),
@@ -150,10 +150,10 @@ describe('cost and quality', () => {
 
 describe('exploration', () => {
   it('stays within the privacy class of the choice, and off what is full or down', () => {
-    const fleet = new Fleet();
-    const policy = balanced({ fleet, settings: { ...settings, exploration: 1 } });
-    teach(fleet, 'local-fast', 0.01);
-    teach(fleet, 'local-slow', 1);
+    const knowledge = new RoutingKnowledge();
+    const policy = balanced({ knowledge, settings: { ...settings, exploration: 1 } });
+    teach(knowledge, 'local-fast', 0.01);
+    teach(knowledge, 'local-slow', 1);
     const candidates = [
       candidate('local-fast', { privacy: 'local' }),
       candidate('local-slow', { privacy: 'local' }),

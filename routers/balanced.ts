@@ -28,19 +28,19 @@ const AS_WORTHY = 0.02;
  * as one of 10 s. Now and then it asks one of the same privacy class that has not been asked for long, so that it is
  * not judged for ever by what it was.
  */
-export function balanced({ fleet, settings }: PolicyOptions): Policy {
+export function balanced({ knowledge, settings }: PolicyOptions): Policy {
   const { weights, slo, exploration } = settings;
   return {
     name: 'balanced',
     rank<C extends Candidate>({ candidates, request, nowMs, random }: PolicyInput<C>): readonly Ranked<C>[] {
-      const outputTokens = expectedOutputTokens(fleet, request);
+      const outputTokens = expectedOutputTokens(knowledge, request);
       const aimMs = ttftAimMs(request, slo);
       const tpotAimMs = Math.min(request.sloTpotMs ?? slo.tpotMs, slo.tpotMs);
       const ranked = rankBy(candidates, (candidate) => {
-        const { forecast, prediction } = estimate(fleet, candidate, request, outputTokens, nowMs);
+        const { forecast, prediction } = estimate(knowledge, candidate, request, outputTokens, nowMs);
         const { ownMs, queuedMs, ttftMs, tpotMs } = forecast;
         const loadMs = Math.max(ttftMs, (queuedMs + ownMs) * (1 + IMPOSED * candidate.inFlight));
-        const { replies, waiting } = fleet.state(candidate.id);
+        const { replies, waiting } = knowledge.state(candidate.id);
         const prompt = { nowMs, queuedMs, ownMs, tpotMs, tpotAimMs, outputTokens };
         const parts = {
           latency: (weights.latency * loadMs) / aimMs,
@@ -54,7 +54,7 @@ export function balanced({ fleet, settings }: PolicyOptions): Policy {
       });
       const isSafe = ({ parts, prediction }: Ranked<C>) =>
         parts.latency! + parts.disturbed! <= SAFE * weights.latency && prediction!.tpotMs <= tpotAimMs;
-      const isStale = ({ candidate }: Ranked<C>) => fleet.state(candidate.id).unaskedMs(nowMs) > FRESH_MS;
+      const isStale = ({ candidate }: Ranked<C>) => knowledge.state(candidate.id).unaskedMs(nowMs) > FRESH_MS;
       const explores = random() < exploration;
       return promoted(ranked, choose(ranked, isSafe, explores ? isStale : undefined, random));
     },

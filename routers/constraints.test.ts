@@ -3,10 +3,10 @@ import { expect, it } from 'vitest';
 import { type Candidate, PRIVACY_CLASSES } from './candidate.ts';
 import { obstacle, strictest } from './constraints.ts';
 import { decide } from './decide.ts';
-import { Fleet } from './fleet.ts';
 import { POLICIES } from './policies.ts';
 import { DEFAULT_SETTINGS } from './policy.ts';
 import { type Constraints, type RequestFeatures, UNKNOWN_REQUEST } from './request.ts';
+import { RoutingKnowledge } from './routing-knowledge.ts';
 
 const regions = ['eu', 'cn', 'us'];
 const optional = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined });
@@ -44,9 +44,9 @@ const candidates: fc.Arbitrary<Candidate[]> = fc
   .map((list) => list.map((one, i) => ({ id: `d${i}`, ...one })));
 
 it('no policy, however loaded or broken the fleet, offers what is not allowed', () => {
-  const fleet = new Fleet();
+  const knowledge = new RoutingKnowledge();
   const policies = Object.values(POLICIES).map((make) =>
-    make({ fleet, settings: { ...DEFAULT_SETTINGS, exploration: 0.5 } }),
+    make({ knowledge, settings: { ...DEFAULT_SETTINGS, exploration: 0.5 } }),
   );
   fc.assert(
     fc.property(candidates, request, fc.nat(), (given, asked, seed) => {

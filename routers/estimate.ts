@@ -1,9 +1,9 @@
 import type { Candidate } from './candidate.ts';
 import { expectedCostUsd } from './cost.ts';
-import type { Fleet } from './fleet.ts';
 import type { Forecast } from './forecast.ts';
 import type { PolicySettings, Prediction } from './policy.ts';
 import type { RequestFeatures } from './request.ts';
+import type { RoutingKnowledge } from './routing-knowledge.ts';
 
 export interface Estimate {
   readonly forecast: Forecast;
@@ -17,20 +17,20 @@ export function ttftAimMs({ sloTtftMs, promptTokens }: RequestFeatures, slo: Pol
 }
 
 /** Expected length of the reply. */
-export function expectedOutputTokens(fleet: Fleet, request: RequestFeatures): number {
+export function expectedOutputTokens(knowledge: RoutingKnowledge, request: RequestFeatures): number {
   const { expectedOutputTokens, tenant, maxOutputTokens } = request;
-  return expectedOutputTokens ?? fleet.outputs.expect(tenant, maxOutputTokens);
+  return expectedOutputTokens ?? knowledge.outputs.expect(tenant, maxOutputTokens);
 }
 
 /** What to expect of a request at a candidate, in time and money. */
 export function estimate(
-  fleet: Fleet,
+  knowledge: RoutingKnowledge,
   candidate: Candidate,
   request: RequestFeatures,
   outputTokens: number,
   nowMs: number,
 ): Estimate {
-  const forecast = fleet.forecast(candidate.id, request, nowMs);
+  const forecast = knowledge.forecast(candidate.id, request, nowMs);
   const { cachedTokens, ownMs, ttftMs, tpotMs } = forecast;
   const tokens = {
     uncached: request.promptTokens - cachedTokens,
@@ -38,7 +38,7 @@ export function estimate(
     output: outputTokens,
   };
   // Sequences that decode together share the machine.
-  const serviceMs = ownMs + (outputTokens * tpotMs) / (fleet.state(candidate.id).decoding + 1);
+  const serviceMs = ownMs + (outputTokens * tpotMs) / (knowledge.state(candidate.id).decoding + 1);
   const costUsd = expectedCostUsd(candidate, tokens, serviceMs, request.media);
   return { forecast, prediction: { ttftMs, tpotMs, costUsd, cachedTokens, outputTokens } };
 }

@@ -49,7 +49,7 @@ export class Dispatch implements DispatchInfo {
   readonly #observers: readonly Observer[];
   #state: 'waiting' | 'streaming' | 'ended' = 'waiting';
 
-  /** @param observers The fleet, and the policy that chose. */
+  /** @param observers The routing knowledge, and the policy that chose. */
   constructor(deployment: string, request: RequestFeatures, nowMs: number, observers: readonly Observer[]) {
     this.deployment = deployment;
     this.request = request;

@@ -8,13 +8,13 @@ const EQUAL_USD = 1e-6;
 const MS_PER_MEANINGLESS_USD = 1e12;
 
 /** The cheapest, as expected of this request: what is remembered of its prompt counts, where that is cheaper. */
-export function lowestCost({ fleet }: PolicyOptions): Policy {
+export function lowestCost({ knowledge }: PolicyOptions): Policy {
   return {
     name: 'lowest-cost',
     rank<C extends Candidate>({ candidates, request, nowMs }: PolicyInput<C>): readonly Ranked<C>[] {
-      const outputTokens = expectedOutputTokens(fleet, request);
+      const outputTokens = expectedOutputTokens(knowledge, request);
       return rankBy(candidates, (candidate) => {
-        const { prediction } = estimate(fleet, candidate, request, outputTokens, nowMs);
+        const { prediction } = estimate(knowledge, candidate, request, outputTokens, nowMs);
         const { costUsd, ttftMs } = prediction;
         const steps = Math.round(costUsd / EQUAL_USD) * EQUAL_USD;
         return { score: steps + ttftMs / MS_PER_MEANINGLESS_USD, parts: { costUsd, ttftMs }, prediction };

@@ -4,13 +4,13 @@ import type { Policy, PolicyInput, PolicyOptions, Ranked } from './policy.ts';
 import { rankBy } from './ranking.ts';
 
 /** The one that is expected to be done first, whatever it costs and whomever it delays. */
-export function lowestLatency({ fleet }: PolicyOptions): Policy {
+export function lowestLatency({ knowledge }: PolicyOptions): Policy {
   return {
     name: 'lowest-latency',
     rank<C extends Candidate>({ candidates, request, nowMs }: PolicyInput<C>): readonly Ranked<C>[] {
-      const outputTokens = expectedOutputTokens(fleet, request);
+      const outputTokens = expectedOutputTokens(knowledge, request);
       return rankBy(candidates, (candidate) => {
-        const { prediction } = estimate(fleet, candidate, request, outputTokens, nowMs);
+        const { prediction } = estimate(knowledge, candidate, request, outputTokens, nowMs);
         const { ttftMs, tpotMs } = prediction;
         const outputMs = outputTokens * tpotMs;
         return { score: ttftMs + outputMs, parts: { ttftMs, outputMs }, prediction };

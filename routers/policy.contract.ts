@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Candidate } from './candidate.ts';
-import { Fleet } from './fleet.ts';
 import { DEFAULT_SETTINGS, type PolicyFactory } from './policy.ts';
 import { hashPrompt } from './prompt-hash.ts';
 import type { RequestFeatures } from './request.ts';
+import { RoutingKnowledge } from './routing-knowledge.ts';
 
 const candidate = fc.record(
   {
@@ -58,8 +58,8 @@ const step = fc.record({
 /** What every routing policy owes its caller, whatever it has lived through. */
 export function policyContract(make: PolicyFactory): void {
   const fresh = () => {
-    const fleet = new Fleet();
-    return { fleet, policy: make({ fleet, settings: DEFAULT_SETTINGS }) };
+    const knowledge = new RoutingKnowledge();
+    return { knowledge, policy: make({ knowledge, settings: DEFAULT_SETTINGS }) };
   };
 
   /** Runs the steps through one policy; each request is dispatched to the first in the ranking and comes to its ending. */
@@ -67,7 +67,7 @@ export function policyContract(make: PolicyFactory): void {
     steps: readonly (typeof step extends fc.Arbitrary<infer T> ? T : never)[],
     check: (given: readonly Candidate[], ranked: readonly Candidate[]) => void,
   ) => {
-    const { fleet, policy } = fresh();
+    const { knowledge, policy } = fresh();
     let nowMs = 0;
     for (const { candidates: given, request, random, waitMs, ending } of steps) {
       const ranked = policy.rank({ request, candidates: given, nowMs, random: () => random });
@@ -78,7 +78,7 @@ export function policyContract(make: PolicyFactory): void {
       for (const { score } of ranked) expect(score).not.toBeNaN();
       const [first] = ranked;
       if (first === undefined) continue;
-      const dispatch = fleet.dispatch(first.candidate.id, request, nowMs, policy);
+      const dispatch = knowledge.dispatch(first.candidate.id, request, nowMs, policy);
       nowMs += waitMs;
       if (ending === 'none') continue;
       if (ending === 'finished') {

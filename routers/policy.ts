@@ -1,7 +1,7 @@
 import type { Candidate, Usd } from './candidate.ts';
-import type { Fleet } from './fleet.ts';
 import type { LifecycleEvent } from './lifecycle.ts';
 import type { RequestFeatures } from './request.ts';
+import type { RoutingKnowledge } from './routing-knowledge.ts';
 
 /** What a policy expects of one request at one deployment. */
 export interface Prediction {
@@ -78,7 +78,7 @@ export const DEFAULT_SETTINGS: PolicySettings = {
 
 export interface PolicyOptions {
   /** What is known of the deployments, shared by the policies of all models. */
-  readonly fleet: Fleet;
+  readonly knowledge: RoutingKnowledge;
   readonly settings: PolicySettings;
 }
 

@@ -1,17 +1,17 @@
 import { expect, it } from 'vitest';
-import { Fleet } from './fleet.ts';
 import type { Policy } from './policy.ts';
 import { UNKNOWN_REQUEST } from './request.ts';
+import { RoutingKnowledge } from './routing-knowledge.ts';
 import { sessionAffinity } from './session-affinity.ts';
 
 const IDS = ['a', 'b', 'c', 'd', 'e'];
-const fleet = new Fleet();
+const knowledge = new RoutingKnowledge();
 
 function serve(policy: Policy, sessionKey: string, down: readonly string[] = [], ids = IDS): string {
   const request = { ...UNKNOWN_REQUEST, sessionKey };
   const candidates = ids.map((id) => ({ id, ready: !down.includes(id), inFlight: 0 }));
   const [first] = policy.rank({ request, candidates, nowMs: 0, random: () => 0.5 });
-  fleet.dispatch(first!.candidate.id, request, 0, policy).finished(1, {});
+  knowledge.dispatch(first!.candidate.id, request, 0, policy).finished(1, {});
   return first!.candidate.id;
 }
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { isExposed } from '../config/listen.ts';
 import type { Config } from '../config/schema.ts';
-import { Fleet as RoutingKnowledge } from '../routers/fleet.ts';
+import { RoutingKnowledge } from '../routers/routing-knowledge.ts';
 import type { CanaryAdmin } from './api/admin/canary-routes.ts';
 import { upstreamReport } from './api/admin/upstream-report.ts';
 import type { UpstreamAdmin } from './api/admin/upstream-routes.ts';

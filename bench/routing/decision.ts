@@ -5,11 +5,11 @@
  *   node --expose-gc bench/routing/decision.ts
  */
 import { decide } from '../../routers/decide.ts';
-import { Fleet } from '../../routers/fleet.ts';
 import { POLICIES } from '../../routers/policies.ts';
 import { DEFAULT_SETTINGS } from '../../routers/policy.ts';
 import { hashPrompt } from '../../routers/prompt-hash.ts';
 import { UNKNOWN_REQUEST } from '../../routers/request.ts';
+import { RoutingKnowledge } from '../../routers/routing-knowledge.ts';
 import { seededRandom } from '../../src/simulation/random.ts';
 
 const DEPLOYMENTS = 64;
@@ -40,14 +40,14 @@ const ask = (text: string) => ({
   constraints: { privacy: 'private' as const },
 });
 
-const fleet = new Fleet();
+const knowledge = new RoutingKnowledge();
 for (let i = 0; i < DEPLOYMENTS * 200; i += 1) {
-  const dispatch = fleet.dispatch(`deployment-${i % DEPLOYMENTS}`, ask(prompts[i % prompts.length]!), i);
+  const dispatch = knowledge.dispatch(`deployment-${i % DEPLOYMENTS}`, ask(prompts[i % prompts.length]!), i);
   dispatch.firstToken(i + 100);
   if (i % 50 !== 0) dispatch.finished(i + 1_000, { promptTokens: 5_120, outputTokens: 100 });
 }
 for (const [name, make] of Object.entries(POLICIES)) {
-  const policy = make({ fleet, settings: DEFAULT_SETTINGS });
+  const policy = make({ knowledge, settings: DEFAULT_SETTINGS });
   const once = (i: number) =>
     decide(policy, { request: ask(prompts[i % prompts.length]!), candidates, nowMs: 20_000 + i, random });
   for (let i = 0; i < ROUNDS; i += 1) once(i);
@@ -60,7 +60,7 @@ for (const [name, make] of Object.entries(POLICIES)) {
 const gc = (globalThis as { gc?: () => void }).gc;
 gc?.();
 const before = process.memoryUsage();
-const full = new Fleet();
+const full = new RoutingKnowledge();
 for (let i = 0; full.prefixes.size < 990_000; i += 1)
   full.prefixes.touch(`deployment-${i % DEPLOYMENTS}`, hashPrompt(`${i}`, shared));
 gc?.();

@@ -1,12 +1,12 @@
 import type { Candidate } from '../../routers/candidate.ts';
 import { expectedCostUsd } from '../../routers/cost.ts';
 import { ttftAimMs } from '../../routers/estimate.ts';
-import { Fleet } from '../../routers/fleet.ts';
 import { goodEnoughFirst } from '../../routers/good-enough.ts';
 import type { Dispatch } from '../../routers/lifecycle.ts';
 import { POLICIES, type PolicyName } from '../../routers/policies.ts';
 import { DEFAULT_SETTINGS } from '../../routers/policy.ts';
 import { type RequestFeatures, UNKNOWN_REQUEST } from '../../routers/request.ts';
+import { RoutingKnowledge } from '../../routers/routing-knowledge.ts';
 import type { CandidateView, DecisionView } from './decision-view.ts';
 
 /** What came of the decisions, or is expected to have come. */
@@ -51,8 +51,8 @@ export function replay(
   policyName: PolicyName,
   random: () => number,
 ): ReplayReport {
-  const fleet = new Fleet();
-  const policy = POLICIES[policyName]({ fleet, settings: DEFAULT_SETTINGS });
+  const knowledge = new RoutingKnowledge();
+  const policy = POLICIES[policyName]({ knowledge, settings: DEFAULT_SETTINGS });
   const recorded = new Tally();
   const replayed = new Tally();
   let agreed = 0;
@@ -75,11 +75,11 @@ export function replay(
         });
         if (best !== undefined) {
           if (best.candidate.id === taken.id) agreed += 1;
-          recorded.add(fleet, candidateOf(taken), record, request, startMs);
-          replayed.add(fleet, best.candidate, record, request, startMs);
+          recorded.add(knowledge, candidateOf(taken), record, request, startMs);
+          replayed.add(knowledge, best.candidate, record, request, startMs);
         }
       }
-      dispatch = fleet.dispatch(taken.id, request, startMs, policy);
+      dispatch = knowledge.dispatch(taken.id, request, startMs, policy);
     };
     const end = () => {
       const endMs = Date.parse(record.at);
@@ -123,13 +123,13 @@ class Tally {
   }
 
   add(
-    fleet: Fleet,
+    knowledge: RoutingKnowledge,
     candidate: Candidate,
     record: DecisionView,
     request: RequestFeatures,
     nowMs: number,
   ): void {
-    const { ttftMs, ownMs, tpotMs, cachedTokens } = fleet.forecast(candidate.id, request, nowMs);
+    const { ttftMs, ownMs, tpotMs, cachedTokens } = knowledge.forecast(candidate.id, request, nowMs);
     const { promptTokens, completionTokens } = record.observed;
     const cached = Math.min(cachedTokens, promptTokens);
     this.#ttftsMs.push(ttftMs);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkConfig } from '../../config/load.ts';
-import { Fleet } from '../../routers/fleet.ts';
 import { DEFAULT_SETTINGS } from '../../routers/policy.ts';
+import { RoutingKnowledge } from '../../routers/routing-knowledge.ts';
 import { unresolvedUpstream } from '../upstream/unresolved.ts';
 import { buildRoutes } from './build-routes.ts';
 
@@ -41,7 +41,12 @@ function ids(routes: ReturnType<typeof buildRoutes>): string[] {
 
 describe('routes', () => {
   it('name every member of an upstream, each with what the configuration says of all', () => {
-    const routes = buildRoutes(CONFIG, [], [group('a', ['a@1', 'a@2']), group('b', ['b'])], new Fleet());
+    const routes = buildRoutes(
+      CONFIG,
+      [],
+      [group('a', ['a@1', 'a@2']), group('b', ['b'])],
+      new RoutingKnowledge(),
+    );
     expect(ids(routes)).toEqual(['a@1/big', 'a@2/big', 'b/m']);
     const [first, second, last] = routes.get('m')?.model.deployments ?? [];
     for (const deployment of [first, second])
@@ -58,19 +63,26 @@ describe('routes', () => {
       CONFIG,
       [],
       [group('a', ['a@1', 'a@2'], ['a@1']), group('b', ['b'], ['b'])],
-      new Fleet(),
+      new RoutingKnowledge(),
     );
     expect(ids(some)).toEqual(['a@2/big']);
-    const all = buildRoutes(CONFIG, [], [group('a', ['a'], ['a']), group('b', ['b'], ['b'])], new Fleet());
+    const all = buildRoutes(
+      CONFIG,
+      [],
+      [group('a', ['a'], ['a']), group('b', ['b'], ['b'])],
+      new RoutingKnowledge(),
+    );
     expect(ids(all)).toEqual(['a/big', 'b/m']);
   });
 
   it('keep the policy and the age of a model that was there before', () => {
     const groups = [group('a', ['a']), group('b', ['b'])];
-    const before = buildRoutes(CONFIG, [], groups, new Fleet());
-    const after = buildRoutes(CONFIG, [], groups, new Fleet(), before);
+    const before = buildRoutes(CONFIG, [], groups, new RoutingKnowledge());
+    const after = buildRoutes(CONFIG, [], groups, new RoutingKnowledge(), before);
     expect(after.get('m')?.policy).toBe(before.get('m')?.policy);
-    expect(buildRoutes(CONFIG, [], groups, new Fleet()).get('m')?.policy).not.toBe(before.get('m')?.policy);
+    expect(buildRoutes(CONFIG, [], groups, new RoutingKnowledge()).get('m')?.policy).not.toBe(
+      before.get('m')?.policy,
+    );
   });
 });
 

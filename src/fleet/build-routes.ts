@@ -1,9 +1,9 @@
 import type { DeploymentConfig, ModelConfig } from '../../config/model.ts';
 import { limitsOf } from '../../config/rates.ts';
 import type { Config } from '../../config/schema.ts';
-import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import { POLICIES } from '../../routers/policies.ts';
 import { DEFAULT_SETTINGS, type PolicySettings } from '../../routers/policy.ts';
+import type { RoutingKnowledge } from '../../routers/routing-knowledge.ts';
 import type { Canary, Deployment, PublicModel } from '../core/deployment.ts';
 import { EmbeddingClassifier } from '../difficulty/embedding-classifier.ts';
 import { EMBEDDING_HEAD } from '../difficulty/embedding-head.ts';
@@ -49,8 +49,7 @@ export function buildRoutes(
     const policyKey = JSON.stringify([policy, settings]);
     routes.set(model.name, {
       model: { ...model, createdAtS: before?.model.createdAtS ?? createdAtS },
-      policy:
-        before?.policyKey === policyKey ? before.policy : POLICIES[policy]({ fleet: knowledge, settings }),
+      policy: before?.policyKey === policyKey ? before.policy : POLICIES[policy]({ knowledge, settings }),
       policyKey,
       hedge,
       tiers: tiers && tiersOf(tiers, engineByName),

@@ -1,6 +1,6 @@
 import { engineName } from '../../config/engine.ts';
 import type { Config } from '../../config/schema.ts';
-import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
+import type { RoutingKnowledge } from '../../routers/routing-knowledge.ts';
 import type { UpstreamView } from '../api/admin/upstream-report.ts';
 import type { Deployment } from '../core/deployment.ts';
 import type { Emit } from '../core/event.ts';

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { Fleet } from '../../routers/fleet.ts';
 import { hashPrompt } from '../../routers/prompt-hash.ts';
+import { RoutingKnowledge } from '../../routers/routing-knowledge.ts';
 import type { PublicModel } from '../core/deployment.ts';
 import type { EngineStateChanged } from '../core/event.ts';
 import { forgetRestarted } from './forget-restarted.ts';
 
 test('what an engine remembered is forgotten when it starts anew, and nothing else', () => {
-  const knowledge = new Fleet();
+  const knowledge = new RoutingKnowledge();
   const blocks = hashPrompt('m', 'x'.repeat(4_096));
   const ids = ['a/m', 'b/m'];
   for (const id of ids) knowledge.prefixes.touch(id, blocks);

@@ -1,4 +1,4 @@
-import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
+import type { RoutingKnowledge } from '../../routers/routing-knowledge.ts';
 import type { PublicModel } from '../core/deployment.ts';
 import type { GatewayEvent } from '../core/event.ts';
 

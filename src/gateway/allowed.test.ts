@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Fleet } from '../../routers/fleet.ts';
 import { POLICIES, type PolicyName } from '../../routers/policies.ts';
 import { DEFAULT_SETTINGS } from '../../routers/policy.ts';
+import { RoutingKnowledge } from '../../routers/routing-knowledge.ts';
 import type { Backend } from '../core/backend.ts';
 import type { RequestDemands, RouteDemands } from '../core/demands.ts';
 import type { Deployment } from '../core/deployment.ts';
@@ -86,10 +86,10 @@ function over(
       contextTokens: undefined,
     };
   });
-  const knowledge = new Fleet();
+  const knowledge = new RoutingKnowledge();
   const route = {
     model: { name: 'm', deployments, createdAtS: 0 },
-    policy: POLICIES[policy]({ fleet: knowledge, settings: { ...DEFAULT_SETTINGS, exploration: 0.5 } }),
+    policy: POLICIES[policy]({ knowledge, settings: { ...DEFAULT_SETTINGS, exploration: 0.5 } }),
     hedge: true,
     demands: operator,
   };

@@ -1,4 +1,4 @@
-import { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
+import { RoutingKnowledge } from '../../routers/routing-knowledge.ts';
 import type { Relay } from '../core/backend.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Decision } from '../core/decision.ts';

@@ -1,8 +1,8 @@
 import type { Candidate } from '../../routers/candidate.ts';
 import { isForbidden } from '../../routers/constraints.ts';
-import type { Fleet as RoutingKnowledge } from '../../routers/fleet.ts';
 import { goodEnoughFirst } from '../../routers/good-enough.ts';
 import { predicted } from '../../routers/predicted.ts';
+import type { RoutingKnowledge } from '../../routers/routing-knowledge.ts';
 import type { Choice } from '../core/decision.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';

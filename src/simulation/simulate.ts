@@ -1,8 +1,8 @@
 import type { Candidate } from '../../routers/candidate.ts';
-import { Fleet } from '../../routers/fleet.ts';
 import type { Dispatch } from '../../routers/lifecycle.ts';
 import { DEFAULT_SETTINGS, type Policy } from '../../routers/policy.ts';
 import type { RequestFeatures } from '../../routers/request.ts';
+import { RoutingKnowledge } from '../../routers/routing-knowledge.ts';
 import { Engine, type EngineSettings, type Sequence } from './engine.ts';
 import { type FaultAt, faultEvents } from './faults.ts';
 import { seededRandom } from './random.ts';
@@ -21,7 +21,7 @@ export interface SimulatedRequest extends RequestFeatures {
 }
 
 export interface PolicyContext {
-  readonly fleet: Fleet;
+  readonly knowledge: RoutingKnowledge;
   readonly settings: typeof DEFAULT_SETTINGS;
   readonly engines: ReadonlyMap<string, EngineView>;
 }
@@ -73,7 +73,7 @@ interface Attempt {
 }
 
 interface Gateway {
-  readonly fleet: Fleet;
+  readonly knowledge: RoutingKnowledge;
   readonly policy: Policy;
   readonly inFlight: number[];
 }
@@ -114,9 +114,9 @@ class Simulation {
     }));
     const engines = new Map(this.#views.map((view) => [view.id, view]));
     this.#gateways = Array.from({ length: scenario.gateways }, () => {
-      const fleet = new Fleet();
-      const policy = makePolicy({ fleet, settings: DEFAULT_SETTINGS, engines });
-      return { fleet, policy, inFlight: this.#engines.map(() => 0) };
+      const knowledge = new RoutingKnowledge();
+      const policy = makePolicy({ knowledge, settings: DEFAULT_SETTINGS, engines });
+      return { knowledge, policy, inFlight: this.#engines.map(() => 0) };
     });
   }
 
@@ -158,7 +158,7 @@ class Simulation {
     const { scrapeMs, liar } = this.#scenario;
     this.#views.forEach((view, i) => {
       view.scraped = i === liar ? LIE : this.#engines[i]!.load;
-      for (const { fleet } of this.#gateways) fleet.scraped(view.id, view.scraped, this.#nowMs);
+      for (const { knowledge } of this.#gateways) knowledge.scraped(view.id, view.scraped, this.#nowMs);
     });
     this.#nextScrapeMs = Math.ceil((nextMs + 1) / scrapeMs) * scrapeMs;
   }
@@ -184,12 +184,12 @@ class Simulation {
         ? []
         : { ...machine, id: `engine-${i}`, ready: this.#ready[i]!, inFlight: gateway.inFlight[i]! },
     );
-    const { policy, fleet } = gateway;
+    const { policy, knowledge } = gateway;
     const ranked = policy.rank({ request, candidates, nowMs: this.#nowMs, random: this.#random });
     const [first] = ranked;
     if (first === undefined) return;
     const machine = Number(first.candidate.id.slice('engine-'.length));
-    const dispatch = fleet.dispatch(first.candidate.id, request, this.#nowMs, policy);
+    const dispatch = knowledge.dispatch(first.candidate.id, request, this.#nowMs, policy);
     gateway.inFlight[machine]! += 1;
     const attempt = { served, gateway, machine, dispatch, tried, firstTokenAtMs: undefined };
     if (this.#ready[machine])
@@ -241,7 +241,7 @@ class Simulation {
 
   #restart(machine: number): void {
     this.#ready[machine] = true;
-    for (const { fleet } of this.#gateways) fleet.restarted(`engine-${machine}`);
+    for (const { knowledge } of this.#gateways) knowledge.restarted(`engine-${machine}`);
   }
 
   #featuresOf(trace: TraceRequest): SimulatedRequest {

@@ -18,7 +18,7 @@ export interface ScrapedLoad {
  * What is known of all deployments, by their id: learnt from the life of the requests that were sent there. One per
  * process, shared by the policies of all public models.
  */
-export class Fleet {
+export class RoutingKnowledge {
   readonly prefixes: PrefixIndex;
   readonly outputs = new OutputLengths();
   readonly #states = new Map<string, DeploymentState>();
