@@ -10,29 +10,37 @@ const SHORT_MS = 60_000;
 /** Nobody feels a wait of this share of the time that a reply takes to begin. */
 const UNFELT = 0.15;
 
+/** How many have come; older ones count less. */
+class Arrivals {
+  #count = 0;
+  #countedAtMs = Number.NEGATIVE_INFINITY;
+
+  at(nowMs: number): number {
+    return this.#count * Math.exp((this.#countedAtMs - nowMs) / RATE_MS);
+  }
+
+  /** @param count Below 0: so many have never come. */
+  add(count: number, nowMs: number): void {
+    this.#count = Math.max(0, this.at(nowMs) + count);
+    this.#countedAtMs = nowMs;
+  }
+}
+
 /** What one tenant has asked for since it is taken to be light. */
 export class Asked {
   inside = 0;
   /** The most that it had inside. */
   peak = 0;
-  /** Older ones count less. */
-  arrivals = 0;
-  arrivedAtMs = 0;
+  readonly arrivals = new Arrivals();
   /** It has turned out to be heavy. */
   isForgotten = false;
-
-  arrivalsAt(nowMs: number): number {
-    return this.arrivals * Math.exp((this.arrivedAtMs - nowMs) / RATE_MS);
-  }
 }
 
 /** What light tenants (see `Headroom`) ask of a backend, and how many places have to be free for nearly all of their requests to find one. */
 export class LightDemand {
   readonly #now: () => number;
   #inside = 0;
-  /** Older ones count less. */
-  #arrivals = 0;
-  #arrivedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #arrivals = new Arrivals();
   #firstAtMs: number | undefined;
   #peak = 0;
   #peakAtMs = 0;
@@ -48,12 +56,10 @@ export class LightDemand {
 
   enter(asked: Asked): void {
     const nowMs = this.#now();
-    asked.arrivals = asked.arrivalsAt(nowMs) + 1;
-    asked.arrivedAtMs = nowMs;
+    asked.arrivals.add(1, nowMs);
     asked.inside += 1;
     asked.peak = Math.max(asked.peak, asked.inside);
-    this.#arrivals = this.#arrivalsAt(nowMs) + 1;
-    this.#arrivedAtMs = nowMs;
+    this.#arrivals.add(1, nowMs);
     this.#firstAtMs ??= nowMs;
     this.#inside += 1;
     if (this.#inside < this.#peakAt(nowMs)) return;
@@ -81,8 +87,7 @@ export class LightDemand {
   /** As if its tenant had never been there. */
   forget(asked: Asked): void {
     const nowMs = this.#now();
-    this.#arrivals = Math.max(0, this.#arrivalsAt(nowMs) - asked.arrivalsAt(nowMs));
-    this.#arrivedAtMs = nowMs;
+    this.#arrivals.add(-asked.arrivals.at(nowMs), nowMs);
     this.#inside -= asked.inside;
     this.#peak = Math.max(this.#inside, this.#peakAt(nowMs) - asked.peak);
     this.#peakAtMs = nowMs;
@@ -137,11 +142,7 @@ export class LightDemand {
 
   #ratePerMs(nowMs: number): number {
     const sinceMs = Math.max(1_000, nowMs - (this.#firstAtMs ?? nowMs));
-    return this.#arrivalsAt(nowMs) / (RATE_MS * (1 - Math.exp(-sinceMs / RATE_MS)));
-  }
-
-  #arrivalsAt(nowMs: number): number {
-    return this.#arrivals * Math.exp((this.#arrivedAtMs - nowMs) / RATE_MS);
+    return this.#arrivals.at(nowMs) / (RATE_MS * (1 - Math.exp(-sinceMs / RATE_MS)));
   }
 
   #shortAt(nowMs: number): number {
