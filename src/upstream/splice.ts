@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../core/error.ts';
-import { type Member, type SkimmedObject, skimObject, skipSpace } from '../core/skim.ts';
+import { type Member, type SkimmedObject, skimObject } from '../core/skim.ts';
 import { BodyKeys, refuseUsageLookAlike, seenOnce } from './body-keys.ts';
+import { applyEdits, type Edit, keyOf, leavingOut } from './json-edits.ts';
 
 export interface SpliceOptions {
   /** The name under which the upstream serves the model. */
@@ -21,18 +22,10 @@ export interface SpliceOptions {
   readonly tenant?: string | undefined;
 }
 
-/** Replaces bytes [start, end) of the body. */
-interface Edit {
-  readonly start: number;
-  readonly end: number;
-  readonly bytes: Buffer;
-}
-
 const TRUE = Buffer.from('true');
 const WITH_USAGE = Buffer.from('{"include_usage":true}');
 const NOTHING = Buffer.alloc(0);
 const USUAL_KEYS = new BodyKeys();
-const COMMA = 0x2c;
 const ZERO = 0x30;
 
 let lastName = { model: '', bytes: Buffer.from('""') };
@@ -128,19 +121,6 @@ function usageEdits(body: Buffer, member: Member): Edit[] {
   return edits.length > 0 ? edits : [inserting(inner, '"include_usage":true', inner.members.length > 0)];
 }
 
-/** As a parser reads it. */
-function keyOf({ key, keyEscaped }: Member): string {
-  return keyEscaped ? unescaped(key) : key;
-}
-
-function unescaped(key: string): string {
-  try {
-    return JSON.parse(`"${key}"`) as string;
-  } catch (cause) {
-    throw new AppError('invalid_json', { cause });
-  }
-}
-
 /** Written in digits and nothing else. */
 function isNumber(body: Buffer, { valueStart, valueEnd }: Member, wanted: number): boolean {
   let number = 0;
@@ -160,33 +140,4 @@ function replacing(member: Member, bytes: Buffer): Edit {
 function inserting(object: SkimmedObject, text: string, followed: boolean): Edit {
   const at = object.start + 1;
   return { start: at, end: at, bytes: textBytes(followed ? `${text},` : text) };
-}
-
-/** With the comma before it or, where nothing stays in front of it, the one after it. */
-function leavingOut(body: Buffer, { start, members }: SkimmedObject, index: number, isFirst: boolean): Edit {
-  const { valueEnd } = members[index]!;
-  const before = members[index - 1];
-  if (before !== undefined && !isFirst) return { start: before.valueEnd, end: valueEnd, bytes: NOTHING };
-  return {
-    start: before === undefined ? start + 1 : pastComma(body, before.valueEnd),
-    end: pastComma(body, valueEnd),
-    bytes: NOTHING,
-  };
-}
-
-/** The offset past the comma that follows, if one does. */
-function pastComma(body: Buffer, from: number): number {
-  const at = skipSpace(body, from);
-  return body[at] === COMMA ? at + 1 : at;
-}
-
-function applyEdits(body: Buffer, edits: readonly Edit[]): Buffer[] {
-  const pieces: Buffer[] = [];
-  let at = 0;
-  for (const edit of edits) {
-    pieces.push(body.subarray(at, edit.start), edit.bytes);
-    at = edit.end;
-  }
-  pieces.push(body.subarray(at));
-  return pieces;
 }

@@ -27,6 +27,8 @@ const passText = (text: string, hideUsage = false) => pass([Buffer.from(text)], 
 
 const delta = (content: string, finish: string | null = null, extra = '') =>
   `data: {"id":"c","choices":[{"index":0,"delta":{"content":${JSON.stringify(content)}}${extra},"finish_reason":${JSON.stringify(finish)}}]}\n\n`;
+const told = (event: string, usage: object = { prompt_tokens: 3, completion_tokens: 1 }) =>
+  event.replace(']}\n', `],"usage":${JSON.stringify(usage)}}\n`);
 const DONE = 'data: [DONE]\n\n';
 
 /** What a reader that parses every event would have noted. */
@@ -76,11 +78,12 @@ describe('what vLLM streams', () => {
   });
 
   it.each(streams.filter(({ name }) => name.includes('usage')))(
-    '$name loses its usage event, and nothing else, when the client did not ask for it',
+    '$name loses its usage, and nothing else, when the client did not ask for it',
     ({ bytes }) => {
       const { forwarded, tap } = pass([bytes], true);
       const events = bytes.toString().split(/(?<=\n\n)/);
-      expect(forwarded).toBe(events.filter((event) => !event.includes('"choices":[]')).join(''));
+      const others = events.filter((event) => !event.includes('"choices":[]'));
+      expect(forwarded).toBe(others.map((event) => event.replace(/,"usage":\{[^}]*\}/, '')).join(''));
       expect(tap.observation.usage?.completionTokens).toBeGreaterThan(0);
     },
   );
@@ -168,11 +171,19 @@ describe('StreamTap', () => {
     expect(tap.observation).toMatchObject({ contentEvents: 2, finishReasons: ['tool-calls'] });
   });
 
-  it('keeps usage that comes with the last content, and passes it on', () => {
-    const last = delta('x', 'stop').replace(']}\n', '],"usage":{"prompt_tokens":3,"completion_tokens":1}}\n');
-    const { forwarded, tap } = passText(last + DONE, true);
-    expect(forwarded).toBe(last + DONE);
-    expect(tap.observation.usage).toMatchObject({ promptTokens: 3, completionTokens: 1 });
+  it.each([
+    ['with the last content', delta('x'), delta('y', 'stop'), { prompt_tokens: 3, completion_tokens: 2 }],
+    ['with every content', told(delta('x')), delta('y', 'stop'), { prompt_tokens: 3, completion_tokens: 2 }],
+    ['in a way that cannot be read', told(delta('x')), delta('y', 'stop'), { prompt_tokens: '3' }],
+  ])('shows usage that comes %s only to a client that asked for it', (_name, first, last, usage) => {
+    const asTold = first + told(last, usage) + DONE;
+    expect(passText(asTold).forwarded).toBe(asTold);
+    const { forwarded, tap } = passText(asTold, true);
+    expect(forwarded).toBe(delta('x') + last + DONE);
+    expect(tap.observation).toMatchObject({
+      contentEvents: 2,
+      finishReasons: ['stop'],
+    });
   });
 
   it('passes on an event that comes in a thousand pieces', () => {
@@ -270,19 +281,16 @@ describe('StreamTap', () => {
     ['more than there can be', { prompt_tokens: 10, completion_tokens: 1e300 }],
     ['a prompt alone', { prompt_tokens: 10 }],
   ])('keeps the usage that it has when a later one tells %s', (_name, usage) => {
-    const told = (said: object) => `data: ${JSON.stringify({ choices: [], usage: said })}\n\n`;
+    const none = 'data: {"choices":[]}\n\n';
     const { tap } = passText(
-      delta('a', 'stop') + told({ prompt_tokens: 10, completion_tokens: 2 }) + told(usage) + DONE,
+      delta('a', 'stop') + told(none, { prompt_tokens: 10, completion_tokens: 2 }) + told(none, usage) + DONE,
     );
     expect(tap.observation.usage).toMatchObject({ promptTokens: 10, completionTokens: 2 });
   });
 
   it('takes the last of usages that grow', () => {
     const grown = [0, 1, 2, 3].map((completion_tokens) =>
-      delta('a').replace(
-        ']}\n',
-        `],"usage":{"prompt_tokens":10,"completion_tokens":${completion_tokens}}}\n`,
-      ),
+      told(delta('a'), { prompt_tokens: 10, completion_tokens }),
     );
     expect(passText(grown.join('')).tap.observation.usage?.completionTokens).toBe(3);
   });

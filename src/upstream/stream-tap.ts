@@ -3,6 +3,7 @@ import { newObservation, type Observation } from '../core/observation.ts';
 import { isWholeUsage } from '../core/plausible-usage.ts';
 import type { Usage } from '../core/usage.ts';
 import { EventSplitter } from './event-splitter.ts';
+import { withoutUsage } from './hide-usage.ts';
 import { unexpectedReply } from './map-error.ts';
 import { PlainEvents } from './plain-events.ts';
 import { isErrorName, readEvent } from './server-sent-event.ts';
@@ -12,9 +13,9 @@ import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, indexOf, usageO
 /**
  * Watches an OpenAI event stream go by. Returns what may go on to the client: whole events as they came, so that an
  * error event of our own always begins where one may begin. Held back are error events (they may give away
- * internals), whatever is not a chunk (it could be an error in a shape that nobody knows), the usage event of a
- * client that did not ask for it, and whatever comes after `[DONE]`. So are comments, which keep the upstream's
- * connection alive: the client's gets its own.
+ * internals), whatever is not a chunk (it could be an error in a shape that nobody knows), the usage of a client that did
+ * not ask for it, also where it stands beside choices, and whatever comes after `[DONE]`. So are comments, which keep the
+ * upstream's connection alive: the client's gets its own.
  *
  * Nearly all events are one more piece of text. Those are known by their bytes (`PlainEvents`); only the others are parsed.
  */
@@ -133,9 +134,14 @@ export class StreamTap {
       if (isPlain) {
         this.observation.contentEvents += 1;
         this.observation.replyBytes += this.#plain.textBytes(end - start);
-      } else if (!this.#inspect(block.subarray(start, end))) {
-        if (start > keptFrom) kept.push(block.subarray(keptFrom, start));
-        keptFrom = end;
+      } else {
+        const event = block.subarray(start, end);
+        const passed = this.#inspect(event);
+        if (passed !== event) {
+          if (start > keptFrom) kept.push(block.subarray(keptFrom, start));
+          if (passed !== undefined) kept.push(passed);
+          keptFrom = end;
+        }
       }
       start = end;
       if (this.done || this.failure !== undefined) break;
@@ -144,31 +150,33 @@ export class StreamTap {
     return kept.length > 1 ? Buffer.concat(kept) : kept[0];
   }
 
-  /** @returns Whether the event may go on to the client. */
-  #inspect(event: Buffer): boolean {
+  /** @returns What may go on to the client: nearly always the event itself, or nothing. */
+  #inspect(event: Buffer): Buffer | undefined {
     const { type, data, error: named } = readEvent(event);
     if (named !== undefined || (type !== undefined && isErrorName(type))) {
       this.failure = unexpectedReply(`an error event: ${(named ?? data ?? '').slice(0, 500)}`);
-      return false;
+      return undefined;
     }
-    if (data === undefined || data === '') return false;
-    if (data.trim() === '[DONE]') return this.#believeDone();
+    if (data === undefined || data === '') return undefined;
+    if (data.trim() === '[DONE]') return this.#believeDone() ? event : undefined;
     let parsed: unknown;
     try {
       parsed = JSON.parse(data);
     } catch {
       this.failure = unexpectedReply(`an event that is not JSON: ${data.slice(0, 200)}`);
-      return false;
+      return undefined;
     }
     const error = errorOf(parsed);
     if (error !== undefined) {
       this.failure = unexpectedReply(`an error event: ${JSON.stringify(error).slice(0, 500)}`);
-      return false;
+      return undefined;
     }
     const chunk = asWire(parsed);
     const choices = choicesOf(chunk);
     const usage = usageOf(chunk);
     if (usage !== undefined) this.#noteUsage(usage);
+    // Also one that cannot be read is nothing that a client expects who did not ask.
+    const isOfUsage = usage !== undefined || (chunk.usage !== undefined && chunk.usage !== null);
     let content = false;
     let finished = false;
     for (const choice of choices) {
@@ -183,12 +191,11 @@ export class StreamTap {
     if (content) {
       this.observation.contentEvents += 1;
       this.observation.replyBytes += event.length;
-      if (choices.length === 1 && !finished && usage === undefined) this.#plain.learn(event);
+      if (choices.length === 1 && !finished && !isOfUsage) this.#plain.learn(event);
     }
-    if (choices.length > 0) return true;
-    // Also one that cannot be read is nothing that such a client expects.
-    const isOfUsage = usage !== undefined || (chunk.usage !== undefined && chunk.usage !== null);
-    return isOfUsage ? !this.#hideUsage : Array.isArray(chunk.choices);
+    const hides = isOfUsage && this.#hideUsage;
+    if (choices.length > 0) return hides ? withoutUsage(data, chunk) : event;
+    return !hides && (isOfUsage || Array.isArray(chunk.choices)) ? event : undefined;
   }
 
   /** The last one counts, unless it tells less than an earlier one: some servers end with zeros. */

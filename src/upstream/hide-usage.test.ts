@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { withoutUsage } from './hide-usage.ts';
+
+it.each([
+  ['in front', '{"usage":{"a":1},"id":"c","choices":[{}]}', '{"id":"c","choices":[{}]}'],
+  ['in the middle', '{"id":"c", "usage" : {"a":{"b":"}"}} , "choices":[{}]}', '{"id":"c" , "choices":[{}]}'],
+  ['at the end', '{"id":"c","choices":[{}],"usage":{"a":1}}', '{"id":"c","choices":[{}]}'],
+  ['alone', '{"usage":{"a":1}}', '{}'],
+  ['twice', '{"usage":1,"usage":2,"id":"c"}', '{"id":"c"}'],
+  ['with escapes', '{"id":"c","us\\u0061ge":{"a":1}}', '{"id":"c"}'],
+  [
+    'beside numbers that a parser changes',
+    '{"n":1.0,"usage":{},"i":12345678901234567890}',
+    '{"n":1.0,"i":12345678901234567890}',
+  ],
+  ['on lines of its own', '{"id":"c",\n"usage":{\n"a":1},\n"choices":[{}]}', '{"id":"c", "choices":[{}]}'],
+  ['beside an argument of that name', '{"choices":[{"usage":1}],"usage":2}', '{"choices":[{"usage":1}]}'],
+])('takes out usage that stands %s, and nothing else', (_name, data, wanted) => {
+  expect(withoutUsage(data, JSON.parse(data)).toString()).toBe(`data: ${wanted}\n\n`);
+});
+
+it('takes it out of a chunk that is too deep to be looked into', () => {
+  const deep = `${'['.repeat(100)}${']'.repeat(100)}`;
+  const data = `{"choices":${deep},"usage":{"a":1}}`;
+  expect(withoutUsage(data, JSON.parse(data)).toString()).toBe(`data: {"choices":${deep}}\n\n`);
+});
