@@ -1,6 +1,7 @@
+import { MarkFilter } from './byte-order-mark.ts';
+
 const LF = 0x0a;
 const CR = 0x0d;
-const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
 const NOTHING = Buffer.alloc(0);
 
 /**
@@ -11,8 +12,8 @@ const NOTHING = Buffer.alloc(0);
 export class StreamBeginning {
   /** Undefined until the first line has ended. */
   #ends: 'lf' | 'cr' | undefined;
-  #begun = false;
-  /** What could still be a mark, or the first half of CR LF. */
+  readonly #mark = new MarkFilter();
+  /** What could be the first half of CR LF. */
   #held: Buffer = NOTHING;
 
   /** From here on nothing is changed. */
@@ -27,23 +28,17 @@ export class StreamBeginning {
   }
 
   #look(bytes: Buffer): Buffer {
-    let all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    const unmarked = this.#mark.push(bytes);
+    const all = this.#held.length === 0 ? unmarked : Buffer.concat([this.#held, unmarked]);
     this.#held = NOTHING;
-    if (!this.#begun) {
-      if (all.length < BOM.length && BOM.subarray(0, all.length).equals(all)) return this.#hold(all);
-      if (all.subarray(0, BOM.length).equals(BOM)) all = all.subarray(BOM.length);
-      this.#begun = true;
-    }
     const end = all.findIndex((byte) => byte === LF || byte === CR);
     if (end < 0) return all;
-    if (all[end] === CR && end === all.length - 1) return this.#hold(all);
+    if (all[end] === CR && end === all.length - 1) {
+      this.#held = all;
+      return NOTHING;
+    }
     this.#ends = all[end] === CR && all[end + 1] !== LF ? 'cr' : 'lf';
     return this.usual(all);
-  }
-
-  #hold(bytes: Buffer): Buffer {
-    this.#held = bytes;
-    return NOTHING;
   }
 }
 

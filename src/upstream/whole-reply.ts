@@ -1,4 +1,5 @@
 import type { Observation } from '../core/observation.ts';
+import { MarkFilter } from './byte-order-mark.ts';
 import type { Exchange, ResponseHead } from './exchange.ts';
 import { Reply, type ReplyHost } from './reply.ts';
 import { WholeTap } from './whole-tap.ts';
@@ -9,6 +10,12 @@ const BEGUN_BYTES = 64 * 1024;
 /** One JSON object. */
 export class WholeReply extends Reply {
   readonly #tap: WholeTap;
+  readonly #mark = new MarkFilter();
+  /**
+   * What came last waits until it is known whether something is missing: a client that had got all that was announced would
+   * take it for the whole.
+   */
+  #last: Buffer | undefined;
 
   /** @param options `isGeneration`: it has to have choices. */
   constructor(host: ReplyHost, options: { readonly isGeneration: boolean }) {
@@ -26,17 +33,24 @@ export class WholeReply extends Reply {
     if (!Number.isNaN(length)) this.contentLength = length;
   }
 
-  onData(chunk: Buffer): void {
+  onData(read: Buffer): void {
+    const chunk = this.#mark.push(read);
+    if (chunk.length === 0) return;
     this.#tap.push(chunk);
-    this.forward(chunk);
-    if (this.isBegun || this.earlyBytes < BEGUN_BYTES) return;
+    if (this.#last !== undefined) this.forward(this.#last);
+    this.#last = chunk;
+    if (this.isBegun || this.earlyBytes + chunk.length < BEGUN_BYTES) return;
     const failure = this.#tap.readBeginning();
-    if (failure === undefined) this.begin();
-    else this.breakOff(failure);
+    if (failure === undefined) {
+      if (this.contentLength !== undefined) this.contentLength -= this.#mark.leftOutBytes;
+      this.begin();
+    } else this.breakOff(failure);
   }
 
   onEnd(): void {
+    const failure = this.#tap.end();
+    if (failure === undefined && this.#last !== undefined) this.forward(this.#last);
     if (!this.isBegun) this.contentLength = this.earlyBytes;
-    this.finish(this.#tap.end());
+    this.finish(failure);
   }
 }

@@ -139,6 +139,8 @@ const WHOLES: Record<string, Pieces> = {
     asChunk('\n\n'),
     asChunk(`${WHOLE}\n`) + asChunk(''),
   ],
+  'begins with a byte order mark': [head([JSON_TYPE, sized(`\ufeff${WHOLE}`)]), `\ufeff${WHOLE}`],
+  'begins with a byte order mark, byte by byte': bytewise(`${head([JSON_TYPE, CLOSE])}\ufeff${WHOLE}`),
   'is of HTTP/1.0': [head([JSON_TYPE], 'HTTP/1.0 200 OK') + WHOLE],
   'has its type in capitals': [head(['CONTENT-TYPE: Application/JSON', sized(WHOLE)]) + WHOLE],
   'does not tell its type': [head([sized(WHOLE)]) + WHOLE],
