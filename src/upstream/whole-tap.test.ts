@@ -76,6 +76,13 @@ describe('WholeTap', () => {
     expect(tap.observation.usage).toMatchObject({ promptTokens: 7, completionTokens: 9 });
   });
 
+  it('refuses such a reply where its end is missing, or something comes after it', () => {
+    const reply = JSON.stringify({ choices: [{ message: { content: long }, finish_reason: 'stop' }] });
+    expect(tapOf(`${reply}\n`, 65_536).failure).toBeUndefined();
+    for (const text of [reply.slice(0, -1), reply.slice(0, 2_000_000), `${reply}{}`])
+      expect(tapOf(text, 65_536).failure).toMatchObject({ code: 'upstream_error' });
+  });
+
   it('counts what such a reply may have where it does not say', () => {
     const choices = [{ message: { content: long }, finish_reason: 'stop' }];
     expect(tapOf(JSON.stringify({ choices }), 65_536).tap.observation.contentEvents).toBeGreaterThan(750_000);

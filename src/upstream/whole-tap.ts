@@ -4,6 +4,7 @@ import { isTrueCount } from '../core/plausible-usage.ts';
 import { shortText } from '../core/short-text.ts';
 import { type Member, type SkimmedObject, skimBeginning, skimObject, skipSpace } from '../core/skim.ts';
 import { unexpectedReply } from './map-error.ts';
+import { ObjectEnd } from './object-end.ts';
 import { plainUsage } from './plain-usage.ts';
 import {
   asWire,
@@ -16,7 +17,10 @@ import {
   usageOf,
 } from './wire-chunk.ts';
 
-/** Up to this size a reply is kept by reference and read exactly; of larger ones only the end is kept, where the usage usually stands. */
+/**
+ * Up to this size a reply is kept by reference and read exactly. Larger ones are followed to their end, of which as much is kept
+ * as the usage usually stands in.
+ */
 const KEPT_BYTES = 1024 * 1024;
 const TAIL_BYTES = 64 * 1024;
 
@@ -33,6 +37,7 @@ const FROM_RARE = FINISH_REASON.subarray(RARE_AT);
 const REASON_BYTES = 32;
 
 const NO_OBJECT = 'the reply is no JSON object';
+const NOT_COMPLETE = 'the reply is not complete JSON';
 
 const COLON = 0x3a;
 const QUOTE = 0x22;
@@ -48,6 +53,8 @@ export class WholeTap {
   #pieces: Buffer[] = [];
   #keptBytes = 0;
   #cutBytes = 0;
+  /** Of a reply of which something was cut. */
+  #objectEnd: ObjectEnd | undefined;
   /** Its beginning says that it is a generation. */
   #hasChoices = false;
 
@@ -67,6 +74,8 @@ export class WholeTap {
       const kept = this.#kept;
       const from = kept.length - TAIL_BYTES;
       this.#readReasons(kept, from);
+      this.#objectEnd ??= new ObjectEnd();
+      this.#objectEnd.push(kept.subarray(0, from));
       this.#pieces = [Buffer.from(kept.subarray(from))];
       this.#keptBytes = TAIL_BYTES;
       this.#cutBytes += from;
@@ -105,7 +114,9 @@ export class WholeTap {
   end(): AppError | undefined {
     const text = this.#kept;
     this.#pieces = [];
-    if (this.#cutBytes > 0) {
+    if (this.#objectEnd !== undefined) {
+      this.#objectEnd.push(text);
+      if (!this.#objectEnd.isWhole) return unexpectedReply(NOT_COMPLETE);
       this.#readTail(text);
       return undefined;
     }
@@ -115,7 +126,7 @@ export class WholeTap {
         root !== undefined && skipSpace(text, root.end) === text.length && this.#skim(text, root);
       return isSkimmed ? undefined : this.#parse(text);
     } catch {
-      return unexpectedReply('the reply is not complete JSON');
+      return unexpectedReply(NOT_COMPLETE);
     }
   }
 

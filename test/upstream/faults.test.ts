@@ -114,6 +114,41 @@ describe('before the first byte: may be retried elsewhere', () => {
   });
 });
 
+describe('of a whole reply that has begun', () => {
+  const reply = (words: number) =>
+    JSON.stringify({
+      choices: [{ index: 0, message: { content: 'word '.repeat(words) }, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 5, completion_tokens: words },
+    });
+  const sized = (body: string) =>
+    `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+
+  it.each([
+    ['is cut off', 20_000, (body: string) => body.slice(0, -20)],
+    ['is cut off, and too large to keep', 600_000, (body: string) => body.slice(0, -20)],
+    ['goes on, and is too large to keep', 600_000, (body: string) => `${body}{}`],
+  ])('nobody gets all that was announced where it %s', async (_name, words, breakIt) => {
+    const sent = breakIt(reply(words));
+    const connected = reach(await rawUpstream((socket) => void socket.write(sized(sent))));
+    const sink = new Collector();
+    const relay = await connected.relay(ask({ stream: false }));
+    expect(relay.contentLength).toBe(sent.length);
+    expect(await failureOf(relay.pump(sink))).toMatchObject({ code: 'upstream_error' });
+    expect(sink.text.length).toBeLessThan(sent.length);
+    await expectIdle(connected);
+  });
+
+  it('a byte order mark is left out, and out of what is announced', async () => {
+    const sent = reply(20_000);
+    const connected = reach(await rawUpstream((socket) => void socket.write(sized(`\ufeff${sent}`))));
+    const sink = new Collector();
+    const relay = await connected.relay(ask({ stream: false }));
+    expect(relay.contentLength).toBe(sent.length);
+    await relay.pump(sink);
+    expect(sink.text).toBe(sent);
+  });
+});
+
 describe('in the middle of a stream', () => {
   const CUT = /word1[^\n]*\n\n$/;
 
@@ -225,7 +260,7 @@ describe('in the middle of a stream', () => {
       'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":1}}\n\n';
     const chunk = `${event.length.toString(16)}\r\n${event}\r\n`;
     const url = await rawUpstream((socket) => socket.end(`${head}${chunk}`));
-    expect(await receive(reach(url))).toBe(`${event}data: [DONE]\n\n`);
+    expect(await receive(reach(url), ask({ includeUsage: true }))).toBe(`${event}data: [DONE]\n\n`);
   });
 });
 
