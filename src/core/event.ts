@@ -138,6 +138,14 @@ export interface UpstreamModelsMissing {
   readonly missing: readonly string[];
 }
 
+/** An upstream refuses to list its models, or no longer does. */
+export interface UpstreamListingChanged {
+  readonly type: 'upstream-listing-changed';
+  readonly upstream: string;
+  /** Undefined: none any more. */
+  readonly problem: { readonly detail: string; readonly fix: string } | undefined;
+}
+
 /** The servers found under an upstream's name have changed, or cannot be asked for any more. */
 export interface UpstreamMembersChanged {
   readonly type: 'upstream-members-changed';
@@ -237,6 +245,7 @@ export type GatewayEvent =
   | EngineStateChanged
   | UpstreamHealthChanged
   | UpstreamModelsMissing
+  | UpstreamListingChanged
   | UpstreamMembersChanged
   | ConfigReloaded
   | LocalModelChanged

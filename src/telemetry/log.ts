@@ -38,6 +38,12 @@ export function logEvents(logger: Logger): (event: GatewayEvent) => void {
         else logger.info({ upstream }, 'upstream lists its models');
         break;
       }
+      case 'upstream-listing-changed': {
+        const { upstream, problem } = event;
+        if (problem !== undefined) logger.warn({ upstream, ...problem }, 'upstream does not tell its models');
+        else logger.info({ upstream }, 'upstream tells its models');
+        break;
+      }
       case 'upstream-members-changed': {
         const { upstream, added, removed, problem } = event;
         if (problem === undefined) logger.info({ upstream, added, removed }, 'upstream members found');

@@ -19,6 +19,8 @@ export interface ProbeOptions {
   /** When something last came of a request that is running. */
   readonly activeAtMs: () => number;
   readonly now: () => number;
+  /** Told the status of every answer. */
+  readonly onAnswer?: (status: number) => void;
   /** Told what a good answer lists; undefined where it is no list. */
   readonly onModels?: (models: readonly string[] | undefined) => void;
 }
@@ -45,6 +47,7 @@ export function startProbe(options: ProbeOptions): () => void {
       const { statusCode, text } = await inquiry.get(options.path, signal);
       if (stopped) return;
       aliveAtMs = options.now();
+      options.onAnswer?.(statusCode);
       if (statusCode === 200) options.onModels?.(text === undefined ? undefined : parseServedModels(text));
       if (statusCode >= 500) {
         health.probeFailed({ detail: `the probe was answered with HTTP ${statusCode}`, mayBeBusy: true });

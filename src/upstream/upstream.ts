@@ -16,6 +16,7 @@ import { detailOf, outcomeOf } from './call-outcome.ts';
 import { Connections } from './connections.ts';
 import { decodeReply } from './decode-reply.ts';
 import { Health, type HealthCall } from './health.ts';
+import { ListingNotice } from './listing-notice.ts';
 import { watchLoad } from './load-watch.ts';
 import { startProbe } from './probe.ts';
 import type { ReplyHost } from './reply.ts';
@@ -113,10 +114,17 @@ class Upstream implements UpstreamBackend {
     this.#models = new ServedModels((missing) =>
       options.emit({ type: 'upstream-models-missing', upstream: options.name, missing }),
     );
+    const probePath = this.#pathPrefix + (options.probe?.path ?? '/models');
+    const listing = new ListingNotice({
+      upstream: options.name,
+      url: url.origin + probePath,
+      hasKey: options.apiKey !== undefined,
+      emit: options.emit,
+    });
     this.#stopProbe = startProbe({
       origin: url.origin,
       address: options.address,
-      path: this.#pathPrefix + (options.probe?.path ?? '/models'),
+      path: probePath,
       headers: { 'user-agent': 'qianmen', ...authorization },
       intervalMs: options.probe?.intervalMs ?? 10_000,
       timeoutMs: options.probe?.timeoutMs ?? 2_000,
@@ -131,6 +139,7 @@ class Upstream implements UpstreamBackend {
         ),
       activeAtMs: () => this.#connections.watchdog.activeAtMs,
       now,
+      onAnswer: (status) => listing.answered(status),
       onModels: (models) => this.#models.listed(models),
     });
     const { loads } = options;
