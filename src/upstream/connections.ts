@@ -67,9 +67,9 @@ export class Connections implements ExchangeHost {
     );
   }
 
-  /** Ends every exchange that has not had one byte of an answer. */
-  failUnanswered(error: AppError): void {
-    this.watchdog.failUnanswered(error);
+  /** Ends every exchange that had started by then and has not had one byte of an answer. */
+  failUnanswered(error: AppError, untilMs: number): void {
+    this.watchdog.failUnanswered(error, untilMs);
   }
 
   /** Ends every exchange and destroys every connection. */

@@ -69,12 +69,12 @@ export class Exchange implements ResponseListener, Watched {
   /** Anything at all came back. */
   responded = false;
   watchIndex = -1;
+  readonly startedAtMs: number;
 
   readonly #host: ExchangeHost;
   readonly #limits: ExchangeLimits;
   readonly #signal: AbortSignal;
   readonly #leaveOnAbort: () => void;
-  readonly #startedAtMs: number;
   #reader: Reader;
   #totalDeadlineMs: number;
   /** The request was handed to a connection. */
@@ -97,8 +97,8 @@ export class Exchange implements ResponseListener, Watched {
     this.#signal = signal;
     this.#reader = reader;
     this.#host = host;
-    this.#startedAtMs = host.now();
-    this.#totalDeadlineMs = this.#startedAtMs + limits.totalMs;
+    this.startedAtMs = host.now();
+    this.#totalDeadlineMs = this.startedAtMs + limits.totalMs;
     // By way of a local: V8 puts a function that is assigned straight to a property into old space, where it would keep
     // every finished request alive until a full collection.
     const leave = () => this.fail(abortError(signal));
@@ -151,7 +151,7 @@ export class Exchange implements ResponseListener, Watched {
     }
     if (nowMs > this.#totalDeadlineMs) this.fail(timedOut('the whole reply', totalMs));
     else if (!this.#bodyBegun) {
-      if (nowMs > this.#startedAtMs + firstByteMs) this.fail(timedOut('the first byte', firstByteMs));
+      if (nowMs > this.startedAtMs + firstByteMs) this.fail(timedOut('the first byte', firstByteMs));
     } else if (this.#carrier?.held !== true && nowMs > this.#lastActiveAtMs + idleMs) {
       this.fail(timedOut('the next byte', idleMs));
     }

@@ -14,8 +14,11 @@ export interface ProbeOptions {
   readonly health: Health;
   /** Milliseconds without any answer, to a probe or a request, after which the upstream counts as hung rather than busy. */
   readonly silentMs: number;
-  /** Told at every further unanswered probe once that time is over; a refused one is answered. */
-  readonly onSilent: () => void;
+  /**
+   * Told at every further unanswered probe once that time is over, with when it was sent: of what was sent later it says nothing, as
+   * the upstream may be back. A refused one is answered.
+   */
+  readonly onSilent: (askedAtMs: number) => void;
   /** When something last came of a request that is running. */
   readonly activeAtMs: () => number;
   readonly now: () => number;
@@ -43,6 +46,7 @@ export function startProbe(options: ProbeOptions): () => void {
 
   const ask = async (): Promise<void> => {
     const signal = AbortSignal.timeout(timeoutMs);
+    const askedAtMs = options.now();
     try {
       const { statusCode, text } = await inquiry.get(options.path, signal);
       if (stopped) return;
@@ -65,7 +69,7 @@ export function startProbe(options: ProbeOptions): () => void {
       // Who is told to stop refuses connections, and finishes what it has.
       const refused = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
       const heardAtMs = Math.max(aliveAtMs, health.answeredAtMs, options.activeAtMs());
-      if (!refused && options.now() - heardAtMs > options.silentMs) options.onSilent();
+      if (!refused && options.now() - heardAtMs > options.silentMs) options.onSilent(askedAtMs);
     }
   };
 

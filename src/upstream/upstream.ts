@@ -131,11 +131,12 @@ class Upstream implements UpstreamBackend {
       health: this.#health,
       silentMs: timeouts.firstByteMs,
       // A reply that is not streamed has no first byte to wait for until it is complete: this is how its upstream is found hung.
-      onSilent: () =>
+      onSilent: (askedAtMs) =>
         this.#connections.failUnanswered(
           new AppError('upstream_timeout', {
             cause: new Error('the upstream answers nothing, not even probes'),
           }),
+          askedAtMs,
         ),
       activeAtMs: () => this.#connections.watchdog.activeAtMs,
       now,

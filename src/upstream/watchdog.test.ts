@@ -10,7 +10,7 @@ afterEach(() => {
 });
 
 function watched() {
-  return { watchIndex: -1, responded: false, activeAtMs: 0, check: vi.fn(), fail: vi.fn() };
+  return { watchIndex: -1, startedAtMs: 0, responded: false, activeAtMs: 0, check: vi.fn(), fail: vi.fn() };
 }
 
 const immediates = () => new Promise((resolve) => setImmediate(resolve));
@@ -50,6 +50,14 @@ it('fails everything at once', () => {
   dog.failAll(error);
   expect(one.fail).toHaveBeenCalledWith(error);
   expect(two.fail).toHaveBeenCalledWith(error);
+});
+
+it('fails what waits for an answer, unless that has started later', () => {
+  const dog = new Watchdog(800, () => 0);
+  const [waits, answered, later] = [watched(), { ...watched(), responded: true }, watched()];
+  for (const one of [waits, answered, { ...later, startedAtMs: 11 }]) dog.add(one);
+  dog.failUnanswered(new AppError('upstream_timeout'), 10);
+  expect([waits, answered, later].map((one) => one.fail.mock.calls.length)).toEqual([1, 0, 0]);
 });
 
 it('tells everything that runs, also while one after the other ends', () => {

@@ -4,6 +4,7 @@ import type { AppError } from '../core/error.ts';
 export interface Watched {
   /** Where the watchdog keeps it; its own affair. */
   watchIndex: number;
+  readonly startedAtMs: number;
   /** Anything at all came back. */
   readonly responded: boolean;
   /** When something last came of it; 0 if nothing has. */
@@ -63,9 +64,10 @@ export class Watchdog {
     this.#forEach((watched) => watched.fail(error));
   }
 
-  failUnanswered(error: AppError): void {
+  /** @param untilMs Those that have started later are left alone. */
+  failUnanswered(error: AppError, untilMs: number): void {
     this.#forEach((watched) => {
-      if (!watched.responded) watched.fail(error);
+      if (!watched.responded && watched.startedAtMs <= untilMs) watched.fail(error);
     });
   }
 

@@ -451,6 +451,31 @@ describe('the process of the upstream', () => {
     fake.child.kill('SIGCONT');
   });
 
+  it('comes back while a probe is under way: what was sent after that is not given up with it', async () => {
+    let isBack = false;
+    const probed = Promise.withResolvers<void>();
+    const sized = (body: string) =>
+      `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    const startedAtMs = performance.now();
+    const url = await rawServer((socket) => {
+      socket.on('data', (bytes) => {
+        const isProbe = bytes.toString('latin1', 0, 3) === 'GET';
+        if (isProbe && isBack) socket.write(sized('{}'));
+        else if (isProbe && performance.now() - startedAtMs > 300) probed.resolve();
+        else if (!isProbe)
+          setTimeout(() => socket.write(sized('{"choices":[{"message":{"content":"a"}}]}')), 700);
+      });
+    });
+    const connected = reach(url, {
+      timeouts: { firstByteMs: 200 },
+      probe: { intervalMs: 50, timeoutMs: 500 },
+    });
+    await probed.promise;
+    isBack = true;
+    expect(await receive(connected, ask({ stream: false }))).toContain('"content":"a"');
+    await expectIdle(connected);
+  });
+
   it('finishes what it has, though it refuses probes for longer than a first byte may take', async () => {
     const fake = await spawnFake({ headerDelayMs: 1_200 }, ['--graceful']);
     const connected = reach(fake.url, {
