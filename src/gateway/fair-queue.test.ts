@@ -241,6 +241,7 @@ describe('a full queue', () => {
 
   it('refuses none of a tenant alone for places that are kept from it', async () => {
     queue.room = 2;
+    queue.opens = true;
     for (const name of ['1', '2', '3', '4', '5']) void wait(name);
     expect(await wait('6')).toBeInstanceOf(Unserved);
     void wait('b', { tenant: b });
@@ -304,7 +305,23 @@ describe('foresight', () => {
     expect(queue.expectedWaitMs(a)).toBeCloseTo(550);
     queue.room = -20;
     expect(queue.expectedWaitMs(a)).toBeCloseTo(1_550);
-    expect(await wait('one more')).toMatchObject({ reason: 'full', comeBackMs: 1_550 });
+    expect(await wait('one more')).toMatchObject({ reason: 'full' });
+  });
+
+  it('sends nobody away for longer than anybody waits here', async () => {
+    move(68);
+    queue.room = -40;
+    expect(queue.expectedWaitMs(a)).toBeGreaterThan(1_000);
+    expect(await wait('one more')).toMatchObject({ comeBackMs: 1_000 });
+  });
+
+  it('knows how slow a line is at least before much of it has moved', async () => {
+    for (let i = 0; i < 20; i += 1) void wait(`${i}`);
+    vi.advanceTimersByTime(400);
+    expect(queue.expectedWaitMs(a)).toBeUndefined();
+    serve(1);
+    expect(queue.expectedWaitMs(a)).toBeCloseTo(1_000);
+    expect(await wait('one more')).toBeInstanceOf(Unserved);
   });
 
   it('refuses none of a tenant alone that may soon be served faster', async () => {

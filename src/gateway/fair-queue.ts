@@ -102,7 +102,7 @@ export class FairQueue<T> {
       }));
   }
 
-  /** How long a request of the tenant that comes now will wait; undefined while the line has not moved enough to tell. */
+  /** How long a request of the tenant that comes now will wait; undefined while the line has not moved. Where little of it has, it will be longer. */
   expectedWaitMs(tenant: Tenant): number | undefined {
     const perTurnMs = this.#pace.perTurnMs(this.#options.now());
     if (perTurnMs === undefined) return undefined;
@@ -151,10 +151,10 @@ export class FairQueue<T> {
     const dueAtMs = Math.min(deadlineAtMs, sinceMs + maxWaitMs);
     const isHopeless =
       foresees === true &&
-      !(this.opens && this.#keptFrom(tenant) > 0) &&
+      this.#keptFrom(tenant) === 0 &&
       (this.expectedWaitMs(tenant) ?? 0) > (dueAtMs - sinceMs) * FORESEEN;
     if (isHopeless || !this.#hasRoomFor(tenant))
-      return Promise.resolve(this.#refused('full', tenant, isExcessive(this.counters.waiting, tenant, 1)));
+      return Promise.resolve(this.refuse('full', tenant, isExcessive(this.counters.waiting, tenant, 1)));
     return new Promise((resolve, reject) => {
       const leave = () => {
         signal.removeEventListener('abort', onAbort);
@@ -186,6 +186,28 @@ export class FairQueue<T> {
       const account = this.counters.join(waiter);
       this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
     });
+  }
+
+  /** The newest request of the tenant that has the most in line has to go, if that is far more than this one has. @returns Whether it did */
+  makeRoomFor(tenant: Tenant): boolean {
+    const { waiting } = this.counters;
+    const last = mostCrowded(waiting);
+    if (last === undefined) return false;
+    const newest = last.line.at(-1)!;
+    const { priority } = newest.tenant;
+    if (priority < tenant.priority) return false;
+    if (priority === tenant.priority && last.crowding <= crowdingWith(waiting, tenant, 1) * FAR_MORE)
+      return false;
+    newest.settle(this.refuse('full', newest.tenant, priority === tenant.priority));
+    return true;
+  }
+
+  /** Counts one that is refused. It need not stay away for longer than anybody waits here. */
+  refuse(reason: Unserved['reason'], tenant: Tenant, excessive: boolean): Unserved {
+    this.rejected[reason] += 1;
+    if (excessive) this.rejected.share += 1;
+    const comeBackMs = this.expectedWaitMs(tenant) ?? this.headAgeMs;
+    return new Unserved(reason, excessive, Math.min(comeBackMs, this.#options.maxWaitMs));
   }
 
   /** Something may have become free. @returns Whether anybody was served. */
@@ -232,34 +254,17 @@ export class FairQueue<T> {
 
   /** There is room in line, if need be at the cost of the tenant that has the most there. */
   #hasRoomFor(tenant: Tenant): boolean {
-    const { capacity } = this.#options;
-    const { waiting } = this.counters;
-    if (this.#waiters.size < capacity + this.#keptFrom(tenant)) return true;
-    const last = mostCrowded(waiting);
-    if (last === undefined) return false;
-    const newest = last.line.at(-1)!;
-    const { priority } = newest.tenant;
-    if (priority < tenant.priority) return false;
-    if (priority === tenant.priority && last.crowding <= crowdingWith(waiting, tenant, 1) * FAR_MORE)
-      return false;
-    newest.settle(this.#refused('full', newest.tenant, priority === tenant.priority));
-    return true;
+    return this.#waiters.size < this.#options.capacity + this.#keptFrom(tenant) || this.makeRoomFor(tenant);
   }
 
   /**
-   * How much room is kept from the tenant, alone in line, for others that may come: no reason to refuse any of its
-   * requests.
+   * How much room is kept from the tenant, alone in line, until it has shown that it hurts nobody: no reason to refuse any of
+   * its requests.
    */
   #keptFrom({ projectId }: Tenant): number {
     const { waiting } = this.counters;
     const [only] = waiting;
-    return waiting.size === 1 && only!.id === projectId ? Math.max(0, this.room) : 0;
-  }
-
-  #refused(reason: Unserved['reason'], tenant: Tenant, excessive: boolean): Unserved {
-    this.rejected[reason] += 1;
-    if (excessive) this.rejected.share += 1;
-    return new Unserved(reason, excessive, this.expectedWaitMs(tenant) ?? this.headAgeMs);
+    return this.opens && waiting.size === 1 && only!.id === projectId ? Math.max(0, this.room) : 0;
   }
 
   #tick(): void {
@@ -267,7 +272,7 @@ export class FairQueue<T> {
     for (const waiter of this.#waiters) {
       if (waiter.sinceMs > dueMs) break;
       waiter.settle(
-        this.#refused('timeout', waiter.tenant, isExcessive(this.counters.waiting, waiter.tenant, 0)),
+        this.refuse('timeout', waiter.tenant, isExcessive(this.counters.waiting, waiter.tenant, 0)),
       );
     }
     this.pump();

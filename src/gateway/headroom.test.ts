@@ -73,6 +73,13 @@ describe('Headroom', () => {
     expect(insideAfter(80, 100)).toBeGreaterThanOrEqual(160);
   });
 
+  it('promises more room soon to nobody who is not alone', () => {
+    open(160);
+    leave(enter(quiet));
+    enter(loud, true);
+    expect(headroom.opens).toBe(false);
+  });
+
   it('lets one tenant alone in one by one, where nothing is heard of how its requests fare', () => {
     expect(fill(loud)).toBe(4);
     for (let i = 0; i < 50; i += 1) {

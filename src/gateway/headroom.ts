@@ -99,7 +99,7 @@ export class Headroom {
 
   /** A tenant that is alone may soon have more than now. */
   get opens(): boolean {
-    return this.#unqueued.opensTo(this.#room.limit);
+    return this.#guests.size <= 1 && this.#unqueued.opensTo(this.#room.limit);
   }
 
   /** @param modest It takes less than its share in any case. */

@@ -60,7 +60,7 @@ async function turn(): Promise<void> {
   await Promise.resolve();
 }
 
-/** Somebody holds the place, and the line has moved enough for its pace to be known. */
+/** Somebody holds the place, and the line has moved, so that its pace is known. */
 async function moving(by: Tenant): Promise<void> {
   free = 1;
   leave = claim(by)!;
@@ -142,6 +142,21 @@ describe('LineDoor', () => {
     expect(door.refusal(tenant('loud', 1), CAPACITY, ANSWER_MS)).toMatchObject({ excessive: true });
     expect(door.refusal(tenant('urgent'), CAPACITY, ANSWER_MS)).toBeUndefined();
     expect(door.refusal(tenant('quiet', 1), CAPACITY, ANSWER_MS)).toBeUndefined();
+  });
+
+  it('lets a tenant that has nothing in a slow line stand in it, at the cost of the newest of the one that has most', async () => {
+    await moving(tenant('loud'));
+    const sentAway: Unserved[] = [];
+    for (let i = 0; i < 20; i += 1) come(tenant('loud'), (unserved) => sentAway.push(unserved));
+    for (let i = 0; i < 40; i += 1) {
+      door.turnedAway();
+      nowMs += 400;
+    }
+    expect(queue.expectedWaitMs(tenant('quiet'))).toBeGreaterThan(1_000);
+    for (let i = 0; i < 4; i += 1) expect(come(tenant('quiet'))).toBeUndefined();
+    await Promise.resolve();
+    expect(sentAway.length).toBeGreaterThan(0);
+    expect(sentAway[0]).toMatchObject({ reason: 'full', excessive: true });
   });
 
   it('lets one of each of many tenants ask for a place', async () => {

@@ -1,7 +1,7 @@
 import type { FairQueue } from './fair-queue.ts';
 import { isExcessive } from './line-shares.ts';
 import type { Tenant } from './tenant.ts';
-import { Unserved } from './unserved.ts';
+import type { Unserved } from './unserved.ts';
 
 /** Where requests have been turned away again and again for this long, more come than are served. */
 const OVERRUN_MS = 1_000;
@@ -21,7 +21,8 @@ const ALWAYS = 2;
  *
  *   - In a surge that lasts, a long line gets no more done: whoever is served has waited for all of it, and so will those
  *     that come when the surge is over. So it is kept short (controlled delay; Maurer, Fail at Scale, ACM Queue 2015). A
- *     burst may still use all of the line, and so may as many clients as there is room for.
+ *     burst may still use all of the line, and so may as many clients as there is room for. Whoever has far less in it than
+ *     another takes that one's place.
  *   - Among several tenants, some of the line is left for whoever comes next (dynamic thresholds; Choudhury and Hahne
  *     1998). Otherwise the newest requests of those that have most would have to leave it again, and they are better told
  *     at once.
@@ -43,16 +44,16 @@ export class LineDoor {
    * @returns Undefined: it may ask for a place in line.
    */
   refusal(tenant: Tenant, capacity: number, answerMs: number | undefined): Unserved | undefined {
-    if (!this.#isTooLong(tenant, answerMs) && !this.#hasItsPart(tenant, capacity)) return undefined;
-    const { counters, headAgeMs, rejected } = this.#queue;
-    const excessive = isExcessive(counters.waiting, tenant, 1);
-    rejected.full += 1;
-    if (excessive) rejected.share += 1;
+    if (
+      !this.#hasItsPart(tenant, capacity) &&
+      (!this.#isTooLong(tenant, answerMs) || this.#queue.makeRoomFor(tenant))
+    )
+      return undefined;
     this.turnedAway();
-    return new Unserved('full', excessive, this.#queue.expectedWaitMs(tenant) ?? headAgeMs);
+    return this.#queue.refuse('full', tenant, isExcessive(this.#queue.counters.waiting, tenant, 1));
   }
 
-  /** One was turned away: here, or because the line had no room. */
+  /** One was turned away: here, by the line, or after it had waited for too long. */
   turnedAway(): void {
     const nowMs = this.#now();
     if (nowMs - this.#lastMs > CALM_MS) this.#firstMs = nowMs;
@@ -61,7 +62,7 @@ export class LineDoor {
 
   #isTooLong(tenant: Tenant, answerMs: number | undefined): boolean {
     if (answerMs === undefined || !this.#isOverrun || this.#queue.length < ALWAYS) return false;
-    const expectedMs = this.#queue.expectedWaitMs(tenant) ?? 0;
+    const expectedMs = this.#queue.expectedWaitMs(tenant) ?? this.#queue.headAgeMs;
     return expectedMs > Math.max(PATIENCE_MS, PATIENCE_ANSWERS * answerMs);
   }
 

@@ -57,7 +57,7 @@ export class Line {
       const served = await queue.wait({ tenant, deadlineAtMs }, claim, signal);
       if (served instanceof Unserved) {
         turnedAway = served.reason === 'full' && this.#now() - sinceMs < LEAST_WAIT_MS;
-        if (turnedAway) this.#door.turnedAway();
+        this.#door.turnedAway();
         throw errorOf(served);
       }
       if (idle) served.heldUpMs = this.#now() - sinceMs;

@@ -1,4 +1,4 @@
-/** After fewer than this have ended, nobody knows how fast the line moves. */
+/** While fewer than this have ended, the line is taken to move as fast as if they had: it is slower than that. */
 const MIN_SAMPLES = 8;
 const SAMPLES = 32;
 
@@ -24,10 +24,12 @@ export class QueuePace {
     this.#turnsAtMs = [];
   }
 
-  /** From one to the next; undefined while the line has not moved enough to tell. */
+  /** From one to the next; undefined while the line has not moved. */
   perTurnMs(nowMs: number): number | undefined {
     const sinceMs = this.#turnsAtMs[0];
     const turns = this.#turnsAtMs.length - 1;
-    return sinceMs === undefined || turns < MIN_SAMPLES ? undefined : (nowMs - sinceMs) / turns;
+    return sinceMs === undefined || turns === 0
+      ? undefined
+      : (nowMs - sinceMs) / Math.max(turns, MIN_SAMPLES);
   }
 }
