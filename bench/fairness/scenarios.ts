@@ -40,6 +40,13 @@ const PLAIN: readonly Scenario[] = [
     quietPerSecond: 0.5,
   },
   {
+    name: '8 places of 300 ms, one quiet',
+    server: places(8, 100, 25),
+    outputTokens: 9,
+    quietTenants: 1,
+    quietPerSecond: 0.8,
+  },
+  {
     name: '4 places of 2 s',
     server: places(4, 200, 45),
     outputTokens: 41,

@@ -176,4 +176,24 @@ describe('Knee', () => {
     expect(knee.unanswered.at).toBeLessThan(1);
     expect(knee.at).toBeGreaterThanOrEqual(before.at);
   });
+
+  it('has more of them again where a tenant has hardly any inside, as it may have none', () => {
+    for (let i = 0; i < 40; i += 1) ask(1, 64, true);
+    fill(400, 64);
+    for (let n = 0; n < 40; n += 1) ask(8, 64, true, 3, 'much', 1);
+    expect(knee.unanswered.at).toBeLessThan(1);
+    for (let n = 0; n < 900; n += 1) ask(2, 64, true, 0, 'little', 1);
+    expect(knee.unanswered.at).toBeGreaterThan(2);
+  });
+
+  it('is not what was found by requests that took no longer than turns out to be usual', () => {
+    for (let n = 0; n < 8; n += 1) ask(1, 64, true);
+    for (let n = 0; n < 20; n += 1) ask(2, 64, false, n % 2);
+    expect(knee.most).toBe(1);
+    const jitter = uneven();
+    for (let n = 0; n < 20; n += 1) ask(1, 64, true, jitter());
+    expect(knee.most).toBe(1);
+    for (let n = 0; n < 4; n += 1) ask(1, 64, true, jitter());
+    expect(knee.most).toBe(Number.POSITIVE_INFINITY);
+  });
 });

@@ -37,6 +37,8 @@ const LEARN_EACH = 32;
  * would stay.
  */
 const USUAL_RATIO = 1;
+/** Finding too many is void where so many times less was late than turns out to be. */
+const STRICT = 1.1;
 /** Below this share of what there may be, a late one would be late among fewer, too. */
 const ALREADY_CALM = 0.9;
 
@@ -89,6 +91,8 @@ export class Knee {
   /** Among this many, requests are late; undefined: none ever was. */
   #tooMany: number | undefined;
   #foundAtMs = Number.NEGATIVE_INFINITY;
+  /** What was late then. */
+  #foundByRatio = Number.POSITIVE_INFINITY;
   #retryMs = RETRY_MS;
   /** What has been said since for as many. */
   #refuted = 0;
@@ -123,8 +127,12 @@ export class Knee {
 
   /** A request that has not begun after this long is late. */
   lateMs(predictedMs: number): number {
+    return Math.max(predictedMs * this.#lateRatio, predictedMs + NOISE_MS);
+  }
+
+  get #lateRatio(): number {
     const times = LATE_TIMES + UNSURE / Math.max(MIN_FEW_SAMPLES, Math.min(FEW_SAMPLES, this.#fewSeen));
-    return Math.max(predictedMs * this.#usual * times, predictedMs + NOISE_MS);
+    return this.#usual * times;
   }
 
   /** @param most It is never above. */
@@ -146,16 +154,17 @@ export class Knee {
     const few = among <= Math.max(1, this.#at / 2) || (!this.knowsUsual && !late && among <= this.#at);
     if (undisturbed && (light || this.#fewSeen < LEARN_EACH) && (few || company === 'little'))
       this.#learnUsual(ratio);
-    if (company === 'much')
-      if (!late) this.unanswered.calm(startedAtMs, unanswered, light);
-      else if (
-        light &&
-        this.knowsUsual &&
-        among < this.#at * ALREADY_CALM &&
-        this.unanswered.late(startedAtMs, unanswered, (this.#usual * LATE_TIMES) / ratio, stream)
-      )
-        return;
+    // A tenant that may have hardly anything without an answer never has much inside: only this lets it have more again.
+    if (!late && (company === 'much' || unanswered > 0)) this.unanswered.calm(startedAtMs, unanswered, light);
     if (late && company !== 'much') return;
+    if (
+      late &&
+      light &&
+      this.knowsUsual &&
+      among < this.#at * ALREADY_CALM &&
+      this.unanswered.late(startedAtMs, unanswered, (this.#usual * LATE_TIMES) / ratio, stream)
+    )
+      return;
     const says = this.#evidence.add(sample, this.lateMs(predictedMs), this.#now());
     if (alone && this.#tooMany !== undefined && among >= this.#tooMany && startedAtMs > this.#foundAtMs)
       this.#doubt(says);
@@ -198,6 +207,7 @@ export class Knee {
       this.#retryMs = isAsBefore ? Math.min(MAX_RETRY_MS, this.#retryMs * LATER) : RETRY_MS;
     this.#tooMany = Math.max(2, tooMany);
     this.#foundAtMs = this.#now();
+    this.#foundByRatio = this.#lateRatio;
     this.#refuted = 0;
     if (this.#at >= this.#tooMany) this.#move(this.#tooMany - 1);
   }
@@ -216,8 +226,10 @@ export class Knee {
       return;
     const sorted = this.#few.slice(0, this.#fewSeen).sort();
     this.#usual = Math.max(1, sorted[Math.floor(sorted.length * NEARLY_ALL_OF_FEW)]!);
-    // What was late against a guess need not have been.
-    if (this.#fewSeen !== MIN_FEW_SAMPLES) return;
+    // What was late against a guess need not have been; nor what was so against the little that was known at first.
+    const wasGuess = this.#fewSeen === MIN_FEW_SAMPLES;
+    const wasStrict = this.#fewSeen === LEARN_EACH && this.#lateRatio > this.#foundByRatio * STRICT;
+    if (!wasGuess && !wasStrict) return;
     this.#tooMany = undefined;
     this.#evidence.clear();
   }
