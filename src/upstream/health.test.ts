@@ -42,6 +42,20 @@ describe('Health', () => {
     expect(events).toEqual(['false: boom']);
   });
 
+  it('is closed once, whichever of several trials is answered first', () => {
+    call(...FIVE);
+    nowMs += 5_000;
+    const first = health.begin();
+    nowMs += 1_000;
+    const second = health.begin();
+    first.answered();
+    first.end('ok');
+    second.answered();
+    call('failed');
+    expect(health.snapshot().state).toBe('ready');
+    expect(events).toEqual(['false: boom', 'true: a request was answered']);
+  });
+
   it('is not moved by 4xx answers and clients that leave', () => {
     call(...FIVE.slice(1), ...Array.from({ length: 50 }, (): CallOutcome => 'neutral'));
     expect(health.snapshot().state).toBe('ready');

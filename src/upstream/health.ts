@@ -113,7 +113,8 @@ export class Health {
       answered: () => {
         answered = true;
         this.#lastAnswerAtMs = this.#now();
-        if (trial && generation === this.#generation)
+        // Another trial may have closed it before, and have had its success counted.
+        if (trial && generation === this.#generation && this.#state !== 'closed')
           this.#close(FAILURES_TO_OPEN - 1, 'a request was answered');
       },
       end: (outcome, detail = '') => {
