@@ -84,6 +84,8 @@ export class PlainEvents {
       if (keyAt < 0) continue;
       const textAt = keyAt + key.length;
       const textEnd = closingQuote(event, textAt);
+      // What it brings stands elsewhere, reasoning for instance, and would make a shape of its own of every event.
+      if (textEnd === textAt) return;
       const head = event.subarray(offset, textAt);
       const tail = event.subarray(textEnd);
       // A second text in the same event, as of log-probabilities, would give every event a shape of its own.

@@ -355,4 +355,17 @@ describe('StreamTap', () => {
     const { tap } = pass([Buffer.from(delta('a')), ...endless]);
     expect(tap.failure?.code).toBe('upstream_error');
   });
+
+  it('knows text by its bytes also after reasoning that came beside an empty text', () => {
+    const tap = new StreamTap({ hideUsage: false });
+    const event = (fields: object) =>
+      `data: ${JSON.stringify({ choices: [{ index: 0, delta: fields, finish_reason: null }] })}\n\n`;
+    for (let i = 0; i < 12; i += 1) tap.push(Buffer.from(event({ content: '', reasoning: `w${i}` })), 0);
+    const parse = vi.spyOn(JSON, 'parse');
+    const texts = Array.from({ length: 20 }, (_, i) => Buffer.from(event({ content: ` w${i}` })));
+    for (const text of texts) tap.push(text, 0);
+    expect(parse).toHaveBeenCalledTimes(1);
+    parse.mockRestore();
+    expect(tap.observation.contentEvents).toBe(32);
+  });
 });
