@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { milliseconds, positive } from './primitives.ts';
+import { milliseconds, millisecondsOrNone, positive } from './primitives.ts';
 
 export const listen = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
@@ -15,7 +15,7 @@ export const listen = z.strictObject({
   /** A client that takes nothing of what is ready for it for this long is cut off. */
   stallTimeoutMs: milliseconds.default(60_000),
   /** After SIGTERM: keep accepting for this long, so that load balancers see /readyz fail first. */
-  drainDelayMs: z.number().int().min(0).default(0),
+  drainDelayMs: millisecondsOrNone.default(0),
   /** After SIGTERM: running requests may take this long to finish. */
   drainTimeoutMs: milliseconds.default(30_000),
   /** Serve a non-loopback address although no API keys are configured. */

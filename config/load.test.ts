@@ -75,4 +75,9 @@ describe('configuration', () => {
     expect(message).toMatch(/ConfigError: .*(upstreams\[0\]\.url|not valid YAML: .*(at line|alias))/s);
     expect(message).not.toContain('hunter2');
   });
+
+  it('refuses times that no timer can take: they would be none at all', () => {
+    expect(() => load('limits: { requestTimeoutMs: 2592000000 }')).toThrow(/requestTimeoutMs/);
+    expect(() => load('listen: { drainDelayMs: 2592000000 }')).toThrow(/drainDelayMs/);
+  });
 });
