@@ -15,6 +15,9 @@ export interface LoadWatchOptions {
 /** A server that has no such page is asked again after this long: it may have been restarted with other flags. */
 const LOOK_AGAIN_MS = 60_000;
 
+/** There is no answer: it has too much to do at the moment, or is not there yet. */
+const NO_ANSWER = 'no answer';
+
 /**
  * Reads regularly how much a server says it has to do, over a connection of its own. Servers that do not tell, or
  * stop telling, cost nothing but the asking: what they say only corrects what the gateway counts itself. Keeps no process
@@ -29,29 +32,31 @@ export function watchLoad(options: LoadWatchOptions): () => void {
   let stopped = false;
   let page: LoadPage | undefined;
 
-  const read = async ({ path, read }: LoadPage): Promise<ServerLoads | undefined> => {
+  const loadsOn = async ({ path, read }: LoadPage): Promise<ServerLoads | typeof NO_ANSWER | undefined> => {
     try {
       const { statusCode, text } = await inquiry.get(path, AbortSignal.timeout(timeoutMs));
       return statusCode === 200 && text !== undefined ? read(text) : undefined;
     } catch {
-      return undefined;
+      return NO_ANSWER;
     }
   };
 
-  const ask = async (): Promise<void> => {
+  /** @returns When to ask again. */
+  const ask = async (): Promise<number> => {
     for (const candidate of page === undefined ? LOAD_PAGES : [page]) {
-      const loads = await read(candidate);
-      if (stopped) return;
+      const loads = await loadsOn(candidate);
+      if (stopped || loads === NO_ANSWER) return intervalMs;
       page = loads && candidate;
       if (loads === undefined) continue;
       onLoads(loads);
-      break;
+      return intervalMs;
     }
+    return LOOK_AGAIN_MS;
   };
 
   const loop = async (): Promise<void> => {
-    await ask();
-    if (!stopped) timer = setTimeout(() => void loop(), page ? intervalMs : LOOK_AGAIN_MS).unref();
+    const waitMs = await ask();
+    if (!stopped) timer = setTimeout(() => void loop(), waitMs).unref();
   };
   void loop();
 
