@@ -191,4 +191,13 @@ describe('WholeTap', () => {
       message: 'The model server failed.',
     });
   });
+
+  it('takes a long reply with choices for one, whatever else it says before them', () => {
+    const content = 'w '.repeat(40_000);
+    const tap = new WholeTap(() => 0, { isGeneration: true });
+    tap.push(
+      Buffer.from(JSON.stringify({ message: 'ok', choices: [{ message: { content } }] })).subarray(0, 70_000),
+    );
+    expect(tap.readBeginning()).toBeUndefined();
+  });
 });

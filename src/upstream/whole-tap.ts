@@ -95,12 +95,13 @@ export class WholeTap {
     const text = this.#kept;
     const first = text[skipSpace(text, 0)];
     if (first !== undefined && first !== OPEN_BRACE) return unexpectedReply(NO_OBJECT);
-    for (const member of skimBeginning(text)) {
+    const members = skimBeginning(text);
+    this.#hasChoices = members.some(({ key }) => key === 'choices');
+    for (const member of members) {
       const isError =
         ((member.key === 'error' || this.#isErrorKey(member)) && !isNull(text, member)) ||
         (member.key === 'object' && !isPlainlyNoError(text, member));
       if (isError) return errorWithin(text.toString('utf8', member.valueStart, member.valueEnd));
-      if (member.key === 'choices') this.#hasChoices = true;
       if (member.key === 'usage') this.#readUsage(text, member.valueStart);
     }
     return undefined;
