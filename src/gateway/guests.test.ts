@@ -55,4 +55,13 @@ describe('Guests', () => {
     expect(guests.shareOf(tenant('better', 1, -1))).toBe(0);
     expect(guests.shareOf(tenant('worse', 1, 1))).toBe(0.2);
   });
+
+  it('share with one that was away for long, and with whom it finds there', () => {
+    enter(tenant('back'));
+    guests.get(tenant('back'))!.inFlight -= 1;
+    nowMs = 30_000;
+    enter(tenant('other'));
+    nowMs = 61_000;
+    expect(guests.shareOf(tenant('back'))).toBe(0.5);
+  });
 });

@@ -97,9 +97,10 @@ export class Guests {
   /** The share of a tenant's weight; 0: nobody else is there to share with. */
   shareOf(tenant: Tenant): number {
     const { priority, weight } = tenant;
-    const guest = this.get(tenant);
-    if (this.size === (guest === undefined ? 0 : 1)) return 0;
+    if (this.size === (this.get(tenant) === undefined ? 0 : 1)) return 0;
     this.#sweep();
+    // It may have been forgotten itself.
+    const guest = this.get(tenant);
     // Nothing is taken from a better band for a worse one.
     let others = guest === undefined || guest.priority > priority ? 0 : -guest.weight;
     for (const [band, weights] of this.#weights) if (band <= priority) others += weights;

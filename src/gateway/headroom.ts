@@ -122,10 +122,11 @@ export class Headroom {
    * @param predictMs Until something of its reply will be there; undefined: nobody knows.
    */
   enter(tenant: Tenant, backlog: boolean, predictMs: () => number | undefined): Stay {
+    // First, as it forgets tenants that have long been away, and this one may be one of them.
+    const share = this.#shareOf(tenant);
     // What is calm for one that is alone need not be so for others.
     if (this.#guests.size === 1 && this.#guests.get(tenant) === undefined) this.#knee.restart();
     const guest = this.#guests.of(tenant);
-    const share = this.#shareOf(tenant);
     const within = guest.inFlight < share;
     const enteredAtMs = this.#now();
     this.#guests.enter(guest, backlog);
