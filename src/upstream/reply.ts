@@ -12,6 +12,8 @@ export interface ReplyHost {
   readonly now: () => number;
   /** The first byte of a good reply is there. */
   answered(): void;
+  /** Of a failure before anything was delivered: what there is in place of the reply, if anything. */
+  instead(failure: AppError): Promise<Relay> | undefined;
   /** Called once. @param status Undefined: not even the head has come. */
   ended(failure: AppError | undefined, status: number | undefined): void;
 }
@@ -25,7 +27,7 @@ export interface ReplyHost {
  */
 export abstract class Reply implements Relay, Reader {
   abstract readonly observation: Observation;
-  readonly begun: Promise<this>;
+  readonly begun: Promise<Relay>;
   status = 0;
   contentType = '';
   contentLength: number | undefined;
@@ -34,7 +36,7 @@ export abstract class Reply implements Relay, Reader {
   protected isBegun = false;
   protected earlyBytes = 0;
   readonly #wantedType: string;
-  readonly #begun: PromiseWithResolvers<this>;
+  readonly #begun: PromiseWithResolvers<Relay>;
   #exchange: Exchange | undefined;
   #early: Buffer[] = [];
   #isOver = false;
@@ -46,7 +48,7 @@ export abstract class Reply implements Relay, Reader {
   constructor(host: ReplyHost, wantedType: string) {
     this.host = host;
     this.#wantedType = wantedType;
-    this.#begun = Promise.withResolvers<this>();
+    this.#begun = Promise.withResolvers<Relay>();
     this.begun = this.#begun.promise;
   }
 
@@ -121,7 +123,7 @@ export abstract class Reply implements Relay, Reader {
     this.#failure = failure;
     if (!this.isBegun) {
       if (failure === undefined) this.begin();
-      else this.#begun.reject(failure);
+      else this.#begun.resolve(this.host.instead(failure) ?? Promise.reject(failure));
     }
     this.host.ended(failure, this.status === 0 ? undefined : this.status);
     if (failure === undefined) this.#pumped?.resolve();

@@ -23,8 +23,10 @@ import type { ReplyHost } from './reply.ts';
 import { type Secrets, secretsOf } from './secrets.ts';
 import { ServedModels } from './served-models.ts';
 import { spliceBody } from './splice.ts';
+import { stoppable } from './stoppable.ts';
 import { StreamReply } from './stream-reply.ts';
 import { DEFAULT_TIMEOUTS, type UpstreamOptions, type UpstreamTimeouts } from './upstream-options.ts';
+import { refusesQuestion, UsageQuestion } from './usage-question.ts';
 import { WholeReply } from './whole-reply.ts';
 
 /** What may go into a header and into a log line. */
@@ -62,6 +64,7 @@ class Upstream implements UpstreamBackend {
   readonly #pathPrefix: string;
   readonly #headers: string;
   readonly #bodyKeys: BodyKeys;
+  readonly #usageQuestion: UsageQuestion;
   readonly #cacheSalt: boolean;
   readonly #secrets: Secrets;
   readonly #connections: Connections;
@@ -95,6 +98,7 @@ class Upstream implements UpstreamBackend {
       ...authorization,
     });
     this.#bodyKeys = new BodyKeys(options.withhold);
+    this.#usageQuestion = new UsageQuestion(now, options.withhold?.includes('stream_options') === true);
     this.#cacheSalt = options.cacheSalt === true;
     this.#secrets = secretsOf(url, options.apiKey);
     this.#connections = new Connections({
@@ -202,7 +206,12 @@ class Upstream implements UpstreamBackend {
   }
 
   /** Resolves when the reply has begun. */
-  #start(request: RelayRequest, options: RunOptions, hideUsage: boolean): Promise<Relay> {
+  #start(
+    request: RelayRequest,
+    options: RunOptions,
+    hideUsage: boolean,
+    asksUsage = request.stream && this.#usageQuestion.isAsked,
+  ): Promise<Relay> {
     const { model, signal, unjudged } = options;
     if (this.#closed || this.drained)
       return Promise.reject(new AppError('model_unavailable', { nothingSent: true }));
@@ -210,7 +219,7 @@ class Upstream implements UpstreamBackend {
     try {
       body = spliceBody(request.wire.body, {
         model,
-        forceUsage: request.stream,
+        forceUsage: asksUsage,
         keys: this.#bodyKeys,
         maxTokens: request.stop?.maxTokens,
         isCompletion: request.endpoint === 'completion',
@@ -219,7 +228,10 @@ class Upstream implements UpstreamBackend {
     } catch (error) {
       return Promise.reject(error);
     }
-    const host = this.#replyHost(signal, unjudged === true);
+    const isOurs = asksUsage && !request.includeUsage;
+    const host = this.#replyHost(signal, unjudged === true, (failure) =>
+      isOurs && refusesQuestion(failure) ? this.#startUnasked(request, options, hideUsage) : undefined,
+    );
     const { endpoint, n = 1, prompts } = request;
     const reply = request.stream
       ? new StreamReply(host, { hideUsage, choices: n * (prompts?.length ?? 1) })
@@ -235,13 +247,23 @@ class Upstream implements UpstreamBackend {
     return reply.begun;
   }
 
-  #replyHost(signal: AbortSignal, unjudged: boolean): ReplyHost {
+  #startUnasked(request: RelayRequest, options: RunOptions, hideUsage: boolean): Promise<Relay> {
+    const begun = this.#start(request, options, hideUsage, false);
+    begun.then(
+      () => this.#usageQuestion.rest(),
+      () => {},
+    );
+    return begun;
+  }
+
+  #replyHost(signal: AbortSignal, unjudged: boolean, instead: ReplyHost['instead']): ReplyHost {
     const call = unjudged ? UNJUDGED : this.#health.begin();
     this.#inFlight += 1;
     return {
       secrets: this.#secrets,
       now: this.#now,
       answered: call.answered,
+      instead,
       ended: (failure, status) => {
         this.#inFlight -= 1;
         if (failure === undefined) call.end('ok');
@@ -272,17 +294,4 @@ function headerLines(headers: Readonly<Record<string, string>>): string {
     return `${name}: ${value}\r\n`;
   });
   return lines.join('');
-}
-
-/** The iterator's `return` calls `stop`, also before the first `next` and while a `next` is pending. */
-function stoppable<T>(source: AsyncGenerator<T, void, void>, stop: () => void): AsyncIterable<T> {
-  return {
-    [Symbol.asyncIterator]: () => ({
-      next: () => source.next(),
-      return: () => {
-        stop();
-        return source.return();
-      },
-    }),
-  };
 }

@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startFakeUpstream } from '../fakes/openai-upstream.ts';
@@ -38,6 +42,54 @@ describe('what is sent', () => {
     const connected = await connect();
     await receive(connected);
     expect(connected.fake.requests[0]?.body?.stream_options).toEqual({ include_usage: true });
+  });
+
+  it('asks no stream for its usage where the server does not know the question, unless its client does', async () => {
+    const bodies: { stream_options?: unknown }[] = [];
+    const server = createServer(async (incoming, response) => {
+      const body = (await text(incoming)) || '{}';
+      bodies.push(JSON.parse(body));
+      if (body.includes('stream_options'))
+        response
+          .writeHead(422)
+          .end('{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}');
+      else
+        response
+          .writeHead(200, { 'content-type': 'text/event-stream' })
+          .end('data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\n');
+    }).listen(0);
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const connected = reach(`http://127.0.0.1:${port}/v1`, { probe: { intervalMs: 60_000 } });
+    for (let i = 0; i < 2; i += 1) expect(await receive(connected)).toContain('Hi');
+    const asked = bodies.filter(({ stream_options }) => stream_options !== undefined);
+    expect(asked).toHaveLength(1);
+    expect(await failureOf(connected.relay(ask({ includeUsage: true })))).toMatchObject({ status: 422 });
+    await expectIdle(connected);
+    expect(connected.upstream.health().state).toBe('ready');
+  });
+
+  it('asks no stream for its usage where that is withheld', async () => {
+    const connected = await connect({}, { withhold: ['stream_options'] });
+    await receive(connected);
+    await receive(connected, ask({ includeUsage: true }));
+    expect(connected.fake.requests.map(({ body }) => body?.stream_options)).toEqual([undefined, undefined]);
+  });
+
+  it('asks again for usage where a refusal only repeats the question', async () => {
+    const connected = await connect({
+      status: 400,
+      failFirst: 2,
+      errorBody: { error: { message: 'Bad: stream_options' } },
+    });
+    expect(await failureOf(connected.relay())).toMatchObject({ status: 400 });
+    await receive(connected);
+    expect(connected.fake.requests.map(({ body }) => body?.stream_options !== undefined)).toEqual([
+      true,
+      false,
+      true,
+    ]);
   });
 
   it('finds the path below a root with and without a slash at the end', async () => {
