@@ -11,6 +11,8 @@ export interface Asker {
   readonly tenant: Tenant;
   /** When its client gives up, on the same clock as the queue's. */
   readonly deadlineAtMs?: number | undefined;
+  /** Only in place of another: the line is to grow no longer. */
+  readonly replacing?: boolean;
 }
 
 interface Waiter<T> extends Urgent {
@@ -153,7 +155,7 @@ export class FairQueue<T> {
       foresees === true &&
       this.#keptFrom(tenant) === 0 &&
       (this.expectedWaitMs(tenant) ?? 0) > (dueAtMs - sinceMs) * FORESEEN;
-    if (isHopeless || !this.#hasRoomFor(tenant))
+    if (isHopeless || !this.#hasRoomFor(asker))
       return Promise.resolve(this.refuse('full', tenant, isExcessive(this.counters.waiting, tenant, 1)));
     return new Promise((resolve, reject) => {
       const leave = () => {
@@ -188,18 +190,9 @@ export class FairQueue<T> {
     });
   }
 
-  /** The newest request of the tenant that has the most in line has to go, if that is far more than this one has. @returns Whether it did */
-  makeRoomFor(tenant: Tenant): boolean {
-    const { waiting } = this.counters;
-    const last = mostCrowded(waiting);
-    if (last === undefined) return false;
-    const newest = last.line.at(-1)!;
-    const { priority } = newest.tenant;
-    if (priority < tenant.priority) return false;
-    if (priority === tenant.priority && last.crowding <= crowdingWith(waiting, tenant, 1) * FAR_MORE)
-      return false;
-    newest.settle(this.refuse('full', newest.tenant, priority === tenant.priority));
-    return true;
+  /** Another tenant has so much more in line than this one that its newest request may have to go for one of this one's. */
+  mayReplaceAnother(tenant: Tenant): boolean {
+    return this.#newestOfFarMore(tenant) !== undefined;
   }
 
   /** Counts one that is refused. It need not stay away for longer than anybody waits here. */
@@ -253,8 +246,24 @@ export class FairQueue<T> {
   }
 
   /** There is room in line, if need be at the cost of the tenant that has the most there. */
-  #hasRoomFor(tenant: Tenant): boolean {
-    return this.#waiters.size < this.#options.capacity + this.#keptFrom(tenant) || this.makeRoomFor(tenant);
+  #hasRoomFor({ tenant, replacing = false }: Asker): boolean {
+    if (!replacing && this.#waiters.size < this.#options.capacity + this.#keptFrom(tenant)) return true;
+    const newest = this.#newestOfFarMore(tenant);
+    if (newest === undefined) return false;
+    const excessive = newest.tenant.priority === tenant.priority;
+    newest.settle(this.refuse('full', newest.tenant, excessive));
+    return true;
+  }
+
+  /** Of the tenant that has the most in line, if that is far more than this one has. */
+  #newestOfFarMore(tenant: Tenant): Waiter<T> | undefined {
+    const { waiting } = this.counters;
+    const last = mostCrowded(waiting);
+    const newest = last?.line.at(-1);
+    if (last === undefined || newest === undefined || newest.tenant.priority < tenant.priority)
+      return undefined;
+    const isSameBand = newest.tenant.priority === tenant.priority;
+    return isSameBand && last.crowding <= crowdingWith(waiting, tenant, 1) * FAR_MORE ? undefined : newest;
   }
 
   /**

@@ -39,11 +39,15 @@ function claim(by: Tenant): (() => void) | undefined {
 }
 
 /** @returns Undefined: it stands in line, and what becomes of it is told later. */
-function come(by: Tenant, told: (unserved: Unserved) => void = () => {}): Unserved | undefined {
+function come(
+  by: Tenant,
+  told: (unserved: Unserved) => void = () => {},
+  deadlineAtMs?: number,
+): Unserved | undefined {
   const refused = door.refusal(by, CAPACITY, ANSWER_MS);
   if (refused !== undefined) return refused;
   void queue
-    .wait({ tenant: by }, () => claim(by), signal)
+    .wait({ tenant: by, deadlineAtMs, replacing: door.isTooLong(by, ANSWER_MS) }, () => claim(by), signal)
     .then((result) => {
       if (result instanceof Unserved) told(result);
       else leave = result;
@@ -153,10 +157,16 @@ describe('LineDoor', () => {
       nowMs += 400;
     }
     expect(queue.expectedWaitMs(tenant('quiet'))).toBeGreaterThan(1_000);
-    for (let i = 0; i < 4; i += 1) expect(come(tenant('quiet'))).toBeUndefined();
+    const before = queue.length;
+    for (let i = 0; i < 2; i += 1) expect(come(tenant('quiet'))).toBeUndefined();
     await Promise.resolve();
-    expect(sentAway.length).toBeGreaterThan(0);
+    expect(sentAway.length).toBe(2);
     expect(sentAway[0]).toMatchObject({ reason: 'full', excessive: true });
+    expect(queue.length).toBe(before);
+    // Nobody has to go for one that would wait in vain.
+    come(tenant('hasty'), () => {}, nowMs + 1_000);
+    await Promise.resolve();
+    expect(sentAway.length).toBe(2);
   });
 
   it('lets one of each of many tenants ask for a place', async () => {

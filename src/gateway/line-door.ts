@@ -44,11 +44,8 @@ export class LineDoor {
    * @returns Undefined: it may ask for a place in line.
    */
   refusal(tenant: Tenant, capacity: number, answerMs: number | undefined): Unserved | undefined {
-    if (
-      !this.#hasItsPart(tenant, capacity) &&
-      (!this.#isTooLong(tenant, answerMs) || this.#queue.makeRoomFor(tenant))
-    )
-      return undefined;
+    const isBarred = this.isTooLong(tenant, answerMs) && !this.#queue.mayReplaceAnother(tenant);
+    if (!isBarred && !this.#hasItsPart(tenant, capacity)) return undefined;
     this.turnedAway();
     return this.#queue.refuse('full', tenant, isExcessive(this.#queue.counters.waiting, tenant, 1));
   }
@@ -60,7 +57,8 @@ export class LineDoor {
     this.#lastMs = nowMs;
   }
 
-  #isTooLong(tenant: Tenant, answerMs: number | undefined): boolean {
+  /** It may only take the place of another. */
+  isTooLong(tenant: Tenant, answerMs: number | undefined): boolean {
     if (answerMs === undefined || !this.#isOverrun || this.#queue.length < ALWAYS) return false;
     const expectedMs = this.#queue.expectedWaitMs(tenant) ?? this.#queue.headAgeMs;
     return expectedMs > Math.max(PATIENCE_MS, PATIENCE_ANSWERS * answerMs);

@@ -54,7 +54,8 @@ export class Line {
     const idle = queue.counters.isIdle(tenant);
     let turnedAway = false;
     try {
-      const served = await queue.wait({ tenant, deadlineAtMs }, claim, signal);
+      const replacing = this.#door.isTooLong(tenant, answerMs);
+      const served = await queue.wait({ tenant, deadlineAtMs, replacing }, claim, signal);
       if (served instanceof Unserved) {
         turnedAway = served.reason === 'full' && this.#now() - sinceMs < LEAST_WAIT_MS;
         this.#door.turnedAway();
