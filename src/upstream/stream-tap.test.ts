@@ -163,6 +163,17 @@ describe('StreamTap', () => {
     expect(tap.observation.usage).toMatchObject({ promptTokens: 10, completionTokens: 50 });
   });
 
+  it.each([
+    ['the choice that finishes', '"finish_reason":"stop"', '"finish_reason":"stop","usage":'],
+    ["Groq's field", ']}\n', '],"x_groq":{"id":"r","usage":'],
+  ])('reads usage out of %s, and leaves it there', (_name, before, beginning) => {
+    const usage = '{"prompt_tokens":10,"completion_tokens":2}';
+    const last = delta('b', 'stop').replace(before, `${beginning}${usage}${before === ']}\n' ? '}}\n' : ''}`);
+    const { forwarded, tap } = passText(delta('a') + last + DONE, true);
+    expect(forwarded).toBe(delta('a') + last + DONE);
+    expect(tap.observation.usage).toMatchObject({ promptTokens: 10, completionTokens: 2 });
+  });
+
   it('counts reasoning and tool calls as content', () => {
     const reasoning = 'data: {"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}\n\n';
     const tool =

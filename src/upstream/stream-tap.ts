@@ -176,7 +176,7 @@ export class StreamTap {
     const usage = usageOf(chunk);
     if (usage !== undefined) this.#noteUsage(usage);
     // Also one that cannot be read is nothing that a client expects who did not ask.
-    const isOfUsage = usage !== undefined || (chunk.usage !== undefined && chunk.usage !== null);
+    const isOfUsage = chunk.usage !== undefined && chunk.usage !== null;
     let content = false;
     let finished = false;
     for (const choice of choices) {
@@ -191,7 +191,7 @@ export class StreamTap {
     if (content) {
       this.observation.contentEvents += 1;
       this.observation.replyBytes += event.length;
-      if (choices.length === 1 && !finished && !isOfUsage) this.#plain.learn(event);
+      if (choices.length === 1 && !finished && usage === undefined && !isOfUsage) this.#plain.learn(event);
     }
     const hides = isOfUsage && this.#hideUsage;
     if (choices.length > 0) return hides ? withoutUsage(data, chunk) : event;

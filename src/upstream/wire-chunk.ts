@@ -12,8 +12,15 @@ export function choicesOf(wire: Wire): readonly Wire[] {
   return Array.isArray(wire.choices) ? wire.choices.map(asWire) : [];
 }
 
+/** Where it stands: Moonshot tells it in the choice that finishes, and so did Groq in a field of its own. */
 export function usageOf(wire: Wire): Usage | undefined {
-  const usage = asWire(wire.usage);
+  return (
+    readUsage(wire.usage) ?? readUsage(choicesOf(wire)[0]?.usage) ?? readUsage(asWire(wire.x_groq).usage)
+  );
+}
+
+function readUsage(told: unknown): Usage | undefined {
+  const usage = asWire(told);
   if (typeof usage.prompt_tokens !== 'number') return undefined;
   const promptTokens = count(usage.prompt_tokens);
   return {
