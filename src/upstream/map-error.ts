@@ -65,21 +65,35 @@ function rejected(status: number, body: string, cause: Error, secrets: Secrets):
   });
 }
 
-/** `{"error":{"message","param"}}` of OpenAI, `{"message"}` of older vLLM, `{"detail"}` of FastAPI. */
+/**
+ * `{"error":{"message","param"}}` of OpenAI, `{"message"}` of older vLLM, `{"detail"}` of FastAPI: a text, or a list of what is
+ * wrong, which Mistral has as its message.
+ */
 function readErrorBody(body: string): { message: string | undefined; param: string | undefined } {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(body);
+    parsed = JSON.parse(body.replace(/^\ufeff/, ''));
   } catch {
     return { message: undefined, param: undefined };
   }
   const outer = asWire(parsed);
   const error = asWire(outer.error);
-  const message = [error.message, outer.error, outer.message, outer.detail].find(
+  const invalid = readInvalid(
+    [outer.detail, outer.message, asWire(outer.message).detail].find(Array.isArray),
+  );
+  const message = [error.message, outer.error, outer.message, outer.detail, invalid?.message].find(
     (m) => typeof m === 'string',
   );
-  const param = [error.param, outer.param].find((p) => typeof p === 'string');
+  const param = [error.param, outer.param, invalid?.param].find((p) => typeof p === 'string');
   return { message: message || undefined, param: param || undefined };
+}
+
+/** The first of `[{"loc":["body","temperature"],"msg":"…"}]`. */
+function readInvalid(wrong: readonly unknown[] = []): { message: string; param: string } | undefined {
+  const { loc, msg } = asWire(wrong[0]);
+  if (typeof msg !== 'string' || !Array.isArray(loc)) return undefined;
+  const param = (loc[0] === 'body' ? loc.slice(1) : loc).join('.');
+  return { message: `${param}: ${msg}`, param };
 }
 
 /** @param requestSent False: the connection never came about, so that nothing can have been done. */
