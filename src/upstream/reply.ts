@@ -18,6 +18,9 @@ export interface ReplyHost {
   ended(failure: AppError | undefined, status: number | undefined): void;
 }
 
+/** `none` is no encoding's name; some servers say so to keep proxies from compressing their streams. */
+const PLAIN_ENCODINGS: ReadonlySet<string> = new Set(['identity', 'none']);
+
 /**
  * The answer to one request on its way to a sink. Until `begun` resolves nothing has been delivered, so a failure up to
  * there may be retried elsewhere; it rejects `begun`. Later ones reject `pump`, after what came before was written.
@@ -69,7 +72,7 @@ export abstract class Reply implements Relay, Reader {
     if (!this.contentType.toLowerCase().startsWith(this.#wantedType)) {
       const type = JSON.stringify(this.contentType);
       exchange.fail(unexpectedReply(`HTTP ${status} with content type ${type}`));
-    } else if (encoding !== 'identity') {
+    } else if (!PLAIN_ENCODINGS.has(encoding)) {
       exchange.fail(unexpectedReply(`content encoding ${JSON.stringify(encoding)}, which nobody asked for`));
     }
   }

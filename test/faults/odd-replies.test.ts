@@ -127,6 +127,16 @@ const STREAMS: Record<string, Pieces> = {
       return [size(bytes.subarray(0, at)), size(bytes.subarray(at)), '0\r\n\r\n'];
     })(),
   ],
+  'says that it is encoded in no way': stream(events(DATA), ['content-encoding: none']),
+  'tells its usage where it finishes': stream(
+    events([
+      CHUNKS[1]!,
+      JSON.stringify({
+        choices: [{ index: 0, delta: { content: ' there' }, finish_reason: 'stop', usage: USAGE }],
+      }),
+      '[DONE]',
+    ]),
+  ),
   'has a length': [head([SSE, sized(events(DATA))]) + events(DATA)],
 };
 
