@@ -87,6 +87,15 @@ describe('mapFailedReply', () => {
     expect(map(status, {}, 1_500).retryAfterMs).toBeUndefined();
   });
 
+  it.each([
+    "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens.",
+    "The input (5000 tokens) is longer than the model's context length (4096 tokens).",
+    'the request exceeds the available context size. try increasing the context size',
+    'The model is loaded with context length of only 4096 tokens, which is not enough.',
+  ])('knows a prompt that is too long by %j', (message) => {
+    expect(map(400, { error: { message } })).toMatchObject({ code: 'context_length_exceeded', message });
+  });
+
   it('tells a prompt that is too long from other refusals', () => {
     const recorded = recordings().filter(({ name }) => name.startsWith('error-'));
     const codes = Object.fromEntries(

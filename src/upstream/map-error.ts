@@ -5,6 +5,10 @@ import { asWire } from './wire-chunk.ts';
 const MAX_MESSAGE_CHARS = 2_000;
 const MAX_PARAM_CHARS = 200;
 
+/** In the words of OpenAI and vLLM, of SGLang, of llama.cpp's server and of LM Studio. */
+const TOO_LONG =
+  /maximum (?:context|model) length|model's context length|available context size|context length of only/i;
+
 const NOT_SUPPORTED = 'The model server does not support this request.';
 /** Anthropic's, and of gateways that pass it on. */
 const OVERLOADED = 529;
@@ -55,8 +59,7 @@ function isMisconfigured(status: number): boolean {
 
 function rejected(status: number, body: string, cause: Error, secrets: Secrets): AppError {
   const { message, param } = readErrorBody(body);
-  const tooLong =
-    status === 400 && message !== undefined && /maximum (?:context|model) length/i.test(message);
+  const tooLong = status === 400 && message !== undefined && TOO_LONG.test(message);
   return new AppError(tooLong ? 'context_length_exceeded' : 'upstream_rejected', {
     status,
     cause,

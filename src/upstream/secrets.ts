@@ -8,6 +8,8 @@ export interface Secrets {
   readonly apiKey: string | undefined;
 }
 
+export const NO_SECRETS: Secrets = { values: [], apiKey: undefined };
+
 export function secretsOf(url: URL, apiKey: string | undefined): Secrets {
   const values = [url.origin, url.host, url.hostname, apiKey ?? ''];
   // A host name such as `vm` would tear holes into ordinary words.

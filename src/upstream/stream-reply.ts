@@ -23,7 +23,7 @@ export class StreamReply extends Reply {
 
   constructor(host: ReplyHost, options: { readonly hideUsage: boolean; readonly choices: number }) {
     super(host, 'text/event-stream');
-    this.#tap = new StreamTap(options);
+    this.#tap = new StreamTap({ ...options, secrets: host.secrets });
   }
 
   get observation(): Observation {

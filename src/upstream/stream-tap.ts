@@ -2,10 +2,12 @@ import { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
 import { isWholeUsage } from '../core/plausible-usage.ts';
 import type { Usage } from '../core/usage.ts';
+import { errorWithin } from './error-within.ts';
 import { EventSplitter } from './event-splitter.ts';
 import { withoutUsage } from './hide-usage.ts';
 import { unexpectedReply } from './map-error.ts';
 import { PlainEvents } from './plain-events.ts';
+import { NO_SECRETS, type Secrets } from './secrets.ts';
 import { isErrorName, readEvent } from './server-sent-event.ts';
 import { StreamBeginning } from './stream-beginning.ts';
 import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, indexOf, usageOf } from './wire-chunk.ts';
@@ -26,6 +28,7 @@ export class StreamTap {
   /** `[DONE]` was seen. */
   done = false;
   readonly #hideUsage: boolean;
+  readonly #secrets: Secrets;
   readonly #choices: number;
   /** Where there may be several: which have begun, and whether they have finished. */
   readonly #finished: Map<number, boolean> | undefined;
@@ -37,8 +40,17 @@ export class StreamTap {
   #isCalm = false;
 
   /** @param options `choices`: how many were asked for; default 1. */
-  constructor({ hideUsage, choices = 1 }: { hideUsage: boolean; choices?: number }) {
+  constructor({
+    hideUsage,
+    choices = 1,
+    secrets = NO_SECRETS,
+  }: {
+    hideUsage: boolean;
+    choices?: number;
+    secrets?: Secrets;
+  }) {
     this.#hideUsage = hideUsage;
+    this.#secrets = secrets;
     this.#choices = choices;
     this.#finished = choices > 1 ? new Map() : undefined;
   }
@@ -153,10 +165,8 @@ export class StreamTap {
   /** @returns What may go on to the client: nearly always the event itself, or nothing. */
   #inspect(event: Buffer): Buffer | undefined {
     const { type, data, error: named } = readEvent(event);
-    if (named !== undefined || (type !== undefined && isErrorName(type))) {
-      this.failure = unexpectedReply(`an error event: ${(named ?? data ?? '').slice(0, 500)}`);
-      return undefined;
-    }
+    if (named !== undefined) return this.#failWith(named.slice(named.indexOf(':') + 1));
+    if (type !== undefined && isErrorName(type)) return this.#failWith(data ?? '');
     if (data === undefined || data === '') return undefined;
     if (data.trim() === '[DONE]') return this.#believeDone() ? event : undefined;
     let parsed: unknown;
@@ -167,10 +177,7 @@ export class StreamTap {
       return undefined;
     }
     const error = errorOf(parsed);
-    if (error !== undefined) {
-      this.failure = unexpectedReply(`an error event: ${JSON.stringify(error).slice(0, 500)}`);
-      return undefined;
-    }
+    if (error !== undefined) return this.#failWith(JSON.stringify(error));
     const chunk = asWire(parsed);
     const choices = choicesOf(chunk);
     const usage = usageOf(chunk);
@@ -196,6 +203,10 @@ export class StreamTap {
     const hides = isOfUsage && this.#hideUsage;
     if (choices.length > 0) return hides ? withoutUsage(data, chunk) : event;
     return !hides && (isOfUsage || Array.isArray(chunk.choices)) ? event : undefined;
+  }
+
+  #failWith(error: string): undefined {
+    this.failure = errorWithin(error, 'an error event', this.#secrets);
   }
 
   /** The last one counts, unless it tells less than an earlier one: some servers end with zeros. */

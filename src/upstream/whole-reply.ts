@@ -20,7 +20,7 @@ export class WholeReply extends Reply {
   /** @param options `isGeneration`: it has to have choices. */
   constructor(host: ReplyHost, options: { readonly isGeneration: boolean }) {
     super(host, 'application/json');
-    this.#tap = new WholeTap(host.now, options);
+    this.#tap = new WholeTap(host.now, { ...options, secrets: host.secrets });
   }
 
   get observation(): Observation {

@@ -3,9 +3,11 @@ import { newObservation, type Observation } from '../core/observation.ts';
 import { isTrueCount } from '../core/plausible-usage.ts';
 import { shortText } from '../core/short-text.ts';
 import { type Member, type SkimmedObject, skimBeginning, skimObject, skipSpace } from '../core/skim.ts';
+import { errorWithin } from './error-within.ts';
 import { unexpectedReply } from './map-error.ts';
 import { ObjectEnd } from './object-end.ts';
 import { plainUsage } from './plain-usage.ts';
+import { NO_SECRETS, type Secrets } from './secrets.ts';
 import {
   asWire,
   choicesOf,
@@ -50,6 +52,7 @@ export class WholeTap {
   readonly observation: Observation = newObservation();
   readonly #now: () => number;
   readonly #isGeneration: boolean;
+  readonly #secrets: Secrets;
   #pieces: Buffer[] = [];
   #keptBytes = 0;
   #cutBytes = 0;
@@ -59,9 +62,10 @@ export class WholeTap {
   #hasChoices = false;
 
   /** @param now On the clock of `Observation`. @param options `isGeneration`: it has to have choices. */
-  constructor(now: () => number, options: { readonly isGeneration: boolean }) {
+  constructor(now: () => number, options: { readonly isGeneration: boolean; readonly secrets?: Secrets }) {
     this.#now = now;
     this.#isGeneration = options.isGeneration;
+    this.#secrets = options.secrets ?? NO_SECRETS;
   }
 
   push(bytes: Buffer): void {
@@ -101,10 +105,14 @@ export class WholeTap {
       const isError =
         ((member.key === 'error' || this.#isErrorKey(member)) && !isNull(text, member)) ||
         (member.key === 'object' && !isPlainlyNoError(text, member));
-      if (isError) return errorWithin(text.toString('utf8', member.valueStart, member.valueEnd));
+      if (isError) return this.#errorWithin(text.toString('utf8', member.valueStart, member.valueEnd));
       if (member.key === 'usage') this.#readUsage(text, member.valueStart);
     }
     return undefined;
+  }
+
+  #errorWithin(text: string): AppError {
+    return errorWithin(text, 'an error with status 200', this.#secrets);
   }
 
   #isErrorKey({ key }: Member): boolean {
@@ -168,7 +176,7 @@ export class WholeTap {
   #parse(text: Buffer): AppError | undefined {
     const parsed: unknown = JSON.parse(text.toString('utf8'));
     const error = errorOf(parsed);
-    if (error !== undefined) return errorWithin(JSON.stringify(error));
+    if (error !== undefined) return this.#errorWithin(JSON.stringify(error));
     if (typeof parsed !== 'object' || parsed === null) return unexpectedReply(NO_OBJECT);
     const reply = asWire(parsed);
     const choices = choicesOf(reply);
@@ -249,10 +257,6 @@ function wordAfterColon(text: Buffer, from: number): string | undefined {
   let end = quote + 1;
   while (text[end] !== QUOTE) if (++end - quote > REASON_BYTES) return undefined;
   return shortText(text, quote + 1, end).text;
-}
-
-function errorWithin(said: string): AppError {
-  return unexpectedReply(`an error with status 200: ${said.slice(0, 500)}`);
 }
 
 /** Anything but a list with something in it. */

@@ -75,7 +75,7 @@ const BEFORE_WHOLE: Record<string, (socket: Socket) => void> = {
   'sends an error with status 200': (socket) =>
     socket.end(`${JSON_HEAD}{"error":{"message":"secret-host died","code":500}}`),
   'sends a vLLM error object with status 200': (socket) =>
-    socket.end(`${JSON_HEAD}{"object":"error","message":"secret-host died","code":400}`),
+    socket.end(`${JSON_HEAD}{"object":"error","message":"secret-host died","code":500}`),
   'sends a stream': (socket) => socket.end(`${STREAM_HEAD}${word('x', 'stop')}data: [DONE]\n\n`),
 };
 

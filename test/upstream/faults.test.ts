@@ -566,6 +566,38 @@ describe('health', () => {
     expect(changes(connected.events)).toEqual([false]);
   });
 
+  const TOO_LONG = {
+    code: 400,
+    message: 'the request exceeds the available context size',
+    type: 'exceed_context_size_error',
+  };
+  const SSE_HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n';
+  const JSON_HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n';
+  it.each([
+    ['in an event', true, `${SSE_HEAD}data: ${JSON.stringify({ error: TOO_LONG })}\n\n`],
+    [
+      'in an event that is named for it',
+      true,
+      `${SSE_HEAD}event: error\ndata: ${JSON.stringify(TOO_LONG)}\n\n`,
+    ],
+    ['in a line that is named for it', true, `${SSE_HEAD}error: ${JSON.stringify(TOO_LONG)}\n\n`],
+    ['in place of a whole reply', false, JSON_HEAD + JSON.stringify({ error: TOO_LONG })],
+  ])(
+    'stays where it is, and clients hear it, when it refuses requests with status 200 (%s)',
+    async (_name, stream, said) => {
+      const connected = reach(await rawUpstream((socket) => socket.end(said)));
+      for (let i = 0; i < 6; i += 1)
+        expect(await failureOf(connected.relay(ask({ stream })))).toMatchObject({
+          code: 'context_length_exceeded',
+          status: 400,
+          message: TOO_LONG.message,
+          retryable: false,
+        });
+      expect(connected.upstream.health().state).toBe('ready');
+      await expectIdle(connected);
+    },
+  );
+
   it('tells operators that its key is refused', async () => {
     const fake = await startFakeUpstream({ apiKey: 'right' });
     onTestFinished(() => fake.close());

@@ -1,0 +1,32 @@
+import type { AppError } from '../core/error.ts';
+import { mapFailedReply, unexpectedReply } from './map-error.ts';
+import type { Secrets } from './secrets.ts';
+import { asWire, errorOf } from './wire-chunk.ts';
+
+/** The client can mend its request, or come back later: neither says anything against the server. */
+const REFUSALS: ReadonlySet<number> = new Set([400, 413, 422, 429]);
+const MAX_CHARS = 500;
+
+/**
+ * What an error means that came with status 200, in place of a reply or in the middle of one. Some servers (llama.cpp's,
+ * OpenRouter) put there what others answer with a status of its own, and tell that as its code.
+ *
+ * @param text Of the error, as JSON; it may be cut, or anything else. @param where It stood.
+ */
+export function errorWithin(text: string, where: string, secrets: Secrets): AppError {
+  const said = parsed(text);
+  const error = errorOf(said) ?? said;
+  const { code, status } = asWire(error);
+  const refusal = [code, status].map(Number).find((one) => REFUSALS.has(one));
+  return refusal === undefined
+    ? unexpectedReply(`${where}: ${text.slice(0, MAX_CHARS)}`)
+    : mapFailedReply({ status: refusal, body: JSON.stringify({ error }), retryAfterMs: undefined }, secrets);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
