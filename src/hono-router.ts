@@ -20,7 +20,7 @@ import { answer, type CallRoutes, tellRefused } from './api/http/call-routes.ts'
 import { headerPairs } from './api/http/header-lines.ts';
 import { NodeIncoming } from './api/http/node-incoming.ts';
 import { NodeReply } from './api/http/node-reply.ts';
-import { errorBody, errorHeaders } from './api/openai/error-body.ts';
+import { errorBody, errorLines } from './api/openai/error-body.ts';
 import { organizationUsageRoutes } from './api/openai/organization-routes.ts';
 import { modelRoutes, type OpenAiOptions } from './api/openai/routes.ts';
 import { type OperationsOptions, operationsRoutes } from './api/operations.ts';
@@ -120,7 +120,7 @@ export function createRouter(options: AppOptions, routes: CallRoutes): Hono<AppE
   app.onError((thrown, c) => {
     const error = AppError.from(thrown);
     tellRefused(c.get('call'), error, options.emit);
-    for (const [name, value] of Object.entries(errorHeaders(error))) c.header(name, value);
+    for (const [name, value] of headerPairs(errorLines(error))) c.header(name, value);
     return c.json(errorBody(error), error.status as 500);
   });
   return app;

@@ -5,12 +5,12 @@ import type { Decision } from '../../core/decision.ts';
 import { AppError, type RateStatus } from '../../core/error.ts';
 import { turnTimeMs } from '../../core/turn-clock.ts';
 import { isAdminPath } from '../admin/admin-path.ts';
-import { errorBody, errorHeaders } from '../openai/error-body.ts';
+import { errorBody, errorLines } from '../openai/error-body.ts';
 import type { ClientReply } from './client-reply.ts';
 import { type Door, secretOf } from './door.ts';
 import { headerLine } from './header-lines.ts';
 import type { Incoming } from './incoming.ts';
-import { rateLines } from './rate-headers.ts';
+import { rateLines } from './rate-lines.ts';
 import { requestId } from './request-id.ts';
 import { routeLine } from './route-header.ts';
 
@@ -176,8 +176,7 @@ export class Call {
     const unread = error.code === 'body_too_large';
     if (unread) this.close = true;
     const body = JSON.stringify(errorBody(error));
-    const lines = Object.entries(errorHeaders(error)).map(([name, value]) => headerLine(name, value));
-    this.start(error.status, JSON_TYPE + lines.join(''), Buffer.byteLength(body));
+    this.start(error.status, JSON_TYPE + errorLines(error), Buffer.byteLength(body));
     if (unread) this.#endLater(body);
     else client.end(body);
   }

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { AppError, ERROR_CATALOGUE, type ErrorCode } from '../../core/error.ts';
-import { errorBody, errorEvent, errorHeaders } from './error-body.ts';
+import { headerPairs } from '../http/header-lines.ts';
+import { errorBody, errorEvent, errorLines } from './error-body.ts';
+
+const errorHeaders = (error: AppError) => Object.fromEntries(headerPairs(errorLines(error)));
 
 describe('errorBody', () => {
   it.each(Object.keys(ERROR_CATALOGUE) as ErrorCode[])('has all four keys for %s', (code) => {
@@ -25,7 +28,7 @@ describe('errorEvent', () => {
   });
 });
 
-describe('errorHeaders', () => {
+describe('errorLines', () => {
   it('tells nothing where the SDK rule is right', () => {
     expect(errorHeaders(new AppError('invalid_value'))).toEqual({});
     expect(errorHeaders(new AppError('upstream_error'))).toEqual({});

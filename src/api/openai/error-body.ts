@@ -1,5 +1,6 @@
 import type { AppError } from '../../core/error.ts';
-import { rateHeaders } from '../http/rate-headers.ts';
+import { headerLine } from '../http/header-lines.ts';
+import { rateLines } from '../http/rate-lines.ts';
 
 export interface ErrorBody {
   readonly error: {
@@ -29,19 +30,19 @@ export function errorEvent(error: AppError): string {
 }
 
 /**
- * When and whether to come back. The OpenAI SDKs read `retry-after-ms`, then `retry-after`, and retry 408, 409, 429 and
- * 5xx unless `x-should-retry` says otherwise; it is sent only where that rule would be wrong.
+ * When and whether to come back, as lines of a head. The OpenAI SDKs read `retry-after-ms`, then `retry-after`, and
+ * retry 408, 409, 429 and 5xx unless `x-should-retry` says otherwise; it is sent only where that rule would be wrong.
  */
-export function errorHeaders(error: AppError): Record<string, string> {
-  const headers = error.rate === undefined ? {} : rateHeaders(error.rate);
+export function errorLines(error: AppError): string {
+  let lines = error.rate === undefined ? '' : rateLines(error.rate);
   const afterMs = error.retryAfterMs ?? (error.status === 503 ? UNKNOWN_OUTAGE_MS : undefined);
   if (afterMs !== undefined) {
-    headers['retry-after'] = String(Math.max(Math.ceil(afterMs / 1_000), 0));
-    headers['retry-after-ms'] = String(Math.max(Math.ceil(afterMs), 0));
+    lines += headerLine('retry-after', String(Math.max(Math.ceil(afterMs / 1_000), 0)));
+    lines += headerLine('retry-after-ms', String(Math.max(Math.ceil(afterMs), 0)));
   }
   const sdkRetries = [408, 409, 429].includes(error.status) || error.status >= 500;
   const isTooLong = afterMs !== undefined && afterMs > SDK_MAX_RETRY_AFTER_MS;
-  if (sdkRetries && isTooLong) headers['x-should-retry'] = 'false';
-  if (!sdkRetries && error.retryable && !isTooLong) headers['x-should-retry'] = 'true';
-  return headers;
+  if (sdkRetries && isTooLong) lines += headerLine('x-should-retry', 'false');
+  if (!sdkRetries && error.retryable && !isTooLong) lines += headerLine('x-should-retry', 'true');
+  return lines;
 }

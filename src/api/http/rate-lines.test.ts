@@ -1,5 +1,9 @@
 import { expect, it } from 'vitest';
-import { rateHeaders } from './rate-headers.ts';
+import type { RateStatus } from '../../core/error.ts';
+import { headerPairs } from './header-lines.ts';
+import { rateLines } from './rate-lines.ts';
+
+const rateHeaders = (rate: RateStatus) => Object.fromEntries(headerPairs(rateLines(rate)));
 
 it('tells of limits as OpenAI does', () => {
   const requests = { limit: 60, remaining: 59, resetMs: 1_000 };

@@ -1,5 +1,4 @@
 import type { RateStatus } from '../../core/error.ts';
-import { headerPairs } from './header-lines.ts';
 
 /** OpenAI's headers about limits by the minute, as lines of a head. */
 export function rateLines({ requests, tokens }: RateStatus): string {
@@ -9,10 +8,6 @@ export function rateLines({ requests, tokens }: RateStatus): string {
   if (tokens !== undefined)
     lines += `x-ratelimit-limit-tokens: ${wholeText(tokens.limit)}\r\nx-ratelimit-remaining-tokens: ${wholeText(tokens.remaining)}\r\nx-ratelimit-reset-tokens: ${durationText(tokens.resetMs)}\r\n`;
   return lines;
-}
-
-export function rateHeaders(rate: RateStatus): Record<string, string> {
-  return Object.fromEntries(headerPairs(rateLines(rate)));
 }
 
 const BILLION = 1_000_000_000;
