@@ -1,5 +1,6 @@
 import type { Canary } from '../core/deployment.ts';
 import { LatencyPredictor } from './latency-predictor.ts';
+import { upperMedian } from './order-statistics.ts';
 
 export type Side = 'canary' | 'others';
 
@@ -74,7 +75,7 @@ export class CanaryWatch {
       const lateness = Math.log(Math.max(observedMs, 0.01) / expectedMs);
       if (side === 'others') keep(this.#othersLateness, lateness, OTHERS_WINDOW);
       else if (this.#othersLateness.length >= LEAST_OTHERS) {
-        const excess = lateness - quantile(this.#othersLateness, 0.5)!;
+        const excess = lateness - upperMedian(this.#othersLateness)!;
         keep(this.#excess, excess, WINDOW * this.#settings.minRequests);
       }
     }
@@ -102,7 +103,7 @@ export class CanaryWatch {
   }
 
   figures(): CanaryFigures {
-    const excess = quantile(this.#excess, 0.5);
+    const excess = upperMedian(this.#excess);
     return {
       requests: this.#requests,
       errorRate: rateOf(this.#counts.canary),
@@ -140,10 +141,6 @@ function leastMedian(samples: readonly number[]): number {
   const rank = Math.floor(samples.length / 2 - (Z / 2) * Math.sqrt(samples.length));
   if (rank < 1) return Number.NEGATIVE_INFINITY;
   return samples.toSorted((a, b) => a - b)[rank - 1]!;
-}
-
-function quantile(samples: readonly number[], share: number): number | undefined {
-  return samples.toSorted((a, b) => a - b)[Math.floor(samples.length * share)];
 }
 
 function keep(samples: number[], sample: number, most: number): void {

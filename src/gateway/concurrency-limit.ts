@@ -1,4 +1,5 @@
 import type { ConcurrencyBounds } from '../core/backend.ts';
+import { upperMedian } from './order-statistics.ts';
 
 /** An uncongested backend answers within … */
 export interface Tolerance {
@@ -166,8 +167,8 @@ export class ConcurrencyLimit {
   }
 
   #adapt(): void {
-    const among = this.#isEager ? Math.max(...this.#among) : median(this.#among);
-    const seen = { lateness: median(this.#lateness), among };
+    const among = this.#isEager ? Math.max(...this.#among) : upperMedian(this.#among)!;
+    const seen = { lateness: upperMedian(this.#lateness)!, among };
     const before = this.#trial;
     this.#trial = undefined;
     if (before !== undefined && isVain(before, seen)) {
@@ -241,8 +242,4 @@ export class ConcurrencyLimit {
 function isVain(before: Seen, after: Seen): boolean {
   const share = after.among / before.among;
   return share <= MIN_CUT && after.lateness > Math.max(1, before.lateness * (1 + share) * 0.5);
-}
-
-export function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1] ?? 1;
 }

@@ -1,3 +1,5 @@
+import { median } from './order-statistics.ts';
+
 const RECENT = 16;
 const MIN_SAMPLES = 8;
 /** Samples since the suspicion arose. */
@@ -122,11 +124,4 @@ export function ejectIfOutlier(member: FleetMember, fleet: readonly FleetMember[
   if (later === undefined || !isOutlier(later, laterScores)) return false;
   member.slowness.eject();
   return true;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  const upper = sorted[half] ?? 0;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[half - 1] ?? 0)) / 2;
 }

@@ -1,5 +1,6 @@
-import { type Entry, median, type Seen } from './concurrency-limit.ts';
+import type { Entry, Seen } from './concurrency-limit.ts';
 import type { Timing } from './latency-model.ts';
+import { upperMedian } from './order-statistics.ts';
 
 /** As many are watched at a time … */
 const WATCHED = 32;
@@ -53,8 +54,8 @@ export class Overdue {
     const overdue = this.#turnedOut.filter((request) => this.#lateness(request, nowMs) >= LONG_OVERDUE);
     if (overdue.length < TURNED_OUT / 2) return undefined;
     return {
-      lateness: median(overdue.map((request) => this.#lateness(request, nowMs))),
-      among: median(overdue.map(({ entry }) => entry.among)),
+      lateness: upperMedian(overdue.map((request) => this.#lateness(request, nowMs)))!,
+      among: upperMedian(overdue.map(({ entry }) => entry.among))!,
     };
   }
 
