@@ -1,6 +1,6 @@
 import type { AppError } from '../core/error.ts';
 import { mapFailedReply, unexpectedReply } from './map-error.ts';
-import type { Secrets } from './secrets.ts';
+import { keyless, type Secrets } from './secrets.ts';
 import { asWire, errorOf } from './wire-chunk.ts';
 
 /** The client can mend its request, or come back later: neither says anything against the server. */
@@ -19,7 +19,7 @@ export function errorWithin(text: string, where: string, secrets: Secrets): AppE
   const { code, status } = asWire(error);
   const refusal = [code, status].map(Number).find((one) => REFUSALS.has(one));
   return refusal === undefined
-    ? unexpectedReply(`${where}: ${text.slice(0, MAX_CHARS)}`)
+    ? unexpectedReply(`${where}: ${keyless(text, secrets).slice(0, MAX_CHARS)}`)
     : mapFailedReply({ status: refusal, body: JSON.stringify({ error }), retryAfterMs: undefined }, secrets);
 }
 

@@ -1,5 +1,5 @@
 import { AppError } from '../core/error.ts';
-import { type Secrets, scrub } from './secrets.ts';
+import { keyless, type Secrets, scrub } from './secrets.ts';
 import { asWire } from './wire-chunk.ts';
 
 const MAX_MESSAGE_CHARS = 2_000;
@@ -26,9 +26,7 @@ export interface FailedReply {
  */
 export function mapFailedReply(reply: FailedReply, secrets: Secrets): AppError {
   const { status, retryAfterMs } = reply;
-  // Before it is cut: half a key is a secret too.
-  const said = secrets.apiKey ? scrub(reply.body, [secrets.apiKey]) : reply.body;
-  const cause = new Error(`HTTP ${status}: ${said.slice(0, MAX_MESSAGE_CHARS)}`);
+  const cause = new Error(`HTTP ${status}: ${keyless(reply.body, secrets).slice(0, MAX_MESSAGE_CHARS)}`);
   switch (status) {
     case 400:
     case 413:

@@ -22,6 +22,11 @@ export function scrub(text: string, secrets: readonly string[]): string {
   return clean;
 }
 
+/** What operators may read of a text; to be cut only then: half a key is a secret, too. */
+export function keyless(text: string, { apiKey }: Secrets): string {
+  return apiKey ? scrub(text, [apiKey]) : text;
+}
+
 /** Servers like to say which key they refuse, and what they say gets into logs and reports of their health. */
 export function withoutKey(error: AppError, { apiKey }: Secrets): AppError {
   const { cause } = error;

@@ -254,6 +254,31 @@ describe('StreamTap', () => {
   });
 
   it.each([
+    ['an error', (text: string) => JSON.stringify({ error: { message: text } })],
+    ['what is not JSON', (text: string) => text],
+    ['what is no chunk', (text: string) => JSON.stringify({ note: text })],
+  ])('tells operators no part of the key, wherever %s is cut', (_name, said) => {
+    const apiKey = 'sk-upstream-key';
+    for (let before = 150; before < 520; before += 1) {
+      const tap = new StreamTap({ hideUsage: false, secrets: { values: [apiKey], apiKey } });
+      tap.push(Buffer.from(`data: ${said(`${'x'.repeat(before)}${apiKey}`)}\n\n`), 0);
+      expect(tap.end()).toMatchObject({ cause: { message: expect.not.stringContaining('sk-') } });
+    }
+  });
+
+  it('tells operators what a stream said that brought nothing', () => {
+    const said = '{"choices":null,"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}';
+    for (const end of ['', DONE]) {
+      const { forwarded, tap } = passText(`data: ${said}\n\n${end}`);
+      expect(forwarded).toBe('');
+      expect(tap.failure).toMatchObject({
+        message: 'The model server failed.',
+        cause: { message: expect.stringContaining('insufficient balance') },
+      });
+    }
+  });
+
+  it.each([
     ['a line without a field', 'Internal Server Error at secret host\n\n'],
     ['a comment', ': secret host\n\n'],
     ['an event without data', 'event: message\nid: 7\n\n'],

@@ -7,10 +7,13 @@ import { EventSplitter } from './event-splitter.ts';
 import { withoutUsage } from './hide-usage.ts';
 import { unexpectedReply } from './map-error.ts';
 import { PlainEvents } from './plain-events.ts';
-import { NO_SECRETS, type Secrets } from './secrets.ts';
+import { keyless, NO_SECRETS, type Secrets } from './secrets.ts';
 import { isErrorName, readEvent } from './server-sent-event.ts';
 import { StreamBeginning } from './stream-beginning.ts';
 import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, indexOf, usageOf } from './wire-chunk.ts';
+
+/** Of what is no chunk, to operators. */
+const MAX_TOLD_CHARS = 300;
 
 /**
  * Watches an OpenAI event stream go by. Returns what may go on to the client: whole events as they came, so that an
@@ -36,6 +39,8 @@ export class StreamTap {
   readonly #splitter = new EventSplitter();
   readonly #ends: number[] = [];
   readonly #plain = new PlainEvents();
+  /** The beginning of what came last and is no chunk: of a stream without content it is all that there is to say. */
+  #unknown = '';
   /** Lines end as usual, and no event is unfinished: most reads then concern nobody but `#plain`. */
   #isCalm = false;
 
@@ -90,8 +95,7 @@ export class StreamTap {
    */
   end(): AppError | undefined {
     if (!this.done && this.failure === undefined) {
-      if (this.observation.finishReasons.length === 0)
-        this.failure = unexpectedReply('the stream ended without a finish reason');
+      if (this.observation.finishReasons.length === 0) this.failure = this.#endedWithout('a finish reason');
       else if (this.#isMidChoice)
         this.failure = unexpectedReply('the stream ended in the middle of one of its choices');
     }
@@ -111,7 +115,7 @@ export class StreamTap {
   #believeDone(): boolean {
     const { contentEvents, finishReasons } = this.observation;
     this.done = contentEvents > 0 || finishReasons.length > 0;
-    if (!this.done) this.failure = unexpectedReply('the stream ended without a word of content');
+    if (!this.done) this.failure = this.#endedWithout('a word of content');
     return this.done;
   }
 
@@ -173,7 +177,9 @@ export class StreamTap {
     try {
       parsed = JSON.parse(data);
     } catch {
-      this.failure = unexpectedReply(`an event that is not JSON: ${data.slice(0, 200)}`);
+      this.failure = unexpectedReply(
+        `an event that is not JSON: ${keyless(data, this.#secrets).slice(0, MAX_TOLD_CHARS)}`,
+      );
       return undefined;
     }
     const error = errorOf(parsed);
@@ -202,7 +208,16 @@ export class StreamTap {
     }
     const hides = isOfUsage && this.#hideUsage;
     if (choices.length > 0) return hides ? withoutUsage(data, chunk) : event;
-    return !hides && (isOfUsage || Array.isArray(chunk.choices)) ? event : undefined;
+    if (!isOfUsage && !Array.isArray(chunk.choices)) {
+      this.#unknown = keyless(data, this.#secrets).slice(0, MAX_TOLD_CHARS);
+      return undefined;
+    }
+    return hides ? undefined : event;
+  }
+
+  #endedWithout(what: string): AppError {
+    const said = this.#unknown === '' ? '' : `; it said ${this.#unknown}`;
+    return unexpectedReply(`the stream ended without ${what}${said}`);
   }
 
   #failWith(error: string): undefined {

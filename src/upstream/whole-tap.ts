@@ -7,7 +7,7 @@ import { errorWithin } from './error-within.ts';
 import { unexpectedReply } from './map-error.ts';
 import { ObjectEnd } from './object-end.ts';
 import { plainUsage } from './plain-usage.ts';
-import { NO_SECRETS, type Secrets } from './secrets.ts';
+import { keyless, NO_SECRETS, type Secrets } from './secrets.ts';
 import {
   asWire,
   choicesOf,
@@ -37,6 +37,9 @@ const ERROR_KEYS: ReadonlySet<string> = new Set(['errors', 'detail', 'message'])
 const RARE_AT = FINISH_REASON.indexOf('_');
 const FROM_RARE = FINISH_REASON.subarray(RARE_AT);
 const REASON_BYTES = 32;
+
+/** Of a reply that is none, to operators. */
+const MAX_TOLD_CHARS = 300;
 
 const NO_OBJECT = 'the reply is no JSON object';
 const NOT_COMPLETE = 'the reply is not complete JSON';
@@ -180,7 +183,10 @@ export class WholeTap {
     if (typeof parsed !== 'object' || parsed === null) return unexpectedReply(NO_OBJECT);
     const reply = asWire(parsed);
     const choices = choicesOf(reply);
-    if (this.#isGeneration && choices.length === 0) return unexpectedReply('the reply has no choices');
+    if (this.#isGeneration && choices.length === 0)
+      return unexpectedReply(
+        `the reply has no choices: ${keyless(text.toString('utf8'), this.#secrets).slice(0, MAX_TOLD_CHARS)}`,
+      );
     this.observation.usage = usageOf(reply);
     for (const choice of choices) {
       if (hasContent(choice)) this.observation.contentEvents += tokensOf(choice);
