@@ -3,8 +3,8 @@ import type { Deployment } from '../core/deployment.ts';
 import { type EncodeRequest, type EncodeResult, type Encoder, TASK_OF } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import { startAtAllowed } from './allowed.ts';
-import type { DeploymentOf } from './begin.ts';
 import { encodeFeatures } from './features.ts';
+import type { DeploymentOf } from './generate.ts';
 import type { RequestContext } from './request-context.ts';
 import type { Route } from './route.ts';
 

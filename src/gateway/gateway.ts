@@ -11,9 +11,9 @@ import type { GenerateRequest } from '../core/request.ts';
 import { turnTimeMs } from '../core/turn-clock.ts';
 import type { Admission } from './admission.ts';
 import { type AskedSize, askFor, sizeOf } from './ask.ts';
-import { begin } from './begin.ts';
 import { mayUse, routeFor } from './caller-rules.ts';
 import { encode } from './encode.ts';
+import { generate } from './generate.ts';
 import { mediaOf } from './media.ts';
 import type { QueueBounds } from './model-state.ts';
 import { observeParts } from './observe-parts.ts';
@@ -146,7 +146,7 @@ export class Gateway {
     return this.#serve(
       new RequestContext(this.#host, asked, request.model, signal, terms),
       () => sizeOf(request, media),
-      (context) => begin(request, context, this.#shadows),
+      (context) => generate(request, context, this.#shadows),
       (reply, settlement) =>
         deliver(
           isRelay(reply)

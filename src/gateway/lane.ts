@@ -6,8 +6,8 @@ import { ConcurrencyLimit, type Entry } from './concurrency-limit.ts';
 import { CoolDown } from './cool-down.ts';
 import { Headroom, type Room } from './headroom.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
-import { LatencyModel, type Timing } from './latency-model.ts';
 import { LentPlaces, type Pauses, type SlowClient } from './lent-places.ts';
+import { ModelTimings, type Timing } from './model-timings.ts';
 import { type FleetMember, Slowness } from './outlier.ts';
 import { type Awaited, Overdue } from './overdue.ts';
 import type { Tenant } from './tenant.ts';
@@ -33,7 +33,7 @@ export class Lane implements FleetMember {
   readonly hedges = { won: 0, lost: 0 };
   readonly #backend: Deployment['backend'];
   readonly #now: () => number;
-  readonly #models = new Map<string, LatencyModel>();
+  readonly #models = new Map<string, ModelTimings>();
   #inFlight = 0;
 
   constructor(backend: Deployment['backend'], now: () => number, random: () => number) {
@@ -85,10 +85,10 @@ export class Lane implements FleetMember {
     return coolingMs > 0 ? Math.max(coolingMs, downMs ?? 0) : downMs;
   }
 
-  latency(model: string): LatencyModel {
+  timings(model: string): ModelTimings {
     let known = this.#models.get(model);
     if (known === undefined) {
-      known = new LatencyModel(this.#now);
+      known = new ModelTimings(this.#now);
       this.#models.set(model, known);
     }
     return known;

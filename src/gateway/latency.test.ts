@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { LatencyHistogram } from './latency-histogram.ts';
-import { LatencyModel } from './latency-model.ts';
 import { LatencyPredictor } from './latency-predictor.ts';
+import { ModelTimings } from './model-timings.ts';
 
 let nowMs: number;
 const now = () => nowMs;
@@ -74,11 +74,11 @@ describe('LatencyPredictor', () => {
   });
 });
 
-describe('LatencyModel', () => {
+describe('ModelTimings', () => {
   it.each([true, false])(
     'predicts the 95th percentile for a size of prompt, once it has seen enough',
     (stream) => {
-      const timing = new LatencyModel(now).begin(stream);
+      const timing = new ModelTimings(now).untilBegun(stream);
       for (let i = 0; i < 20; i += 1) timing.observe(1_000, 100, now());
       expect(timing.p95Ms(1_000)).toBeUndefined();
       for (let i = 0; i < 10; i += 1) timing.observe(1_000, 300, now());

@@ -22,7 +22,7 @@ beforeEach(() => {
 });
 
 const hasRoom = () => lane.hasRoomFor(anybody, false);
-const enter = () => lane.enter(anybody, false, lane.latency('m').firstToken, 100, true);
+const enter = () => lane.enter(anybody, false, lane.timings('m').firstToken, 100, true);
 
 class Client {
   takenBytes = 1_000;

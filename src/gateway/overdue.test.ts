@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Timing } from './latency-model.ts';
+import { Timing } from './model-timings.ts';
 import { type Awaited, Overdue } from './overdue.ts';
 
 const USUAL_MS = 1_000;

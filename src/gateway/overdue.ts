@@ -1,5 +1,5 @@
 import type { Entry, Seen } from './concurrency-limit.ts';
-import type { Timing } from './latency-model.ts';
+import type { Timing } from './model-timings.ts';
 import { upperMedian } from './order-statistics.ts';
 
 /** As many are watched at a time … */

@@ -107,7 +107,7 @@ export class Placement {
   /** How long until something of the reply is there, at the first of them of which that is known. */
   #answerMs(deployments: readonly Deployment[], { stream, promptBytes }: SlotRequest): number | undefined {
     for (const { backend, model } of deployments) {
-      const known = this.lane(backend).latency(model).begin(stream).predictMs(promptBytes);
+      const known = this.lane(backend).timings(model).untilBegun(stream).predictMs(promptBytes);
       if (known !== undefined) return known;
     }
     return undefined;

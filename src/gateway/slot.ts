@@ -76,7 +76,7 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
     // One that comes out of the line is still in it now.
     const backlog = this.#charge.account.line.length > 1;
     const { promptBytes, stream } = options.request;
-    const timing = this.lane.latency(this.deployment.model).begin(stream);
+    const timing = this.lane.timings(this.deployment.model).untilBegun(stream);
     this.#passage = this.lane.enter(tenant, backlog, timing, promptBytes, stream);
   }
 
@@ -172,7 +172,7 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
       this.#compare('whole', this.#answeredMs, this.#passage.timing.predictMs(this.#request.promptBytes));
       return;
     }
-    const { wholeByTokens } = this.lane.latency(this.deployment.model);
+    const { wholeByTokens } = this.lane.timings(this.deployment.model);
     this.#compare('whole', this.#answeredMs, wholeByTokens.predictMs(completionTokens));
     wholeByTokens.observe(completionTokens, this.#answeredMs, nowMs);
   }
@@ -185,7 +185,7 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
     const { prompt, output } = this.#expected;
     if (this.#request.stream || output === 0) return { prompt, output: 0 };
     const { ageMs } = this;
-    const wholeMs = this.lane.latency(this.deployment.model).wholeByTokens.predictMs(output) ?? ageMs;
+    const wholeMs = this.lane.timings(this.deployment.model).wholeByTokens.predictMs(output) ?? ageMs;
     return { prompt, output: output * Math.min(1, ageMs / Math.max(1, wholeMs)) };
   }
 

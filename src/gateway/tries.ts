@@ -84,7 +84,7 @@ export class Tries<D extends Deployment, T> {
     if (capable.length < 2) return undefined;
     const { stream, promptBytes } = this.request;
     const p95Ms = ({ backend, model }: D) =>
-      placement.lane(backend).latency(model).begin(stream).p95Ms(promptBytes);
+      placement.lane(backend).timings(model).untilBegun(stream).p95Ms(promptBytes);
     // One that has been hanging for long has no figures of its own.
     return p95Ms(deployment) ?? capable.map(p95Ms).find((known) => known !== undefined);
   }

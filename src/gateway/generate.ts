@@ -19,21 +19,21 @@ export type DeploymentOf<B extends Deployment['backend']> = Deployment & { reado
  *
  * @throws AppError of the last attempt, or one that names the field that no deployment supports.
  */
-export function begin(
+export function generate(
   request: GenerateRequest,
   context: RequestContext,
   shadows: Shadows,
 ): Promise<Relay | PartSource> {
   const judging = context.route.tiers?.classifier.consider?.(request, context.signal);
-  if (judging === undefined) return beginJudged(request, context, shadows);
+  if (judging === undefined) return generateJudged(request, context, shadows);
   return judging.then((judgement) => {
     context.signal.throwIfAborted();
     context.judgement = judgement;
-    return beginJudged(request, context, shadows);
+    return generateJudged(request, context, shadows);
   });
 }
 
-function beginJudged(
+function generateJudged(
   request: GenerateRequest,
   context: RequestContext,
   shadows: Shadows,

@@ -34,7 +34,7 @@ export class Timing {
 }
 
 /** How long one model takes at one backend. */
-export class LatencyModel {
+export class ModelTimings {
   /** Time to first token of a stream, by the bytes of its request. */
   readonly firstToken: Timing;
   /** Until a whole reply is there, by the bytes of its request: what can be known beforehand. */
@@ -48,7 +48,7 @@ export class LatencyModel {
   }
 
   /** Until something of the reply is there. */
-  begin(stream: boolean): Timing {
+  untilBegun(stream: boolean): Timing {
     return stream ? this.firstToken : this.whole;
   }
 }
