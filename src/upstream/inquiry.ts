@@ -68,5 +68,6 @@ async function textOf(reply: IncomingMessage): Promise<string | undefined> {
     if (sizeBytes > MOST_BODY_BYTES) return undefined;
     pieces.push(piece);
   }
-  return Buffer.concat(pieces).toString();
+  // Leaves out a byte order mark.
+  return new TextDecoder().decode(Buffer.concat(pieces));
 }

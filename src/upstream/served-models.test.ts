@@ -6,7 +6,9 @@ describe('what a list of models says', () => {
     ['{"object":"list","data":[{"id":"a"},{"id":"b"},{"id":"a"}]}', ['a', 'b']],
     ['{"data":[{"id":7},null,{}]}', []],
     ['{"data":{}}', undefined],
+    ['[{"id":"a","type":"chat"},{"id":"b"}]', ['a', 'b']],
     ['[]', undefined],
+    ['[{"name":"a"}]', undefined],
     ['<html>', undefined],
     ['', undefined],
   ])('%s is %j', (body, models) => {

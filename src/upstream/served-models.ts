@@ -1,6 +1,6 @@
 import { asWire } from './wire-chunk.ts';
 
-/** What `GET /models` lists, without duplicates. Undefined where the body is not a list of models. */
+/** What `GET /models` lists, without duplicates; Together's list is bare. Undefined where the body is not a list of models. */
 export function parseServedModels(body: string): readonly string[] | undefined {
   let list: unknown;
   try {
@@ -9,8 +9,13 @@ export function parseServedModels(body: string): readonly string[] | undefined {
     return undefined;
   }
   const { data } = asWire(list);
-  if (!Array.isArray(data)) return undefined;
-  const ids = data.map((entry) => asWire(entry).id).filter((id) => typeof id === 'string');
+  if (Array.isArray(data)) return idsOf(data);
+  const bare = Array.isArray(list) ? idsOf(list) : [];
+  return bare.length > 0 ? bare : undefined;
+}
+
+function idsOf(entries: readonly unknown[]): readonly string[] {
+  const ids = entries.map((entry) => asWire(entry).id).filter((id) => typeof id === 'string');
   return [...new Set(ids)];
 }
 
