@@ -69,3 +69,8 @@ export interface GenerateRequest {
   readonly unread?: boolean;
   readonly wire: WireRequest;
 }
+
+/** How many choices its reply has. */
+export function choiceCount({ n, prompts }: Pick<GenerateRequest, 'n' | 'prompts'>): number {
+  return n * prompts.length;
+}

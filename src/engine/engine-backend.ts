@@ -3,7 +3,7 @@ import type { Backend, BackendHealth, RunOptions } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
 import type { PartSource } from '../core/part-source.ts';
-import type { GenerateRequest, Requirement } from '../core/request.ts';
+import { choiceCount, type GenerateRequest, type Requirement } from '../core/request.ts';
 import type { SamplingDefaults } from '../core/sampling.ts';
 import { type Clock, SYSTEM_CLOCK } from '../model-process/clock.ts';
 import { FrameError } from '../model-process/frame.ts';
@@ -155,7 +155,7 @@ class LocalEngine implements EngineBackend {
 
   async run(request: GenerateRequest, { signal }: RunOptions): Promise<PartSource> {
     if (signal.aborted) throw abortError(signal);
-    const choices = request.prompts.length * request.n;
+    const choices = choiceCount(request);
     this.#admit(choices);
 
     const id = this.#nextId++;

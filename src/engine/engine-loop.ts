@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { AppError } from '../core/error.ts';
+import { choiceCount } from '../core/request.ts';
 import { createGeneration } from './generation.ts';
 import { type FromEngine, fromWireRequest, toWirePart, type WireGenerateRequest } from './messages.ts';
 import { type CopyableKv, PrefixCache } from './prefix-cache.ts';
@@ -81,7 +82,7 @@ export class EngineLoop {
   }
 
   submit(id: number, wire: WireGenerateRequest): void {
-    const choices = wire.prompts.length * wire.n;
+    const choices = choiceCount(wire);
     let arriving = this.#arrivals.reduce((sum, arrival) => sum + arrival.choices, 0);
     for (const waiting of this.#compiling.values()) arriving += waiting;
     // Before tokenising: refusing has to stay cheap when there is too much to do.

@@ -2,7 +2,7 @@ import { type Media, NO_MEDIA } from '../../routers/request.ts';
 import type { Caller, Limits } from '../core/caller.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { costNanoUsd } from '../core/money.ts';
-import type { GenerateRequest } from '../core/request.ts';
+import { choiceCount, type GenerateRequest } from '../core/request.ts';
 import type { AdmissionAsk } from './admission.ts';
 import { promptSizeBytes } from './features.ts';
 import type { RecentReplies } from './recent-replies.ts';
@@ -83,11 +83,10 @@ function isBudget({ nanoUsdPerDay, nanoUsdPerMonth }: Limits): boolean {
 
 /** Of a generation. */
 export function sizeOf(request: GenerateRequest, media: Media): AskedSize {
-  const { n, prompts, stop } = request;
   return {
     promptBytes: promptSizeBytes(request),
-    outputTokens: stop.maxTokens,
-    choices: n * prompts.length,
+    outputTokens: request.stop.maxTokens,
+    choices: choiceCount(request),
     media,
   };
 }

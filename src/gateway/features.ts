@@ -7,8 +7,8 @@ import {
   UNKNOWN_REQUEST,
 } from '../../routers/request.ts';
 import type { EncodeRequest } from '../core/encoder.ts';
-import type { GenerateRequest } from '../core/request.ts';
-import { isMedia, mediaOf } from './media.ts';
+import { choiceCount, type GenerateRequest } from '../core/request.ts';
+import { isMedia } from './media.ts';
 import { textDemands } from './privacy-rule.ts';
 import type { RequestContext } from './request-context.ts';
 
@@ -60,7 +60,7 @@ class GenerationFeatures implements RequestFeatures {
     this.blockTokens = Math.max(1, Math.round(BLOCK_BYTES / perToken));
     this.stream = request.stream;
     this.maxOutputTokens = request.stop.maxTokens;
-    this.choices = request.n * Math.max(1, request.prompts.length);
+    this.choices = choiceCount(request);
     this.sessionKey = context.demands.sessionKey;
     this.sloTtftMs = context.demands.sloTtftMs;
     const { tiers } = context.route;
@@ -74,7 +74,7 @@ class GenerationFeatures implements RequestFeatures {
       const { maxTokens = context.placement.usualOutputTokens(this.tenant) } = request.stop;
       this.likelyOutputTokens = Math.ceil(maxTokens) * this.choices;
     }
-    this.media = mediaOf(request);
+    this.media = context.media;
     this.constraints = hard ? { ...demanded, minQuality: tiers.quality } : demanded;
   }
 

@@ -1,3 +1,4 @@
+import { type Media, NO_MEDIA } from '../../routers/request.ts';
 import type { Relay } from '../core/backend.ts';
 import type { Caller } from '../core/caller.ts';
 import type { RequestDemands } from '../core/demands.ts';
@@ -131,6 +132,11 @@ export class RequestContext {
 
   get model(): ModelState {
     return this.#model!;
+  }
+
+  /** What it has of pictures and sound. */
+  get media(): Media {
+    return this.#request.media ?? NO_MEDIA;
   }
 
   /** @param reservation What was set aside for it, if anything is ever counted. */

@@ -1,6 +1,6 @@
 import { type Media, NO_MEDIA } from '../../routers/request.ts';
 import type { UsageBounds } from '../core/plausible-usage.ts';
-import type { GenerateRequest } from '../core/request.ts';
+import { choiceCount, type GenerateRequest } from '../core/request.ts';
 
 /** A template, and tools that a server adds by itself, are tokens that no byte of the request stands for. */
 const UNSEEN_PROMPT_TOKENS = 65_536;
@@ -15,8 +15,9 @@ const MOST_OUTPUT_TOKENS = 1_000_000;
  * The most tokens that a request can have taken, by its bytes and by what it asks for: a token stands for at least a
  * byte. The reply's bytes bound it further (`plausibleUsage`).
  */
-export function usageBounds({ wire, stop, n, prompts }: GenerateRequest, media: Media): UsageBounds {
-  const choices = n * prompts.length;
+export function usageBounds(request: GenerateRequest, media: Media): UsageBounds {
+  const { wire, stop } = request;
+  const choices = choiceCount(request);
   const { maxTokens } = stop;
   return {
     promptTokens: wire.body.length + UNSEEN_PROMPT_TOKENS + (media === NO_MEDIA ? 0 : MEDIA_TOKENS),

@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import type { GenerateRequest, Prompt, Requirement, WireRequest } from '../../core/request.ts';
+import {
+  choiceCount,
+  type GenerateRequest,
+  type Prompt,
+  type Requirement,
+  type WireRequest,
+} from '../../core/request.ts';
 import { MAX_TOKEN_ID, optional, perLimits } from './field.ts';
 import { fromIssues, invalidValue } from './invalid-request.ts';
 import { completeLimits, type RequestLimits } from './limits.ts';
@@ -41,7 +47,7 @@ export function parseCompletionRequest(
 
   const prompts = toPrompts(fields.prompt, limits);
   const n = fields.n ?? 1;
-  if (n * prompts.length > limits.choices)
+  if (choiceCount({ n, prompts }) > limits.choices)
     throw invalidValue('n', `times the number of prompts must be at most ${limits.choices}`);
   refuseBestOf(fields);
 

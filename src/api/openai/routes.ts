@@ -3,7 +3,7 @@ import type { Decision } from '../../core/decision.ts';
 import { AppError } from '../../core/error.ts';
 import type { Part } from '../../core/part.ts';
 import { pumpParts } from '../../core/part-source.ts';
-import type { GenerateRequest, WireRequest } from '../../core/request.ts';
+import { choiceCount, type GenerateRequest, type WireRequest } from '../../core/request.ts';
 import type { Gateway, Reply } from '../../gateway/gateway.ts';
 import type { RequestTerms } from '../../gateway/request-context.ts';
 import type { AppEnv } from '../http/app-env.ts';
@@ -124,7 +124,7 @@ function replyHead(request: GenerateRequest) {
     created: Math.floor(Date.now() / 1000),
     model: request.model,
     includeUsage: request.includeUsage,
-    choices: request.prompts.length * request.n,
+    choices: choiceCount(request),
     logprobs: request.topLogprobs !== undefined,
   };
 }
