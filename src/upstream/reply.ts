@@ -126,11 +126,17 @@ export abstract class Reply implements Relay, Reader {
     this.#failure = failure;
     if (!this.isBegun) {
       if (failure === undefined) this.begin();
-      else this.#begun.resolve(this.host.instead(failure) ?? Promise.reject(failure));
+      else this.#failToBegin(failure);
     }
     this.host.ended(failure, this.status === 0 ? undefined : this.status);
     if (failure === undefined) this.#pumped?.resolve();
     else this.#pumped?.reject(failure);
+  }
+
+  #failToBegin(failure: AppError): void {
+    const instead = this.host.instead(failure);
+    if (instead === undefined) this.#begun.reject(failure);
+    else this.#begun.resolve(instead);
   }
 
   /** Ends a reply that is no good, and its connection with it. */
