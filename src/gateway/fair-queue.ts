@@ -125,7 +125,7 @@ export class FairQueue<T> {
    * It has nothing in line, and at most half as much running as those in line have waiting, by weight: whatever the
    * backend can do, that is less than its share.
    */
-  isModest(tenant: Tenant): boolean {
+  isBelowShare(tenant: Tenant): boolean {
     const { waiting } = this.counters;
     if (waiting.size === 0) return false;
     const { line, running, weight } = this.counters.of(tenant);

@@ -6,6 +6,21 @@ import { Asked, LightDemand } from './light-demand.ts';
 import type { Tenant } from './tenant.ts';
 import { Unqueued } from './unqueued.ts';
 
+/*
+ * What is said of tenants and their requests, here and in the line:
+ *
+ *   heavy, light        a tenant that has had a line of its own of late, or far more inside than others; and any other
+ *   share               a tenant's part, by its weight, of what heavy ones may have inside (`held`)
+ *   below its share     a tenant with so little running against what waits that its share must be more (`FairQueue`)
+ *   little, some, much  what a tenant has inside: below its share or hardly anything; in between; above, and heavy
+ *   pressing            a request of a heavy tenant above its share; where prompts need pauses, also within it
+ *   late                a request of whose reply nothing is there although that is unusual
+ *   found no place      a request that was in line although its tenant had nothing running
+ *   held up             a request that its own client had wait: nobody learns from how long it took
+ *   excessive           a request in line beyond its tenant's share of the line, while others wait, too (`isExcessive`)
+ *   crowded             a request that was inside among more than its backend takes, as is known by now (`Slot`)
+ */
+
 /** As long as a light tenant has sent something within this time, what is usual can be learnt from it. */
 const LEARN_MS = 2_000;
 /** This many inside, or without an answer, are little. */
@@ -20,10 +35,7 @@ export interface Room {
   readonly free: boolean;
 }
 
-/**
- * What a tenant has inside: `little` is less than its share, or hardly anything; `much` is more, of a heavy tenant;
- * `some` is in between.
- */
+/** What a tenant has inside. */
 type Size = 'little' | 'some' | 'much';
 
 /** One request of a guest. */
@@ -34,7 +46,6 @@ export interface Stay {
   readonly company: Size;
   /** How many pressing ones had no answer when it came, itself included if it is one of them. */
   readonly unanswered: number;
-  /** It is a heavy tenant's, above its share; where there are pauses between prompts, also within it. */
   readonly pressing: boolean;
   /** What it is part of; undefined: its tenant is heavy, as far as is known. */
   readonly asked: Asked | undefined;
@@ -48,8 +59,6 @@ export interface Stay {
 /**
  * Keeps room in one backend for tenants that use little of it. Nothing can be taken back from a request that runs: a
  * tenant that fills a backend makes others wait for its replies to end, even if they are served next.
- *
- * Which tenants are heavy and which are light: see `Guests`.
  *
  *   - While light tenants are active, a heavy one that has its share inside gets another place only below the knee (so many
  *     that another request still begins without delay), less the places that light ones will need before others become
@@ -102,10 +111,10 @@ export class Headroom {
     return this.#guests.size <= 1 && this.#unqueued.opensTo(this.#room.limit);
   }
 
-  /** @param modest It takes less than its share in any case. */
-  hasRoomFor(tenant: Tenant, modest: boolean): boolean {
+  /** @param belowShare It takes less than its share in any case. */
+  hasRoomFor(tenant: Tenant, belowShare: boolean): boolean {
     const { inFlight, free } = this.#room;
-    if (!free || modest) return free;
+    if (!free || belowShare) return free;
     const guest = this.#guests.get(tenant);
     const share = this.#shareOf(tenant);
     if (share === 0) return tenant.projectId === '' || this.#unqueued.allows(inFlight) || this.#mayTrickle;
@@ -133,8 +142,8 @@ export class Headroom {
     this.#unqueued.enter();
     const asked = this.#askedBy(guest);
     if (asked !== undefined && this.#room.inFlight >= this.#most) this.#demand.foundNone();
-    const hasMuch = asked === undefined && (!within || this.#knee.unanswered.at < 1);
-    const isMuch = hasMuch && !within && guest.inFlight > LITTLE;
+    const pressing = asked === undefined && (!within || this.#knee.unanswered.at < 1);
+    const isMuch = pressing && !within && guest.inFlight > LITTLE;
     const size = isMuch ? 'much' : within || guest.unanswered < LITTLE ? 'little' : 'some';
     this.#inside[size] += 1;
     const { much, some } = this.#inside;
@@ -143,19 +152,19 @@ export class Headroom {
     const predictedMs = isAlone ? undefined : predictMs();
     const lateAtMs =
       predictedMs === undefined ? Number.POSITIVE_INFINITY : enteredAtMs + this.#knee.lateMs(predictedMs);
-    const unanswered = this.#pressing.size + (hasMuch ? 1 : 0);
+    const unanswered = this.#pressing.size + (pressing ? 1 : 0);
     const stay: Stay = {
       guest,
       size,
       company,
       unanswered,
-      pressing: hasMuch,
+      pressing,
       asked,
       enteredAtMs,
       stalledMs: stalledMs(),
       lateAtMs,
     };
-    if (hasMuch) {
+    if (pressing) {
       this.#loudest = { guest, little: Math.max(LITTLE, Math.ceil(share)) };
       this.#pressing.add(stay);
       this.#pressedAtMs = enteredAtMs;
@@ -184,7 +193,6 @@ export class Headroom {
     if (stay.asked !== undefined) this.#demand.cameBack(stay.asked);
   }
 
-  /** @param heldUp By its client, so that nobody learns from how long it stayed. */
   leave(stay: Stay, heldUp = false): void {
     this.wentAway(stay);
     this.begun(stay);
@@ -196,13 +204,18 @@ export class Headroom {
    * A reply has begun, or a whole one is there.
    *
    * @param idle Its tenant has nothing in line.
-   * @param heldUp It was in line, although its tenant had nothing running.
    */
-  answered(stay: Stay, kind: 'first-token' | 'whole', fared: Fared, idle: boolean, heldUp: boolean): void {
+  answered(
+    stay: Stay,
+    kind: 'first-token' | 'whole',
+    fared: Fared,
+    idle: boolean,
+    foundNoPlace: boolean,
+  ): void {
     const { startedAtMs, predictedMs } = fared;
     // While this process was at something else the backend may have answered long ago.
     const tookMs = Math.max(0, fared.tookMs - (stalledMs() - stay.stalledMs));
-    if (heldUp && stay.asked !== undefined) this.#demand.foundNone();
+    if (foundNoPlace && stay.asked !== undefined) this.#demand.foundNone();
     this.#unqueued.answered(kind, tookMs, predictedMs, fared);
     this.#expectedMs = predictedMs;
     // A tenant that is alone holds up nobody.

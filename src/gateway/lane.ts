@@ -12,7 +12,14 @@ import { type FleetMember, Slowness } from './outlier.ts';
 import { type Awaited, Overdue } from './overdue.ts';
 import type { Tenant } from './tenant.ts';
 
-/** A request on its way through a lane. */
+/**
+ * A request on its way through a lane. Who holds whom:
+ *
+ *   Slot ─┬─ Passage ─┬─ Entry  when it came, and among how many (`ConcurrencyLimit`)
+ *         │           ├─ Stay   whose it is, and how much that tenant had inside (`Headroom`)
+ *         │           └─ Pause  since when its client takes nothing (`LentPlaces`)
+ *         └─ Charge             what its tenant is charged for it in line (`TokenCounters`)
+ */
 export interface Passage extends Pauses, Awaited {
   readonly entry: Entry;
 }
@@ -55,12 +62,12 @@ export class Lane implements FleetMember {
     return this.health.state === 'ready' && this.slowness.ejectedMs === 0 && this.coolDown.leftMs === 0;
   }
 
-  /** @param modest It has less than its share in any case. */
-  hasRoomFor(tenant: Tenant, modest: boolean): boolean {
+  /** @param belowShare It has less than its share in any case. */
+  hasRoomFor(tenant: Tenant, belowShare: boolean): boolean {
     this.#lent?.lend();
     const found = this.#overdue?.look(this.#now());
     if (found !== undefined) this.limit!.suspect(found);
-    return this.#headroom?.hasRoomFor(tenant, modest) ?? true;
+    return this.#headroom?.hasRoomFor(tenant, belowShare) ?? true;
   }
 
   /** A tenant that is alone here may soon be given more room than now. */
@@ -153,7 +160,7 @@ export class Lane implements FleetMember {
    * What took longer than predicted tells of congestion, or of a backend that has become slow.
    *
    * @param idle Its tenant has nothing else in line.
-   * @param heldUpMs Its time in line before it was sent here, while its tenant had nothing running.
+   * @param waitedInLineMs Its time in line before it was sent here, while its tenant had nothing running.
    */
   answered(
     kind: 'first-token' | 'whole',
@@ -161,30 +168,14 @@ export class Lane implements FleetMember {
     predictedMs: number,
     { entry, stay }: Passage,
     idle: boolean,
-    heldUpMs: number,
+    waitedInLineMs: number,
   ): void {
     this.slowness.observe(observedMs, predictedMs);
     this.limit?.answered(kind, observedMs, predictedMs, entry);
     if (stay === undefined) return;
     const { startedAtMs, among } = entry;
     const fared = { startedAtMs, among, tookMs: observedMs, predictedMs };
-    this.#headroom?.answered(stay, kind, fared, idle, heldUpMs > 0);
-  }
-
-  /**
-   * For a backend that has its own queue, and says how many it works on at once: a tenant that is alone is never kept
-   * out.
-   */
-  #places(places: number | undefined): Room | undefined {
-    const inFlight = () => this.#inFlight;
-    if (places === undefined) return undefined;
-    return {
-      limit: places,
-      free: true,
-      get inFlight() {
-        return inFlight();
-      },
-    };
+    this.#headroom?.answered(stay, kind, fared, idle, waitedInLineMs > 0);
   }
 
   failed(error: AppError, startedAtMs: number): void {
@@ -209,6 +200,22 @@ export class Lane implements FleetMember {
       hedges: { ...this.hedges },
       ttft: this.ttft.report(),
       tpot: this.tpot.report(),
+    };
+  }
+
+  /**
+   * For a backend that has its own queue, and says how many it works on at once: a tenant that is alone is never kept
+   * out.
+   */
+  #places(places: number | undefined): Room | undefined {
+    const inFlight = () => this.#inFlight;
+    if (places === undefined) return undefined;
+    return {
+      limit: places,
+      free: true,
+      get inFlight() {
+        return inFlight();
+      },
     };
   }
 }

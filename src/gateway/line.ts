@@ -61,7 +61,7 @@ export class Line {
         this.#door.turnedAway();
         throw errorOf(served);
       }
-      if (idle) served.heldUpMs = this.#now() - sinceMs;
+      if (idle) served.waitedInLineMs = this.#now() - sinceMs;
       return served as Slot<D>;
     } finally {
       if (!turnedAway) onWaited(this.#now() - sinceMs);

@@ -125,9 +125,9 @@ export class Placement {
     if (readyOnly && this.#anyWaits()) return undefined;
     const tenant = tenantOf(request.caller);
     const { canaries, queue } = this.model(route.model.name);
-    const modest = queue.isModest(tenant);
+    const belowShare = queue.isBelowShare(tenant);
     const allowed = deployments.map((deployment) =>
-      routedCandidate(deployment, this.lane(deployment.backend), tenant, modest),
+      routedCandidate(deployment, this.lane(deployment.backend), tenant, belowShare),
     );
     // Only a request that would otherwise fail may leave its side.
     const all = canaries.onSide(allowed, request.drawn, !readyOnly);

@@ -13,18 +13,18 @@ export interface RoutedCandidate<D extends Deployment> extends Candidate {
   readonly lane: Lane;
 }
 
-/** @param modest The tenant takes less than its share in any case. */
+/** @param belowShare The tenant takes less than its share in any case. */
 export function routedCandidate<D extends Deployment>(
   deployment: D,
   lane: Lane,
   tenant: Tenant,
-  modest: boolean,
+  belowShare: boolean,
 ): RoutedCandidate<D> {
   const { id, contextTokens, price, machineUsdPerHour, privacy, region, quality, weight } = deployment;
   return {
     id,
     ready: lane.ready,
-    free: lane.hasRoomFor(tenant, modest),
+    free: lane.hasRoomFor(tenant, belowShare),
     inFlight: lane.inFlight,
     capacity: lane.limit?.limit,
     contextTokens,

@@ -37,7 +37,7 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
   readonly #model: ModelState;
   readonly #dispatch: Dispatch;
   /** In line, before it came here, although its tenant had nothing running. */
-  heldUpMs = 0;
+  waitedInLineMs = 0;
   /** Gets the reply. Undefined: nobody who could have it wait. */
   client: SlowClient | undefined;
   readonly #expected: Tokens;
@@ -192,7 +192,7 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
   #compare(kind: 'first-token' | 'whole', observedMs: number, predictedMs: number | undefined): void {
     if (predictedMs === undefined) return;
     const idle = this.#charge.account.line.length === 0;
-    this.lane.answered(kind, observedMs, predictedMs, this.#passage, idle, this.heldUpMs);
+    this.lane.answered(kind, observedMs, predictedMs, this.#passage, idle, this.waitedInLineMs);
   }
 
   #tellPolicies(usage: Usage | undefined, heldUp: boolean, nowMs: number): void {
