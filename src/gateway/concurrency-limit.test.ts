@@ -73,6 +73,17 @@ describe('ConcurrencyLimit', () => {
     expect(limit.limit).toBe(20);
   });
 
+  it('shrinks no further for what came before those had left that are too many', () => {
+    fill();
+    nowMs += 1_000;
+    for (let i = 0; i < 16; i += 1) limit.answered('first-token', 10_000, 1_000, begun(nowMs, 20));
+    expect(limit.limit).toBe(10);
+    expect(limit.isExceeded).toBe(true);
+    nowMs += 1_000;
+    for (let i = 0; i < 16; i += 1) limit.answered('first-token', 10_000, 1_000, begun(nowMs, 18));
+    expect(limit.limit).toBe(9);
+  });
+
   it('grows again, as far as it may, when it is what holds requests back', () => {
     for (let i = 0; i < 10; i += 1) windowOfTen();
     const shrunk = limit.limit;
@@ -137,6 +148,13 @@ describe('ConcurrencyLimit', () => {
     expect(limit.limit).toBe(18);
     limit.refused(0);
     expect(limit.limit).toBe(18);
+  });
+
+  it('is not exceeded where the backend itself says that it is too much', () => {
+    fill();
+    limit.refused(nowMs);
+    expect(limit.inFlight).toBeGreaterThan(limit.limit);
+    expect(limit.isExceeded).toBe(false);
   });
 
   it('shrinks to what would be in time while requests have no answer, but not to few', () => {

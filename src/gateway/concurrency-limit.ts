@@ -71,6 +71,8 @@ export class ConcurrencyLimit {
   #among: number[] = [];
   #cutAtMs = Number.NEGATIVE_INFINITY;
   #everCut = false;
+  /** It was the backend that said so, the last time that it was too much. */
+  #isRefusing = false;
   /** A cut whose effect has yet to be seen: what led to it. */
   #trial: (Seen & { readonly limit: number }) | undefined;
   /** The limit before requests without an answer lowered it, and what has been heard of those since. */
@@ -101,6 +103,11 @@ export class ConcurrencyLimit {
 
   get free(): boolean {
     return this.#inFlight < this.limit && this.#inFlight + this.#lent < this.#max;
+  }
+
+  /** More are inside than were found to be too many since they came, by answers that were late: the backend refuses nobody. */
+  get isExceeded(): boolean {
+    return !this.#isRefusing && this.#inFlight > this.limit && this.#inFlight + this.#lent < this.#max;
   }
 
   /** There would be room for one more, if one that has lent its place was gone. */
@@ -164,6 +171,7 @@ export class ConcurrencyLimit {
     if (startedAtMs < this.#cutAtMs) return;
     this.#trial = undefined;
     this.#lower(Math.min(this.#limit, this.#inFlight) * REFUSED_FACTOR);
+    this.#isRefusing = true;
   }
 
   #adapt(): void {
@@ -180,7 +188,7 @@ export class ConcurrencyLimit {
     const factor = this.#normalNow() / seen.lateness;
     if (factor < MIN_CUT) {
       this.#trial = { ...seen, limit: this.#limit };
-      this.#lower(Math.min(this.#limit, seen.among) * Math.max(factor, MAX_CUT));
+      this.#lower(Math.min(this.#limit, seen.among * Math.max(factor, MAX_CUT)));
     } else if (factor >= 1 && seen.among >= this.limit * NEARLY_ALL) this.#grow(this.#limit + this.#growth);
     else this.#startWindow();
   }
@@ -206,6 +214,7 @@ export class ConcurrencyLimit {
   }
 
   #cut(limit: number): void {
+    this.#isRefusing = false;
     this.#limit = Math.max(1, limit);
     this.#cutAtMs = this.#now();
     this.#startWindow();

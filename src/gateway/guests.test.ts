@@ -56,6 +56,15 @@ describe('Guests', () => {
     expect(guests.shareOf(tenant('worse', 1, 1))).toBe(0.2);
   });
 
+  it('tell how many inside are those of heavy ones', () => {
+    enter(tenant('quiet'), 2);
+    enter(tenant('loud'), 5, true);
+    expect(guests.insideOfHeavy(inFlight)).toBe(5);
+    nowMs = 6_000;
+    enter(tenant('quiet'), 4);
+    expect(guests.insideOfHeavy(inFlight)).toBe(0);
+  });
+
   it('share with one that was away for long, and with whom it finds there', () => {
     enter(tenant('back'));
     guests.get(tenant('back'))!.inFlight -= 1;

@@ -124,6 +124,13 @@ export class Guests {
     return isFarMore(arrivals, theirs);
   }
 
+  /** How many of so many inside are heavy tenants'. */
+  insideOfHeavy(inFlight: number): number {
+    let sum = 0;
+    for (const guest of this.#byId.values()) if (this.isHeavy(guest, inFlight)) sum += guest.inFlight;
+    return sum;
+  }
+
   /** A light tenant is there, other than this one, of its band or a better one. */
   hasLightBeside(tenant: Tenant): boolean {
     const guest = this.get(tenant);

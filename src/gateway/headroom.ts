@@ -33,6 +33,8 @@ export interface Room {
   readonly inFlight: number;
   /** One more may come in, if its tenant has a claim to it. */
   readonly free: boolean;
+  /** More are inside than were found to be too many since they came. */
+  readonly isExceeded?: boolean;
 }
 
 /** What a tenant has inside. */
@@ -65,6 +67,7 @@ export interface Stay {
  *     free (`LightDemand`); and none while anybody there waits for longer than is usual.
  *   - A tenant that is alone may have all that do not queue there. When a second one comes, the knee begins carefully again.
  *   - Among others that are heavy, too, it may have all that the limit allows.
+ *   - Where the limit has been cut below what is inside, a light one need not wait until a heavy one's have left.
  */
 export class Headroom {
   readonly #room: Room;
@@ -114,9 +117,10 @@ export class Headroom {
   /** @param belowShare It takes less than its share in any case. */
   hasRoomFor(tenant: Tenant, belowShare: boolean): boolean {
     const { inFlight, free } = this.#room;
-    if (!free || belowShare) return free;
+    if (free && belowShare) return true;
     const guest = this.#guests.get(tenant);
     const share = this.#shareOf(tenant);
+    if (!free) return share > 0 && this.#mayExceed(guest, share);
     if (share === 0) return tenant.projectId === '' || this.#unqueued.allows(inFlight) || this.#mayTrickle;
     const own = guest?.inFlight ?? 0;
     if (guest === undefined || own === 0 || !this.#isHeavy(guest) || !this.#guests.hasLightBeside(tenant))
@@ -141,7 +145,7 @@ export class Headroom {
     this.#guests.enter(guest, backlog);
     this.#unqueued.enter();
     const asked = this.#askedBy(guest);
-    if (asked !== undefined && this.#room.inFlight >= this.#most) this.#demand.foundNone();
+    if (asked !== undefined && this.#room.inFlight > this.#most) this.#demand.foundNone();
     const pressing = asked === undefined && (!within || this.#knee.unanswered.at < 1);
     const isMuch = pressing && !within && guest.inFlight > LITTLE;
     const size = isMuch ? 'much' : within || guest.unanswered < LITTLE ? 'little' : 'some';
@@ -275,6 +279,13 @@ export class Headroom {
     const { knowsUsual, unanswered } = this.#knee;
     if (knowsUsual || this.#now() - this.#lightAtMs > LEARN_MS) return unanswered.allows(this.#pressing.size);
     return this.#unanswered.size === 0 && this.#pressing.size === 0;
+  }
+
+  /** What heavy tenants have too many of inside keeps out nobody else, who would wait for all of it to leave. */
+  #mayExceed(guest: Guest | undefined, share: number): boolean {
+    const { inFlight, limit, isExceeded } = this.#room;
+    const isLight = guest === undefined || (guest.inFlight < share && !this.#isHeavy(guest));
+    return isExceeded === true && isLight && inFlight - this.#guests.insideOfHeavy(inFlight) < limit;
   }
 
   /** Whoever has waited for longer than is usual queues there: one more would stand behind it. */

@@ -108,8 +108,9 @@ export class Lane implements FleetMember {
   enter(tenant: Tenant, backlog: boolean, timing: Timing, sizeBytes: number, stream: boolean): Passage {
     this.#inFlight += 1;
     const predictMs = () => (stream ? timing.predictMs(sizeBytes) : undefined);
-    const stay = this.#headroom?.enter(tenant, backlog, predictMs);
+    // First, so that it is among those inside for everybody who counts them.
     const entry = this.limit?.take() ?? { startedAtMs: this.#now(), among: this.#inFlight };
+    const stay = this.#headroom?.enter(tenant, backlog, predictMs);
     const kind = stream ? 'first-token' : 'whole';
     const passage: Passage = {
       stay,

@@ -59,3 +59,23 @@ it('opens further until somebody was late', () => {
   expect(bound.opensTo(1_000)).toBe(false);
   expect(bound.allows(8)).toBe(false);
 });
+
+it('lets more in where nothing is heard, each after a longer while, until something is', () => {
+  let nowMs = 0;
+  let inside = 0;
+  const bound = new Unqueued(() => nowMs);
+  const letIn = (forMs: number) => {
+    for (const untilMs = nowMs + forMs; nowMs < untilMs; nowMs += 10)
+      if (bound.allows(inside) || bound.trickles) {
+        bound.enter();
+        inside += 1;
+      }
+    return inside;
+  };
+  expect(letIn(1_000)).toBeGreaterThan(6);
+  expect(letIn(1_000)).toBeLessThan(14);
+  expect(letIn(20_000)).toBeLessThan(40);
+  const before = inside;
+  bound.answered('first-token', 100, 100, { startedAtMs: nowMs, among: inside });
+  expect(letIn(1_000)).toBeGreaterThan(before + 1);
+});

@@ -6,7 +6,10 @@ const UNHURT = 4;
 const TOLERANCE: Tolerance = { firstToken: 2, whole: 2, slackMs: () => 100, eager: true };
 /** Where nothing has been heard of a backend for this long … */
 const UNHEARD_MS = 500;
-/** … one more may come in now and then: nobody should wait in vain for a backend that has not shown that it is full. */
+/**
+ * … one more may come in after this long, another after twice as long, and so on: nobody should wait in vain for a backend that
+ * has not shown that it is full.
+ */
 const TRICKLE_MS = 50;
 
 /**
@@ -19,6 +22,8 @@ export class Unqueued {
   readonly #limit: ConcurrencyLimit;
   readonly #now: () => number;
   #enteredAtMs = Number.NEGATIVE_INFINITY;
+  /** How many have come in since something was heard. */
+  #unheard = 0;
   /** How a request fared. */
   #heardAtMs = Number.NEGATIVE_INFINITY;
 
@@ -35,7 +40,8 @@ export class Unqueued {
   /** Whether one more may come to as many as are allowed, unless it is known by other means that the backend is full. */
   get trickles(): boolean {
     const nowMs = this.#now();
-    return nowMs - this.#heardAtMs >= UNHEARD_MS && nowMs - this.#enteredAtMs >= TRICKLE_MS;
+    const beyond = Math.max(1, this.#unheard - UNHURT + 1);
+    return nowMs - this.#heardAtMs >= UNHEARD_MS && nowMs - this.#enteredAtMs >= TRICKLE_MS * beyond;
   }
 
   /** More may soon be let in than now. */
@@ -46,6 +52,7 @@ export class Unqueued {
   enter(): void {
     this.#limit.take();
     this.#enteredAtMs = this.#now();
+    this.#unheard += 1;
   }
 
   leave(): void {
@@ -55,6 +62,7 @@ export class Unqueued {
   /** A reply has begun, or a whole one is there, so long after it came in. */
   answered(kind: 'first-token' | 'whole', tookMs: number, predictedMs: number, entry: Entry): void {
     this.#heardAtMs = this.#now();
+    this.#unheard = 0;
     this.#limit.answered(kind, tookMs, predictedMs, entry);
   }
 }

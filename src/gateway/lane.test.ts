@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import type { Backend } from '../core/backend.ts';
+import { Lane } from './lane.ts';
+import type { Timing } from './model-timings.ts';
+import type { Tenant } from './tenant.ts';
+
+const tenant = (projectId: string): Tenant => ({ projectId, weight: 1, priority: 0 });
+const timing = { predictMs: () => 100, p95Ms: () => undefined } as unknown as Timing;
+
+test.each([
+  ['whose limit is found out', { concurrency: { initial: 64, max: 64 } }],
+  ['that says how many it works on', { places: 64 }],
+])('whoever comes to a backend %s is counted among those inside', (_, bounds) => {
+  let nowMs = 0;
+  const health = () => ({ state: 'ready', inFlight: 0, queued: 0 });
+  const lane = new Lane(
+    { name: 'a', kind: 'engine', health, ...bounds } as unknown as Backend,
+    () => nowMs,
+    () => 0.5,
+  );
+  const enter = (projectId: string) => lane.enter(tenant(projectId), false, timing, 10, true).stay;
+  enter('other');
+  nowMs = 10_000;
+  // Three are not three times as many as one, four are.
+  const taken = [1, 2, 3, 4].map(() => enter('loud')?.asked !== undefined);
+  expect(taken).toEqual([true, true, true, false]);
+});
