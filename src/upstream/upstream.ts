@@ -85,7 +85,7 @@ class Upstream implements UpstreamBackend {
     this.#timeouts = timeouts;
     this.#wholeTimeouts = { ...timeouts, firstByteMs: timeouts.totalMs };
     this.name = options.name;
-    this.concurrency = options.concurrency;
+    this.concurrency = options.concurrency && within(options.concurrency, options.maxConnections);
     this.#capabilities = options.capabilities;
     this.takesUnread = options.capabilities === undefined;
     this.#pathPrefix = url.pathname.replace(/\/+$/, '');
@@ -285,6 +285,11 @@ class Upstream implements UpstreamBackend {
       `content-length: ${bodyBytes}\r\n\r\n`
     );
   }
+}
+
+/** No more than have a connection: what waits for one is in a line that is fair to nobody, and looks as if the server was slow. */
+function within({ initial, max }: ConcurrencyBounds, connections = max): ConcurrencyBounds {
+  return { initial: Math.min(initial, connections), max: Math.min(max, connections) };
 }
 
 /** @throws Error if a value cannot stand in a header. */
