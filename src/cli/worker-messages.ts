@@ -23,9 +23,11 @@ export type ToWorker =
   | { readonly type: 'roll-back-canary'; readonly found: CanaryRolledBack }
   | { readonly type: 'resume-canary'; readonly deployment: string }
   | { readonly type: 'measure'; readonly id: number }
-  | { readonly type: 'scraped'; readonly id: number; readonly scrape: Scrape }
   | { readonly type: 'show-upstreams'; readonly id: number }
+  | { readonly type: 'scraped'; readonly id: number; readonly scrape: Scrape }
   | { readonly type: 'all-upstreams'; readonly id: number; readonly workers: readonly WorkerReport[] }
+  /** In place of one of the two. */
+  | { readonly type: 'not-collected'; readonly asked: 'scrape' | 'look-everywhere'; readonly id: number }
   | { readonly type: 'ping' }
   | { readonly type: 'stop' };
 

@@ -4,6 +4,7 @@ import type { RunningGateway } from '../running-gateway.ts';
 import { startGateway } from '../serve.ts';
 import { createLogger } from '../telemetry/log.ts';
 import type { Scrape } from '../telemetry/metrics.ts';
+import { Questions } from './questions.ts';
 import { tidyWhileIdle } from './tidy-heap.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
 
@@ -13,32 +14,21 @@ import type { FromWorker, ToWorker } from './worker-messages.ts';
  */
 export async function serveAsWorker(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
+  const logger = createLogger('info').child({ worker: cluster.worker?.id });
   const send = (message: FromWorker) => {
     if (process.connected) process.send?.(message);
   };
-  const waiting = new Map<number, (answer: never) => void>();
-  let lastId = 0;
-  /** The primary collects what concerns all workers. */
-  const askPrimary = <T>(type: 'scrape' | 'look-everywhere'): Promise<T> => {
-    const id = ++lastId;
-    const { promise, resolve } = Promise.withResolvers<T>();
-    waiting.set(id, resolve);
-    send({ type, id });
-    return promise;
-  };
-  const answered = (id: number, answer: unknown) => {
-    waiting.get(id)?.(answer as never);
-    waiting.delete(id);
-  };
+  const scrapes = new Questions<Scrape>();
+  const looks = new Questions<readonly WorkerReport[]>();
   let started: Promise<RunningGateway | undefined> = Promise.resolve(undefined);
 
   const start = async ({ config, drains, rollBacks }: ToWorker & { type: 'start' }) => {
-    const worker = cluster.worker?.id;
+    logger.level = config.log.level;
     try {
       const running = await startGateway(config, {
-        logger: createLogger(config.log.level).child({ worker }),
-        scrape: () => askPrimary<Scrape>('scrape'),
-        everywhere: () => askPrimary<readonly WorkerReport[]>('look-everywhere'),
+        logger,
+        scrape: () => scrapes.ask((id) => send({ type: 'scrape', id })),
+        everywhere: () => looks.ask((id) => send({ type: 'look-everywhere', id })),
         drains,
         onDrained: (name, drained) => send({ type: 'drain-upstream', order: { name, drained } }),
         onCanaryResumed: (deployment) => send({ type: 'resume-canary', deployment }),
@@ -81,13 +71,16 @@ export async function serveAsWorker(): Promise<void> {
         send({ type: 'measured', id: message.id, snapshot: (await running?.snapshot()) ?? [] });
         break;
       case 'scraped':
-        answered(message.id, message.scrape);
+        scrapes.answered(message.id, message.scrape);
         break;
       case 'show-upstreams':
         send({ type: 'upstreams', id: message.id, report: running?.upstreams() });
         break;
       case 'all-upstreams':
-        answered(message.id, message.workers);
+        looks.answered(message.id, message.workers);
+        break;
+      case 'not-collected':
+        (message.asked === 'scrape' ? scrapes : looks).failed(message.id);
         break;
       case 'ping':
         send({ type: 'pong' });
@@ -99,5 +92,11 @@ export async function serveAsWorker(): Promise<void> {
       }
     }
   };
-  process.on('message', (message: ToWorker) => void handle(message));
+  process.on('message', (message: ToWorker) => {
+    handle(message).catch((err: unknown) => {
+      logger.error({ err, message: message.type }, 'what the primary said was not done');
+      // Then it is of no more use, and the others wait for it.
+      if (message.type === 'stop') process.exit(1);
+    });
+  });
 }
