@@ -47,6 +47,13 @@ const PLAIN: readonly Scenario[] = [
     quietPerSecond: 0.8,
   },
   {
+    name: '4 places of 10 s',
+    server: places(4, 2_000, 100),
+    outputTokens: 81,
+    quietTenants: 2,
+    quietPerSecond: 0.03,
+  },
+  {
     name: '4 places of 2 s',
     server: places(4, 200, 45),
     outputTokens: 41,
@@ -149,6 +156,21 @@ export const SCENARIOS: readonly Scenario[] = [
     outputTokens: 200,
     quietTenants: 4,
     quietPerSecond: 0.5,
+  },
+  {
+    name: 'slow batching, 64 sequences',
+    server: (t) =>
+      new ContinuousBatching(t, {
+        sequences: 64,
+        stepTokens: 2048,
+        stepMs: 20,
+        perSequenceMs: 0.25,
+        perPromptTokenMs: 0.1,
+      }),
+    promptTokens: 100,
+    outputTokens: 60,
+    quietTenants: 3,
+    quietPerSecond: 0.8,
   },
   {
     name: 'prompts first, 64 sequences',

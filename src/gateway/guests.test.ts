@@ -5,13 +5,18 @@ import type { Tenant } from './tenant.ts';
 let nowMs: number;
 let guests: Guests;
 let inFlight: number;
+let stayMs: number;
 
 const tenant = (projectId: string, weight = 1, priority = 0): Tenant => ({ projectId, weight, priority });
 
 beforeEach(() => {
   nowMs = 0;
   inFlight = 0;
-  guests = new Guests(() => nowMs);
+  stayMs = 100;
+  guests = new Guests(
+    () => nowMs,
+    () => stayMs,
+  );
 });
 
 function enter(who: Tenant, times = 1, backlog = false): void {
@@ -54,6 +59,21 @@ describe('Guests', () => {
     expect(guests.shareOf(tenant('three', 3))).toBe(0.75);
     expect(guests.shareOf(tenant('better', 1, -1))).toBe(0);
     expect(guests.shareOf(tenant('worse', 1, 1))).toBe(0.2);
+  });
+
+  it('remember for longer who sends much where replies take long', () => {
+    const sendsNowAndThen = (everyMs: number) => {
+      for (let i = 0; i < 6; i += 1) {
+        nowMs += everyMs;
+        enter(tenant('loud'));
+      }
+      return isHeavy(tenant('loud'));
+    };
+    enter(tenant('quiet'));
+    nowMs = 10_000;
+    expect(sendsNowAndThen(1_500)).toBe(false);
+    stayMs = 10_000;
+    expect(sendsNowAndThen(1_500)).toBe(true);
   });
 
   it('tell how many inside are those of heavy ones', () => {

@@ -14,8 +14,8 @@ const MUCH = 3;
 const TIMES_THE_OTHERS = 3;
 /** Fewer are no sign of anything. */
 const LEAST_ARRIVALS = 2;
-/** What a tenant has sent is forgotten to two thirds in this time. */
-const ARRIVALS_MS = 1_000;
+/** What a tenant has sent is forgotten to two thirds in half the time that requests stay, and neither sooner nor later than this. */
+const ARRIVALS_MS = { least: 1_000, most: 10_000 };
 
 /** A tenant at one backend. */
 export interface Guest {
@@ -43,10 +43,13 @@ export class Guests {
   /** By priority band: the sum of its guests' weights, and which of them were light at the last sweep. */
   readonly #weights = new Map<number, number>();
   readonly #light = new Map<number, Set<Guest>>();
+  readonly #stayMs: () => number;
   #sweepAtMs = 0;
 
-  constructor(now: () => number) {
+  /** @param stayMs How long requests are inside, as far as is known. */
+  constructor(now: () => number, stayMs: () => number) {
     this.#now = now;
+    this.#stayMs = stayMs;
   }
 
   get size(): number {
@@ -89,7 +92,7 @@ export class Guests {
   enter(guest: Guest, backlog: boolean): void {
     const nowMs = this.#now();
     guest.inFlight += 1;
-    guest.arrivals = 1 + arrivalsOf(guest, nowMs);
+    guest.arrivals = 1 + this.#arrivalsOf(guest, nowMs);
     guest.seenAtMs = nowMs;
     if (backlog) guest.heavyAtMs = nowMs;
   }
@@ -117,10 +120,10 @@ export class Guests {
     const isFarMore = (own: number, theirs: number) =>
       own * others > TIMES_THE_OTHERS * theirs * guest.weight;
     if (!isFarMore(guest.inFlight, inFlight - guest.inFlight)) return false;
-    const arrivals = arrivalsOf(guest, nowMs);
+    const arrivals = this.#arrivalsOf(guest, nowMs);
     if (arrivals < LEAST_ARRIVALS) return false;
     let theirs = -arrivals;
-    for (const one of this.#byId.values()) theirs += arrivalsOf(one, nowMs);
+    for (const one of this.#byId.values()) theirs += this.#arrivalsOf(one, nowMs);
     return isFarMore(arrivals, theirs);
   }
 
@@ -163,8 +166,9 @@ export class Guests {
     const light = this.#light.get(guest.priority) ?? new Set<Guest>();
     this.#light.set(guest.priority, light.add(guest));
   }
-}
 
-function arrivalsOf({ arrivals, seenAtMs }: Guest, nowMs: number): number {
-  return arrivals * Math.exp((seenAtMs - nowMs) / ARRIVALS_MS);
+  #arrivalsOf({ arrivals, seenAtMs }: Guest, nowMs: number): number {
+    const forgetMs = Math.min(ARRIVALS_MS.most, Math.max(ARRIVALS_MS.least, this.#stayMs() / 2));
+    return arrivals * Math.exp((seenAtMs - nowMs) / forgetMs);
+  }
 }

@@ -93,8 +93,8 @@ export class Headroom {
     this.#room = room;
     this.#knee = new Knee(now);
     this.#unqueued = new Unqueued(now);
-    this.#guests = new Guests(now);
     this.#demand = new LightDemand(now);
+    this.#guests = new Guests(now, () => this.#demand.stayMs);
     this.#now = now;
   }
 
