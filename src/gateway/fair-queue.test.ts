@@ -300,6 +300,15 @@ describe('foresight', () => {
     expect(await wait('one more')).toMatchObject({ reason: 'full', excessive: true });
   });
 
+  it('knows that whoever has nothing here is served before those that have something running', async () => {
+    move(68);
+    expect(queue.expectedWaitMs(b)).toBeCloseTo(136);
+    queue.counters.charge(a, { prompt: 10, output: 0 });
+    expect(queue.expectedWaitMs(b)).toBeCloseTo(68);
+    void wait('a newcomer', { tenant: b });
+    expect(serve(1)).toEqual(['a newcomer']);
+  });
+
   it('refuses at once whoever would wait for those that are too many inside', async () => {
     move(50);
     expect(queue.expectedWaitMs(a)).toBeCloseTo(550);

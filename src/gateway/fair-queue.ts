@@ -108,7 +108,8 @@ export class FairQueue<T> {
   expectedWaitMs(tenant: Tenant): number | undefined {
     const perTurnMs = this.#pace.perTurnMs(this.#options.now());
     if (perTurnMs === undefined) return undefined;
-    return perTurnMs * (turnsBefore(this.counters.waiting, tenant) + 1 + Math.max(0, -this.room));
+    const before = turnsBefore(this.counters.waiting, tenant, this.counters.isIdle(tenant));
+    return perTurnMs * (before + 1 + Math.max(0, -this.room));
   }
 
   /**
@@ -135,7 +136,7 @@ export class FairQueue<T> {
     return running / weight <= this.#waiters.size / weights / 2;
   }
 
-  /** For those that come from now on. */
+  /** Those that wait already wait for no longer, either. */
   resize(bounds: Pick<FairQueueOptions, 'capacity' | 'maxWaitMs'>): void {
     this.#options = { ...this.#options, ...bounds };
   }

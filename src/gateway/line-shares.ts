@@ -6,10 +6,15 @@ import type { TenantAccount, Urgent } from './tenant-account.ts';
 /** Those with somebody in line. */
 type Waiting<W extends Urgent> = Iterable<TenantAccount<W>>;
 
-/** How many of those in line will be served before a request of the tenant that comes now. */
+/**
+ * How many of those in line will be served before a request of the tenant that comes now.
+ *
+ * @param idle It has nothing running, so that those of its band that have are served after it.
+ */
 export function turnsBefore<W extends Urgent>(
   waiting: Waiting<W>,
   { projectId, weight, priority }: Tenant,
+  idle = false,
 ): number {
   let own = 0;
   for (const { id, line } of waiting) if (id === projectId) own = line.length;
@@ -19,7 +24,8 @@ export function turnsBefore<W extends Urgent>(
     if (account.id === projectId) continue;
     const { priority: theirs } = account.head!.tenant;
     if (theirs < priority) before += account.line.length;
-    else if (theirs === priority) before += Math.min(account.line.length, turns * account.weight);
+    else if (theirs === priority && !(idle && account.running > 0))
+      before += Math.min(account.line.length, turns * account.weight);
   }
   return before;
 }
