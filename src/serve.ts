@@ -1,5 +1,4 @@
 import { mkdirSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { isExposed } from '../config/listen.ts';
 import type { Config } from '../config/schema.ts';
@@ -7,9 +6,7 @@ import { RoutingKnowledge } from '../routers/routing-knowledge.ts';
 import type { CanaryAdmin } from './api/admin/canary-routes.ts';
 import { upstreamReport } from './api/admin/upstream-report.ts';
 import type { UpstreamAdmin } from './api/admin/upstream-routes.ts';
-import type { Readiness } from './api/operations.ts';
 import { createApp } from './app.ts';
-import type { PublicModel } from './core/deployment.ts';
 import type { Emit, GatewayEvent } from './core/event.ts';
 import { DecisionFile } from './decisions/decision-file.ts';
 import { RecentDecisions } from './decisions/recent-decisions.ts';
@@ -17,13 +14,13 @@ import { Fleet } from './fleet/fleet.ts';
 import { forgetRestarted } from './fleet/forget-restarted.ts';
 import { FleetModelAdmin } from './fleet/model-admin.ts';
 import { Reloader } from './fleet/reloader.ts';
-import { Drain } from './front/drain.ts';
-import { createHttpServer, limitTimes, listen } from './front/http-server.ts';
+import { HttpFront } from './front/http-front.ts';
 import { Gateway } from './gateway/gateway.ts';
+import { GatewayStatus } from './gateway-status.ts';
 import { patternDetector } from './privacy/detector.ts';
 import type { RunningGateway, StartOptions } from './running-gateway.ts';
 import { createLogger, type Logger, logEvents } from './telemetry/log.ts';
-import { createMetrics } from './telemetry/metrics.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 import { openTenancy, type Tenancy } from './tenancy.ts';
 
 /** @throws Error if the address cannot be bound, or is not loopback although nobody needs a key. */
@@ -67,6 +64,14 @@ async function startWith(
   { logger, sinks, emit, tenancy }: Surroundings,
 ): Promise<RunningGateway> {
   const knowledge = new RoutingKnowledge();
+  const { admission, door, tenantAdmin, usage } = tenancy;
+  const gateway = new Gateway({
+    routes: new Map(),
+    emit,
+    knowledge,
+    admission,
+    ...gatewayLimits(config),
+  });
   const fleet = new Fleet({
     emit,
     graphDir: join(config.dataDir, 'graphs'),
@@ -74,98 +79,66 @@ async function startWith(
     onRoutes: (routes) => gateway.configure({ routes }),
     ...(options.resolver === undefined ? {} : { resolver: options.resolver }),
   });
-  const { admission, door } = tenancy;
-  const gateway = new Gateway({ routes: fleet.routes, emit, knowledge, admission, ...gatewayLimits(config) });
+  const admin = adminOf(fleet, gateway, options);
   const modelAdmin = new FleetModelAdmin(fleet, options.fetchModel);
-  const metrics = createMetrics({
-    backends: () => fleet.backends,
-    leaving: () => fleet.leaving,
-    inFlight: () => gateway.inFlight,
-    report: () => gateway.report(),
-    localMemory: () => ({
-      budgetBytes: fleet.memory.limit.bytes,
-      models: modelAdmin.models().map(({ name, memory }) => ({ name, ...memory })),
-    }),
-    accounts: () => tenancy.accounts(),
-  });
+
+  const status = new GatewayStatus(gateway, fleet, tenancy);
+  const metrics = metricsOf(fleet, gateway, modelAdmin, tenancy);
   const decisions = new RecentDecisions(config.decisions.keep);
+  const decisionFile = config.decisions.log ? openDecisionFile(config, logger) : undefined;
+  let ended = 0;
   sinks.push(
+    status.observe,
     metrics.observe,
     decisions.observe,
     forgetRestarted(knowledge, () => gateway.models()),
+    ...(decisionFile === undefined ? [] : [decisionFile.observe]),
+    (event) => {
+      if (event.type === 'request-settled' || event.type === 'request-refused') ended += 1;
+      else if (event.type === 'canary-rolled-back') options.onCanaryRolledBack?.(event);
+    },
   );
-  const decisionFile = config.decisions.log ? openDecisionFile(config, logger) : undefined;
-  if (decisionFile) sinks.push(decisionFile.observe);
-  let ended = 0;
-  sinks.push((event) => {
-    if (event.type === 'request-settled' || event.type === 'request-refused') ended += 1;
-    else if (event.type === 'canary-rolled-back') options.onCanaryRolledBack?.(event);
-  });
   await fleet.apply(config, options.modelPaths ?? new Map());
   for (const { name, drained } of options.drains ?? []) fleet.setDrained(name, drained);
 
-  let draining = false;
-  const reloader = new Reloader({
-    initial: config,
-    emit,
-    async apply({ config, modelPaths }) {
-      const changes = await fleet.apply(config, modelPaths);
-      gateway.configure(gatewayLimits(config));
-      decisions.resize(config.decisions.keep);
-      if (config.log.level !== reloader.current.log.level) logger.level = config.log.level;
-      limitTimes(server, config);
-      app = appFor(config);
-      return changes;
-    },
-  });
-  const admin = adminOf(fleet, gateway, options);
-  const readiness = (): Readiness => ({
-    draining,
-    ready: !tenancy.admitsNobody() && gateway.models().some(takesRequests),
-    backends: Object.fromEntries(fleet.backends.map((b) => [b.name, b.health()])),
-    ...(reloader.problem === undefined ? {} : { configProblem: reloader.problem }),
-    accountProblems: tenancy.problems(),
-  });
-  const appFor = ({ listen, limits, region, decisions: { routeHeader } }: Config) =>
+  const readiness = () => status.readiness();
+  const front = new HttpFront(config, (current) =>
     createApp({
+      ...appSettings(current),
       gateway,
-      maxBodyBytes: listen.maxBodyBytes,
-      heartbeatMs: listen.heartbeatMs,
-      region,
-      routeHeader,
       decisions,
-      limits: { n: limits.maxChoices, topLogprobs: limits.maxTopLogprobs },
-      corsOrigins: listen.cors.origins,
-      draining: () => draining,
+      draining: () => status.draining,
       door,
       emit,
       admin,
       modelAdmin,
-      tenantAdmin: tenancy.tenantAdmin,
-      usage: tenancy.usage,
+      tenantAdmin,
+      usage,
       readiness,
       metrics: options.scrape ?? metrics.scrape,
-    });
-  let app = appFor(config);
-  const { server, plain } = createHttpServer(
-    {
-      takes: (path) => app.takes(path),
-      answer: (path, incoming, client) => app.answer(path, incoming, client),
-      serve: (incoming, outgoing) => app.serve(incoming, outgoing),
-    },
-    () => reloader.current,
+    }),
   );
-  const drain = new Drain(server, plain);
+  const reloader = new Reloader({
+    initial: config,
+    emit,
+    async apply({ config: next, modelPaths }) {
+      const changes = await fleet.apply(next, modelPaths);
+      gateway.configure(gatewayLimits(next));
+      decisions.resize(next.decisions.keep);
+      if (next.log.level !== reloader.current.log.level) logger.level = next.log.level;
+      front.configure(next);
+      return changes;
+    },
+  });
   try {
-    await listen(server, config, (err) => logger.error({ err }, 'a connection was not accepted'));
+    await front.listen((err) => logger.error({ err }, 'a connection was not accepted'));
   } catch (error) {
     await fleet.close();
     throw error;
   }
 
-  const { address, port, family } = server.address() as AddressInfo;
   return {
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    url: front.url,
     gateway,
     ended: () => ended,
     enginesSettled: fleet.enginesSettled(),
@@ -175,28 +148,23 @@ async function startWith(
     setDrained: (name, drained) => void fleet.setDrained(name, drained),
     reload: (load) => reloader.reload(load),
     async drain() {
-      draining = true;
+      status.drainingBegins();
       gateway.stopShadows();
       const { drainDelayMs, drainTimeoutMs } = reloader.current.listen;
       await delay(drainDelayMs);
-      const cut = (await drain.run(drainTimeoutMs)) ? 0 : gateway.inFlight;
-      await drain.end();
+      const cut = (await front.drain(drainTimeoutMs)) ? 0 : gateway.inFlight;
+      await front.end();
       await Promise.all([fleet.close(), decisionFile?.close()]);
       await tenancy.close();
       return cut;
     },
     async close() {
-      draining = true;
+      status.drainingBegins();
       gateway.stopShadows();
-      await Promise.all([drain.end(), fleet.close(), decisionFile?.close()]);
+      await Promise.all([front.end(), fleet.close(), decisionFile?.close()]);
       await tenancy.close();
     },
   };
-}
-
-/** A model that is not in memory takes them, too: they wait for it. */
-function takesRequests({ deployments }: PublicModel): boolean {
-  return deployments.some(({ backend }) => ['ready', 'unloaded'].includes(backend.health().state));
 }
 
 /** What operators may do with upstreams and canaries. Where there are several processes, the others are told of it. */
@@ -218,6 +186,20 @@ function adminOf(fleet: Fleet, gateway: Gateway, options: StartOptions): Upstrea
   };
 }
 
+function metricsOf(fleet: Fleet, gateway: Gateway, modelAdmin: FleetModelAdmin, tenancy: Tenancy): Metrics {
+  return createMetrics({
+    backends: () => fleet.backends,
+    leaving: () => fleet.leaving,
+    inFlight: () => gateway.inFlight,
+    report: () => gateway.report(),
+    localMemory: () => ({
+      budgetBytes: fleet.memory.limit.bytes,
+      models: modelAdmin.models().map(({ name, memory }) => ({ name, ...memory })),
+    }),
+    accounts: () => tenancy.accounts(),
+  });
+}
+
 function gatewayLimits({ limits, privacy: { detect, media, whenFound } }: Config) {
   return {
     maxRetries: limits.maxRetries,
@@ -228,6 +210,17 @@ function gatewayLimits({ limits, privacy: { detect, media, whenFound } }: Config
       detect.length === 0 && media === 'ignored'
         ? undefined
         : { detector: patternDetector(detect), mediaCount: media === 'found', whenFound },
+  };
+}
+
+function appSettings({ listen, limits, region, decisions: { routeHeader } }: Config) {
+  return {
+    maxBodyBytes: listen.maxBodyBytes,
+    heartbeatMs: listen.heartbeatMs,
+    region,
+    routeHeader,
+    limits: { n: limits.maxChoices, topLogprobs: limits.maxTopLogprobs },
+    corsOrigins: listen.cors.origins,
   };
 }
 
