@@ -38,16 +38,21 @@ function claim(by: Tenant): (() => void) | undefined {
   return () => queue.counters.settle(charge, ONE);
 }
 
+function refusal(by: Tenant, answerMs: number | undefined): Unserved | undefined {
+  return door.refusal(by, CAPACITY, door.isTooLong(by, answerMs));
+}
+
 /** @returns Undefined: it stands in line, and what becomes of it is told later. */
 function come(
   by: Tenant,
   told: (unserved: Unserved) => void = () => {},
   deadlineAtMs?: number,
 ): Unserved | undefined {
-  const refused = door.refusal(by, CAPACITY, ANSWER_MS);
+  const replacing = door.isTooLong(by, ANSWER_MS);
+  const refused = door.refusal(by, CAPACITY, replacing);
   if (refused !== undefined) return refused;
   void queue
-    .wait({ tenant: by, deadlineAtMs, replacing: door.isTooLong(by, ANSWER_MS) }, () => claim(by), signal)
+    .wait({ tenant: by, deadlineAtMs, replacing }, () => claim(by), signal)
     .then((result) => {
       if (result instanceof Unserved) told(result);
       else leave = result;
@@ -79,7 +84,7 @@ describe('LineDoor', () => {
     await moving(tenant());
     while (queue.length < CAPACITY) expect(come(tenant())).toBeUndefined();
     // What becomes of the next one is the line's to say.
-    expect(door.refusal(tenant(), CAPACITY, ANSWER_MS)).toBeUndefined();
+    expect(refusal(tenant(), ANSWER_MS)).toBeUndefined();
     expect(queue.rejected.full).toBe(0);
   });
 
@@ -118,8 +123,8 @@ describe('LineDoor', () => {
       door.turnedAway();
       nowMs += 400;
     }
-    expect(door.refusal(tenant(), CAPACITY, undefined)).toBeUndefined();
-    expect(door.refusal(tenant(), CAPACITY, ANSWER_MS)).toBeInstanceOf(Unserved);
+    expect(refusal(tenant(), undefined)).toBeUndefined();
+    expect(refusal(tenant(), ANSWER_MS)).toBeInstanceOf(Unserved);
   });
 
   it('tells nobody of several equal tenants later what it could have told at once', async () => {
@@ -143,9 +148,9 @@ describe('LineDoor', () => {
     while (queue.length < CAPACITY) come(tenant('loud', 1));
     for (let i = 0; i < 20; i += 1) come(tenant('urgent'));
     come(tenant('quiet', 1));
-    expect(door.refusal(tenant('loud', 1), CAPACITY, ANSWER_MS)).toMatchObject({ excessive: true });
-    expect(door.refusal(tenant('urgent'), CAPACITY, ANSWER_MS)).toBeUndefined();
-    expect(door.refusal(tenant('quiet', 1), CAPACITY, ANSWER_MS)).toBeUndefined();
+    expect(refusal(tenant('loud', 1), ANSWER_MS)).toMatchObject({ excessive: true });
+    expect(refusal(tenant('urgent'), ANSWER_MS)).toBeUndefined();
+    expect(refusal(tenant('quiet', 1), ANSWER_MS)).toBeUndefined();
   });
 
   it('lets a tenant that has nothing in a slow line stand in it, at the cost of the newest of the one that has most', async () => {
@@ -171,7 +176,7 @@ describe('LineDoor', () => {
 
   it('lets one of each of many tenants ask for a place', async () => {
     for (let i = 0; i < CAPACITY; i += 1) come(tenant(`t${i}`));
-    expect(door.refusal(tenant('t0'), CAPACITY, ANSWER_MS)).toBeInstanceOf(Unserved);
-    expect(door.refusal(tenant('another'), CAPACITY, ANSWER_MS)).toBeUndefined();
+    expect(refusal(tenant('t0'), ANSWER_MS)).toBeInstanceOf(Unserved);
+    expect(refusal(tenant('another'), ANSWER_MS)).toBeUndefined();
   });
 });

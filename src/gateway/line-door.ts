@@ -40,11 +40,11 @@ export class LineDoor {
 
   /**
    * @param capacity How many may wait, of all tenants together.
-   * @param answerMs What an answer to the request takes where nobody waits; undefined: nobody knows.
+   * @param replacing It may only take the place of another (`isTooLong`).
    * @returns Undefined: it may ask for a place in line.
    */
-  refusal(tenant: Tenant, capacity: number, answerMs: number | undefined): Unserved | undefined {
-    const isBarred = this.isTooLong(tenant, answerMs) && !this.#queue.mayReplaceAnother(tenant);
+  refusal(tenant: Tenant, capacity: number, replacing: boolean): Unserved | undefined {
+    const isBarred = replacing && !this.#queue.mayReplaceAnother(tenant);
     if (!isBarred && !this.#hasItsPart(tenant, capacity)) return undefined;
     this.turnedAway();
     return this.#queue.refuse('full', tenant, isExcessive(this.#queue.counters.waiting, tenant, 1));
@@ -57,7 +57,11 @@ export class LineDoor {
     this.#lastMs = nowMs;
   }
 
-  /** It may only take the place of another. */
+  /**
+   * The line is to grow no longer for its sake.
+   *
+   * @param answerMs What an answer to the request takes where nobody waits; undefined: nobody knows.
+   */
   isTooLong(tenant: Tenant, answerMs: number | undefined): boolean {
     if (answerMs === undefined || !this.#isOverrun || this.#queue.length < ALWAYS) return false;
     const expectedMs = this.#queue.expectedWaitMs(tenant) ?? this.#queue.headAgeMs;

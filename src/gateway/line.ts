@@ -48,13 +48,13 @@ export class Line {
     const queue = this.#queue;
     const { caller, deadlineAtMs } = request;
     const tenant = tenantOf(caller);
-    const refused = this.#door.refusal(tenant, capacity, answerMs);
+    const replacing = this.#door.isTooLong(tenant, answerMs);
+    const refused = this.#door.refusal(tenant, capacity, replacing);
     if (refused !== undefined) throw errorOf(refused);
     const sinceMs = this.#now();
     const idle = queue.counters.isIdle(tenant);
     let turnedAway = false;
     try {
-      const replacing = this.#door.isTooLong(tenant, answerMs);
       const served = await queue.wait({ tenant, deadlineAtMs, replacing }, claim, signal);
       if (served instanceof Unserved) {
         turnedAway = served.reason === 'full' && this.#now() - sinceMs < LEAST_WAIT_MS;
