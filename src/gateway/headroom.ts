@@ -117,10 +117,10 @@ export class Headroom {
   /** @param belowShare It takes less than its share in any case. */
   hasRoomFor(tenant: Tenant, belowShare: boolean): boolean {
     const { inFlight, free } = this.#room;
-    if (free && belowShare) return true;
+    if (!free) return this.#mayExceed(tenant);
+    if (belowShare) return true;
     const guest = this.#guests.get(tenant);
     const share = this.#shareOf(tenant);
-    if (!free) return share > 0 && this.#mayExceed(guest, share);
     if (share === 0) return tenant.projectId === '' || this.#unqueued.allows(inFlight) || this.#mayTrickle;
     const own = guest?.inFlight ?? 0;
     if (guest === undefined || own === 0 || !this.#isHeavy(guest) || !this.#guests.hasLightBeside(tenant))
@@ -282,10 +282,13 @@ export class Headroom {
   }
 
   /** What heavy tenants have too many of inside keeps out nobody else, who would wait for all of it to leave. */
-  #mayExceed(guest: Guest | undefined, share: number): boolean {
+  #mayExceed(tenant: Tenant): boolean {
     const { inFlight, limit, isExceeded } = this.#room;
+    if (isExceeded !== true) return false;
+    const share = this.#shareOf(tenant);
+    const guest = this.#guests.get(tenant);
     const isLight = guest === undefined || (guest.inFlight < share && !this.#isHeavy(guest));
-    return isExceeded === true && isLight && inFlight - this.#guests.insideOfHeavy(inFlight) < limit;
+    return isLight && share > 0 && inFlight - this.#guests.insideOfHeavy(inFlight) < limit;
   }
 
   /** Whoever has waited for longer than is usual queues there: one more would stand behind it. */
