@@ -19,7 +19,7 @@ export function errorWithin(text: string, where: string, secrets: Secrets): AppE
   const { code, status } = asWire(error);
   const refusal = [code, status].map(Number).find((one) => REFUSALS.has(one));
   return refusal === undefined
-    ? unexpectedReply(`${where}: ${keyless(text, secrets).slice(0, MAX_CHARS)}`)
+    ? unexpectedReply(`${where}: ${keyless(text, secrets, MAX_CHARS)}`)
     : mapFailedReply({ status: refusal, body: JSON.stringify({ error }), retryAfterMs: undefined }, secrets);
 }
 

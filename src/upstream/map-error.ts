@@ -26,7 +26,7 @@ export interface FailedReply {
  */
 export function mapFailedReply(reply: FailedReply, secrets: Secrets): AppError {
   const { status, retryAfterMs } = reply;
-  const cause = new Error(`HTTP ${status}: ${keyless(reply.body, secrets).slice(0, MAX_MESSAGE_CHARS)}`);
+  const cause = new Error(`HTTP ${status}: ${keyless(reply.body, secrets, MAX_MESSAGE_CHARS)}`);
   switch (status) {
     case 400:
     case 413:

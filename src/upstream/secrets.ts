@@ -22,9 +22,9 @@ export function scrub(text: string, secrets: readonly string[]): string {
   return clean;
 }
 
-/** What operators may read of a text; to be cut only then: half a key is a secret, too. */
-export function keyless(text: string, { apiKey }: Secrets): string {
-  return apiKey ? scrub(text, [apiKey]) : text;
+/** What operators may read of a text. It is cut last: half a key is a secret, too. */
+export function keyless(text: string, { apiKey }: Secrets, mostChars: number): string {
+  return (apiKey ? scrub(text, [apiKey]) : text).slice(0, mostChars);
 }
 
 /** Servers like to say which key they refuse, and what they say gets into logs and reports of their health. */

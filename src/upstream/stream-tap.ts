@@ -178,7 +178,7 @@ export class StreamTap {
       parsed = JSON.parse(data);
     } catch {
       this.failure = unexpectedReply(
-        `an event that is not JSON: ${keyless(data, this.#secrets).slice(0, MAX_TOLD_CHARS)}`,
+        `an event that is not JSON: ${keyless(data, this.#secrets, MAX_TOLD_CHARS)}`,
       );
       return undefined;
     }
@@ -209,7 +209,7 @@ export class StreamTap {
     const hides = isOfUsage && this.#hideUsage;
     if (choices.length > 0) return hides ? withoutUsage(data, chunk) : event;
     if (!isOfUsage && !Array.isArray(chunk.choices)) {
-      this.#unknown = keyless(data, this.#secrets).slice(0, MAX_TOLD_CHARS);
+      this.#unknown = keyless(data, this.#secrets, MAX_TOLD_CHARS);
       return undefined;
     }
     return hides ? undefined : event;

@@ -185,7 +185,7 @@ export class WholeTap {
     const choices = choicesOf(reply);
     if (this.#isGeneration && choices.length === 0)
       return unexpectedReply(
-        `the reply has no choices: ${keyless(text.toString('utf8'), this.#secrets).slice(0, MAX_TOLD_CHARS)}`,
+        `the reply has no choices: ${keyless(text.toString('utf8'), this.#secrets, MAX_TOLD_CHARS)}`,
       );
     this.observation.usage = usageOf(reply);
     for (const choice of choices) {
