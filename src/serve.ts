@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isExposed } from '../config/listen.ts';
 import type { Config } from '../config/schema.ts';
 import { RoutingKnowledge } from '../routers/routing-knowledge.ts';
@@ -250,8 +251,4 @@ function tellOfShares({ listen, limits, redis }: Config, keysNeeded: boolean, lo
     { gateways },
     'without `redis` every worker and every replica counts for itself, and gives out its share of each limit',
   );
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

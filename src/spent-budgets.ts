@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/schema.ts';
 import type { Authenticator } from './access/authenticator.ts';
 import type { RunningAdmission } from './admission/create-admission.ts';
@@ -75,7 +76,10 @@ export class SpentBudgets {
   async start(door: Pick<Authenticator, 'noKeys' | 'problem'>): Promise<void> {
     this.#door = door;
     const { admission, past } = this.#options;
-    await Promise.race([Promise.all([this.#watch.look(), admission.ready]), delay(START_MS)]);
+    await Promise.race([
+      Promise.all([this.#watch.look(), admission.ready]),
+      delay(START_MS, undefined, { ref: false }),
+    ]);
     await this.#watch.untilKnown(() => door.problem === undefined, SPENT_MS);
     past.servingBegins();
   }
@@ -124,8 +128,4 @@ function webhookOf(
         'an alarm could not be brought to the webhook',
       ),
   });
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import { Server as NetServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { HttpSocket } from './http-socket.ts';
 import type { PlainConnections } from './plain-connections.ts';
 
@@ -71,8 +72,4 @@ export class Drain {
       } else if (nowMs - seen.idleSinceMs >= IDLE_MS) socket.end();
     }
   }
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
