@@ -34,7 +34,6 @@ export interface ReloaderOptions {
 export class Reloader {
   readonly #options: ReloaderOptions;
   #current: Config;
-  #problem: string | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #waiting: { load: Load; readonly result: Promise<boolean> } | undefined;
 
@@ -46,11 +45,6 @@ export class Reloader {
   /** The configuration in use. */
   get current(): Config {
     return this.#current;
-  }
-
-  /** Why the one that was last read is not in use. */
-  get problem(): string | undefined {
-    return this.#problem;
   }
 
   /**
@@ -81,12 +75,10 @@ export class Reloader {
       const config = withFixed(loaded.config, this.#current);
       const detail = await apply({ ...loaded, config });
       this.#current = config;
-      this.#problem = undefined;
       emit({ type: 'config-reloaded', ok: true, detail, ignored: ignored.map(([name]) => name) });
       return true;
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
-      this.#problem = detail;
       emit({ type: 'config-reloaded', ok: false, detail, ignored: [] });
       return false;
     }
