@@ -18,7 +18,7 @@ describe('a plain usage', () => {
     );
     const name = fc.constantFrom(
       ...['prompt_tokens', 'completion_tokens', 'total_tokens', 'prompt_tokens_details'],
-      'completion_tokens_details',
+      ...['completion_tokens_details', 'cached_tokens', 'prompt_cache_hit_tokens'],
     );
     const usage = fc.uniqueArray(fc.tuple(name, value), { selector: ([name]) => name });
     const space = fc.constantFrom(undefined, 1);
@@ -46,6 +46,8 @@ describe('a plain usage', () => {
     '{"prompt_tokens":5,"completion_tokens":1e3}',
     '{"prompt_tokens":05,"completion_tokens":3}',
     '{"prompt_tokens":5,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":3}}',
+    '{"prompt_tokens":5,"completion_tokens":3,"total_tokens":9}',
+    '{"prompt_tokens":5,"completion_tokens":3,"cached_tokens":4}',
     '{"prompt_tokens":5,"completion_tokens":3,"prompt_token\\u0073":7}',
   ])('is not %s', (json) => {
     expect(read(json)).toBeUndefined();

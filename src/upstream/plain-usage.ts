@@ -16,6 +16,7 @@ export function plainUsage(text: Buffer, { valueStart, valueEnd }: Member): Usag
   if (object?.end !== valueEnd) return undefined;
   let promptTokens = -1;
   let completionTokens = -1;
+  let totalTokens: number | undefined;
   for (const member of object.members) {
     if (member.keyEscaped) return undefined;
     switch (member.key) {
@@ -25,12 +26,20 @@ export function plainUsage(text: Buffer, { valueStart, valueEnd }: Member): Usag
       case 'completion_tokens':
         completionTokens = wholeNumber(text, member);
         break;
+      case 'total_tokens':
+        totalTokens = wholeNumber(text, member);
+        break;
+      case 'cached_tokens':
+      case 'prompt_cache_hit_tokens':
+        return undefined;
       case 'prompt_tokens_details':
       case 'completion_tokens_details':
         if (text[member.valueStart] !== N) return undefined;
     }
   }
   if (promptTokens < 0 || completionTokens < 0) return undefined;
+  // The sum says more.
+  if (totalTokens !== undefined && totalTokens !== promptTokens + completionTokens) return undefined;
   return { promptTokens, completionTokens, cachedPromptTokens: 0, reasoningTokens: 0 };
 }
 

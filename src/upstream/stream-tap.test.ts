@@ -164,6 +164,31 @@ describe('StreamTap', () => {
   });
 
   it.each([
+    [
+      'reasoning beside the completion (xAI)',
+      { completion_tokens: 2, total_tokens: 329, completion_tokens_details: { reasoning_tokens: 317 } },
+      { completionTokens: 319, reasoningTokens: 317 },
+    ],
+    [
+      'reasoning in the sum alone (Gemini)',
+      { completion_tokens: 2, total_tokens: 329 },
+      { completionTokens: 319 },
+    ],
+    ['what was cached in a word of its own (Moonshot)', { cached_tokens: 8 }, { cachedPromptTokens: 8 }],
+    ["what was cached in DeepSeek's words", { prompt_cache_hit_tokens: 8 }, { cachedPromptTokens: 8 }],
+  ])('finds %s', (_name, usage, wanted) => {
+    const json = JSON.stringify({ prompt_tokens: 10, completion_tokens: 2, ...usage });
+    const { tap } = passText(`${delta('a')}data: {"choices":[],"usage":${json}}\n\n`);
+    expect(tap.observation.usage).toMatchObject({ promptTokens: 10, ...wanted });
+  });
+
+  it('believes no sum where the prompt is not counted', () => {
+    const usage = '{"prompt_tokens":0,"completion_tokens":2,"total_tokens":60}';
+    const { tap } = passText(`${delta('a')}data: {"choices":[],"usage":${usage}}\n\n`);
+    expect(tap.observation.usage).toMatchObject({ promptTokens: 0, completionTokens: 2 });
+  });
+
+  it.each([
     ['the choice that finishes', '"finish_reason":"stop"', '"finish_reason":"stop","usage":'],
     ["Groq's field", ']}\n', '],"x_groq":{"id":"r","usage":'],
   ])('reads usage out of %s, and leaves it there', (_name, before, beginning) => {

@@ -159,6 +159,16 @@ describe('WholeTap', () => {
     expect(tapOf('{"detail":"secret"}', 10, false).failure?.code).toBe('upstream_error');
   });
 
+  it.each([
+    ['tells a sum alone', { total_tokens: 9 }, 9],
+    ['says that there were no tokens', { prompt_tokens: 0, total_tokens: 0 }, undefined],
+  ])('knows what was read where a server %s, however long its reply', (_name, usage, promptTokens) => {
+    for (const numbers of [1, 300_000]) {
+      const text = JSON.stringify({ data: [{ embedding: Array(numbers).fill(0.5) }], usage });
+      expect(tapOf(text, 65_536, false).tap.observation.usage?.promptTokens).toBe(promptTokens);
+    }
+  });
+
   it('takes a reply that goes deeper than skimming does', () => {
     const depth = 200;
     const deep = `${'['.repeat(depth)}${']'.repeat(depth)}`;

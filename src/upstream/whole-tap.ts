@@ -3,6 +3,7 @@ import { newObservation, type Observation } from '../core/observation.ts';
 import { isTrueCount } from '../core/plausible-usage.ts';
 import { shortText } from '../core/short-text.ts';
 import { type Member, type SkimmedObject, skimBeginning, skimObject, skipSpace } from '../core/skim.ts';
+import type { Usage } from '../core/usage.ts';
 import { errorWithin } from './error-within.ts';
 import { unexpectedReply } from './map-error.ts';
 import { ObjectEnd } from './object-end.ts';
@@ -14,9 +15,11 @@ import {
   errorOf,
   finishReasonOf,
   hasContent,
+  readingUsageOf,
   tokensIn,
   tokensOf,
   usageOf,
+  type Wire,
 } from './wire-chunk.ts';
 
 /**
@@ -154,7 +157,7 @@ export class WholeTap {
     }
     if (usage === undefined) return false;
     if (choices === undefined ? this.#isGeneration : isEmpty(text, choices)) return false;
-    this.observation.usage = plainUsage(text, usage) ?? usageOf({ usage: memberValue(text, usage) });
+    this.observation.usage = plainUsage(text, usage) ?? this.#usageOf({ usage: memberValue(text, usage) });
     // Counts that may be wrong call for a closer look.
     const { promptTokens = 0, completionTokens = 0 } = this.observation.usage ?? {};
     if (!(promptTokens > 0) || (choices !== undefined && !this.#isSure(promptTokens, completionTokens)))
@@ -187,7 +190,7 @@ export class WholeTap {
       return unexpectedReply(
         `the reply has no choices: ${keyless(text.toString('utf8'), this.#secrets, MAX_TOLD_CHARS)}`,
       );
-    this.observation.usage = usageOf(reply);
+    this.observation.usage = this.#usageOf(reply);
     for (const choice of choices) {
       if (hasContent(choice)) this.observation.contentEvents += tokensOf(choice);
       this.#finished(finishReasonOf(choice));
@@ -216,6 +219,10 @@ export class WholeTap {
     return areGood;
   }
 
+  #usageOf(reply: Wire): Usage | undefined {
+    return this.#isGeneration ? usageOf(reply) : readingUsageOf(reply);
+  }
+
   #finished(reason: ReturnType<typeof finishReasonOf>): void {
     if (reason !== undefined) this.observation.finishReasons.push(reason);
   }
@@ -238,7 +245,7 @@ export class WholeTap {
     const object = skimObject(text, from);
     if (object === undefined) return false;
     try {
-      const usage = usageOf({ usage: JSON.parse(text.toString('utf8', object.start, object.end)) });
+      const usage = this.#usageOf({ usage: JSON.parse(text.toString('utf8', object.start, object.end)) });
       this.observation.usage = usage ?? this.observation.usage;
       return usage !== undefined;
     } catch {

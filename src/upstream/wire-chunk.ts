@@ -22,13 +22,36 @@ export function usageOf(wire: Wire): Usage | undefined {
 function readUsage(told: unknown): Usage | undefined {
   const usage = asWire(told);
   if (typeof usage.prompt_tokens !== 'number') return undefined;
-  const promptTokens = count(usage.prompt_tokens);
   return {
-    promptTokens,
-    completionTokens: count(usage.completion_tokens ?? Math.max(0, count(usage.total_tokens) - promptTokens)),
-    cachedPromptTokens: count(asWire(usage.prompt_tokens_details).cached_tokens),
+    promptTokens: usage.prompt_tokens,
+    completionTokens: writtenOf(usage),
+    cachedPromptTokens: cachedOf(usage),
     reasoningTokens: count(asWire(usage.completion_tokens_details).reasoning_tokens),
   };
+}
+
+/** With all reasoning, which some servers count beside the completion (xAI) or in the sum alone (Gemini). */
+function writtenOf({ prompt_tokens, completion_tokens, total_tokens }: Wire): number {
+  const rest = count(total_tokens) - count(prompt_tokens);
+  // Where the prompt is not counted, the sum says nothing of the reply.
+  const isRest = count(prompt_tokens) > 0 || completion_tokens === undefined || completion_tokens === null;
+  return isRest ? Math.max(count(completion_tokens), rest) : count(completion_tokens);
+}
+
+/** Moonshot and DeepSeek tell it in words of their own. */
+function cachedOf({ prompt_tokens_details, cached_tokens, prompt_cache_hit_tokens }: Wire): number {
+  return count(asWire(prompt_tokens_details).cached_tokens ?? cached_tokens ?? prompt_cache_hit_tokens);
+}
+
+/**
+ * Of a reply to a text that was only read, as embeddings are: some servers tell nothing but a sum (Voyage, Jina, older vLLM), and
+ * those that tell of no tokens at all (LM Studio) have not counted.
+ */
+export function readingUsageOf(wire: Wire): Usage | undefined {
+  const { prompt_tokens, total_tokens } = asWire(wire.usage);
+  const promptTokens = count(prompt_tokens) || count(total_tokens);
+  if (promptTokens === 0) return undefined;
+  return { promptTokens, completionTokens: 0, cachedPromptTokens: 0, reasoningTokens: 0 };
 }
 
 /** As it was said: whether it can be true is for others to judge. */
