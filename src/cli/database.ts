@@ -74,9 +74,14 @@ async function check(location: DatabaseLocation, { json }: DatabaseFlags): Promi
   process.exitCode = problems.length === 0 ? 0 : 1;
 }
 
-async function copy(from: DatabaseLocation, to: DatabaseLocation, { json }: DatabaseFlags): Promise<void> {
+async function copy(
+  from: DatabaseLocation,
+  to: DatabaseLocation & { readonly kind: 'postgres' },
+  { json }: DatabaseFlags,
+): Promise<void> {
   if (from.kind === 'postgres') throw refuse('the database is on PostgreSQL already');
   if (!existsSync(from.path)) throw refuse(`there is no database ${from.path}`);
+  if (!/^postgres(ql)?:\/\//.test(to.url)) throw refuse('`--to` must be a URL that begins with postgres://');
   const source = await openDatabase(from);
   try {
     const target = await openDatabase(to, { timeoutMs: COPY_TIMEOUT_MS });

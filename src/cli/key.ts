@@ -1,5 +1,6 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { newApiKey } from '../access/api-key.ts';
+import { CALLABLE_PATHS } from '../api/admin/tenant-schemas.ts';
 import type { Role } from '../core/caller.ts';
 import { type ApiKey, ApiKeys } from '../store/api-keys.ts';
 import { projectFor } from '../store/named.ts';
@@ -30,7 +31,7 @@ export function addKeyCommands(program: Command, env: Environment): void {
     .option('--project <name|id>', 'what it is for; made if it is not there (default: "default")')
     .option('--role <role>', 'user, organization-viewer, organization-admin, viewer or admin', 'user')
     .option('--models <list>', 'the only models it may use', list)
-    .option('--endpoints <list>', 'the only paths it may use, such as /v1/embeddings', list)
+    .option('--endpoints <list>', 'the only paths it may use, such as /v1/embeddings', endpoints)
     .option('--expires-in <time>', 'how long it is valid, such as 90d (default: for ever)', durationMs);
   withDatabaseOptions(withTermsOptions(create)).action((flags) => createKey(flags, env));
 
@@ -130,6 +131,14 @@ function revokeKey(id: string, flags: DatabaseFlags, env: Environment): Promise<
         : `${id} is revoked. Gateways refuse it within two seconds.\n`,
     );
   });
+}
+
+/** @throws InvalidArgumentError where one is none: with such a key nothing could be done, and nobody would know why */
+function endpoints(text: string): readonly string[] {
+  const paths = list(text);
+  if (!paths.every((path) => CALLABLE_PATHS.includes(path)))
+    throw new InvalidArgumentError(`must be some of ${CALLABLE_PATHS.join(', ')}.`);
+  return paths;
 }
 
 function endOf({ expiresIn }: { readonly expiresIn?: number }): number | undefined {

@@ -125,6 +125,7 @@ describe('the command line', () => {
     [['key', 'create', '--rpm', '0'], 'limits.requestsPerMinute'],
     [['key', 'create', '--usd-per-day', '1e9'], 'must be a number such as 2.5'],
     [['key', 'create', '--expires-in', 'soon'], 'must be a time such as 90d'],
+    [['key', 'create', '--endpoints', '/v1/chat/completion'], 'must be some of /v1/chat/completions'],
     [['key', 'create', '--role', 'king'], '`role` must be one of user'],
     [['key', 'create', '--project', 'proj_0'], 'names no project'],
     [['key', 'rotate', 'key_0'], 'there is no key key_0'],
@@ -221,6 +222,8 @@ describe('the command line', () => {
       expect(await callerOf(secret, { kind: 'postgres', url })).toBeDefined();
       const again = await qianmen('database', 'copy', '--to', url);
       expect(again).toMatchObject({ code: 1, err: expect.stringContaining('not empty') });
+      const nowhere = await qianmen('database', 'copy', '--to', new URL(url).host);
+      expect(nowhere).toMatchObject({ code: 1, err: expect.stringContaining('begins with postgres://') });
     });
 
     it('says what is wrong when the server is away, without its password', async () => {

@@ -42,14 +42,15 @@ const share = {
   priority: z.int().min(-1000).max(1000),
 };
 
-const callable = Object.entries(ACCESS_RULES).flatMap(([route, access]) =>
+/** What a key may be limited to. */
+export const CALLABLE_PATHS = Object.entries(ACCESS_RULES).flatMap(([route, access]) =>
   route.startsWith('POST ') && access === 'user' ? [route.slice('POST '.length)] : [],
 );
 
 const scopeChange = {
   role: role.optional(),
   models: z.array(z.string()).min(1).max(1000).nullish(),
-  endpoints: z.array(z.enum(callable)).min(1).nullish(),
+  endpoints: z.array(z.enum(CALLABLE_PATHS)).min(1).nullish(),
   expiresAtMs: timeMs.nullish(),
 };
 
