@@ -8,9 +8,9 @@ import type { CanaryAdmin } from './api/admin/canary-routes.ts';
 import { upstreamReport } from './api/admin/upstream-report.ts';
 import type { UpstreamAdmin } from './api/admin/upstream-routes.ts';
 import { createApp } from './app.ts';
-import type { Emit, GatewayEvent } from './core/event.ts';
 import { DecisionFile } from './decisions/decision-file.ts';
 import { RecentDecisions } from './decisions/recent-decisions.ts';
+import { EventFanOut } from './event-fan-out.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { forgetRestarted } from './fleet/forget-restarted.ts';
 import { FleetModelAdmin } from './fleet/model-admin.ts';
@@ -28,22 +28,15 @@ import { openTenancy, type Tenancy } from './tenancy.ts';
 export async function startGateway(config: Config, options: StartOptions = {}): Promise<RunningGateway> {
   const logger = options.logger ?? createLogger(config.log.level);
   mkdirSync(config.dataDir, { recursive: true });
-  const sinks: Emit[] = [logEvents(logger)];
-  const emit = (event: GatewayEvent) => {
-    for (const sink of sinks) {
-      try {
-        sink(event);
-      } catch (err) {
-        logger.error({ err, event: event.type }, 'an event was not taken down');
-      }
-    }
-  };
-  const tenancy = await openTenancy({ config, logger, emit });
-  sinks.push(tenancy.observe);
+  const events = new EventFanOut((err, event) =>
+    logger.error({ err, event: event.type }, 'an event was not taken down'),
+  );
+  const tenancy = await openTenancy({ config, logger, emit: events.emit });
+  events.add(logEvents(logger), tenancy.observe);
   try {
     if (tenancy.door.noKeys) refuseOpenDoor(config);
     tellOfShares(config, tenancy.door.keysNeeded, logger);
-    return await startWith(config, options, { logger, sinks, emit, tenancy });
+    return await startWith(config, options, { logger, events, tenancy });
   } catch (error) {
     await tenancy.close();
     throw error;
@@ -53,19 +46,18 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
 /** What exists before anything is served. */
 interface Surroundings {
   readonly logger: Logger;
-  /** Everybody who is told of every event. */
-  readonly sinks: Emit[];
-  readonly emit: Emit;
+  readonly events: EventFanOut;
   readonly tenancy: Tenancy;
 }
 
 async function startWith(
   config: Config,
   options: StartOptions,
-  { logger, sinks, emit, tenancy }: Surroundings,
+  { logger, events, tenancy }: Surroundings,
 ): Promise<RunningGateway> {
   const knowledge = new RoutingKnowledge();
   const { admission, door, tenantAdmin, usage } = tenancy;
+  const { emit } = events;
   const gateway = new Gateway({
     routes: new Map(),
     emit,
@@ -88,7 +80,7 @@ async function startWith(
   const decisions = new RecentDecisions(config.decisions.keep);
   const decisionFile = config.decisions.log ? openDecisionFile(config, logger) : undefined;
   let ended = 0;
-  sinks.push(
+  events.add(
     status.observe,
     metrics.observe,
     decisions.observe,
@@ -138,6 +130,14 @@ async function startWith(
     throw error;
   }
 
+  const end = async () => {
+    await front.end();
+    await fleet.close();
+    events.flush();
+    await decisionFile?.close();
+    await tenancy.close();
+  };
+
   return {
     url: front.url,
     gateway,
@@ -154,16 +154,13 @@ async function startWith(
       const { drainDelayMs, drainTimeoutMs } = reloader.current.listen;
       await delay(drainDelayMs);
       const cut = (await front.drain(drainTimeoutMs)) ? 0 : gateway.inFlight;
-      await front.end();
-      await Promise.all([fleet.close(), decisionFile?.close()]);
-      await tenancy.close();
+      await end();
       return cut;
     },
     async close() {
       status.drainingBegins();
       gateway.stopShadows();
-      await Promise.all([front.end(), fleet.close(), decisionFile?.close()]);
-      await tenancy.close();
+      await end();
     },
   };
 }

@@ -21,7 +21,7 @@ export interface JournalOptions {
 }
 
 /**
- * The end of a journal that this process writes: in files of bounded size, and with one write for each turn of the event loop.
+ * The end of a journal that this process writes: in files of bounded size, and with one write for all that is added at once.
  * What is written stays when the process is killed. Others read it (`drain.ts`); a file that has been followed by
  * the next one is not written any more.
  */
@@ -53,7 +53,7 @@ export class Journal {
     }
     if (this.#isDue || this.#retry !== undefined) return;
     this.#isDue = true;
-    setImmediate(this.write);
+    queueMicrotask(this.write);
   }
 
   /** Now. */
