@@ -46,6 +46,8 @@ export interface BudgetAlarmsOptions {
 interface Tally {
   day: number;
   month: number;
+  /** As its last request here had them. */
+  limits: Limits;
 }
 
 const SUBJECTS: readonly BudgetSubject[] = ['key', 'project', 'organization'];
@@ -88,9 +90,9 @@ export class BudgetAlarms {
     this.#timer = setInterval(() => void this.refresh(), this.#everyMs).unref();
   }
 
-  /** To be told everything. */
+  /** To be told everything: also of who was refused, since what others have spent is known from then on. */
   readonly observe = (event: GatewayEvent): void => {
-    if (event.type !== 'request-settled' || event.caller === undefined || event.costNanoUsd === 0) return;
+    if (event.type !== 'request-settled' || event.caller === undefined) return;
     const { caller, costNanoUsd } = event;
     const { limits } = caller;
     const nowMs = this.#wall();
@@ -111,7 +113,7 @@ export class BudgetAlarms {
     try {
       const totals = await this.#options.totals(askedMs);
       // By now another day may have begun.
-      if (day === this.#dayName) this.#raise(totals);
+      if (day === this.#dayName) this.#raise(totals, askedMs);
     } catch {
       // Left for the next time; the database's troubles are reported by those who cannot do without it.
     }
@@ -124,20 +126,28 @@ export class BudgetAlarms {
     await Promise.all([...this.#telling.values()].map(({ done }) => done));
   }
 
-  #raise(totals: SpentTotals): void {
+  /** Whoever has nothing left sends perhaps no more, so this may be the last occasion. */
+  #raise(totals: SpentTotals, nowMs: number): void {
     for (const subject of SUBJECTS)
       for (const [id, { day, month }] of totals[subject]) {
         const tally = this.#tally(subject, id);
         tally.day = Math.max(tally.day, day);
         tally.month = Math.max(tally.month, month);
+        this.#compareAll(subject, id, tally, nowMs);
       }
+    if (this.#waiting.size > 0) this.#keep();
   }
 
   #add(subject: BudgetSubject, id: string, limits: Limits, nanoUsd: number, nowMs: number): void {
     const tally = this.#tally(subject, id);
     tally.day += nanoUsd;
     tally.month += nanoUsd;
-    const { nanoUsdPerDay, nanoUsdPerMonth } = limits;
+    tally.limits = limits;
+    this.#compareAll(subject, id, tally, nowMs);
+  }
+
+  #compareAll(subject: BudgetSubject, id: string, tally: Tally, nowMs: number): void {
+    const { nanoUsdPerDay, nanoUsdPerMonth } = tally.limits;
     if (nanoUsdPerDay !== undefined) this.#compare(subject, id, 'day', tally, nanoUsdPerDay, nowMs);
     if (nanoUsdPerMonth !== undefined) this.#compare(subject, id, 'month', tally, nanoUsdPerMonth, nowMs);
   }
@@ -151,6 +161,8 @@ export class BudgetAlarms {
     atMs: number,
   ): void {
     const spentNanoUsd = tally[period];
+    // A budget of nothing is a door that is shut.
+    if (spentNanoUsd === 0) return;
     for (const share of this.#options.shares) {
       if (spentNanoUsd < share * budgetNanoUsd) continue;
       const periodName = period === 'day' ? this.#dayName : this.#monthName;
@@ -219,7 +231,7 @@ export class BudgetAlarms {
   #tally(subject: BudgetSubject, id: string): Tally {
     const known = this.#tallies[subject].get(id);
     if (known !== undefined) return known;
-    const tally = { day: 0, month: 0 };
+    const tally = { day: 0, month: 0, limits: {} };
     this.#tallies[subject].set(id, tally);
     return tally;
   }

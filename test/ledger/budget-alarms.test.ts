@@ -124,6 +124,25 @@ describeDatabases('alarms of budgets', (newLocation) => {
     await expect.poll(() => heard).toMatchObject([{ share: 0.85, spentNanoUsd: 85 }]);
   });
 
+  it('go off where it is others that spend, also when nothing more is left to spend', async () => {
+    let others = 0;
+    const totals = async () => ({
+      ...nothingSpent(),
+      key: new Map([['key_1', { day: others, month: others }]]),
+    });
+    const limits = { key: { nanoUsdPerDay: 100 } };
+    const silent = watch({ totals });
+    const refusing = watch({ totals });
+    silent.alarms.observe(spending(25, limits));
+    others = 90;
+    await silent.alarms.refresh();
+    await expect.poll(() => silent.heard).toMatchObject([{ share: 0.85, spentNanoUsd: 90 }]);
+    others = 100;
+    await refusing.alarms.refresh();
+    refusing.alarms.observe(spending(0, limits));
+    await expect.poll(() => refusing.heard).toMatchObject([{ share: 0.95, spentNanoUsd: 100 }]);
+  });
+
   it('wait for a database that is away', async () => {
     let away = true;
     const { alarms, heard } = watch({
