@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { copyPages } from './backup.ts';
@@ -34,8 +34,7 @@ export async function restore(
     if (damage.length > 0) throw new Error(`it is damaged: ${damage.join('; ')}`);
     alone = lockedAlone(path);
     const aside = existsSync(path) ? asideOf(path, nowMs) : undefined;
-    if (aside !== undefined)
-      for (const end of ['', ...BESIDE]) if (existsSync(path + end)) renameSync(path + end, aside + end);
+    if (aside !== undefined) keepAside(path, aside);
     renameSync(partial, path);
     syncFolder(dirname(path));
     return aside;
@@ -88,6 +87,17 @@ function lockedAlone(path: string): Sqlite.Database | undefined {
       });
     throw error;
   }
+}
+
+/** A gateway that finds no database makes an empty one, without keys: so the old one stays in its place until the new one takes that. */
+function keepAside(path: string, aside: string): void {
+  try {
+    linkSync(path, aside);
+  } catch {
+    // Not every file system has second names.
+    renameSync(path, aside);
+  }
+  for (const end of BESIDE) if (existsSync(path + end)) renameSync(path + end, aside + end);
 }
 
 /** In the same folder, and free. */
