@@ -23,6 +23,12 @@ export function errorWithin(text: string, where: string, secrets: Secrets): AppE
     : mapFailedReply({ status: refusal, body: JSON.stringify({ error }), retryAfterMs: undefined }, secrets);
 }
 
+/** The same of a body in place of a reply; undefined: it is no error, as far as can be told. */
+export function errorToldBy(body: string, where: string, secrets: Secrets): AppError | undefined {
+  const error = errorOf(parsed(body));
+  return error === undefined ? undefined : errorWithin(JSON.stringify(error), where, secrets);
+}
+
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -1,8 +1,10 @@
 import type { PauseListener, Relay, RelaySink } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
 import type { Observation } from '../core/observation.ts';
+import { errorToldBy } from './error-within.ts';
 import type { Exchange, Reader, ResponseHead } from './exchange.ts';
 import { unexpectedReply } from './map-error.ts';
+import { readBeginning } from './read-beginning.ts';
 import { readRefusal } from './read-refusal.ts';
 import { type Secrets, withoutKey } from './secrets.ts';
 
@@ -18,6 +20,7 @@ export interface ReplyHost {
   ended(failure: AppError | undefined, status: number | undefined): void;
 }
 
+const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\b/i;
 /** `none` is no encoding's name; some servers say so to keep proxies from compressing their streams. */
 const PLAIN_ENCODINGS: ReadonlySet<string> = new Set(['identity', 'none']);
 
@@ -70,8 +73,7 @@ export abstract class Reply implements Relay, Reader {
     this.contentType = headers.get('content-type') ?? this.#wantedType;
     const encoding = headers.get('content-encoding')?.toLowerCase() || 'identity';
     if (!this.contentType.toLowerCase().startsWith(this.#wantedType)) {
-      const type = JSON.stringify(this.contentType);
-      exchange.fail(unexpectedReply(`HTTP ${status} with content type ${type}`));
+      this.#refuseType(exchange);
     } else if (!PLAIN_ENCODINGS.has(encoding)) {
       exchange.fail(unexpectedReply(`content encoding ${JSON.stringify(encoding)}, which nobody asked for`));
     }
@@ -79,6 +81,17 @@ export abstract class Reply implements Relay, Reader {
 
   onFailure(error: AppError): void {
     this.finish(error);
+  }
+
+  /** Instead of a stream it may be an error that has status 200, and says more than its type does. */
+  #refuseType(exchange: Exchange): void {
+    const what = `HTTP ${this.status} with content type ${JSON.stringify(this.contentType)}`;
+    const { secrets } = this.host;
+    if (!JSON_TYPE.test(this.contentType)) exchange.fail(unexpectedReply(what));
+    else
+      readBeginning(exchange, (text) =>
+        this.onFailure(errorToldBy(text, what, secrets) ?? unexpectedReply(what)),
+      );
   }
 
   get whole(): Buffer | undefined {

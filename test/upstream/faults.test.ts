@@ -582,6 +582,7 @@ describe('health', () => {
     ],
     ['in a line that is named for it', true, `${SSE_HEAD}error: ${JSON.stringify(TOO_LONG)}\n\n`],
     ['in place of a whole reply', false, JSON_HEAD + JSON.stringify({ error: TOO_LONG })],
+    ['in place of a stream', true, JSON_HEAD + JSON.stringify({ error: TOO_LONG })],
   ])(
     'stays where it is, and clients hear it, when it refuses requests with status 200 (%s)',
     async (_name, stream, said) => {
