@@ -1,11 +1,12 @@
 import { z } from 'zod';
 
-const POSTGRES_URL = 'must be `sqlite` or a URL that begins with postgres://';
+export const POSTGRES_URL = /^postgres(?:ql)?:\/\//;
+const NO_DATABASE = 'must be `sqlite` or a URL that begins with postgres://';
 
 /** Where keys, tenants and the ledger lie: `sqlite`, a file in `dataDir`; or a PostgreSQL server that several gateways share. */
 export const database = z
-  .union([z.literal('sqlite'), z.string().regex(/^postgres(?:ql)?:\/\//, POSTGRES_URL)], {
-    error: POSTGRES_URL,
+  .union([z.literal('sqlite'), z.string().regex(POSTGRES_URL, NO_DATABASE)], {
+    error: NO_DATABASE,
   })
   .default('sqlite');
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import { POSTGRES_URL } from '../../config/storage.ts';
 import { backUp } from '../store/backup.ts';
 import { copyToPostgres } from '../store/copy.ts';
 import { openDatabase } from '../store/database.ts';
@@ -81,7 +82,7 @@ async function copy(
 ): Promise<void> {
   if (from.kind === 'postgres') throw refuse('the database is on PostgreSQL already');
   if (!existsSync(from.path)) throw refuse(`there is no database ${from.path}`);
-  if (!/^postgres(ql)?:\/\//.test(to.url)) throw refuse('`--to` must be a URL that begins with postgres://');
+  if (!POSTGRES_URL.test(to.url)) throw refuse('`--to` must be a URL that begins with postgres://');
   const source = await openDatabase(from);
   try {
     const target = await openDatabase(to, { timeoutMs: COPY_TIMEOUT_MS });

@@ -100,7 +100,7 @@ export class BudgetAlarms {
     this.#add('key', caller.keyId, limits.key, costNanoUsd, nowMs);
     this.#add('project', caller.projectId, limits.project, costNanoUsd, nowMs);
     this.#add('organization', caller.organizationId, limits.organization, costNanoUsd, nowMs);
-    if (this.#waiting.size > 0) this.#keep();
+    this.#keep();
   };
 
   /** Reads what the ledger has, which is more than is known here where others spend too. Call it once at the start. */
@@ -135,7 +135,7 @@ export class BudgetAlarms {
         tally.month = Math.max(tally.month, month);
         this.#compareAll(subject, id, tally, nowMs);
       }
-    if (this.#waiting.size > 0) this.#keep();
+    this.#keep();
   }
 
   #add(subject: BudgetSubject, id: string, limits: Limits, nanoUsd: number, nowMs: number): void {
@@ -174,7 +174,7 @@ export class BudgetAlarms {
   }
 
   #keep(): void {
-    if (this.#closed || this.#isKeeping) return;
+    if (this.#waiting.size === 0 || this.#closed || this.#isKeeping) return;
     this.#isKeeping = true;
     this.#keeping = this.#keepAll();
   }

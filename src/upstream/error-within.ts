@@ -14,19 +14,27 @@ const MAX_CHARS = 500;
  * @param text Of the error, as JSON; it may be cut, or anything else. @param where It stood.
  */
 export function errorWithin(text: string, where: string, secrets: Secrets): AppError {
-  const said = parsed(text);
+  return meaningOf(parsed(text), text, where, secrets);
+}
+
+/** The same of one that has been read already (`errorOf`). */
+export function errorSaid(error: unknown, where: string, secrets: Secrets): AppError {
+  return meaningOf(error, JSON.stringify(error), where, secrets);
+}
+
+/** The same of a body in place of a reply; undefined: it is no error, as far as can be told. */
+export function errorToldBy(body: string, where: string, secrets: Secrets): AppError | undefined {
+  const error = errorOf(parsed(body));
+  return error === undefined ? undefined : errorSaid(error, where, secrets);
+}
+
+function meaningOf(said: unknown, text: string, where: string, secrets: Secrets): AppError {
   const error = errorOf(said) ?? said;
   const { code, status } = asWire(error);
   const refusal = [code, status].map(Number).find((one) => REFUSALS.has(one));
   return refusal === undefined
     ? unexpectedReply(`${where}: ${keyless(text, secrets, MAX_CHARS)}`)
     : mapFailedReply({ status: refusal, body: JSON.stringify({ error }), retryAfterMs: undefined }, secrets);
-}
-
-/** The same of a body in place of a reply; undefined: it is no error, as far as can be told. */
-export function errorToldBy(body: string, where: string, secrets: Secrets): AppError | undefined {
-  const error = errorOf(parsed(body));
-  return error === undefined ? undefined : errorWithin(JSON.stringify(error), where, secrets);
 }
 
 function parsed(text: string): unknown {

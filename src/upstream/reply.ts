@@ -1,5 +1,6 @@
 import type { PauseListener, Relay, RelaySink } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
+import { isJsonType } from '../core/json-type.ts';
 import type { Observation } from '../core/observation.ts';
 import { errorToldBy } from './error-within.ts';
 import type { Exchange, Reader, ResponseHead } from './exchange.ts';
@@ -20,7 +21,6 @@ export interface ReplyHost {
   ended(failure: AppError | undefined, status: number | undefined): void;
 }
 
-const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\b/i;
 /** `none` is no encoding's name; some servers say so to keep proxies from compressing their streams. */
 const PLAIN_ENCODINGS: ReadonlySet<string> = new Set(['identity', 'none']);
 
@@ -87,7 +87,7 @@ export abstract class Reply implements Relay, Reader {
   #refuseType(exchange: Exchange): void {
     const what = `HTTP ${this.status} with content type ${JSON.stringify(this.contentType)}`;
     const { secrets } = this.host;
-    if (!JSON_TYPE.test(this.contentType)) exchange.fail(unexpectedReply(what));
+    if (!isJsonType(this.contentType)) exchange.fail(unexpectedReply(what));
     else
       readBeginning(exchange, (text) =>
         this.onFailure(errorToldBy(text, what, secrets) ?? unexpectedReply(what)),

@@ -4,7 +4,7 @@ import { isTrueCount } from '../core/plausible-usage.ts';
 import { shortText } from '../core/short-text.ts';
 import { type Member, type SkimmedObject, skimBeginning, skimObject, skipSpace } from '../core/skim.ts';
 import type { Usage } from '../core/usage.ts';
-import { errorWithin } from './error-within.ts';
+import { errorSaid, errorWithin } from './error-within.ts';
 import { unexpectedReply } from './map-error.ts';
 import { ObjectEnd } from './object-end.ts';
 import { plainUsage } from './plain-usage.ts';
@@ -44,6 +44,7 @@ const REASON_BYTES = 32;
 /** Of a reply that is none, to operators. */
 const MAX_TOLD_CHARS = 300;
 
+const WITH_STATUS_200 = 'an error with status 200';
 const NO_OBJECT = 'the reply is no JSON object';
 const NOT_COMPLETE = 'the reply is not complete JSON';
 
@@ -111,14 +112,13 @@ export class WholeTap {
       const isError =
         ((member.key === 'error' || this.#isErrorKey(member)) && !isNull(text, member)) ||
         (member.key === 'object' && !isPlainlyNoError(text, member));
-      if (isError) return this.#errorWithin(text.toString('utf8', member.valueStart, member.valueEnd));
+      if (isError) {
+        const said = text.toString('utf8', member.valueStart, member.valueEnd);
+        return errorWithin(said, WITH_STATUS_200, this.#secrets);
+      }
       if (member.key === 'usage') this.#readUsage(text, member.valueStart);
     }
     return undefined;
-  }
-
-  #errorWithin(text: string): AppError {
-    return errorWithin(text, 'an error with status 200', this.#secrets);
   }
 
   #isErrorKey({ key }: Member): boolean {
@@ -182,7 +182,7 @@ export class WholeTap {
   #parse(text: Buffer): AppError | undefined {
     const parsed: unknown = JSON.parse(text.toString('utf8'));
     const error = errorOf(parsed);
-    if (error !== undefined) return this.#errorWithin(JSON.stringify(error));
+    if (error !== undefined) return errorSaid(error, WITH_STATUS_200, this.#secrets);
     if (typeof parsed !== 'object' || parsed === null) return unexpectedReply(NO_OBJECT);
     const reply = asWire(parsed);
     const choices = choicesOf(reply);

@@ -3,6 +3,7 @@ import type { Relay } from '../../core/backend.ts';
 import type { Caller } from '../../core/caller.ts';
 import type { Decision } from '../../core/decision.ts';
 import { AppError, type RateStatus } from '../../core/error.ts';
+import { isJsonType } from '../../core/json-type.ts';
 import { turnTimeMs } from '../../core/turn-clock.ts';
 import { isAdminPath } from '../admin/admin-path.ts';
 import { errorBody, errorLines } from '../openai/error-body.ts';
@@ -93,7 +94,7 @@ export class Call {
   /** @throws AppError `unsupported_media_type`, `body_too_large`, `client_closed` */
   readJson(maxBytes: number): Buffer | Promise<Buffer> {
     const contentType = this.header('content-type') ?? '';
-    if (contentType !== 'application/json' && !/^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType)) {
+    if (!isJsonType(contentType)) {
       throw new AppError('unsupported_media_type', {
         message: `The content type must be application/json${contentType ? `, not ${contentType.slice(0, 100)}` : ''}.`,
       });

@@ -1,0 +1,6 @@
+const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\b/i;
+
+/** Whether a content type is that of JSON, or of something written in it. */
+export function isJsonType(contentType: string): boolean {
+  return contentType === 'application/json' || JSON_TYPE.test(contentType);
+}
