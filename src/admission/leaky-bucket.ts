@@ -10,7 +10,12 @@ export const MAX_DEBT_MINUTES = 60;
 export function waitMs(level: number, amount: number, perMinute: number): number | undefined {
   if (amount > perMinute) return undefined;
   const excess = level + amount - perMinute;
-  return excess <= TINY ? 0 : Math.max(1, Math.ceil((excess / perMinute) * MINUTE_MS));
+  return excess <= TINY ? 0 : Math.max(1, Math.ceil(drainMs(excess, perMinute)));
+}
+
+/** How long this much takes to run out. */
+export function drainMs(amount: number, perMinute: number): number {
+  return (amount / perMinute) * MINUTE_MS;
 }
 
 /** @param limit What callers know as the limit, where only a part of it is given out here. */
@@ -18,7 +23,7 @@ export function leftOf(level: number, perMinute: number, limit = perMinute): Rat
   return {
     limit,
     remaining: Math.max(0, Math.floor(perMinute - level + TINY)),
-    resetMs: perMinute > 0 ? Math.ceil((level / perMinute) * MINUTE_MS) : 0,
+    resetMs: perMinute > 0 ? Math.ceil(drainMs(level, perMinute)) : 0,
   };
 }
 

@@ -96,6 +96,43 @@ describe('admission in one process', () => {
     ask(admission, caller);
   });
 
+  it.each<[string, Limits, number, number]>([
+    ['a key', { requestsPerMinute: 60 }, 60, 1_000],
+    ['tokens', { tokensPerMinute: 1_200 }, 120, 500],
+    ['places', { concurrency: 4 }, 4, 250],
+    ['a budget', { nanoUsdPerDay: 1_000 }, 10, 100],
+  ])('has those come back one after the other who were refused together: %s', (_, key, fit, eachMs) => {
+    const { admission, pass } = setUp();
+    const caller = callerWith({ key });
+    const running = Array.from({ length: fit }, () => ask(admission, caller));
+    const told = Array.from({ length: 6 }, () => refusedBy(() => ask(admission, caller)).retryAfterMs!);
+    const [firstMs = 0] = told;
+    expect(told).toEqual(told.map((_, i) => firstMs + i * eachMs));
+    // As the limit of a minute runs out, or as one after the other ends, each finds room at its first try.
+    pass(firstMs);
+    for (const _ of told) {
+      if (!key.requestsPerMinute) running.pop()!.settle({ tokens: 10, nanoUsd: 0 });
+      running.unshift(ask(admission, caller));
+      pass(eachMs);
+    }
+  });
+
+  it('tells nobody who is refused to wait for more than a minute, nor one alone for longer than there is no room', () => {
+    const { admission, pass } = setUp();
+    const caller = callerWith({ key: { requestsPerMinute: 60 } });
+    for (let i = 0; i < 60; i++) ask(admission, caller);
+    const told = Array.from({ length: 150 }, () => refusedBy(() => ask(admission, caller)).retryAfterMs!);
+    expect(Math.max(...told)).toBe(60_000);
+    for (const ms of told) expect(told.filter((other) => other === ms).length).toBeLessThanOrEqual(3);
+    pass(60_000);
+    for (let i = 0; i < 60; i++) ask(admission, caller);
+    for (let i = 0; i < 10; i++) {
+      expect(refusedBy(() => ask(admission, caller)).retryAfterMs).toBe(1_000);
+      pass(1_000);
+      ask(admission, caller);
+    }
+  });
+
   it('gives back the tokens that were not used', () => {
     const { admission } = setUp();
     const caller = callerWith({ project: { tokensPerMinute: 100 } });

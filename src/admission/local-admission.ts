@@ -123,7 +123,8 @@ export class LocalAdmission implements Admission {
   };
 
   #refusal(obstacle: Obstacle, one: Counted, all: readonly Counted[], wanted: Wanted, nowMs: number) {
-    return refusal(obstacle, one.kind, one.whole, wanted, rateOf(all, nowMs), one.limits);
+    const told = { ...obstacle, retryAfterMs: one.subject.comeBackMs(obstacle, nowMs) };
+    return refusal(told, one.kind, one.whole, wanted, rateOf(all, nowMs), one.limits);
   }
 }
 

@@ -142,7 +142,7 @@ export class RedisAdmission implements Admission {
     const rate = rateOf(parties, reply);
     const refusedBy = parties[reply.refusedBy - 1];
     if (refusedBy !== undefined) {
-      const obstacle = obstacleOf(reply, refusedBy.limits, wanted, periods);
+      const obstacle = obstacleOf(reply, periods);
       throw refusal(obstacle, refusedBy.kind, refusedBy.limits, wanted, rate);
     }
     const lines = parties.map((party, at) => lineOf(party, wanted.tokens, reply.levels[at]!.end));

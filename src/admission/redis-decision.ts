@@ -1,9 +1,9 @@
 import type { Limits } from '../core/caller.ts';
 import type { RateStatus } from '../core/error.ts';
-import { leftOf, waitMs } from './leaky-bucket.ts';
+import { leftOf } from './leaky-bucket.ts';
 import { tighter } from './local-admission.ts';
 import type { Periods } from './periods.ts';
-import { budgetObstacle, concurrencyRetryMs, type Obstacle, type Spent, type Wanted } from './subject.ts';
+import { type Obstacle, type Spent, spentObstacle, type Wanted } from './subject.ts';
 import type { Party } from './subjects.ts';
 
 /** Of the limits, in the order that the script has them. */
@@ -47,6 +47,8 @@ export interface Reply {
   readonly limit: (typeof OBSTACLES)[number];
   /** Of a budget: @see Obstacle. */
   readonly isHeld: boolean;
+  /** When one that is refused is told to come back; undefined: that does not help, or is for the budget's period to say. */
+  readonly retryAfterMs: number | undefined;
   /** Of the counters: changes when Redis has lost them. */
   readonly epoch: string;
   readonly levels: readonly Level[];
@@ -76,7 +78,7 @@ export function argsOf(
 
 export function replyOf(reply: unknown): Reply {
   if (!Array.isArray(reply)) throw new Error('Redis replied with something else than a decision');
-  const [refusedBy, limit, epoch = '', ...rest] = reply.map(String);
+  const [refusedBy, limit, retryAfterMs, epoch = '', ...rest] = reply.map(String);
   const levels: Level[] = [];
   for (let i = 0; i + 2 < rest.length; i += 3)
     levels.push({ requests: Number(rest[i]), tokens: Number(rest[i + 1]), end: rest[i + 2]! });
@@ -86,6 +88,7 @@ export function replyOf(reply: unknown): Reply {
     refusedBy: Number(refusedBy),
     limit: OBSTACLES[number - 1] ?? 'concurrency',
     isHeld,
+    retryAfterMs: retryAfterMs === '' ? undefined : Number(retryAfterMs),
     epoch,
     levels,
   };
@@ -115,22 +118,7 @@ export function keysOf({ kind, id }: Party): [hash: string, leases: string] {
   return [`${TAG}:use:${kind}:${id}`, `${TAG}:leases:${kind}:${id}`];
 }
 
-export function obstacleOf(
-  { limit, isHeld, levels, refusedBy }: Reply,
-  limits: Limits,
-  wanted: Wanted,
-  periods: Periods,
-): Obstacle {
-  const { requests, tokens } = levels[refusedBy - 1]!;
-  switch (limit) {
-    case 'concurrency':
-      return { limit, retryAfterMs: concurrencyRetryMs(limits.concurrency ?? 0) };
-    case 'requestsPerMinute':
-      return { limit, retryAfterMs: waitMs(requests, 1, limits.requestsPerMinute ?? 0) };
-    case 'tokensPerMinute':
-      return { limit, retryAfterMs: waitMs(tokens, wanted.tokens, limits.tokensPerMinute ?? 0) };
-    case 'nanoUsdPerDay':
-    case 'nanoUsdPerMonth':
-      return budgetObstacle(limit, isHeld, periods);
-  }
+export function obstacleOf({ limit, isHeld, retryAfterMs }: Reply, periods: Periods): Obstacle {
+  const isSpent = !isHeld && (limit === 'nanoUsdPerDay' || limit === 'nanoUsdPerMonth');
+  return isSpent ? spentObstacle(limit, periods) : { limit, isHeld, retryAfterMs };
 }

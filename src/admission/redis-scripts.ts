@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { LATEST_MS } from './come-back.ts';
 import { MAX_DEBT_MINUTES } from './leaky-bucket.ts';
+import { RUNNING_RETRY_MS } from './subject.ts';
 
 /** Lua that Redis runs as one step. */
 export interface Script {
@@ -79,8 +81,8 @@ end
  *
  * KEYS: clock, then hash and leases of each subject. ARGV: step, lease in ms, id, tokens, nano-dollars that have to be there and that are held, day, month, then for each subject
  * its five limits (empty: none) and what is known to be spent in the day and the month.
- * Replies with the subject that has no room (0: all have), the number of its limit (6 and 7: budgets of which the rest is held), the epoch, then for each subject the level of its two buckets and
- * where what was taken of its tokens ends.
+ * Replies with the subject that has no room (0: all have), the number of its limit (6 and 7: budgets of which the rest is held), in how many ms to come back (empty: not for the script to say), the epoch, then
+ * for each subject the level of its two buckets and where what was taken of its tokens ends. Who is refused takes nothing but a time to come back: see `comeBackAt`.
  */
 const ADMIT = script(`
 local lease, id, tokens, nano = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -116,6 +118,19 @@ local function obstacle(s)
   return held > 0 and held + 2 or 0
 end
 
+local function comeBack(s)
+  local wait, each = ${RUNNING_RETRY_MS}, ${RUNNING_RETRY_MS} / math.max(1, s.running or 0)
+  if limit == 4 or limit == 5 or limit == 3 and tokens > s.tpm then return '' end
+  if limit == 2 then wait, each = (s.requests + 1 - s.rpm) / s.rpm * 60000, 60000 / s.rpm end
+  if limit == 3 then wait, each = (s.tokens + tokens - s.tpm) / s.tpm * 60000, tokens / s.tpm * 60000 end
+  local first = now + math.max(1, math.ceil(wait))
+  local told = math.max(first, (tonumber(redis.call('HGET', s.hash, 'told')) or 0) + each)
+  if told - now > ${LATEST_MS} then told = first end
+  redis.call('HSET', s.hash, 'told', real(told))
+  redis.call('PEXPIRE', s.hash, KEEP_MS)
+  return int(math.ceil(told - now))
+end
+
 for i = 1, (#KEYS - 1) / 2 do
   local a = 8 + (i - 1) * 7
   local rpm, tpm = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
@@ -136,7 +151,7 @@ for i = 1, (#KEYS - 1) / 2 do
   subjects[i] = s
 end
 
-local reply = { refusedBy, limit, epoch }
+local reply = { refusedBy, limit, refusedBy > 0 and comeBack(subjects[refusedBy]) or '', epoch }
 for _, s in ipairs(subjects) do
   if refusedBy == 0 then
     if s.rpm then s.requests = s.requests + 1 end

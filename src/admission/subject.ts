@@ -1,5 +1,6 @@
 import type { Limits } from '../core/caller.ts';
-import { LeakyBucket, waitMs } from './leaky-bucket.ts';
+import { comeBackAt } from './come-back.ts';
+import { drainMs, LeakyBucket, waitMs } from './leaky-bucket.ts';
 import type { Periods } from './periods.ts';
 
 /** What one request has used, for each subject that it counts for. */
@@ -23,6 +24,8 @@ export interface Wanted extends Used {
 export interface Obstacle {
   readonly limit: keyof Limits;
   readonly retryAfterMs: number | undefined;
+  /** How much later one more request like it would find room. */
+  readonly eachMs?: number;
   /** Of a budget: it is not spent, but held for requests that run. */
   readonly isHeld?: boolean;
 }
@@ -50,6 +53,8 @@ export class Subject {
   #tokens: LeakyBucket | undefined;
   #running = 0;
   #reservedNanoUsd = 0;
+  /** What the last one that was refused was told, in monotonic milliseconds. */
+  #toldMs = Number.NEGATIVE_INFINITY;
   #day: number;
   #month: number;
   /** By everybody, as far as is known here. */
@@ -81,22 +86,31 @@ export class Subject {
     const { concurrency, requestsPerMinute, tokensPerMinute, nanoUsdPerDay, nanoUsdPerMonth } =
       allowed.limits;
     if (concurrency !== undefined && this.#running >= concurrency)
-      return { limit: 'concurrency', retryAfterMs: concurrencyRetryMs(concurrency) };
+      return { limit: 'concurrency', ...this.#runningWait() };
     if (requestsPerMinute !== undefined) {
       const retryAfterMs = waitMs(this.requestsLevel(requestsPerMinute, nowMs), 1, requestsPerMinute);
-      if (retryAfterMs !== 0) return { limit: 'requestsPerMinute', retryAfterMs };
+      if (retryAfterMs !== 0)
+        return { limit: 'requestsPerMinute', retryAfterMs, eachMs: drainMs(1, requestsPerMinute) };
     }
     if (tokensPerMinute !== undefined) {
       const level = this.tokensLevel(tokensPerMinute, nowMs);
       const retryAfterMs = waitMs(level, wanted.tokens, tokensPerMinute);
-      if (retryAfterMs !== 0) return { limit: 'tokensPerMinute', retryAfterMs };
+      if (retryAfterMs !== 0)
+        return { limit: 'tokensPerMinute', retryAfterMs, eachMs: drainMs(wanted.tokens, tokensPerMinute) };
     }
     if (nanoUsdPerDay === undefined && nanoUsdPerMonth === undefined) return undefined;
     this.#follow(periods);
     const spent = this.#lacking(allowed, wanted.nanoUsd);
-    if (spent !== undefined) return budgetObstacle(spent, false, periods);
+    if (spent !== undefined) return spentObstacle(spent, periods);
     const held = this.#lacking(allowed, wanted.nanoUsd + this.#reservedNanoUsd);
-    return held && budgetObstacle(held, true, periods);
+    return held && { limit: held, isHeld: true, ...this.#runningWait() };
+  }
+
+  /** When somebody whom this stands in the way of is told to come back. */
+  comeBackMs({ retryAfterMs, eachMs }: Obstacle, nowMs: number): number | undefined {
+    if (retryAfterMs === undefined || eachMs === undefined) return retryAfterMs;
+    this.#toldMs = comeBackAt(this.#toldMs, retryAfterMs, eachMs, nowMs);
+    return Math.ceil(this.#toldMs - nowMs);
   }
 
   /** @returns What `settle` wants to know again. */
@@ -153,6 +167,10 @@ export class Subject {
     return { running: this.#running, reservedNanoUsd: this.#reservedNanoUsd, ...this.#spent };
   }
 
+  #runningWait(): Pick<Obstacle, 'retryAfterMs' | 'eachMs'> {
+    return { retryAfterMs: RUNNING_RETRY_MS, eachMs: RUNNING_RETRY_MS / this.#running };
+  }
+
   #lacking(allowed: Allowed, nanoUsd: number): BudgetLimit | undefined {
     if (this.#lacks('day', allowed, 'nanoUsdPerDay', nanoUsd)) return 'nanoUsdPerDay';
     return this.#lacks('month', allowed, 'nanoUsdPerMonth', nanoUsd) ? 'nanoUsdPerMonth' : undefined;
@@ -189,15 +207,10 @@ function add(sum: { day: number; month: number }, day: number, month: number): v
   sum.month = Math.min(sum.month + month, Number.MAX_SAFE_INTEGER);
 }
 
-/** Nobody knows when a running request ends. */
-const RUNNING_RETRY_MS = 1_000;
+/** Nobody knows when a running request ends: all that run now may in a second. */
+export const RUNNING_RETRY_MS = 1_000;
 
-export function concurrencyRetryMs(concurrency: number): number | undefined {
-  return concurrency < 1 ? undefined : RUNNING_RETRY_MS;
-}
-
-export function budgetObstacle(limit: BudgetLimit, isHeld: boolean, periods: Periods): Obstacle {
-  if (isHeld) return { limit, isHeld, retryAfterMs: RUNNING_RETRY_MS };
+export function spentObstacle(limit: BudgetLimit, periods: Periods): Obstacle {
   const leftMs = limit === 'nanoUsdPerDay' ? periods.dayLeftMs : periods.monthLeftMs;
   return { limit, retryAfterMs: leftMs <= MAX_BUDGET_RETRY_MS ? leftMs : undefined };
 }

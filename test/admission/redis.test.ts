@@ -161,6 +161,22 @@ describe.skipIf(noRedis())('limits that several gateways count in Redis', () => 
     expect(never.message).toContain('can never pass');
   });
 
+  it('has those come back one after the other who were refused together, at whichever gateway', async () => {
+    const gateways = await Promise.all([open(), open()]);
+    const told = async (limits: Partial<Caller['limits']>) => {
+      const all: number[] = [];
+      for (let i = 0; i < 6; i++)
+        all.push((await refusedBy(gateways[i % 2]!, askOf(limits))).retryAfterMs! + performance.now());
+      return all.map((atMs) => Math.round((atMs - all[0]!) / 1_000));
+    };
+    const places = { key: { concurrency: 1 } };
+    await gateways[0]!.admit(askOf(places));
+    expect(await told(places)).toEqual([0, 1, 2, 3, 4, 5]);
+    const requests = { project: { requestsPerMinute: 6 } };
+    for (let i = 0; i < 6; i++) await gateways[0]!.admit(askOf(requests, { key: 'key_2' }));
+    expect(await told(requests)).toEqual([0, 10, 20, 30, 40, 50]);
+  });
+
   it('counts amounts as large as numbers go without losing a nano-dollar', async () => {
     const admission = await open();
     const most = Number.MAX_SAFE_INTEGER;
