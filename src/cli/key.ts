@@ -4,6 +4,7 @@ import { CALLABLE_PATHS } from '../api/admin/tenant-schemas.ts';
 import type { Role } from '../core/caller.ts';
 import { type ApiKey, ApiKeys } from '../store/api-keys.ts';
 import { projectFor } from '../store/named.ts';
+import { changingTogether } from '../store/revision.ts';
 import { durationMs, list } from './flag-values.ts';
 import { dateText, keyTable, keyViews } from './key-view.ts';
 import type { Environment } from './run.ts';
@@ -67,14 +68,17 @@ interface CreateFlags extends DatabaseFlags, TermsFlags {
 
 function createKey(flags: CreateFlags, env: Environment): Promise<void> {
   return withDatabase(flags, env, async (database) => {
-    const { project, made } = await projectFor(database, flags);
-    tellMade(made);
-    const keys = new ApiKeys(database);
-    const isFirst = !(await keys.any());
     const { id, hash, secret } = newApiKey();
     const { name, models, endpoints } = flags;
     const scope = { role: flags.role as Role, models, endpoints, expiresAtMs: endOf(flags) };
-    const key = await keys.create({ id, hash, name, projectId: project.id, ...scope, ...termsChange(flags) });
+    const { key, made, isFirst } = await changingTogether(database, async (together) => {
+      const { project, made } = await projectFor(together, flags);
+      const keys = new ApiKeys(together);
+      const isFirst = !(await keys.any());
+      const given = { id, hash, name, projectId: project.id, ...scope, ...termsChange(flags) };
+      return { key: await keys.create(given), made, isFirst };
+    });
+    tellMade(made);
     showSecret(flags, key, secret);
     if (isFirst)
       process.stderr.write(

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { findOrganization, findProject, organizationFor, projectFor } from '../store/named.ts';
 import { type Organization, Organizations } from '../store/organizations.ts';
 import { type Project, Projects } from '../store/projects.ts';
+import { changingTogether } from '../store/revision.ts';
 import { decimal, wholeNumber } from './flag-values.ts';
 import type { Environment } from './run.ts';
 import { demandsText, limitsText, type TermsFlags, termsChange, withTermsOptions } from './terms-flags.ts';
@@ -39,11 +40,14 @@ export function addOrganizationCommands(program: Command, env: Environment): voi
     .option('--name <text>', 'another name');
   withDatabaseOptions(withTermsOptions(setting)).action((nameOrId: string, flags: SetFlags) =>
     withDatabase(flags, env, async (database) => {
-      const { organization: before, made } = await organizationFor(database, nameOrId);
-      tellMade(made);
       const change = { name: flags.name, ...termsChange(flags) };
-      const after = await new Organizations(database).update(before.id, change);
-      show(flags, [after ?? before], organizationTable);
+      const { set, made } = await changingTogether(database, async (together) => {
+        const { organization, made } = await organizationFor(together, nameOrId);
+        const after = await new Organizations(together).update(organization.id, change);
+        return { set: after ?? organization, made };
+      });
+      tellMade(made);
+      show(flags, [set], organizationTable);
     }),
   );
 
@@ -97,11 +101,14 @@ export function addProjectCommands(program: Command, env: Environment): void {
   withDatabaseOptions(withTermsOptions(setting)).action((nameOrId: string, flags: ProjectFlags) =>
     withDatabase(flags, env, async (database) => {
       const { organization, name, weight, priority } = flags;
-      const { project: before, made } = await projectFor(database, { organization, project: nameOrId });
-      tellMade(made);
       const change = { name, weight, priority, ...termsChange(flags) };
-      const after = await new Projects(database).update(before.id, change);
-      show(flags, [after ?? before], projectTable);
+      const { set, made } = await changingTogether(database, async (together) => {
+        const { project, made } = await projectFor(together, { organization, project: nameOrId });
+        const after = await new Projects(together).update(project.id, change);
+        return { set: after ?? project, made };
+      });
+      tellMade(made);
+      show(flags, [set], projectTable);
     }),
   );
 

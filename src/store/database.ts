@@ -15,6 +15,8 @@ export interface Database {
    * cost more than running them.
    */
   readonly sqlite: Sqlite.Database | undefined;
+  /** True: `kysely` is in the transaction of `changingTogether`. */
+  readonly isChanging?: boolean;
   /** What connecting, one statement, or the wait for another process' lock may take. */
   readonly timeoutMs: number;
   /** Calls after the first wait for it. */

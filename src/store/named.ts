@@ -1,8 +1,8 @@
-import { AppError } from '../core/error.ts';
 import { unarchived } from './archive.ts';
 import type { Database } from './database.ts';
 import { type Organization, Organizations, organizationOf } from './organizations.ts';
 import { type Project, Projects, projectOf } from './projects.ts';
+import { changingTogether } from './revision.ts';
 import { invalid } from './terms.ts';
 
 const DEFAULT_NAME = 'default';
@@ -54,13 +54,15 @@ export async function projectFor(
   const found = await findProject(database, name);
   if (found !== undefined) return { project: found, made: [] };
   if (isProjectId(projectName)) throw invalid('project', 'names no project that there is');
-  const { organization, made } = await organizationFor(database, name.organization);
-  const organizationId = organization.id;
-  const project = await foundOrMade(
-    () => findProject(database, { project: projectName, organization: organizationId }),
-    () => new Projects(database).create({ name: projectName, organizationId }),
-  );
-  return { project: project.it, made: project.made ? [...made, `project ${projectName}`] : made };
+  return changingTogether(database, async (together) => {
+    const { organization, made } = await organizationFor(together, name.organization);
+    const organizationId = organization.id;
+    // Another process may have made it meanwhile.
+    const theirs = await findProject(together, { project: projectName, organization: organizationId });
+    if (theirs !== undefined) return { project: theirs, made };
+    const project = await new Projects(together).create({ name: projectName, organizationId });
+    return { project, made: [...made, `project ${projectName}`] };
+  });
 }
 
 /** An organization by name or id: made if it has a name and is not there. @throws AppError `invalid_value` */
@@ -68,30 +70,15 @@ export async function organizationFor(
   database: Database,
   nameOrId: string = DEFAULT_NAME,
 ): Promise<{ readonly organization: Organization; readonly made: readonly string[] }> {
-  const { it, made } = await foundOrMade(
-    () => findOrganization(database, nameOrId),
-    () => {
-      if (isOrganizationId(nameOrId)) throw invalid('organization', 'names no organization that there is');
-      return new Organizations(database).create({ name: nameOrId });
-    },
-  );
-  return { organization: it, made: made ? [`organization ${nameOrId}`] : [] };
-}
-
-/** Another process may make it at the same time. */
-async function foundOrMade<T>(
-  find: () => Promise<T | undefined>,
-  make: () => Promise<T>,
-): Promise<{ readonly it: T; readonly made: boolean }> {
-  const found = await find();
-  if (found !== undefined) return { it: found, made: false };
-  try {
-    return { it: await make(), made: true };
-  } catch (error) {
-    const theirs = error instanceof AppError && error.status === 409 ? await find() : undefined;
-    if (theirs === undefined) throw error;
-    return { it: theirs, made: false };
-  }
+  const found = await findOrganization(database, nameOrId);
+  if (found !== undefined) return { organization: found, made: [] };
+  if (isOrganizationId(nameOrId)) throw invalid('organization', 'names no organization that there is');
+  return changingTogether(database, async (together) => {
+    const theirs = await findOrganization(together, nameOrId);
+    if (theirs !== undefined) return { organization: theirs, made: [] };
+    const organization = await new Organizations(together).create({ name: nameOrId });
+    return { organization, made: [`organization ${nameOrId}`] };
+  });
 }
 
 function isOrganizationId(text: string): boolean {

@@ -14,6 +14,7 @@ export function changingKeys<T>(
   database: Database,
   work: (transaction: Kysely<Schema>) => Promise<T>,
 ): Promise<T> {
+  if (database.isChanging) return work(database.kysely);
   return inTransaction(database, async (transaction) => {
     await transaction
       .updateTable('key_revision')
@@ -21,4 +22,12 @@ export function changingKeys<T>(
       .execute();
     return work(transaction);
   });
+}
+
+/** Several such changes at once, all of them or none. */
+export function changingTogether<T>(
+  database: Database,
+  work: (together: Database) => Promise<T>,
+): Promise<T> {
+  return changingKeys(database, (kysely) => work({ ...database, kysely, isChanging: true }));
 }

@@ -9,6 +9,7 @@ import { hashApiKey } from '../../src/access/api-key.ts';
 import { findCaller } from '../../src/store/callers.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import type { DatabaseLocation } from '../../src/store/location.ts';
+import { Organizations } from '../../src/store/organizations.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { noPostgres, type PostgresServer, startPostgres } from '../support/postgres.ts';
 
@@ -83,6 +84,21 @@ describe('the command line', () => {
     expect(row!.indexOf('acme/support')).toBe(titles!.indexOf('PROJECT'));
     expect(row).toContain('60 requests/min, 1000 tokens/min, 2 at once, 0.1 USD/day, 12.000000001 USD/month');
     expect(rest).toEqual(['']);
+  });
+
+  it('makes nothing where something about it is refused', async () => {
+    const refused = await Promise.all([
+      qianmen(...'key create --organization acme --project support --rpm 0'.split(' ')),
+      qianmen(...'project set support --organization acme --weight 0'.split(' ')),
+    ]);
+    for (const { code, err } of refused) {
+      expect(code).toBe(1);
+      expect(err).toMatch(/must be a (whole )?number/);
+      expect(err).not.toContain('made the');
+    }
+    const database = await openDatabase({ kind: 'sqlite', path: join(folder, 'data', 'qianmen.db') });
+    expect(await new Organizations(database).list()).toEqual([]);
+    await database.close();
   });
 
   it('rotates with an overlap, and revokes', async () => {

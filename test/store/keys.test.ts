@@ -7,7 +7,7 @@ import { newId } from '../../src/store/id.ts';
 import { projectFor } from '../../src/store/named.ts';
 import { Organizations } from '../../src/store/organizations.ts';
 import { Projects } from '../../src/store/projects.ts';
-import { keyRevision } from '../../src/store/revision.ts';
+import { changingTogether, keyRevision } from '../../src/store/revision.ts';
 import { describeDatabases } from './databases.ts';
 
 const DAY_MS = 86_400_000;
@@ -426,6 +426,20 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
     });
     for (const unknown of [{ project: newId('proj') }, { organization: newId('org') }])
       await expect(projectFor(database, unknown)).rejects.toMatchObject({ code: 'invalid_value' });
+  });
+
+  it('makes several things together, or none of them', async () => {
+    const making = (rpm: number) =>
+      changingTogether(database, async (together) => {
+        const { project } = await projectFor(together, { organization: 'acme' });
+        const limits = { requestsPerMinute: rpm };
+        return new ApiKeys(together).create({ ...newKey(project.id), limits });
+      });
+    await expect(making(0)).rejects.toMatchObject({ code: 'invalid_value' });
+    expect(await organizations.list()).toEqual([]);
+    const key = await making(1);
+    expect(await keys.get(key.id)).toEqual(key);
+    expect(await projects.list()).toMatchObject([{ id: key.projectId, name: 'default' }]);
   });
 
   it('makes 200 keys at once, all of them valid, on several connections', async () => {
