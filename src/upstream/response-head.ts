@@ -18,6 +18,7 @@ const HEADERS = /(?:\r\n[\w!#$%&'*+\-.^`|~]+:[\t\x20-\x7e\x80-\xff]*)*$/y;
 const MINOR_VERSION_AT = 'HTTP/1.'.length;
 const STATUS_AT = 'HTTP/1.1 '.length;
 const STATUS_DIGITS = 3;
+const LENGTH = /^(\d+)(?:[\t ]*,[\t ]*\1)*$/;
 /** Safe as a number, and far more than any reply has. */
 const MAX_LENGTH_DIGITS = 15;
 
@@ -80,16 +81,22 @@ function lineEnd(text: string, from: number): number {
 
 function framingOf(status: number, headers: ResponseHeaders): BodyFraming | { readonly problem: string } {
   const encoding = headers.get('transfer-encoding');
-  const length = headers.get('content-length');
+  const length = lengthOf(headers.get('content-length'));
   if (encoding !== undefined && length !== undefined) return { problem: 'a content-length beside chunks' };
-  if (length !== undefined && !(/^\d+$/.test(length) && length.length <= MAX_LENGTH_DIGITS))
-    return { problem: 'a broken content-length' };
-  if (status < 200 && (encoding !== undefined || Number(length ?? 0) > 0))
+  if (length === 'broken') return { problem: 'a broken content-length' };
+  if (status < 200 && (encoding !== undefined || (length ?? 0) > 0))
     return { problem: 'an announcement of a response that has a body' };
   if (isBodiless(status)) return 0;
   if (encoding !== undefined)
     return encoding.toLowerCase() === 'chunked' ? 'chunked' : { problem: `transfer-encoding ${encoding}` };
-  return length === undefined ? 'until-close' : Number(length);
+  return length ?? 'until-close';
+}
+
+/** Said more than once, it may be said in one way only (RFC 9110 section 8.6). */
+function lengthOf(told: string | undefined): number | 'broken' | undefined {
+  if (told === undefined) return undefined;
+  const digits = LENGTH.exec(told)?.[1];
+  return digits !== undefined && digits.length <= MAX_LENGTH_DIGITS ? Number(digits) : 'broken';
 }
 
 /**

@@ -42,6 +42,14 @@ describe('the heads of the responses on one connection', () => {
     );
   });
 
+  it('are no repetition where a length is said twice', () => {
+    const heads = new ResponseHeads();
+    const twice = (length: number) =>
+      head(['HTTP/1.1 200 OK', `content-length: ${length}`, 'content-length: 5']);
+    expect(heads.read(twice(5))).toMatchObject({ framing: 5 });
+    expect(heads.read(twice(7))).toBe('a broken content-length');
+  });
+
   it('keep what they share when only the length differs', () => {
     const heads = new ResponseHeads();
     const read = (length: number) =>

@@ -23,11 +23,15 @@ export class ResponseHeads {
     return this.#last;
   }
 
-  /** Only of this status a length says in all cases what it seems to. */
   #anew(text: string): ParsedHead | string {
     const head = parseHead(text);
-    this.#last = typeof head === 'object' && head.status === OK ? head : undefined;
+    this.#last = typeof head === 'object' && isPlain(head) ? head : undefined;
     if (this.#last !== undefined) this.#repeated.remember(text);
     return head;
   }
+}
+
+/** Only of this status a length says in all cases what it seems to, if it is said once. */
+function isPlain({ status, headers }: ParsedHead): boolean {
+  return status === OK && headers.get('content-length')?.includes(',') !== true;
 }

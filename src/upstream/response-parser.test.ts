@@ -92,6 +92,11 @@ describe('a response', () => {
     expect(contentType).toBe('a/b \xa0');
   });
 
+  it('takes a length that is said twice', () => {
+    const twice = SIZED.replace('content-length: 11', 'content-length: 11\r\ncontent-length: 11 , 11');
+    expect(read([twice])).toEqual(read([SIZED]));
+  });
+
   it('says where it ends', () => {
     expect(read([`${SIZED}HTTP/1.1 200 OK\r\n`]).after).toBe('HTTP/1.1 200 OK\r\n');
     expect(read([`${CHUNKED}HTTP/1.1 200 OK\r\n`]).after).toBe('HTTP/1.1 200 OK\r\n');
@@ -101,7 +106,9 @@ describe('a response', () => {
 describe('what could be understood in two ways, or not at all, is refused:', () => {
   const head = (...lines: string[]) => `HTTP/1.1 200 OK\r\n${lines.join('\r\n')}\r\n\r\n`;
   it.each([
-    ['two lengths', head('content-length: 5', 'content-length: 5')],
+    ['two lengths', head('content-length: 5', 'content-length: 6')],
+    ['two lengths of one value, written in two ways', head('content-length: 5', 'content-length: 05')],
+    ['a length that is the beginning of another', head('content-length: 5, 55')],
     ['a length beside chunks', head('content-length: 5', 'transfer-encoding: chunked')],
     ['an encoding besides chunks', head('transfer-encoding: gzip, chunked')],
     ['chunks twice', head('transfer-encoding: chunked', 'transfer-encoding: chunked')],

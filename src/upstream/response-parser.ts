@@ -36,7 +36,7 @@ type State = 'head' | 'sized' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailers
 
 /**
  * Reads one HTTP/1.1 response from bytes that may be cut anywhere (RFC 9112). Whatever could be understood in two ways is an
- * error: two lengths, a length beside chunks, lines that end in LF alone, folded lines.
+ * error: two lengths that differ, a length beside chunks, lines that end in LF alone, folded lines.
  *
  *   head ─┬─▶ sized ───────────────────────────┐
  *         ├─▶ chunk-size ⇄ chunk ─▶ trailers ──┼─▶ ended
