@@ -3,8 +3,9 @@ import { AppError } from '../core/error.ts';
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** Far above any honest event; a server that sends more without an end is broken or hostile. */
-const MAX_EVENT_BYTES = 1024 * 1024;
+/** Pictures come in one event, as base64. A server that sends more without an end is broken or hostile. */
+const MAX_EVENT_MIB = 16;
+const MAX_EVENT_BYTES = MAX_EVENT_MIB * 1024 * 1024;
 /** Of an unfinished event: kept one by one, those that bring a byte each would take a hundred times as much. */
 const MAX_PIECES = 256;
 
@@ -16,6 +17,8 @@ const MAX_PIECES = 256;
 export class EventSplitter {
   /** The unfinished event's bytes. */
   #held: Buffer[] = [];
+  /** The first so many of `#held` were many pieces each. */
+  #joined = 0;
   #heldBytes = 0;
   /** What the current line holds so far: nothing, one CR, or more. */
   #line: 'empty' | 'cr' | 'text' = 'empty';
@@ -28,7 +31,7 @@ export class EventSplitter {
    * Returns the bytes in which whole events lie, ending with the last of them, and puts the offset past each event into
    * `ends`; undefined when no event has ended. What comes after is kept for the next call.
    *
-   * @throws AppError `upstream_error` when an event grows beyond 1 MiB.
+   * @throws AppError `upstream_error` when an event grows beyond 16 MiB.
    */
   push(bytes: Buffer, ends: number[]): Buffer | undefined {
     ends.length = 0;
@@ -44,6 +47,7 @@ export class EventSplitter {
       block = Buffer.concat([...this.#held, block]);
       for (let i = 0; i < ends.length; i += 1) ends[i] = ends[i]! + before;
       this.#held = [];
+      this.#joined = 0;
       this.#heldBytes = 0;
     }
     if (last < bytes.length) this.#hold(bytes.subarray(last));
@@ -51,11 +55,13 @@ export class EventSplitter {
   }
 
   #hold(bytes: Buffer): void {
-    if (this.#held.push(bytes) > MAX_PIECES) this.#held = [Buffer.concat(this.#held)];
+    if (this.#held.push(bytes) > this.#joined + MAX_PIECES)
+      this.#joined = this.#held.push(Buffer.concat(this.#held.splice(this.#joined)));
     this.#heldBytes += bytes.length;
     if (this.#heldBytes > MAX_EVENT_BYTES) {
       throw new AppError('upstream_error', {
-        cause: new Error(`an event of more than ${MAX_EVENT_BYTES} bytes`),
+        message: `The model server sent an event of more than ${MAX_EVENT_MIB} MiB.`,
+        cause: new Error(`an event of more than ${MAX_EVENT_MIB} MiB`),
       });
     }
   }

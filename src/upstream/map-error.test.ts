@@ -51,7 +51,6 @@ describe('mapFailedReply', () => {
     [{ detail: [{ loc: ['body', 'n'], msg: 'too large' }] }, 'n: too large', 'n'],
     [{ message: { detail: [{ loc: ['body', 'a', 0], msg: 'bad' }] } }, 'a.0: bad', 'a.0'],
     [{ object: 'Error', message: [{ loc: ['body', 'tools'], msg: 'bad' }] }, 'tools: bad', 'tools'],
-    ['\ufeff{"error":"bad"}', 'bad', undefined],
     ['<html>', 'The model server refused the request.', undefined],
     ['null', 'The model server refused the request.', undefined],
   ])('reads the refusal %j', (body, message, param) => {

@@ -73,7 +73,7 @@ function rejected(status: number, body: string, cause: Error, secrets: Secrets):
 function readErrorBody(body: string): { message: string | undefined; param: string | undefined } {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(body.replace(/^\ufeff/, ''));
+    parsed = JSON.parse(body);
   } catch {
     return { message: undefined, param: undefined };
   }

@@ -131,6 +131,17 @@ export abstract class Reply implements Relay, Reader {
     this.#begun.resolve(this);
   }
 
+  /** The upstream waits until `goOn`. */
+  protected wait(): void {
+    this.#exchange?.hold();
+  }
+
+  /** Unless it waits for something else, too. */
+  goOn(): void {
+    if (this.#isFull || (this.isBegun && this.#sink === undefined)) return;
+    this.#exchange?.release();
+  }
+
   /** The last byte has come, or cannot come. */
   protected finish(reason?: AppError): void {
     if (this.#isOver) return;

@@ -30,3 +30,8 @@ export function readEvent(event: Buffer): ServerSentEvent {
   }
   return { type, data, error };
 }
+
+/** An event whose data is JSON: between its lines is white space. */
+export function jsonEvent(data: string): Buffer {
+  return Buffer.from(`data: ${data.replaceAll('\n', ' ')}\n\n`);
+}

@@ -1,5 +1,6 @@
 import type { AppError } from '../core/error.ts';
 import type { Observation } from '../core/observation.ts';
+import { dropEvent, holdEvent, type LargeEventHolder } from './large-events.ts';
 import { Reply, type ReplyHost } from './reply.ts';
 import { StreamTap } from './stream-tap.ts';
 
@@ -18,8 +19,10 @@ const DONE = Buffer.from('data: [DONE]\n\n');
  * Server-sent events: begun with the first token. Some servers send a first event, with the role and no text, before they
  * have looked at the prompt; as long as nothing but that has come, another server may take over.
  */
-export class StreamReply extends Reply {
+export class StreamReply extends Reply implements LargeEventHolder {
   readonly #tap: StreamTap;
+  /** Of the last event not all had come, so that it may be a large one. */
+  #isMidEvent = false;
 
   constructor(host: ReplyHost, options: { readonly hideUsage: boolean; readonly choices: number }) {
     super(host, 'text/event-stream');
@@ -48,9 +51,15 @@ export class StreamReply extends Reply {
     }
   }
 
+  protected override finish(reason?: AppError): void {
+    super.finish(reason);
+    if (this.#isMidEvent) dropEvent(this);
+  }
+
   onData(bytes: Buffer): void {
     const kept = this.#tap.push(bytes, this.host.now());
     if (kept !== undefined) this.forward(kept);
+    if (kept === undefined || this.#isMidEvent) this.#boundEvent();
     const { failure, done, observation } = this.#tap;
     if (failure !== undefined) {
       this.breakOff(failure);
@@ -63,5 +72,11 @@ export class StreamReply extends Reply {
       if (!this.isBegun && (told || this.earlyBytes >= SILENT_BEGUN_BYTES)) this.begin();
       if (finishReasons.length > 0 && this.#tap.isComplete) this.expire(DONE_MS);
     }
+  }
+
+  #boundEvent(): void {
+    const { heldBytes } = this.#tap;
+    this.#isMidEvent = heldBytes > 0;
+    if (!holdEvent(this, heldBytes)) this.wait();
   }
 }

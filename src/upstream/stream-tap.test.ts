@@ -182,6 +182,13 @@ describe('StreamTap', () => {
     expect(tap.observation.usage).toMatchObject({ promptTokens: 10, ...wanted });
   });
 
+  it('takes nothing but reasoning in a sum for written, where the server says how much that was', () => {
+    const { tap } = passText(
+      `${delta('a')}data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":900,"completion_tokens_details":{"reasoning_tokens":3}}}\n\n`,
+    );
+    expect(tap.observation.usage).toMatchObject({ promptTokens: 10, completionTokens: 8 });
+  });
+
   it('believes no sum where the prompt is not counted', () => {
     const usage = '{"prompt_tokens":0,"completion_tokens":2,"total_tokens":60}';
     const { tap } = passText(`${delta('a')}data: {"choices":[],"usage":${usage}}\n\n`);
@@ -246,6 +253,7 @@ describe('StreamTap', () => {
       delta('', 'error').replace('{"id"', '{"error":{"message":"secret host"},"id"'),
     ],
     ['what is not JSON', 'data: {"choices": secret host\n\n'],
+    ['a message that is not JSON', 'event: message\ndata: secret host\n\n'],
     ["llama.cpp's own field for errors", 'error: {"code":500,"message":"secret host"}\n\n'],
     ['an exception', 'event: exception\ndata: {"text":"secret host"}\n\n'],
     ['an error whose name is written large', 'event: Error\ndata: {"text":"secret host"}\n\n'],
@@ -291,6 +299,15 @@ describe('StreamTap', () => {
     }
   });
 
+  it('puts null in place of numbers that JSON does not have', () => {
+    const odd = delta('"NaN" -Infinity', null, ',"logprobs":[NaN, -Infinity,\ndata: Infinity,-1.5]');
+    const { forwarded, tap } = passText(odd + delta('b', 'stop') + DONE);
+    expect(forwarded).toBe(
+      delta('"NaN" -Infinity', null, ',"logprobs":[null, null, null,-1.5]') + delta('b', 'stop') + DONE,
+    );
+    expect(tap).toMatchObject({ failure: undefined, observation: { contentEvents: 2 } });
+  });
+
   it('tells operators what a stream said that brought nothing', () => {
     const said = '{"choices":null,"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}';
     for (const end of ['', DONE]) {
@@ -309,6 +326,7 @@ describe('StreamTap', () => {
     ['an event without data', 'event: message\nid: 7\n\n'],
     ['a problem in another shape', 'data: {"status":500,"title":"secret host"}\n\n'],
     ['a number', 'data: 500\n\n'],
+    ['a ping in words of its own', 'event: ping\ndata: still here\n\n'],
     ['an error that takes itself back', 'data: {"error":{"message":"secret host"},"error":null}\n\n'],
   ])('keeps back %s, and goes on', (_name, event) => {
     const { forwarded, tap } = passText(event + delta('a') + event + delta('b', 'stop') + event + DONE);
@@ -410,10 +428,60 @@ describe('StreamTap', () => {
     expect(passText(text + delta('b') + DONE).forwarded).toBe(text);
   });
 
-  it('bounds one event, however small its pieces', () => {
-    const endless = [Buffer.from('data: {"choices":[{"delta":{"content":"')];
-    for (let i = 0; i < 1_100; i += 1) endless.push(Buffer.alloc(1_024, 'x'));
-    const { tap } = pass([Buffer.from(delta('a')), ...endless]);
+  /** The same memory many times. */
+  const pieces = (bytes: number, size = 65_536) =>
+    Array.from({ length: bytes / size }, () => LETTERS.subarray(0, size));
+  const LETTERS = Buffer.alloc(65_536, 'x');
+  const MIB = 1_024 * 1_024;
+  const picture = (before: string, bytes: number, after = '') => [
+    Buffer.from(`data: {${before}"choices":[{"index":0,"delta":{"images":[{"image_url":{"url":"`),
+    ...pieces(bytes),
+    Buffer.from(`"}}]},"finish_reason":"stop"}]${after}}\n\n`),
+  ];
+
+  it('passes on a picture of many MB, and looks at it without having all of it parsed', () => {
+    const parse = vi.spyOn(JSON, 'parse');
+    const usage = ',"usage":{"prompt_tokens":3,"completion_tokens":1}';
+    for (const hideUsage of [false, true]) {
+      const { forwarded, tap } = pass([...picture('', 12 * MIB, usage), Buffer.from(DONE)], hideUsage);
+      const wanted = Buffer.concat(picture('', 12 * MIB, hideUsage ? '' : usage)).toString() + DONE;
+      expect(forwarded === wanted).toBe(true);
+      expect(tap).toMatchObject({ failure: undefined, done: true });
+      expect(tap.observation).toMatchObject({ contentEvents: 1, finishReasons: ['stop'] });
+      expect(tap.observation.usage?.completionTokens).toBe(1);
+    }
+    expect(Math.max(...parse.mock.calls.map(([text]) => text.length))).toBeLessThan(1_000);
+    parse.mockRestore();
+  });
+
+  it('looks at a large event as at any other', () => {
+    const { forwarded, tap } = pass(picture('"error":{"message":"secret"},', MIB));
+    expect([forwarded, tap.failure?.code]).toEqual(['', 'upstream_error']);
+    const named = pass([Buffer.from('event: error\n'), ...picture('', MIB)]);
+    expect([named.forwarded, named.tap.failure?.code]).toEqual(['', 'upstream_error']);
+    // The second line would not be one if it were part of a string.
+    const hidden = Buffer.from('"\nevent: error\ndata: "');
+    const split = pass([
+      Buffer.from('data: {"x":"'),
+      ...pieces(MIB),
+      hidden,
+      ...pieces(MIB),
+      Buffer.from('"}\n\n'),
+    ]);
+    expect([split.forwarded, split.tap.failure?.code]).toEqual(['', 'upstream_error']);
+  });
+
+  it.each([1_024, 65_536])('bounds one event, also in pieces of %i bytes', (size) => {
+    const endless = [Buffer.from('data: {"choices":[{"delta":{"content":"'), ...pieces(17 * MIB, size)];
+    const { forwarded, tap } = pass([Buffer.from(delta('a')), ...endless]);
+    expect(forwarded).toBe(delta('a'));
+    expect(tap.failure).toMatchObject({ code: 'upstream_error', message: expect.stringContaining('16 MiB') });
+  });
+
+  it('bounds what there is in an event beside long texts', () => {
+    const many = Buffer.from(`data: {"choices":[{"delta":{"content":"a"},"x":[${'1,'.repeat(MIB)}1]}]}\n\n`);
+    const { forwarded, tap } = pass([Buffer.from(delta('a')), many]);
+    expect(forwarded).toBe(delta('a'));
     expect(tap.failure?.code).toBe('upstream_error');
   });
 

@@ -5,10 +5,12 @@ import type { Usage } from '../core/usage.ts';
 import { errorWithin } from './error-within.ts';
 import { EventSplitter } from './event-splitter.ts';
 import { withoutUsage } from './hide-usage.ts';
+import { withoutLongTexts } from './long-texts.ts';
 import { unexpectedReply } from './map-error.ts';
+import { withNulls } from './not-a-number.ts';
 import { PlainEvents } from './plain-events.ts';
 import { keyless, NO_SECRETS, type Secrets } from './secrets.ts';
-import { isErrorName, readEvent } from './server-sent-event.ts';
+import { isErrorName, jsonEvent, readEvent } from './server-sent-event.ts';
 import { StreamBeginning } from './stream-beginning.ts';
 import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, indexOf, usageOf } from './wire-chunk.ts';
 
@@ -77,6 +79,11 @@ export class StreamTap {
       this.observation.lastTokenAtMs = readAtMs;
     }
     return kept;
+  }
+
+  /** Of an event that has not ended yet. */
+  get heldBytes(): number {
+    return this.#splitter.heldBytes;
   }
 
   /** Nothing is missing but `[DONE]`: all choices have finished, and the usage has come. */
@@ -168,7 +175,9 @@ export class StreamTap {
 
   /** @returns What may go on to the client: nearly always the event itself, or nothing. */
   #inspect(event: Buffer): Buffer | undefined {
-    const { type, data, error: named } = readEvent(event);
+    const read = withoutLongTexts(event);
+    if (read === undefined) return this.#failAs('an event of too much beside long texts');
+    const { type, data, error: named } = readEvent(read);
     if (named !== undefined) return this.#failWith(named.slice(named.indexOf(':') + 1));
     if (type !== undefined && isErrorName(type)) return this.#failWith(data ?? '');
     if (data === undefined || data === '') return undefined;
@@ -177,16 +186,17 @@ export class StreamTap {
     try {
       parsed = JSON.parse(data);
     } catch {
-      this.failure = unexpectedReply(
-        `an event that is not JSON: ${keyless(data, this.#secrets, MAX_TOLD_CHARS)}`,
-      );
-      return undefined;
+      const mended = withNulls(data);
+      if (mended !== data && read === event) return this.#inspect(jsonEvent(mended));
+      // What has a name of its own, such as a ping, is no chunk.
+      if (type && type !== 'message') return this.#passOver(data);
+      return this.#failAs(`an event that is not JSON: ${keyless(data, this.#secrets, MAX_TOLD_CHARS)}`);
     }
     const error = errorOf(parsed);
     if (error !== undefined) return this.#failWith(JSON.stringify(error));
     const chunk = asWire(parsed);
     const choices = choicesOf(chunk);
-    const usage = usageOf(chunk);
+    const usage = usageOf(chunk, choices);
     if (usage !== undefined) this.#noteUsage(usage);
     // Also one that cannot be read is nothing that a client expects who did not ask.
     const isOfUsage = chunk.usage !== undefined && chunk.usage !== null;
@@ -207,17 +217,23 @@ export class StreamTap {
       if (choices.length === 1 && !finished && usage === undefined && !isOfUsage) this.#plain.learn(event);
     }
     const hides = isOfUsage && this.#hideUsage;
-    if (choices.length > 0) return hides ? withoutUsage(data, chunk) : event;
-    if (!isOfUsage && !Array.isArray(chunk.choices)) {
-      this.#unknown = keyless(data, this.#secrets, MAX_TOLD_CHARS);
-      return undefined;
-    }
+    if (choices.length > 0)
+      return hides ? withoutUsage(read === event ? data : readEvent(event).data!) : event;
+    if (!isOfUsage && !Array.isArray(chunk.choices)) return this.#passOver(data);
     return hides ? undefined : event;
+  }
+
+  #passOver(data: string): undefined {
+    this.#unknown = keyless(data, this.#secrets, MAX_TOLD_CHARS);
   }
 
   #endedWithout(what: string): AppError {
     const said = this.#unknown === '' ? '' : `; it said ${this.#unknown}`;
     return unexpectedReply(`the stream ended without ${what}${said}`);
+  }
+
+  #failAs(detail: string): undefined {
+    this.failure = unexpectedReply(detail);
   }
 
   #failWith(error: string): undefined {

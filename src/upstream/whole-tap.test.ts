@@ -101,6 +101,15 @@ describe('WholeTap', () => {
     expect(tap.readBeginning()).toMatchObject({ code: 'upstream_error' });
   });
 
+  it('reads a reply with numbers that JSON does not have', () => {
+    const reply =
+      '{"choices":[{"message":{"content":"NaN"},"logprobs":[NaN,-Infinity],"finish_reason":"stop"}]}';
+    const { tap, failure } = tapOf(reply);
+    expect(failure).toBeUndefined();
+    expect(tap.observation).toMatchObject({ contentEvents: 1, finishReasons: ['stop'] });
+    expect(tapOf(reply.slice(0, -1)).failure?.code).toBe('upstream_error');
+  });
+
   it('believes nobody who writes and says that it wrote nothing', () => {
     const choices = [{ message: { content: 'word '.repeat(50) }, finish_reason: 'stop' }];
     for (const usage of [{ prompt_tokens: 10 }, { prompt_tokens: 10, completion_tokens: 0 }]) {

@@ -6,6 +6,7 @@ import { type Member, type SkimmedObject, skimBeginning, skimObject, skipSpace }
 import type { Usage } from '../core/usage.ts';
 import { errorSaid, errorWithin } from './error-within.ts';
 import { unexpectedReply } from './map-error.ts';
+import { withNulls } from './not-a-number.ts';
 import { ObjectEnd } from './object-end.ts';
 import { plainUsage } from './plain-usage.ts';
 import { keyless, NO_SECRETS, type Secrets } from './secrets.ts';
@@ -180,7 +181,7 @@ export class WholeTap {
   }
 
   #parse(text: Buffer): AppError | undefined {
-    const parsed: unknown = JSON.parse(text.toString('utf8'));
+    const parsed = parseReply(text.toString('utf8'));
     const error = errorOf(parsed);
     if (error !== undefined) return errorSaid(error, WITH_STATUS_200, this.#secrets);
     if (typeof parsed !== 'object' || parsed === null) return unexpectedReply(NO_OBJECT);
@@ -286,6 +287,15 @@ function isPlainlyNoError(text: Buffer, { valueStart, valueEnd }: Member): boole
   if (text[valueStart] !== QUOTE) return false;
   const { text: value, hasBackslash } = shortText(text, valueStart, valueEnd);
   return !hasBackslash && value !== '"error"';
+}
+
+/** Numbers that JSON does not have reach the client as they came: looking for them in every reply would cost too much. */
+function parseReply(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return JSON.parse(withNulls(text));
+  }
 }
 
 function memberValue(text: Buffer, { valueStart, valueEnd }: Member): unknown {

@@ -13,10 +13,8 @@ export function choicesOf(wire: Wire): readonly Wire[] {
 }
 
 /** Where it stands: Moonshot tells it in the choice that finishes, and so did Groq in a field of its own. */
-export function usageOf(wire: Wire): Usage | undefined {
-  return (
-    readUsage(wire.usage) ?? readUsage(choicesOf(wire)[0]?.usage) ?? readUsage(asWire(wire.x_groq).usage)
-  );
+export function usageOf(wire: Wire, choices = choicesOf(wire)): Usage | undefined {
+  return readUsage(wire.usage) ?? readUsage(choices[0]?.usage) ?? readUsage(asWire(wire.x_groq).usage);
 }
 
 function readUsage(told: unknown): Usage | undefined {
@@ -30,12 +28,24 @@ function readUsage(told: unknown): Usage | undefined {
   };
 }
 
-/** With all reasoning, which some servers count beside the completion (xAI) or in the sum alone (Gemini). */
-function writtenOf({ prompt_tokens, completion_tokens, total_tokens }: Wire): number {
+/**
+ * With all reasoning, which some servers count beside the completion (xAI) or in the sum alone (Gemini). Where they say how much that
+ * was, whatever else is in the sum was not written.
+ */
+function writtenOf({
+  prompt_tokens,
+  completion_tokens,
+  total_tokens,
+  completion_tokens_details,
+}: Wire): number {
+  const completion = count(completion_tokens);
   const rest = count(total_tokens) - count(prompt_tokens);
+  const isTold = completion_tokens !== undefined && completion_tokens !== null;
   // Where the prompt is not counted, the sum says nothing of the reply.
-  const isRest = count(prompt_tokens) > 0 || completion_tokens === undefined || completion_tokens === null;
-  return isRest ? Math.max(count(completion_tokens), rest) : count(completion_tokens);
+  if (isTold && count(prompt_tokens) === 0) return completion;
+  const { reasoning_tokens } = asWire(completion_tokens_details);
+  const most = isTold && typeof reasoning_tokens === 'number' ? completion + reasoning_tokens : rest;
+  return Math.max(completion, Math.min(rest, most));
 }
 
 /** Moonshot and DeepSeek tell it in words of their own. */

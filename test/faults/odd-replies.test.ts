@@ -137,6 +137,8 @@ const STREAMS: Record<string, Pieces> = {
       '[DONE]',
     ]),
   ),
+  'says its length twice': [head([SSE, sized(events(DATA)), sized(events(DATA))]) + events(DATA)],
+  'is kept alive by events of its own': stream(`event: ping\ndata: still here\n\n${events(DATA)}`),
   'has a length': [head([SSE, sized(events(DATA))]) + events(DATA)],
 };
 
@@ -149,6 +151,7 @@ const WHOLES: Record<string, Pieces> = {
     asChunk('\n\n'),
     asChunk(`${WHOLE}\n`) + asChunk(''),
   ],
+  'says its length twice': [head([JSON_TYPE, sized(WHOLE), sized(WHOLE)]) + WHOLE],
   'begins with a byte order mark': [head([JSON_TYPE, sized(`\ufeff${WHOLE}`)]), `\ufeff${WHOLE}`],
   'begins with a byte order mark, byte by byte': bytewise(`${head([JSON_TYPE, CLOSE])}\ufeff${WHOLE}`),
   'is of HTTP/1.0': [head([JSON_TYPE], 'HTTP/1.0 200 OK') + WHOLE],
@@ -188,6 +191,10 @@ const REFUSED: Record<string, readonly [Pieces, Pieces]> = {
   'has a length beside chunks': [
     [`${head([SSE, CHUNKED, 'content-length: 5'])}${asChunk(events(DATA))}${asChunk('')}`],
     [`${head([JSON_TYPE, CHUNKED, sized(WHOLE)])}${asChunk(WHOLE)}${asChunk('')}`],
+  ],
+  'has two lengths': [
+    [head([SSE, sized(events(DATA)), 'content-length: 60']) + events(DATA)],
+    [head([JSON_TYPE, sized(WHOLE), 'content-length: 60']) + WHOLE],
   ],
   'is shorter than its length': [
     [head([SSE, 'content-length: 60', CLOSE]) + events(DATA).slice(0, 20)],

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startFakeUpstream } from '../fakes/openai-upstream.ts';
-import { ask, Collector, connect, expectIdle, failureOf, reach, receive } from './harness.ts';
+import { ask, Collector, connect, expectIdle, failureOf, rawUpstream, reach, receive } from './harness.ts';
 
 /** The same reply without us in between. */
 async function direct(url: string, body: object, path = '/chat/completions'): Promise<string> {
@@ -150,6 +150,33 @@ describe('what comes back', () => {
     expect(sink.writes.length).toBeLessThan(5);
   });
 
+  it('is a picture of many MB in one event, also where so many come at once that they wait for one another', async () => {
+    const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n';
+    const before = 'data: {"choices":[{"index":0,"delta":{"images":["';
+    const after = '"]},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n';
+    const letters = Buffer.alloc(12 * 1024 * 1024, 'x');
+    let begun = 0;
+    const { promise: allBegun, resolve: go } = Promise.withResolvers<void>();
+    const url = await rawUpstream(async (socket) => {
+      socket.write(head + before);
+      socket.write(letters.subarray(0, letters.length / 2));
+      begun += 1;
+      if (begun === 12) go();
+      await allBegun;
+      socket.write(letters.subarray(letters.length / 2));
+      socket.end(after);
+    });
+    const connected = reach(url);
+    const wanted = before.length + letters.length + after.length;
+    const received = Array.from({ length: 12 }, async () => {
+      const sink = new Collector();
+      await (await connected.relay()).pump(sink);
+      return [Buffer.concat(sink.writes).length, sink.writes.at(-1)?.toString('latin1').endsWith(after)];
+    });
+    expect(await Promise.all(received)).toEqual(Array(12).fill([wanted, true]));
+    await expectIdle(connected);
+  });
+
   it('starts before it ends', async () => {
     const { fake, relay } = await connect({ tokens: 4, stallAfterEvents: 3 });
     const leaving = new AbortController();
@@ -236,6 +263,18 @@ describe('refusals', () => {
     const connected = await connect({ contentType });
     expect((await failureOf(connected.relay(ask({ stream })))).code).toBe('upstream_error');
     await expectIdle(connected);
+  });
+
+  it.each(['400 Bad Request', '200 OK'])('are understood behind a byte order mark (%s)', async (status) => {
+    const body = Buffer.from('\ufeff{"error":{"message":"mend it","code":400}}');
+    const head = `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+    const connected = reach(
+      await rawUpstream((socket) => socket.write(Buffer.concat([Buffer.from(head), body]))),
+    );
+    expect(await failureOf(connected.relay())).toMatchObject({
+      code: 'upstream_rejected',
+      message: 'mend it',
+    });
   });
 
   it('reads a bounded part of an endless error body', async () => {
