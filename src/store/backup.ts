@@ -1,7 +1,7 @@
 import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import { damageOf } from './inspect.ts';
-import { explain } from './problem.ts';
+import { because, explain } from './problem.ts';
 
 const PAGES_PER_STEP = 1024;
 
@@ -17,6 +17,7 @@ export async function backUp(
   file: string,
   onProgress: (share: number) => void = () => {},
 ): Promise<void> {
+  if (!existsSync(path)) throw new Error(`there is no database ${path}`);
   if (existsSync(file)) throw new Error(`${file} exists already; a backup goes to a new file`);
   const partial = `${file}.partial`;
   try {
@@ -25,9 +26,13 @@ export async function backUp(
     if (damage.length > 0) throw new Error(`the copy is damaged: ${damage.join('; ')}`);
     renameSync(partial, file);
   } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // Only the copy is opened by ourselves, and only it grows.
+    if (code === 'SQLITE_FULL' || !code?.startsWith('SQLITE'))
+      throw because(`${file} cannot be written`, error);
     throw explain(error, { kind: 'sqlite', path });
   } finally {
-    rmSync(partial, { force: true });
+    if (existsSync(partial)) rmSync(partial);
   }
 }
 

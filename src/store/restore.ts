@@ -4,7 +4,7 @@ import Sqlite from 'better-sqlite3';
 import { copyPages } from './backup.ts';
 import { openDatabase } from './database.ts';
 import { damageOf } from './inspect.ts';
-import { explain } from './problem.ts';
+import { because, explain } from './problem.ts';
 
 /** What SQLite keeps beside a database. */
 const BESIDE = ['-wal', '-shm'];
@@ -39,9 +39,7 @@ export async function restore(
     syncFolder(dirname(path));
     return aside;
   } catch (error) {
-    throw new Error(`${file} cannot take the place of ${path}: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw because(`${file} cannot take the place of ${path}`, error);
   } finally {
     alone?.close();
     for (const end of ['', ...BESIDE]) rmSync(partial + end, { force: true });

@@ -61,8 +61,18 @@ describe('a backup', () => {
   });
 
   it('of what is not there is refused, and leaves nothing', async () => {
-    await expect(backUp(location.path, file)).rejects.toThrow(location.path);
+    await expect(backUp(location.path, file)).rejects.toThrow(`there is no database ${location.path}`);
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it.each([
+    ['in a folder that is not there', 'missing/backup.db', 'ENOENT: no such .*[.] Make the folder first[.]$'],
+    ['below a file', 'qianmen.db/backup.db', 'ENOTDIR: not a .*[.] There is a file on the way to it'],
+  ])('%s is told as what it is: nothing is wrong with the database', async (_, name, why) => {
+    await (await openDatabase(location)).close();
+    const refused = backUp(location.path, join(folder, name));
+    await expect(refused).rejects.toThrow(new RegExp(`^${folder}/${name} cannot be written: ${why}`));
+    expect(readdirSync(folder)).toEqual(['qianmen.db']);
   });
 
   it('of a damaged file is no backup', async () => {

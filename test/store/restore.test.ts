@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFileSync,
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -9,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { backUp } from '../../src/store/backup.ts';
@@ -18,6 +22,7 @@ import { MIGRATIONS } from '../../src/store/migrations.ts';
 import { Organizations } from '../../src/store/organizations.ts';
 import { restore } from '../../src/store/restore.ts';
 
+const RESTORE = fileURLToPath(new URL('restore-process.ts', import.meta.url));
 const NOW_MS = Date.UTC(2026, 0, 31, 12, 30, 5);
 
 describe('a backup that is restored', () => {
@@ -73,6 +78,27 @@ describe('a backup that is restored', () => {
     const aside = await restore(join(folder, 'killed.db'), file);
     expect(await namesIn(aside!)).toEqual(['before', 'after', 'in the log']);
   });
+
+  it.each([1, 2, 3, 'any time', 'any time'])(
+    'leaves the old database in its place or the new one when it is killed: %s',
+    async (at) => {
+      const whole = [await namesIn(path), await namesIn(file)];
+      const child = spawn(process.execPath, [RESTORE, path, file, `${at}`], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const ended = once(child, 'exit');
+      await once(child.stdout, 'data');
+      if (at === 'any time') setTimeout(() => child.kill('SIGKILL'), 50 * Math.random());
+      const [, signal] = await ended;
+      if (at !== 'any time') expect(signal).toBe('SIGKILL');
+      expect(existsSync(path)).toBe(true);
+      expect((await inspectDatabase({ kind: 'sqlite', path })).problems).toEqual([]);
+      expect(whole).toContainEqual(await namesIn(path));
+      await restore(path, file);
+      expect(readdirSync(folder).filter((name) => name.includes('restoring'))).toEqual([]);
+      expect(await namesIn(path)).toEqual(['before']);
+    },
+  );
 
   it('is made where there is none, and in the place of a damaged one', async () => {
     const fresh = join(folder, 'fresh.db');

@@ -1,0 +1,19 @@
+import { expect, it } from 'vitest';
+import { because } from './problem.ts';
+
+it.each([
+  ['ENOSPC', 'Free some space there.'],
+  ['SQLITE_FULL', 'Free some space there.'],
+  ['EPERM', 'This user needs the right to write there.'],
+  ['EROFS', 'The file system is read-only: name a place on another.'],
+  ['ENOENT', 'Make the folder first.'],
+  ['3D000', 'Make it with `createdb`.'],
+])('says what to do about %s', (code, fix) => {
+  const error = Object.assign(new Error('why'), { code });
+  expect(because('it cannot be', error).message).toBe(`it cannot be: why. ${fix}`);
+});
+
+it('takes the missing socket of a server for a server that does not run', () => {
+  const error = Object.assign(new Error('why'), { code: 'ENOENT', syscall: 'connect' });
+  expect(because('it cannot be', error).message).toContain('Is the server running');
+});
