@@ -36,6 +36,7 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
   try {
     if (tenancy.door.noKeys) refuseOpenDoor(config);
     tellOfShares(config, tenancy.door.keysNeeded, logger);
+    tellOfNoModels(config, logger);
     return await startWith(config, options, { logger, events, tenancy });
   } catch (error) {
     await tenancy.close();
@@ -247,5 +248,13 @@ function tellOfShares({ listen, limits, redis }: Config, keysNeeded: boolean, lo
   logger.warn(
     { gateways },
     'without `redis` every worker and every replica counts for itself, and gives out its share of each limit',
+  );
+}
+
+/** An upstream by itself can be asked by nobody. */
+function tellOfNoModels({ engines, models }: Config, logger: Logger): void {
+  if (engines.length + models.length > 0) return;
+  logger.warn(
+    'nothing is served: name in `models` what clients may ask for, with a deployment at an upstream each',
   );
 }

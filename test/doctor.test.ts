@@ -128,7 +128,10 @@ it('finds the API root where the URL of an upstream names the server, or an endp
       status: 'failed',
       fix: `Set its url to the API root: ${fake.url}`,
     });
-  expect(byName.get('nothing')?.status).toBe('warning');
+  expect(byName.get('nothing')).toMatchObject({
+    status: 'warning',
+    detail: expect.stringContaining('HTTP 404'),
+  });
   expect(byName.get('tls')?.fix).toContain('http://');
   expect([...byName].find(([name]) => name.endsWith('qianmen.yaml'))?.[1]).toMatchObject({
     status: 'failed',

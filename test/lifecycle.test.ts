@@ -199,6 +199,11 @@ describe('a model file that is not one', () => {
 });
 
 describe('what is written down', () => {
+  it('says so where upstreams have no model that anybody could ask for', async () => {
+    gateway = await startGatewayProcess({ upstreams: [{ name: 'a', url: 'http://127.0.0.1:9/v1' }] });
+    expect(gateway.output()).toContain('nothing is served');
+  });
+
   it('has one line per request, and no word of what was said', async () => {
     const { fake, gateway } = await withUpstream();
     fake.setBehaviour({ text: 'zebra answers' });

@@ -30,7 +30,12 @@ async function checkUpstream(upstream: UpstreamConfig, expected: readonly string
       const root = await findApiRoot(upstream);
       if (root !== undefined)
         return failed(`${url} lists no models, but ${root} does`, `Set its url to the API root: ${root}`);
-      return { ...common, status: 'warning', detail: `${url} answers in ${ms} ms, but lists no models` };
+      const how = statusCode === 200 ? '' : ` with HTTP ${statusCode}`;
+      return {
+        ...common,
+        status: 'warning',
+        detail: `${url} answers in ${ms} ms${how}, but lists no models`,
+      };
     }
     const missing = expected.filter((model) => !served.includes(model));
     const facts = { served, missing, answeredInMs: ms };

@@ -34,7 +34,7 @@ export interface Metrics {
 }
 
 /**
- * Prometheus metrics, names per the table in the README. State that can be asked for (in-flight, health, queue) is read
+ * Prometheus metrics, under the names that the README has. State that can be asked for (in-flight, health, queue) is read
  * at scrape time; labels are bounded: models and backends come from the configuration, codes from the error catalogue.
  */
 export function createMetrics(options: {
