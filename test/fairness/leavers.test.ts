@@ -17,12 +17,14 @@ it('whoever leaves before the first token has had its turn, and pays for its pro
         .ask(0, { signal: AbortSignal.timeout(Math.round(100 + Math.random() * 500)) })
         .catch(() => {});
   });
-  const answers = await sendWithClients(shared, 1, 4, 6_000);
+  // So many that some of them are in line at any moment, also where this process comes to send late.
+  const answers = await sendWithClients(shared, 1, 6, 6_000);
   await Promise.all(leaving);
   const whole = answers.filter((answer) => answer.whole).length;
   await eventually('all are in the ledger', async () => (await shared.model()).active === 0);
   const usage = async () => Object.groupBy(await shared.usage(), ({ project }) => project);
-  await eventually('of both', async () => (await usage())[patient]?.[0]?.requests === answers.length);
+  const served = answers.filter(({ status }) => status === 200).length;
+  await eventually('of both', async () => (await usage())[patient]?.[0]?.requests === served);
   const [left] = (await usage())[leaver]!;
   expect(left!.promptTokens).toBeGreaterThan(0);
   // By their prompts alone the one who leaves gets somewhat more turns; without paying, four of five.

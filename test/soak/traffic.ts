@@ -5,8 +5,10 @@ import { chatBody } from '../support/gateway-process.ts';
 export type Ending =
   /** All of it came. */
   | 'whole'
-  /** An error in OpenAI's shape came, or an error event in a stream that had begun. */
+  /** An error in OpenAI's shape came in place of a reply. */
   | 'told'
+  /** An error event came in a stream that had begun. */
+  | 'broken'
   /** The client left, as it meant to. */
   | 'left'
   /** The client was right to be refused. */
@@ -16,7 +18,7 @@ export type Ending =
 
 export interface Traffic {
   readonly endings: Readonly<Record<Ending, number>>;
-  /** Of those that were lost or told, some as they came. */
+  /** Of those that were lost, told or broken, some as they came. */
   readonly samples: readonly string[];
   /** Resolves when the last request has ended. */
   stop(): Promise<void>;
@@ -33,6 +35,7 @@ const MIX: readonly Kind[] = [
   'nonsense',
 ];
 
+const NOTEWORTHY: readonly Ending[] = ['lost', 'told', 'broken'];
 const MAX_SAMPLES = 20;
 /** Far beyond every limit of the gateway. */
 const PATIENCE_MS = 30_000;
@@ -40,14 +43,14 @@ const PATIENCE_MS = 30_000;
 /** Clients that ask again as soon as they are answered, over connections that are kept. */
 export function startTraffic(url: string, clients: number): Traffic {
   const agent = new Agent({ keepAlive: true, maxSockets: clients });
-  const endings: Record<Ending, number> = { whole: 0, told: 0, left: 0, refused: 0, lost: 0 };
+  const endings: Record<Ending, number> = { whole: 0, told: 0, broken: 0, left: 0, refused: 0, lost: 0 };
   const samples: string[] = [];
   let running = true;
   const client = async (first: number) => {
     for (let i = first; running; i += 1) {
       const { ending, sample } = await ask(url, agent, MIX[i % MIX.length]!, i);
       endings[ending] += 1;
-      if ((ending === 'lost' || ending === 'told') && samples.length < MAX_SAMPLES) samples.push(sample);
+      if (NOTEWORTHY.includes(ending) && samples.length < MAX_SAMPLES) samples.push(sample);
     }
   };
   const ended = Promise.all(Array.from({ length: clients }, (_, i) => client(i * 7)));
@@ -107,6 +110,6 @@ function endingOf(kind: Kind, status: number, text: string): Ending {
     return kind === 'nonsense' && status < 500 ? 'refused' : 'told';
   }
   if (kind === 'whole') return text.endsWith('}') ? 'whole' : 'lost';
-  if (text.includes('"error"')) return text.includes('[DONE]') ? 'lost' : 'told';
+  if (text.includes('"error"')) return text.includes('[DONE]') ? 'lost' : 'broken';
   return text.trimEnd().endsWith('data: [DONE]') ? 'whole' : 'lost';
 }
