@@ -1,4 +1,5 @@
 import type { GatewayEvent, RequestAdmitted, RequestSettled } from '../core/event.ts';
+import { turnTimeMs } from '../core/turn-clock.ts';
 import type { DatabaseLocation } from '../store/location.ts';
 import type { JournalRecord } from './block.ts';
 import { Journal } from './journal.ts';
@@ -27,19 +28,18 @@ export interface LedgerOptions {
 interface OpenRequest {
   /** Undefined: it has ended. */
   event: RequestAdmitted | undefined;
-  /** The look at which it is next to be written down as it stands. */
-  dueAtLook: number;
+  /** When it is next to be written down as it stands, on the monotonic clock. */
+  dueAtMs: number;
 }
 
 const LOOK_MS = 50;
-/**
- * A running request is written down as it would be settled at that time: first after this many looks, since most have
- * ended by then …
- */
-const FIRST_NOTE_LOOKS = 2;
+/** A look that comes a little early is not waited for the next one. */
+const EARLY_MS = LOOK_MS / 2;
+/** A running request is written down as it would be settled at that time: first after this long, since most have ended by then … */
+const FIRST_NOTE_MS = 100;
 /** … and then this often; less often where many run, since it costs as much as settling one. */
-const NOTE_LOOKS = 4;
-const NOTE_LOOKS_OF_MANY = 10;
+const NOTE_MS = 200;
+const NOTE_MS_OF_MANY = 500;
 const MANY = 64;
 
 /**
@@ -64,7 +64,6 @@ export class Ledger {
   #databaseProblem: string | undefined;
   #backlogBytes = 0;
   #losses: LedgerLosses = { broken: 0, refused: 0, refusedPath: undefined };
-  #looks = 0;
 
   constructor(options: LedgerOptions) {
     this.#options = options;
@@ -121,7 +120,7 @@ export class Ledger {
   /** To be told everything. */
   readonly observe = (event: GatewayEvent): void => {
     if (event.type === 'request-admitted') {
-      this.#open.set(event.settlementId, { event, dueAtLook: this.#looks + FIRST_NOTE_LOOKS });
+      this.#open.set(event.settlementId, { event, dueAtMs: turnTimeMs() + FIRST_NOTE_MS });
       // There will be a record: until then it has started.
       this.#writer.wake();
     } else if (event.type === 'request-settled') {
@@ -166,11 +165,11 @@ export class Ledger {
   #noteProgress(): void {
     // What waits for a disk is kept small, by writing down nothing about requests that run; new ones are not admitted.
     if (this.#journal.isFailing) return;
-    this.#looks += 1;
-    const pause = this.#open.size > MANY ? NOTE_LOOKS_OF_MANY : NOTE_LOOKS;
+    const nowMs = turnTimeMs();
+    const pauseMs = this.#open.size > MANY ? NOTE_MS_OF_MANY : NOTE_MS;
     for (const [settlementId, request] of this.#open) {
-      if (request.event === undefined || request.dueAtLook > this.#looks) continue;
-      request.dueAtLook = this.#looks + pause;
+      if (request.event === undefined || request.dueAtMs > nowMs + EARLY_MS) continue;
+      request.dueAtMs = nowMs + pauseMs;
       this.#note({ type: 'open', settlementId, rows: rowsSoFar(request.event, this.#wall()) });
     }
   }

@@ -170,3 +170,25 @@ describe.skipIf(cannotMount)('a disk that is full', () => {
     expect(readdirSync(join(dir, 'ledger')), gateway.output()).toEqual([]);
   });
 });
+
+it('writes running requests down as often as it says, however long the turns of the event loop take', async () => {
+  const ledger = ledgerIn(dir);
+  onTestFinished(() => ledger.close());
+  let turn = 0;
+  const noted: number[] = [];
+  const note = () => {
+    noted.push(turn);
+    return 0;
+  };
+  for (let i = 0; i < 65; i++) ledger.observe(admitted(`many-${i}`, callerOf(1), i === 0 ? note : () => 0));
+  for (; noted.length < 3 && turn < 40; turn++) {
+    const untilMs = performance.now() + 100;
+    while (performance.now() < untilMs);
+    await sleep(0);
+  }
+  const [first = 0, second = 0, third = Number.POSITIVE_INFINITY] = noted;
+  // Twice a second, and a look later.
+  expect(second - first).toBeLessThanOrEqual(7);
+  expect(third - second).toBeLessThanOrEqual(7);
+  for (let i = 0; i < 65; i++) ledger.observe(settled(`many-${i}`, callerOf(1), 0));
+});
