@@ -97,11 +97,11 @@ async function turnToRetry(
   { placement, signal, caller, model: { budget } }: RequestContext,
 ): Promise<(() => void) | undefined> {
   const tenant = tenantOf(caller);
-  return placement.anyReady(left) ? await budget.turn(tenant, signal) : budget.take(tenant);
+  return placement.anyWorks(left) ? await budget.turn(tenant, signal) : budget.take(tenant);
 }
 
 function comeBack(failure: AppError, placement: Placement, capable: readonly Deployment[]): AppError {
-  if (!failure.retryable || placement.anyReady(capable)) return failure;
+  if (!failure.retryable || placement.anyWorks(capable)) return failure;
   const soonestMs = placement.retryAfterMs(capable);
   const retryAfterMs = Math.min(
     soonestMs ?? Number.POSITIVE_INFINITY,

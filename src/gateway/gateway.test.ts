@@ -268,6 +268,41 @@ describe('Gateway', () => {
     expect(settledMixed().flatMap(({ attempts }) => attempts.map((a) => a.backend))).toEqual(['b', 'b', 'b']);
   });
 
+  it('goes back to one that is slow where the others fail, however many need it', async () => {
+    let clock = 0;
+    let slowMs = 10;
+    const taking = (ms: () => number) => async () => {
+      clock += ms();
+      return stream(answer);
+    };
+    let others: Backend['run'] = taking(() => 10);
+    let otherHealth: ReturnType<Backend['health']> = { state: 'ready', inFlight: 0, queued: 0 };
+    const { gateway, settled } = gatewayWith(
+      { now: () => clock },
+      backend(
+        'slow',
+        taking(() => slowMs),
+      ),
+      backend('failing', (...args) => others(...args)),
+      backend('down', (...args) => others(...args), { health: () => otherHealth }),
+    );
+    for (let i = 0; i < 60; i += 1) await collect(gateway);
+    slowMs = 200;
+    for (let i = 0; i < 60; i += 1) await collect(gateway);
+    expect(gateway.report().backends[0]?.ejectedMs).toBeGreaterThan(0);
+    others = async () => {
+      throw new AppError('upstream_error');
+    };
+    otherHealth = { state: 'down', inFlight: 0, queued: 0 };
+    slowMs = 0;
+    await Promise.all(Array.from({ length: 20 }, () => collect(gateway)));
+    const asked = settled().slice(-20);
+    expect(asked.map(({ deployment }) => deployment)).toEqual(Array(20).fill('slow/m'));
+    expect(new Set(asked.flatMap(({ attempts }) => attempts.map((one) => one.backend)))).toEqual(
+      new Set(['failing', 'slow']),
+    );
+  });
+
   it('gives each a place, has the others wait their turn, and turns away who finds no room', async () => {
     let most = 0;
     let running = 0;

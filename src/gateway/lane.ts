@@ -58,8 +58,14 @@ export class Lane implements FleetMember {
     this.#overdue = limit && new Overdue((kind, predictedMs) => limit.inTimeMs(kind, predictedMs));
   }
 
+  /** It takes requests, as far as is known, and has not asked to be left alone. */
+  get works(): boolean {
+    return this.health.state === 'ready' && this.coolDown.leftMs === 0;
+  }
+
+  /** It works, and not far slower than its peers. */
   get ready(): boolean {
-    return this.health.state === 'ready' && this.slowness.ejectedMs === 0 && this.coolDown.leftMs === 0;
+    return this.works && this.slowness.ejectedMs === 0;
   }
 
   /** @param belowShare It has less than its share in any case. */
@@ -171,7 +177,7 @@ export class Lane implements FleetMember {
     idle: boolean,
     waitedInLineMs: number,
   ): void {
-    this.slowness.observe(observedMs, predictedMs);
+    this.slowness.observe(observedMs, predictedMs, entry.startedAtMs);
     this.limit?.answered(kind, observedMs, predictedMs, entry);
     if (stay === undefined) return;
     const { startedAtMs, among } = entry;

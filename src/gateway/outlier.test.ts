@@ -17,13 +17,13 @@ class Member implements FleetMember {
   }
 
   /** Answers eight requests, so many times later than predicted. */
-  answer(times: number): this {
-    for (let i = 0; i < 8; i += 1) this.slowness.observe(100 * times, 100);
+  answer(times: number, sentAtMs = nowMs): this {
+    for (let i = 0; i < 8; i += 1) this.slowness.observe(100 * times, 100, sentAtMs);
     return this;
   }
 }
 
-/** Two looks at it, with time for more samples between. */
+/** Two looks at it, with time for more requests between. */
 function judge(
   member: Member,
   fleet: readonly { readonly member: Member; readonly times: number }[],
@@ -71,12 +71,40 @@ describe('ejectIfOutlier', () => {
     ).toBe(false);
   });
 
+  it('does not punish one for a moment in which it stood still', () => {
+    const fleet = fleetOf(1, 1, 9);
+    const slow = fleet[2]!.member;
+    const members = fleet.map(({ member }) => member);
+    const sentAtMs = nowMs;
+    expect(ejectIfOutlier(slow, members)).toBe(false);
+    nowMs += 5;
+    for (const { member, times } of fleet) member.answer(times, sentAtMs);
+    expect(ejectIfOutlier(slow, members)).toBe(false);
+    for (let i = 0; i < 3; i += 1) {
+      nowMs += 5;
+      for (const { member } of fleet) member.answer(1);
+      expect(ejectIfOutlier(slow, members)).toBe(false);
+    }
+    expect(slow.slowness.suspectSinceMs).toBeUndefined();
+  });
+
   it('ejects half of the fleet at most', () => {
     const fleet = fleetOf(1, 1, 1, 9, 9);
     expect(ejectedOf(fleet)).toEqual([0, 0, 0, 1, 1]);
     fleet[2]?.member.answer(9).answer(9);
     fleet[2]!.times = 9;
     expect(judge(fleet[2]!.member, fleet)).toBe(false);
+  });
+
+  it('spares one where too few of the others work', () => {
+    const fleet = fleetOf(1, 1, 1, 9);
+    const [down, other] = fleet;
+    down!.member.up = false;
+    other!.member.up = false;
+    expect(judge(fleet[3]!.member, fleet)).toBe(false);
+    other!.member.up = true;
+    nowMs += 1;
+    expect(judge(fleet[3]!.member, fleet)).toBe(true);
   });
 
   it('never ejects the last one that works', () => {
@@ -92,7 +120,7 @@ describe('ejectIfOutlier', () => {
   it('judges by enough samples, and recent ones only', () => {
     const fleet = fleetOf(1, 1);
     const fresh = new Member();
-    fresh.slowness.observe(900, 100);
+    fresh.slowness.observe(900, 100, nowMs);
     expect(ejectIfOutlier(fresh, [...fleet.map(({ member }) => member), fresh])).toBe(false);
     const old = new Member().answer(9);
     nowMs += 31_000;

@@ -2,7 +2,7 @@ import { median } from './order-statistics.ts';
 
 const RECENT = 16;
 const MIN_SAMPLES = 8;
-/** Samples since the suspicion arose. */
+/** Samples of requests sent since the suspicion arose. */
 const MIN_LATER_SAMPLES = 4;
 const RECENT_MS = 30_000;
 const MADS = 3;
@@ -16,11 +16,17 @@ const MIN_MAD = 0.15;
 const FIRST_EJECTION_MS = 10_000;
 const MAX_EJECTION_MS = 60_000;
 
+interface Sample {
+  readonly sentAtMs: number;
+  readonly atMs: number;
+  readonly logRatio: number;
+}
+
 /** How much slower than predicted a backend has been of late, and for how long it is left alone because of that. */
 export class Slowness {
   readonly #now: () => number;
   readonly #random: () => number;
-  readonly #samples: { readonly atMs: number; readonly logRatio: number }[] = [];
+  readonly #samples: Sample[] = [];
   /** Since when it has looked like an outlier. */
   suspectSinceMs: number | undefined;
   #ejectedUntilMs = Number.NEGATIVE_INFINITY;
@@ -44,8 +50,9 @@ export class Slowness {
     return this.#ejections;
   }
 
-  observe(observedMs: number, predictedMs: number): void {
-    this.#samples.push({ atMs: this.#now(), logRatio: Math.log(observedMs / predictedMs) });
+  /** @param sentAtMs When the request was. */
+  observe(observedMs: number, predictedMs: number, sentAtMs: number): void {
+    this.#samples.push({ sentAtMs, atMs: this.#now(), logRatio: Math.log(observedMs / predictedMs) });
     if (this.#samples.length > RECENT) this.#samples.shift();
     this.#unseen += 1;
   }
@@ -59,11 +66,12 @@ export class Slowness {
 
   /** Median of log(observed / predicted); undefined without enough recent samples. */
   get score(): number | undefined {
-    return this.#scoreAfter(this.#now() - RECENT_MS, MIN_SAMPLES);
+    const sinceMs = this.#now() - RECENT_MS;
+    return this.#scoreOf(({ atMs }) => atMs > sinceMs, MIN_SAMPLES);
   }
 
   laterScore(sinceMs: number): number | undefined {
-    return this.#scoreAfter(sinceMs, MIN_LATER_SAMPLES);
+    return this.#scoreOf(({ sentAtMs }) => sentAtMs > sinceMs, MIN_LATER_SAMPLES);
   }
 
   suspect(): number {
@@ -71,9 +79,9 @@ export class Slowness {
     return this.suspectSinceMs;
   }
 
-  #scoreAfter(sinceMs: number, atLeast: number): number | undefined {
-    const recent = this.#samples.filter(({ atMs }) => atMs > sinceMs).map(({ logRatio }) => logRatio);
-    return recent.length < atLeast ? undefined : median(recent);
+  #scoreOf(counts: (sample: Sample) => boolean, atLeast: number): number | undefined {
+    const counted = this.#samples.filter(counts).map(({ logRatio }) => logRatio);
+    return counted.length < atLeast ? undefined : median(counted);
   }
 
   /** Ten seconds, and twice as long if it has not mended since the last time; up to a minute. */
@@ -97,23 +105,23 @@ export function isOutlier(score: number, peers: readonly number[]): boolean {
 }
 
 export interface FleetMember {
-  /** Takes requests: neither down nor told to wait nor ejected. */
+  /** Takes requests: it works and is not ejected. */
   readonly ready: boolean;
   readonly slowness: Slowness;
 }
 
 /**
  * Ejects the member if it has become far slower than its peers: 3 MAD on log(observed / predicted) of the time to first
- * token. Never more than half of the fleet, and never the last one that works. The suspicion has to hold among samples
- * that all came after it, so that the first to notice that everything has become slow is not punished for it.
+ * token. Never so that less than half of the fleet takes requests. The suspicion has to hold among requests that were all sent
+ * after it: the first to notice that everything has become slow is not punished for it, nor one for a moment in which it, or
+ * this process, stood still.
  */
 export function ejectIfOutlier(member: FleetMember, fleet: readonly FleetMember[]): boolean {
   const { score } = member.slowness;
   if (score === undefined || !member.ready) return false;
   const peers = fleet.filter((peer) => peer !== member && peer.ready);
+  if (peers.length < fleet.length / 2) return false;
   const scores = peers.flatMap((peer) => peer.slowness.score ?? []);
-  const ejected = fleet.filter((peer) => peer.slowness.ejectedMs > 0).length;
-  if (peers.length === 0 || ejected + 1 > fleet.length / 2) return false;
   if (!isOutlier(score, scores)) {
     member.slowness.suspectSinceMs = undefined;
     return false;

@@ -36,7 +36,7 @@ const NOBODY: Choice['passedOver'] = [];
  *
  *   ready ones with room ─▶ the policy's first
  *   ready ones, no room ──▶ the model's queue, until one has room
- *   none ready ───────────▶ any: when nothing is ready, trying one beats refusing
+ *   none ready ───────────▶ one that works, if slowly; or else any: trying one beats refusing
  *
  * What it knows is kept by backend and by the model's name, so that both may come and go.
  */
@@ -180,9 +180,8 @@ export class Placement {
     return this.#options.knowledge.outputs.expect(tenant, undefined);
   }
 
-  /** One of the deployments takes requests as far as is known. */
-  anyReady(deployments: readonly Deployment[]): boolean {
-    return deployments.some(({ backend }) => this.lane(backend).ready);
+  anyWorks(deployments: readonly Deployment[]): boolean {
+    return deployments.some(({ backend }) => this.lane(backend).works);
   }
 
   /** Without those that asked to be left alone. */
@@ -276,13 +275,19 @@ function isUsable({ ready, free }: RoutedCandidate<Deployment>): boolean {
   return ready && free;
 }
 
-/** Where none is ready, and there need not be, all that have room. */
+function hasRoom({ free }: RoutedCandidate<Deployment>): boolean {
+  return free;
+}
+
+/** Those that have room among the ready ones; where none is ready, and there need not be, among those that work, or all. */
 function usableOf<D extends Deployment>(
   all: readonly RoutedCandidate<D>[],
   readyOnly: boolean,
 ): readonly RoutedCandidate<D>[] {
   const ready = all.filter((candidate) => candidate.ready);
-  return (ready.length > 0 || readyOnly ? ready : all).filter((candidate) => candidate.free);
+  if (ready.length > 0 || readyOnly) return ready.filter(hasRoom);
+  const working = all.filter(({ lane }) => lane.works);
+  return (working.length > 0 ? working : all).filter(hasRoom);
 }
 
 /** What the limits of all of them leave; below 0: how many are too many. */

@@ -139,7 +139,7 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
     const { promptBytes, stream } = this.#request;
     const predictedMs = this.#passage.timing.predictMs(promptBytes);
     if (predictedMs !== undefined && this.ageMs > predictedMs)
-      this.lane.slowness.observe(this.ageMs, predictedMs);
+      this.lane.slowness.observe(this.ageMs, predictedMs, this.startedAtMs);
     this.#model.canaries.began(this.deployment, stream, promptBytes, this.ageMs, this.#now());
     this.#dispatch.cancelled(this.#now());
     this.#free(undefined);
