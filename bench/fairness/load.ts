@@ -3,7 +3,7 @@
  *
  *   node bench/fairness/load.ts [--seconds 20] [--quiet-seconds 0] [--loud-seconds 0] [--only NAME] [--workers 1]
  *
- * Three quiet tenants and one that sends a hundred times as much as each, at random times, whatever becomes of it; beside it, at the same time,
+ * Three quiet tenants and one that sends a hundred times as much as each (or several that do so together), at random times, whatever becomes of it; beside it, at the same time,
  * the same quiet ones at a gateway and a server of their own. Prints by how much the 95th percentile of the quiet ones is above that (time to first token,
  * or to the whole reply where it is not streamed), and what the loud one got done.
  */
@@ -27,8 +27,9 @@ const loudMs = Number(values['loud-seconds']) * 1_000;
 const listen = { workers: Number(values.workers) };
 
 async function measure(scenario: Scenario): Promise<string> {
-  const { quietTenants, quietPerSecond, loud: { weight = 1 } = {} } = scenario;
-  const weights = [...Array.from({ length: quietTenants }, () => 1), weight];
+  const { quietTenants, quietPerSecond } = scenario;
+  const { tenants, times, weight = 1 } = scenario.loud ?? { tenants: 1, times: 100 };
+  const weights = Array.from({ length: quietTenants + tenants }, (_, i) => (i < quietTenants ? 1 : weight));
   const shared = await openSetting(scenario, weights, { listen });
   const alone = await openSetting(scenario, weights, { listen });
   const beganAtMs = performance.now();
@@ -42,8 +43,11 @@ async function measure(scenario: Scenario): Promise<string> {
   };
   const quiet = (setting: Setting) =>
     Promise.all(Array.from({ length: quietTenants }, (_, tenant) => from(setting, tenant, loudMs, 1)));
-  const loud = from(shared, quietTenants, quietMs, 100);
-  const [felt, control, answers] = await Promise.all([quiet(shared), quiet(alone), loud]);
+  const loud = Promise.all(
+    Array.from({ length: tenants }, (_, i) => from(shared, quietTenants + i, quietMs, times / tenants)),
+  );
+  const [felt, control, louds] = await Promise.all([quiet(shared), quiet(alone), loud]);
+  const answers = louds.flat();
   shared.close();
   alone.close();
   const p95 = (all: readonly Answer[][]) => {

@@ -10,7 +10,13 @@ export interface Scenario {
   /** Of each. The loud one sends a hundred times as many. */
   readonly quietPerSecond: number;
   /** All of them, against a quiet one. Default: one, a hundred times, with the same weight. */
-  readonly loud?: { readonly tenants: number; readonly times: number; readonly weight?: number };
+  readonly loud?: {
+    readonly tenants: number;
+    readonly times: number;
+    readonly weight?: number;
+    /** They are projects of one organization, the quiet ones of another. Default: all are of one. */
+    readonly together?: boolean;
+  };
   /** Replies are not streamed. */
   readonly whole?: boolean;
   /** That serve the model. Default: one. */
@@ -261,6 +267,59 @@ export const SCENARIOS: readonly Scenario[] = [
     quietTenants: 0,
     quietPerSecond: 1.6,
     loud: { tenants: 4, times: 100 },
+  },
+  {
+    name: '16 places, three loud',
+    server: places(16, 200, 30),
+    promptTokens: 20,
+    outputTokens: 11,
+    quietTenants: 2,
+    quietPerSecond: 1.6,
+    loud: { tenants: 3, times: 100 },
+  },
+  {
+    name: '16 places, ten loud',
+    server: places(16, 200, 30),
+    promptTokens: 20,
+    outputTokens: 11,
+    quietTenants: 2,
+    quietPerSecond: 1.6,
+    loud: { tenants: 10, times: 100 },
+  },
+  {
+    name: 'batching, ten loud',
+    server: (t) =>
+      new ContinuousBatching(t, {
+        sequences: 64,
+        stepTokens: 2048,
+        stepMs: 12,
+        perSequenceMs: 0.15,
+        perPromptTokenMs: 0.05,
+      }),
+    promptTokens: 500,
+    outputTokens: 120,
+    quietTenants: 4,
+    quietPerSecond: 0.5,
+    loud: { tenants: 10, times: 100 },
+  },
+  {
+    name: '8 places, forty projects of one',
+    server: (t, r) => new Places(t, r, fake8),
+    promptTokens: 20,
+    outputTokens: 7,
+    quietTenants: 2,
+    quietPerSecond: 1.6,
+    loud: { tenants: 40, times: 100, weight: 1 / 40, together: true },
+  },
+  {
+    name: '16 places, forty projects of one, a client each',
+    server: places(16, 200, 30),
+    promptTokens: 20,
+    outputTokens: 11,
+    quietTenants: 2,
+    quietPerSecond: 1.6,
+    closed: true,
+    loud: { tenants: 40, times: 40, weight: 1 / 40, together: true },
   },
   ...PLAIN,
 ];

@@ -48,8 +48,14 @@ export async function openSetting(
   const keys: string[] = [];
   if (weights.length > 0) {
     const database = await openDatabase({ kind: 'sqlite', path: join(dataDir, 'qianmen.db') });
-    const { id: organizationId } = await new Organizations(database).create({ name: 'all' });
+    const organizations = new Organizations(database);
+    const [all, loud] = [
+      await organizations.create({ name: 'all' }),
+      await organizations.create({ name: 'loud' }),
+    ];
     for (const [i, weight] of weights.entries()) {
+      const isApart = scenario.loud?.together === true && i >= scenario.quietTenants;
+      const { id: organizationId } = isApart ? loud : all;
       const { id: projectId } = await new Projects(database).create({
         name: `t${i}`,
         organizationId,

@@ -50,11 +50,11 @@ const ORDERS = [
   { name: 'loud for 20 s', quietMs: 0, loudMs: 20_000 },
 ] as const;
 
-function callerOf(projectId: string, weight: number): Caller {
+function callerOf(projectId: string, weight: number, organizationId: string): Caller {
   return {
     keyId: projectId,
     projectId,
-    organizationId: 'o',
+    organizationId,
     role: 'user',
     weight,
     priority: 0,
@@ -99,7 +99,7 @@ async function simulate(
   const restore = time.take();
   const gateway = gatewayOver(scenario, time, seed);
   const outcomes: Outcome[] = [];
-  const { tenants, times, weight = 1 } = scenario.loud ?? { tenants: 1, times: 100 };
+  const { tenants, times, weight = 1, together = false } = scenario.loud ?? { tenants: 1, times: 100 };
   const ask = async (tenant: string) => {
     const loud = tenant.startsWith('loud');
     const outcome: Outcome = { loud, askedAtMs: time.now() };
@@ -110,7 +110,9 @@ async function simulate(
         if (part.type === 'text-delta' && scenario.whole !== true)
           outcome.ttftMs ??= time.now() - outcome.askedAtMs;
     };
-    const terms = who === 'all as one' ? {} : { caller: callerOf(tenant, loud ? weight : 1) };
+    const organizationId = loud && together ? 'loud' : 'all';
+    const caller = callerOf(tenant, loud ? weight : 1, organizationId);
+    const terms = who === 'all as one' ? {} : { caller };
     try {
       await gateway.handle(requestOf(scenario), new AbortController().signal, deliver, terms);
       outcome.doneAtMs = time.now();

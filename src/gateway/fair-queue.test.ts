@@ -81,6 +81,18 @@ describe('FairQueue', () => {
     expect(queue.length).toBe(1);
   });
 
+  it('tells who has a line of its own: more than one request, and not far fewer than another', () => {
+    queue = newQueue({ capacity: 20 });
+    const lines = () => [a, b].map((who) => queue.counters.hasLine(who));
+    void wait('a1');
+    for (const name of ['b1', 'b2']) void wait(name, { tenant: b });
+    expect(lines()).toEqual([false, true]);
+    void wait('a2');
+    expect(lines()).toEqual([true, true]);
+    for (let i = 3; i <= 7; i += 1) void wait(`b${i}`, { tenant: b });
+    expect(lines()).toEqual([false, true]);
+  });
+
   it('refuses at once whoever finds it full', async () => {
     for (const name of ['1', '2', '3']) void wait(name);
     expect(await wait('4')).toMatchObject({ reason: 'full', excessive: false });

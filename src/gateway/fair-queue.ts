@@ -122,20 +122,6 @@ export class FairQueue<T> {
     return true;
   }
 
-  /**
-   * It has nothing in line, and at most half as much running as those in line have waiting, by weight: whatever the
-   * backend can do, that is less than its share.
-   */
-  isBelowShare(tenant: Tenant): boolean {
-    const { waiting } = this.counters;
-    if (waiting.size === 0) return false;
-    const { line, running, weight } = this.counters.of(tenant);
-    if (line.length > 0) return false;
-    let weights = 0;
-    for (const account of waiting) weights += account.weight;
-    return running / weight <= this.#waiters.size / weights / 2;
-  }
-
   /** Those that wait already wait for no longer, either. */
   resize(bounds: Pick<FairQueueOptions, 'capacity' | 'maxWaitMs'>): void {
     this.#options = { ...this.#options, ...bounds };

@@ -4,14 +4,12 @@ import type { Tenant } from './tenant.ts';
 
 let nowMs: number;
 let guests: Guests;
-let inFlight: number;
 let stayMs: number;
 
 const tenant = (projectId: string, weight = 1, priority = 0): Tenant => ({ projectId, weight, priority });
 
 beforeEach(() => {
   nowMs = 0;
-  inFlight = 0;
   stayMs = 100;
   guests = new Guests(
     () => nowMs,
@@ -19,17 +17,16 @@ beforeEach(() => {
   );
 });
 
-function enter(who: Tenant, times = 1, backlog = false): void {
-  for (let i = 0; i < times; i += 1) guests.enter(guests.of(who), backlog);
-  inFlight += times;
+function enter(who: Tenant, times = 1, hasLine = false): void {
+  for (let i = 0; i < times; i += 1) guests.enter(guests.of(who), hasLine);
 }
 
-const isHeavy = (who: Tenant) => guests.isHeavy(guests.of(who), inFlight);
+const isHeavy = (who: Tenant) => guests.isHeavy(guests.of(who));
 
 describe('Guests', () => {
   it('know who is heavy from its first requests, where others send and have far fewer', () => {
     enter(tenant('quiet'));
-    enter(tenant('loud'), 4);
+    enter(tenant('loud'), 6);
     expect([isHeavy(tenant('loud')), isHeavy(tenant('quiet'))]).toEqual([true, false]);
   });
 
@@ -52,6 +49,42 @@ describe('Guests', () => {
     expect(isHeavy(tenant('loud'))).toBe(false);
   });
 
+  it('know several heavy ones beside a light one, and none that is only not the quietest', () => {
+    enter(tenant('quiet'));
+    enter(tenant('less quiet'), 3);
+    for (const name of ['one', 'two', 'three']) enter(tenant(name), 20);
+    expect(['one', 'two', 'three'].map((name) => isHeavy(tenant(name)))).toEqual([true, true, true]);
+    expect([isHeavy(tenant('quiet')), isHeavy(tenant('less quiet'))]).toEqual([false, false]);
+    expect(guests.heavyWith(guests.of(tenant('one')))).toEqual({ inside: 60, share: 3 / 5 });
+  });
+
+  it('know who sends much also while nothing of it is let in', () => {
+    enter(tenant('loud'));
+    enter(tenant('quiet'), 3);
+    for (let i = 0; i < 20; i += 1) guests.asked(tenant('loud'));
+    expect(isHeavy(tenant('quiet'))).toBe(false);
+    guests.waitsInLine(tenant('loud'));
+    expect(isHeavy(tenant('loud'))).toBe(true);
+  });
+
+  it('take the many little projects of one organization for as heavy as they are together', () => {
+    const project = (organizationId: string, i: number, weight: number): Tenant => ({
+      ...tenant(`${organizationId}${i}`, weight),
+      organizationId,
+    });
+    const quiet = project('small', 0, 1);
+    const crowd = (weight: number) => {
+      enter(quiet);
+      const all = Array.from({ length: 10 }, (_, i) => project('large', i, weight));
+      for (const one of all) enter(one);
+      for (const one of all) guests.asked(one);
+      return all.map(isHeavy);
+    };
+    expect(crowd(1)).not.toContain(true);
+    expect(crowd(0.1)).not.toContain(false);
+    expect(isHeavy(quiet)).toBe(false);
+  });
+
   it('share by weight with their own band and better ones', () => {
     enter(tenant('one', 1));
     expect(guests.shareOf(tenant('one', 1))).toBe(0);
@@ -63,7 +96,7 @@ describe('Guests', () => {
 
   it('remember for longer who sends much where replies take long', () => {
     const sendsNowAndThen = (everyMs: number) => {
-      for (let i = 0; i < 6; i += 1) {
+      for (let i = 0; i < 8; i += 1) {
         nowMs += everyMs;
         enter(tenant('loud'));
       }
@@ -71,18 +104,18 @@ describe('Guests', () => {
     };
     enter(tenant('quiet'));
     nowMs = 10_000;
-    expect(sendsNowAndThen(1_500)).toBe(false);
+    expect(sendsNowAndThen(1_000)).toBe(false);
     stayMs = 10_000;
-    expect(sendsNowAndThen(1_500)).toBe(true);
+    expect(sendsNowAndThen(1_000)).toBe(true);
   });
 
   it('tell how many inside are those of heavy ones', () => {
     enter(tenant('quiet'), 2);
     enter(tenant('loud'), 5, true);
-    expect(guests.insideOfHeavy(inFlight)).toBe(5);
+    expect(guests.insideOfHeavy()).toBe(5);
     nowMs = 6_000;
     enter(tenant('quiet'), 4);
-    expect(guests.insideOfHeavy(inFlight)).toBe(0);
+    expect(guests.insideOfHeavy()).toBe(0);
   });
 
   it('share with one that was away for long, and with whom it finds there', () => {

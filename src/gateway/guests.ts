@@ -7,25 +7,27 @@ const ACTIVE_MS = 60_000;
 const HEAVY_MS = 5_000;
 const SWEEP_EVERY_MS = 500;
 /**
- * Without a line, a tenant is heavy with this many inside, if it has this many times as many inside, and has sent this many
- * times as many of late, as the others on average.
+ * Without a line, a tenant is heavy with this many inside, if there are others that have, and have sent of late, this many
+ * times less: by so much that it is no chance, …
  */
 const MUCH = 3;
 const TIMES_THE_OTHERS = 3;
-/** Fewer are no sign of anything. */
-const LEAST_ARRIVALS = 2;
+const STANDARD_DEVIATIONS = 2;
+/** … and if it sends at least this part of what all send on average: beside a loud one nobody is loud for not being the quietest. */
+const LEAST_OF_AVERAGE = 0.5;
 /** What a tenant has sent is forgotten to two thirds in half the time that requests stay, and neither sooner nor later than this. */
 const ARRIVALS_MS = { least: 1_000, most: 10_000 };
 
 /** A tenant at one backend. */
 export interface Guest {
   readonly id: string;
+  readonly organizationId: string | undefined;
   weight: number;
   priority: number;
   inFlight: number;
   /** How many of those have no reply yet. */
   unanswered: number;
-  /** How many have come; older ones count less. */
+  /** How many have come, and once more those that found no place at once; older ones count less. */
   arrivals: number;
   seenAtMs: number;
   heavyAtMs: number;
@@ -35,11 +37,15 @@ export interface Guest {
 
 /**
  * The tenants at one backend. A tenant is heavy if it has had a line of its own of late, or sends and has far more inside
- * than others; it is light otherwise.
+ * than others, by itself or with others of its organization that weigh next to nothing; it is light otherwise.
  */
 export class Guests {
   readonly #now: () => number;
   readonly #byId = new Map<string, Guest>();
+  /** The sum of their weights. */
+  #weight = 0;
+  /** How many are of an organization, and the sum of their weights. */
+  readonly #organizations = new Map<string | undefined, { guests: number; weight: number }>();
   /** By priority band: the sum of its guests' weights, and which of them were light at the last sweep. */
   readonly #weights = new Map<number, number>();
   readonly #light = new Map<number, Set<Guest>>();
@@ -61,13 +67,14 @@ export class Guests {
   }
 
   /** The tenant as a guest, new if need be. */
-  of({ projectId: id, weight, priority }: Tenant): Guest {
+  of({ projectId: id, organizationId, weight, priority }: Tenant): Guest {
     let guest = this.#byId.get(id);
     if (guest?.weight === weight && guest.priority === priority) return guest;
     if (guest === undefined) {
       const [seenAtMs, heavyAtMs] = [this.#now(), Number.NEGATIVE_INFINITY];
       guest = {
         id,
+        organizationId,
         weight,
         priority,
         inFlight: 0,
@@ -80,21 +87,31 @@ export class Guests {
       this.#byId.set(id, guest);
       this.#markLight(guest);
     } else {
-      this.#weigh(guest, -guest.weight);
+      this.#weigh(guest, -1);
       guest.weight = weight;
       guest.priority = priority;
     }
-    this.#weigh(guest, weight);
+    this.#weigh(guest, 1);
     return guest;
   }
 
-  /** @param backlog It has more in line. */
-  enter(guest: Guest, backlog: boolean): void {
-    const nowMs = this.#now();
+  /** A request of the tenant finds no place at once. */
+  asked(tenant: Tenant): void {
+    const guest = this.get(tenant);
+    if (guest !== undefined) this.#count(guest);
+  }
+
+  /** It has a line of its own, whether or not any of it is let in. */
+  waitsInLine(tenant: Tenant): void {
+    const guest = this.get(tenant);
+    if (guest !== undefined) guest.heavyAtMs = this.#now();
+  }
+
+  /** @param hasLine It has a line of its own. */
+  enter(guest: Guest, hasLine: boolean): void {
     guest.inFlight += 1;
-    guest.arrivals = 1 + this.#arrivalsOf(guest, nowMs);
-    guest.seenAtMs = nowMs;
-    if (backlog) guest.heavyAtMs = nowMs;
+    this.#count(guest);
+    if (hasLine) guest.heavyAtMs = this.#now();
   }
 
   /** The share of a tenant's weight; 0: nobody else is there to share with. */
@@ -110,28 +127,35 @@ export class Guests {
     return others <= 0 ? 0 : weight / (others + weight);
   }
 
-  /** @param inFlight Of all. */
-  isHeavy(guest: Guest, inFlight: number): boolean {
+  isHeavy(guest: Guest): boolean {
     const nowMs = this.#now();
     if (nowMs - guest.heavyAtMs <= HEAVY_MS) return true;
-    if (guest.inFlight < MUCH) return false;
-    let others = -guest.weight;
-    for (const weights of this.#weights.values()) others += weights;
-    const isFarMore = (own: number, theirs: number) =>
-      own * others > TIMES_THE_OTHERS * theirs * guest.weight;
-    if (!isFarMore(guest.inFlight, inFlight - guest.inFlight)) return false;
-    const arrivals = this.#arrivalsOf(guest, nowMs);
-    if (arrivals < LEAST_ARRIVALS) return false;
-    let theirs = -arrivals;
-    for (const one of this.#byId.values()) theirs += this.#arrivalsOf(one, nowMs);
-    return isFarMore(arrivals, theirs);
+    const { inFlight, weight } = guest;
+    return (
+      inFlight >= MUCH && this.#isFarMore({ inFlight, weight, arrivals: this.#arrivalsOf(guest, nowMs) })
+    );
   }
 
-  /** How many of so many inside are heavy tenants'. */
-  insideOfHeavy(inFlight: number): number {
+  /** How many requests inside are heavy tenants'. */
+  insideOfHeavy(): number {
     let sum = 0;
-    for (const guest of this.#byId.values()) if (this.isHeavy(guest, inFlight)) sum += guest.inFlight;
+    for (const guest of this.#byId.values()) if (this.isHeavy(guest)) sum += guest.inFlight;
     return sum;
+  }
+
+  /** What heavy tenants of its band or a better one, itself in any case, have inside together, and their share by weight. */
+  heavyWith(tenant: Guest): { readonly inside: number; readonly share: number } {
+    let inside = 0;
+    let weight = 0;
+    let weights = 0;
+    for (const guest of this.#byId.values()) {
+      if (guest.priority > tenant.priority) continue;
+      weights += guest.weight;
+      if (guest !== tenant && !this.isHeavy(guest)) continue;
+      inside += guest.inFlight;
+      weight += guest.weight;
+    }
+    return { inside, share: weight / weights };
   }
 
   /** A light tenant is there, other than this one, of its band or a better one. */
@@ -143,10 +167,64 @@ export class Guests {
     return false;
   }
 
-  #weigh({ priority }: Guest, more: number): void {
-    const sum = (this.#weights.get(priority) ?? 0) + more;
+  /** One more request, inside or not. */
+  #count(guest: Guest): void {
+    const nowMs = this.#now();
+    guest.arrivals = 1 + this.#arrivalsOf(guest, nowMs);
+    guest.seenAtMs = nowMs;
+    if (this.#isOneOfMany(guest)) guest.heavyAtMs = nowMs;
+  }
+
+  /**
+   * Its organization has far more than others, in projects that weigh far less than those of others do: however many it has
+   * made, one place for each would be more than its share.
+   */
+  #isOneOfMany({ organizationId }: Guest): boolean {
+    const own = this.#organizations.get(organizationId);
+    const others = this.size - (own?.guests ?? 0);
+    if (own === undefined || own.guests < 2 || others === 0) return false;
+    const weightOfOthers = (this.#weight - own.weight) / others;
+    if (own.weight / own.guests >= weightOfOthers / TIMES_THE_OTHERS) return false;
+    const nowMs = this.#now();
+    const all = { inFlight: 0, arrivals: 0, weight: own.weight };
+    for (const guest of this.#byId.values()) {
+      if (guest.organizationId !== organizationId) continue;
+      all.inFlight += guest.inFlight;
+      all.arrivals += this.#arrivalsOf(guest, nowMs);
+    }
+    return all.inFlight >= MUCH && this.#isFarMore(all);
+  }
+
+  /** There are others that have far less inside and send far less, for their weight. */
+  #isFarMore({ inFlight, arrivals, weight }: Pick<Guest, 'inFlight' | 'arrivals' | 'weight'>): boolean {
+    const nowMs = this.#now();
+    let all = 0;
+    const less = { arrivals: 0, weight: 0 };
+    for (const other of this.#byId.values()) {
+      const sent = this.#arrivalsOf(other, nowMs);
+      all += sent;
+      const farLess = other.weight / weight / TIMES_THE_OTHERS;
+      if (other.inFlight >= inFlight * farLess || sent >= arrivals * farLess) continue;
+      less.arrivals += sent;
+      less.weight += other.weight;
+    }
+    if (arrivals / weight < (LEAST_OF_AVERAGE * all) / this.#weight) return false;
+    // What those would have sent if they sent as much.
+    const expected = (arrivals * less.weight) / weight;
+    return expected - less.arrivals > STANDARD_DEVIATIONS * Math.sqrt(expected);
+  }
+
+  /** @param sign 1: it is there, or as heavy as it is now; −1: no longer. */
+  #weigh({ priority, organizationId, weight }: Guest, sign: 1 | -1): void {
+    const sum = (this.#weights.get(priority) ?? 0) + sign * weight;
     if (sum > 1e-9) this.#weights.set(priority, sum);
     else this.#weights.delete(priority);
+    this.#weight += sign * weight;
+    const own = this.#organizations.get(organizationId) ?? { guests: 0, weight: 0 };
+    own.guests += sign;
+    own.weight += sign * weight;
+    if (own.guests > 0) this.#organizations.set(organizationId, own);
+    else this.#organizations.delete(organizationId);
   }
 
   #sweep(): void {
@@ -157,7 +235,7 @@ export class Guests {
     for (const guest of this.#byId.values()) {
       if (guest.inFlight === 0 && nowMs - guest.seenAtMs > ACTIVE_MS) {
         this.#byId.delete(guest.id);
-        this.#weigh(guest, -guest.weight);
+        this.#weigh(guest, -1);
       } else if (nowMs - guest.heavyAtMs > HEAVY_MS) this.#markLight(guest);
     }
   }

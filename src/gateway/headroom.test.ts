@@ -198,14 +198,27 @@ describe('Headroom', () => {
     expect(fill(loud)).toBe(headroom.held);
   });
 
-  it('gives whoever takes less than its share in any case what there is', () => {
-    enter(quiet);
-    fill(loud);
-    for (; limit.free; ) {
-      expect(headroom.hasRoomFor(quiet, true)).toBe(true);
-      enter(quiet);
-    }
-    expect(headroom.hasRoomFor(quiet, true)).toBe(false);
+  it('gives several heavy ones together no more than one, whoever of them comes', () => {
+    const many = Array.from({ length: 12 }, (_, i) => tenant(`loud${i}`));
+    leave(enter(quiet));
+    for (const one of many) leave(enter(one, true));
+    let inside = 0;
+    for (let round = 0; round < 3; round += 1)
+      for (const one of many) {
+        if (!headroom.hasRoomFor(one, true)) continue;
+        enter(one, true);
+        inside += 1;
+      }
+    expect(inside).toBe(headroom.held);
+    expect(headroom.hasRoomFor(quiet, false)).toBe(true);
+  });
+
+  it('knows for heavy who has a line and nothing inside', () => {
+    leave(enter(quiet));
+    leave(enter(loud));
+    fill(tenant('other'));
+    expect(headroom.hasRoomFor(loud, false)).toBe(true);
+    expect(headroom.hasRoomFor(loud, true)).toBe(false);
   });
 
   it.each([

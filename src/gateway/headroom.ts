@@ -10,10 +10,11 @@ import { Unqueued } from './unqueued.ts';
  * What is said of tenants and their requests, here and in the line:
  *
  *   heavy, light        a tenant that has had a line of its own of late, or far more inside than others; and any other
- *   share               a tenant's part, by its weight, of what heavy ones may have inside (`held`)
- *   below its share     a tenant with so little running against what waits that its share must be more (`FairQueue`)
- *   little, some, much  what a tenant has inside: below its share or hardly anything; in between; above, and heavy
- *   pressing            a request of a heavy tenant above its share; where prompts need pauses, also within it
+ *   share               a part, by weight, of what heavy tenants may have inside (`held`): a light one's own, or that of all
+ *                       heavy ones together
+ *   little, some, much  what a light tenant, or all heavy ones together, have inside: below the share or hardly anything; in
+ *                       between; above, and heavy
+ *   pressing            a request of a heavy tenant above that share; where prompts need pauses, also within it
  *   late                a request of whose reply nothing is there although that is unusual
  *   found no place      a request that was in line although its tenant had nothing running
  *   held up             a request that its own client had wait: nobody learns from how long it took
@@ -37,7 +38,7 @@ export interface Room {
   readonly isExceeded?: boolean;
 }
 
-/** What a tenant has inside. */
+/** What a light tenant, or all heavy ones together, have inside. */
 type Size = 'little' | 'some' | 'much';
 
 /** One request of a guest. */
@@ -62,9 +63,10 @@ export interface Stay {
  * Keeps room in one backend for tenants that use little of it. Nothing can be taken back from a request that runs: a
  * tenant that fills a backend makes others wait for its replies to end, even if they are served next.
  *
- *   - While light tenants are active, a heavy one that has its share inside gets another place only below the knee (so many
- *     that another request still begins without delay), less the places that light ones will need before others become
- *     free (`LightDemand`); and none while anybody there waits for longer than is usual.
+ *   - While light tenants are active, heavy ones that have their share inside together get another place only below the knee
+ *     (so many that another request still begins without delay), less the places that light ones will need before others
+ *     become free (`LightDemand`); and none while anybody there waits for longer than is usual. Whose turn it is among them
+ *     is up to the line.
  *   - A tenant that is alone may have all that do not queue there. When a second one comes, the knee begins carefully again.
  *   - Among others that are heavy, too, it may have all that the limit allows.
  *   - Where the limit has been cut below what is inside, a light one need not wait until a heavy one's have left.
@@ -82,7 +84,7 @@ export class Headroom {
   readonly #pressing = new Set<Stay>();
   /** Stays, by their size. */
   readonly #inside: Record<Size, number> = { little: 0, some: 0, much: 0 };
-  /** The heavy tenant that came in last, and how many are little for it. */
+  /** The heavy tenant that came in last, and how many are little for all heavy ones. */
   #loudest: { readonly guest: Guest; readonly little: number } | undefined;
   #pressedAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
@@ -114,40 +116,49 @@ export class Headroom {
     return this.#guests.size <= 1 && this.#unqueued.opensTo(this.#room.limit);
   }
 
-  /** @param belowShare It takes less than its share in any case. */
-  hasRoomFor(tenant: Tenant, belowShare: boolean): boolean {
+  /** A request of the tenant finds no place at once. */
+  asked(tenant: Tenant): void {
+    this.#guests.asked(tenant);
+  }
+
+  /** @param hasLine It has a line of its own. */
+  hasRoomFor(tenant: Tenant, hasLine: boolean): boolean {
     const { inFlight, free } = this.#room;
     if (!free) return this.#mayExceed(tenant);
-    if (belowShare) return true;
+    if (hasLine) this.#guests.waitsInLine(tenant);
     const guest = this.#guests.get(tenant);
     const share = this.#shareOf(tenant);
     if (share === 0) return tenant.projectId === '' || this.#unqueued.allows(inFlight) || this.#mayTrickle;
-    const own = guest?.inFlight ?? 0;
-    if (guest === undefined || own === 0 || !this.#isHeavy(guest) || !this.#guests.hasLightBeside(tenant))
+    if (guest === undefined || !this.#guests.isHeavy(guest) || !this.#guests.hasLightBeside(tenant))
       return true;
+    const { inside, share: together } = this.#guests.heavyWith(guest);
+    if (inside === 0) return true;
     // Where others feel a single prompt, no share is so large that there need be no pause before the next.
-    if (own < share) return this.#knee.unanswered.at >= 1 || this.#mayPress;
+    if (inside < this.#placesOf(together)) return this.#knee.unanswered.at >= 1 || this.#mayPress;
     return inFlight < this.held && this.#mayPress && !this.#isAnyLate;
   }
 
   /**
-   * @param backlog Its tenant has more in line.
+   * @param hasLine Its tenant has a line of its own.
    * @param predictMs Until something of its reply will be there; undefined: nobody knows.
    */
-  enter(tenant: Tenant, backlog: boolean, predictMs: () => number | undefined): Stay {
+  enter(tenant: Tenant, hasLine: boolean, predictMs: () => number | undefined): Stay {
     // First, as it forgets tenants that have long been away, and this one may be one of them.
     const share = this.#shareOf(tenant);
     // What is calm for one that is alone need not be so for others.
     if (this.#guests.size === 1 && this.#guests.get(tenant) === undefined) this.#knee.restart();
     const guest = this.#guests.of(tenant);
-    const within = guest.inFlight < share;
     const enteredAtMs = this.#now();
-    this.#guests.enter(guest, backlog);
+    this.#guests.enter(guest, hasLine);
     this.#unqueued.enter();
     const asked = this.#askedBy(guest);
+    const heavy = asked === undefined && share > 0 ? this.#guests.heavyWith(guest) : undefined;
+    const inside = heavy?.inside ?? guest.inFlight;
+    const places = heavy === undefined ? share : this.#placesOf(heavy.share);
+    const within = inside <= places;
     if (asked !== undefined && this.#room.inFlight > this.#most) this.#demand.foundNone();
     const pressing = asked === undefined && (!within || this.#knee.unanswered.at < 1);
-    const isMuch = pressing && !within && guest.inFlight > LITTLE;
+    const isMuch = pressing && !within && inside > LITTLE;
     const size = isMuch ? 'much' : within || guest.unanswered < LITTLE ? 'little' : 'some';
     this.#inside[size] += 1;
     const { much, some } = this.#inside;
@@ -169,7 +180,7 @@ export class Headroom {
       lateAtMs,
     };
     if (pressing) {
-      this.#loudest = { guest, little: Math.max(LITTLE, Math.ceil(share)) };
+      this.#loudest = { guest, little: Math.max(LITTLE, Math.ceil(places)) };
       this.#pressing.add(stay);
       this.#pressedAtMs = enteredAtMs;
     }
@@ -226,9 +237,8 @@ export class Headroom {
     const alone = this.#guests.size <= 1;
     if (alone && !this.#knee.knowsUsual && tookMs > this.#knee.lateMs(predictedMs)) return;
     // That a tenant is heavy is known only after a while.
-    const light = idle && stay.size !== 'much' && !this.#isHeavy(stay.guest);
-    const { guest, little } = this.#loudest ?? { guest: stay.guest, little: Number.POSITIVE_INFINITY };
-    const company = guest.inFlight > little ? 'much' : stay.company;
+    const light = idle && stay.size !== 'much' && !this.#guests.isHeavy(stay.guest);
+    const company = this.#isMuchInside ? 'much' : stay.company;
     const isAfterIt = stay.pressing ? this.#pressedAtMs > stay.enteredAtMs : this.#pressedAtMs >= startedAtMs;
     const undisturbed = !isAfterIt && stay.unanswered === (stay.pressing ? 1 : 0);
     const unanswered = Math.max(stay.unanswered, isAfterIt ? 1 : 0);
@@ -251,7 +261,7 @@ export class Headroom {
 
   /** One more by a tenant that is light. What a heavy one asked for before it was known to be is no light tenant's demand. */
   #askedBy(guest: Guest): Asked | undefined {
-    if (this.#isHeavy(guest)) {
+    if (this.#guests.isHeavy(guest)) {
       if (guest.asked !== undefined) this.#demand.forget(guest.asked);
       guest.asked = undefined;
     } else {
@@ -262,12 +272,23 @@ export class Headroom {
   }
 
   /**
-   * A tenant's share of the requests that are no trouble to anybody, at least one; 0: nobody else is there to share
+   * A tenant's own share of the requests that are no trouble to anybody, at least one; 0: nobody else is there to share
    * with.
    */
   #shareOf(tenant: Tenant): number {
     const share = this.#guests.shareOf(tenant);
-    return share === 0 ? 0 : Math.max(1, this.held * share);
+    return share === 0 ? 0 : this.#placesOf(share);
+  }
+
+  #placesOf(share: number): number {
+    return Math.max(1, this.held * share);
+  }
+
+  /** Heavy ones have more inside than is little. */
+  get #isMuchInside(): boolean {
+    if (this.#loudest === undefined) return false;
+    const { guest, little } = this.#loudest;
+    return this.#guests.heavyWith(guest).inside > little;
   }
 
   /**
@@ -287,8 +308,8 @@ export class Headroom {
     if (isExceeded !== true) return false;
     const share = this.#shareOf(tenant);
     const guest = this.#guests.get(tenant);
-    const isLight = guest === undefined || (guest.inFlight < share && !this.#isHeavy(guest));
-    return isLight && share > 0 && inFlight - this.#guests.insideOfHeavy(inFlight) < limit;
+    const isLight = guest === undefined || (guest.inFlight < share && !this.#guests.isHeavy(guest));
+    return isLight && share > 0 && inFlight - this.#guests.insideOfHeavy() < limit;
   }
 
   /** Whoever has waited for longer than is usual queues there: one more would stand behind it. */
@@ -302,9 +323,5 @@ export class Headroom {
     const nowMs = this.#now();
     for (const { lateAtMs } of this.#unanswered) if (lateAtMs < nowMs) return true;
     return false;
-  }
-
-  #isHeavy(guest: Guest): boolean {
-    return this.#guests.isHeavy(guest, this.#room.inFlight);
   }
 }

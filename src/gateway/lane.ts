@@ -68,12 +68,17 @@ export class Lane implements FleetMember {
     return this.works && this.slowness.ejectedMs === 0;
   }
 
-  /** @param belowShare It has less than its share in any case. */
-  hasRoomFor(tenant: Tenant, belowShare: boolean): boolean {
+  /** @param hasLine It has a line of its own. */
+  hasRoomFor(tenant: Tenant, hasLine: boolean): boolean {
     this.#lent?.lend();
     const found = this.#overdue?.look(this.#now());
     if (found !== undefined) this.limit!.suspect(found);
-    return this.#headroom?.hasRoomFor(tenant, belowShare) ?? true;
+    return this.#headroom?.hasRoomFor(tenant, hasLine) ?? true;
+  }
+
+  /** A request of the tenant finds no place at once. */
+  asked(tenant: Tenant): void {
+    this.#headroom?.asked(tenant);
   }
 
   /** A tenant that is alone here may soon be given more room than now. */
@@ -108,15 +113,15 @@ export class Lane implements FleetMember {
   }
 
   /**
-   * @param backlog Its tenant has more in line.
+   * @param hasLine Its tenant has a line of its own.
    * @param timing Of requests like it.
    */
-  enter(tenant: Tenant, backlog: boolean, timing: Timing, sizeBytes: number, stream: boolean): Passage {
+  enter(tenant: Tenant, hasLine: boolean, timing: Timing, sizeBytes: number, stream: boolean): Passage {
     this.#inFlight += 1;
     const predictMs = () => (stream ? timing.predictMs(sizeBytes) : undefined);
     // First, so that it is among those inside for everybody who counts them.
     const entry = this.limit?.take() ?? { startedAtMs: this.#now(), among: this.#inFlight };
-    const stay = this.#headroom?.enter(tenant, backlog, predictMs);
+    const stay = this.#headroom?.enter(tenant, hasLine, predictMs);
     const kind = stream ? 'first-token' : 'whole';
     const passage: Passage = {
       stay,

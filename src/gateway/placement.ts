@@ -82,6 +82,7 @@ export class Placement {
     const { deployments, request, claim } = wish;
     const slot = this.placeNow(model, request, claim);
     if (slot !== undefined) return slot;
+    for (const { backend } of deployments) this.lane(backend).asked(tenantOf(request.caller));
     const { capacity } = this.#options.queue;
     return this.#line(model).stand(wish, { capacity, answerMs: this.#answerMs(deployments, request) });
   }
@@ -125,9 +126,9 @@ export class Placement {
     if (readyOnly && this.#anyWaits()) return undefined;
     const tenant = tenantOf(request.caller);
     const { canaries, queue } = this.model(route.model.name);
-    const belowShare = queue.isBelowShare(tenant);
+    const hasLine = queue.counters.hasLine(tenant);
     const allowed = deployments.map((deployment) =>
-      routedCandidate(deployment, this.lane(deployment.backend), tenant, belowShare),
+      routedCandidate(deployment, this.lane(deployment.backend), tenant, hasLine),
     );
     // Only a request that would otherwise fail may leave its side.
     const all = canaries.onSide(allowed, request.drawn, !readyOnly);

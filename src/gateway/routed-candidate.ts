@@ -13,18 +13,18 @@ export interface RoutedCandidate<D extends Deployment> extends Candidate {
   readonly lane: Lane;
 }
 
-/** @param belowShare The tenant takes less than its share in any case. */
+/** @param hasLine The tenant has a line of its own. */
 export function routedCandidate<D extends Deployment>(
   deployment: D,
   lane: Lane,
   tenant: Tenant,
-  belowShare: boolean,
+  hasLine: boolean,
 ): RoutedCandidate<D> {
   const { id, contextTokens, price, machineUsdPerHour, privacy, region, quality, weight } = deployment;
   return {
     id,
     ready: lane.ready,
-    free: lane.hasRoomFor(tenant, belowShare),
+    free: lane.hasRoomFor(tenant, hasLine),
     inFlight: lane.inFlight,
     capacity: lane.limit?.limit,
     contextTokens,

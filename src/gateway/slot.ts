@@ -74,10 +74,10 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
     const tenant = tenantOf(options.request.caller);
     this.#charge = options.model.queue.counters.charge(tenant, options.expected);
     // One that comes out of the line is still in it now.
-    const backlog = this.#charge.account.line.length > 1;
+    const hasLine = options.model.queue.counters.hasLine(tenant);
     const { promptBytes, stream } = options.request;
     const timing = this.lane.timings(this.deployment.model).untilBegun(stream);
-    this.#passage = this.lane.enter(tenant, backlog, timing, promptBytes, stream);
+    this.#passage = this.lane.enter(tenant, hasLine, timing, promptBytes, stream);
   }
 
   get ageMs(): number {

@@ -3,6 +3,8 @@ import { TenantAccount, type Urgent } from './tenant-account.ts';
 
 /** A token of the output costs a backend about twice what one of the prompt costs: as in the paper. */
 const OUTPUT_WEIGHT = 2;
+/** Beside a line that is so many times as long, a tenant has none of its own. */
+const FAR_MORE = 3;
 /** Beyond so many tenants idle ones are forgotten. */
 const MANY = 1_000;
 
@@ -52,6 +54,14 @@ export class TokenCounters<W extends Urgent> {
   isIdle({ projectId }: Tenant): boolean {
     const account = this.#accounts.get(projectId);
     return account === undefined || isIdle(account);
+  }
+
+  /** It has a line of its own: more than one request, and for its weight not far fewer than any other. */
+  hasLine({ projectId }: Tenant): boolean {
+    const account = this.#accounts.get(projectId);
+    if (account === undefined || account.line.length <= 1) return false;
+    for (const { crowding } of this.waiting) if (crowding > FAR_MORE * account.crowding) return false;
+    return true;
   }
 
   join(waiter: W): TenantAccount<W> {
