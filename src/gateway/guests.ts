@@ -17,6 +17,8 @@ const STANDARD_DEVIATIONS = 2;
 const LEAST_OF_AVERAGE = 0.5;
 /** What a tenant has sent is forgotten to two thirds in half the time that requests stay, and neither sooner nor later than this. */
 const ARRIVALS_MS = { least: 1_000, most: 10_000 };
+/** How often it is, and all are looked at anew; in between only who sends something is. With thousands of guests a look takes as long as many requests. */
+const LOOK_EVERY_MS = 100;
 
 /** A tenant at one backend. */
 export interface Guest {
@@ -29,6 +31,8 @@ export interface Guest {
   unanswered: number;
   /** How many have come, and once more those that found no place at once; older ones count less. */
   arrivals: number;
+  /** When it was last looked at it had far more inside than others, and sent far more. */
+  isLoud: boolean;
   seenAtMs: number;
   heavyAtMs: number;
   /** Since it is taken to be light; undefined: it is not, or has sent nothing yet. */
@@ -51,6 +55,7 @@ export class Guests {
   readonly #light = new Map<number, Set<Guest>>();
   readonly #stayMs: () => number;
   #sweepAtMs = 0;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param stayMs How long requests are inside, as far as is known. */
   constructor(now: () => number, stayMs: () => number) {
@@ -80,6 +85,7 @@ export class Guests {
         inFlight: 0,
         unanswered: 0,
         arrivals: 0,
+        isLoud: false,
         seenAtMs,
         heavyAtMs,
         asked: undefined,
@@ -129,29 +135,30 @@ export class Guests {
 
   isHeavy(guest: Guest): boolean {
     const nowMs = this.#now();
-    if (nowMs - guest.heavyAtMs <= HEAVY_MS) return true;
-    const { inFlight, weight } = guest;
-    return (
-      inFlight >= MUCH && this.#isFarMore({ inFlight, weight, arrivals: this.#arrivalsOf(guest, nowMs) })
-    );
+    this.#lookIfDue(nowMs);
+    return isHeavyAt(guest, nowMs);
   }
 
   /** How many requests inside are heavy tenants'. */
   insideOfHeavy(): number {
+    const nowMs = this.#now();
+    this.#lookIfDue(nowMs);
     let sum = 0;
-    for (const guest of this.#byId.values()) if (this.isHeavy(guest)) sum += guest.inFlight;
+    for (const guest of this.#byId.values()) if (isHeavyAt(guest, nowMs)) sum += guest.inFlight;
     return sum;
   }
 
   /** What heavy tenants of its band or a better one, itself in any case, have inside together, and their share by weight. */
   heavyWith(tenant: Guest): { readonly inside: number; readonly share: number } {
+    const nowMs = this.#now();
+    this.#lookIfDue(nowMs);
     let inside = 0;
     let weight = 0;
     let weights = 0;
     for (const guest of this.#byId.values()) {
       if (guest.priority > tenant.priority) continue;
       weights += guest.weight;
-      if (guest !== tenant && !this.isHeavy(guest)) continue;
+      if (guest !== tenant && !isHeavyAt(guest, nowMs)) continue;
       inside += guest.inFlight;
       weight += guest.weight;
     }
@@ -170,8 +177,10 @@ export class Guests {
   /** One more request, inside or not. */
   #count(guest: Guest): void {
     const nowMs = this.#now();
-    guest.arrivals = 1 + this.#arrivalsOf(guest, nowMs);
+    this.#lookIfDue(nowMs);
+    guest.arrivals += 1;
     guest.seenAtMs = nowMs;
+    guest.isLoud = this.#isLoud(guest);
     if (this.#isOneOfMany(guest)) guest.heavyAtMs = nowMs;
   }
 
@@ -185,27 +194,25 @@ export class Guests {
     if (own === undefined || own.guests < 2 || others === 0) return false;
     const weightOfOthers = (this.#weight - own.weight) / others;
     if (own.weight / own.guests >= weightOfOthers / TIMES_THE_OTHERS) return false;
-    const nowMs = this.#now();
     const all = { inFlight: 0, arrivals: 0, weight: own.weight };
     for (const guest of this.#byId.values()) {
       if (guest.organizationId !== organizationId) continue;
       all.inFlight += guest.inFlight;
-      all.arrivals += this.#arrivalsOf(guest, nowMs);
+      all.arrivals += guest.arrivals;
     }
-    return all.inFlight >= MUCH && this.#isFarMore(all);
+    return this.#isLoud(all);
   }
 
   /** There are others that have far less inside and send far less, for their weight. */
-  #isFarMore({ inFlight, arrivals, weight }: Pick<Guest, 'inFlight' | 'arrivals' | 'weight'>): boolean {
-    const nowMs = this.#now();
+  #isLoud({ inFlight, arrivals, weight }: Pick<Guest, 'inFlight' | 'arrivals' | 'weight'>): boolean {
+    if (inFlight < MUCH) return false;
     let all = 0;
     const less = { arrivals: 0, weight: 0 };
     for (const other of this.#byId.values()) {
-      const sent = this.#arrivalsOf(other, nowMs);
-      all += sent;
+      all += other.arrivals;
       const farLess = other.weight / weight / TIMES_THE_OTHERS;
-      if (other.inFlight >= inFlight * farLess || sent >= arrivals * farLess) continue;
-      less.arrivals += sent;
+      if (other.inFlight >= inFlight * farLess || other.arrivals >= arrivals * farLess) continue;
+      less.arrivals += other.arrivals;
       less.weight += other.weight;
     }
     if (arrivals / weight < (LEAST_OF_AVERAGE * all) / this.#weight) return false;
@@ -245,8 +252,17 @@ export class Guests {
     this.#light.set(guest.priority, light.add(guest));
   }
 
-  #arrivalsOf({ arrivals, seenAtMs }: Guest, nowMs: number): number {
+  #lookIfDue(nowMs: number): void {
+    const forMs = nowMs - this.#lookedAtMs;
+    if (forMs < LOOK_EVERY_MS) return;
+    this.#lookedAtMs = nowMs;
     const forgetMs = Math.min(ARRIVALS_MS.most, Math.max(ARRIVALS_MS.least, this.#stayMs() / 2));
-    return arrivals * Math.exp((seenAtMs - nowMs) / forgetMs);
+    const left = Math.exp(-forMs / forgetMs);
+    for (const guest of this.#byId.values()) guest.arrivals *= left;
+    for (const guest of this.#byId.values()) guest.isLoud = this.#isLoud(guest);
   }
+}
+
+function isHeavyAt({ heavyAtMs, isLoud, inFlight }: Guest, nowMs: number): boolean {
+  return nowMs - heavyAtMs <= HEAVY_MS || (isLoud && inFlight >= MUCH);
 }
