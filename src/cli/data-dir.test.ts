@@ -26,6 +26,6 @@ it.each([
   const file = join(folder, 'file');
   writeFileSync(file, '');
   expect(() => makeDataDir(`${file}${below}`)).toThrow(
-    `The data folder ${file}${below} cannot be used: ${reason}. Give this user the right to write there, or name another with dataDir or --data-dir.`,
+    `The data folder ${file}${below} cannot be used: ${reason}. Name another with dataDir or --data-dir.`,
   );
 });

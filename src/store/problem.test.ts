@@ -4,6 +4,7 @@ import { because } from './problem.ts';
 it.each([
   ['ENOSPC', 'Free some space there.'],
   ['SQLITE_FULL', 'Free some space there.'],
+  ['SQLITE_IOERR_WRITE', 'Is there free space, and is the disk in order?'],
   ['EPERM', 'This user needs the right to write there.'],
   ['EROFS', 'The file system is read-only: name a place on another.'],
   ['ENOENT', 'Make the folder first.'],

@@ -264,7 +264,7 @@ describe.skipIf(noPostgres())('a server of PostgreSQL', () => {
     const failure = await openDatabase({ kind: 'postgres', url: url.href }).catch((error: Error) => error);
     expect((failure as Error).message).toBe(
       `the database PostgreSQL at 127.0.0.1:1${url.pathname} cannot be used: connect ECONNREFUSED 127.0.0.1:1. ` +
-        'Is the server running, and is `database` of the configuration right?',
+        'Is the server running, and is its URL right?',
     );
   });
 
