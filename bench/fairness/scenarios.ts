@@ -29,6 +29,15 @@ const places = (n: number, ttftMs: number, itlMs: number): Scenario['server'] =>
   return (t, r) => new Places(t, r, { places: n, ttftMs, itlMs, jitter: 0.05 });
 };
 
+const batching64: Scenario['server'] = (t) =>
+  new ContinuousBatching(t, {
+    sequences: 64,
+    stepTokens: 2048,
+    stepMs: 12,
+    perSequenceMs: 0.15,
+    perPromptTokenMs: 0.05,
+  });
+
 /** As somebody who knows nothing of this gateway would write them. */
 const PLAIN: readonly Scenario[] = [
   {
@@ -135,14 +144,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'batching, 64 sequences',
-    server: (t) =>
-      new ContinuousBatching(t, {
-        sequences: 64,
-        stepTokens: 2048,
-        stepMs: 12,
-        perSequenceMs: 0.15,
-        perPromptTokenMs: 0.05,
-      }),
+    server: batching64,
     promptTokens: 500,
     outputTokens: 120,
     quietTenants: 4,
@@ -220,14 +222,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'batching, whole replies',
-    server: (t) =>
-      new ContinuousBatching(t, {
-        sequences: 64,
-        stepTokens: 2048,
-        stepMs: 12,
-        perSequenceMs: 0.15,
-        perPromptTokenMs: 0.05,
-      }),
+    server: batching64,
     promptTokens: 500,
     outputTokens: 60,
     quietTenants: 4,
@@ -245,14 +240,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'surge of four, batching',
-    server: (t) =>
-      new ContinuousBatching(t, {
-        sequences: 64,
-        stepTokens: 2048,
-        stepMs: 12,
-        perSequenceMs: 0.15,
-        perPromptTokenMs: 0.05,
-      }),
+    server: batching64,
     promptTokens: 500,
     outputTokens: 120,
     quietTenants: 0,
@@ -288,14 +276,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'batching, ten loud',
-    server: (t) =>
-      new ContinuousBatching(t, {
-        sequences: 64,
-        stepTokens: 2048,
-        stepMs: 12,
-        perSequenceMs: 0.15,
-        perPromptTokenMs: 0.05,
-      }),
+    server: batching64,
     promptTokens: 500,
     outputTokens: 120,
     quietTenants: 4,
