@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isExposed } from '../config/listen.ts';
+import { nothingServed } from '../config/nothing-served.ts';
 import type { Config } from '../config/schema.ts';
 import { RoutingKnowledge } from '../routers/routing-knowledge.ts';
 import type { CanaryAdmin } from './api/admin/canary-routes.ts';
@@ -36,7 +37,8 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
   try {
     if (tenancy.door.noKeys) refuseOpenDoor(config);
     tellOfShares(config, tenancy.door.keysNeeded, logger);
-    tellOfNoModels(config, logger);
+    const remedy = nothingServed(config);
+    if (remedy !== undefined) logger.warn(`nothing is served: ${remedy}`);
     return await startWith(config, options, { logger, events, tenancy });
   } catch (error) {
     await tenancy.close();
@@ -248,13 +250,5 @@ function tellOfShares({ listen, limits, redis }: Config, keysNeeded: boolean, lo
   logger.warn(
     { gateways },
     'without `redis` every worker and every replica counts for itself, and gives out its share of each limit',
-  );
-}
-
-/** An upstream by itself can be asked by nobody. */
-function tellOfNoModels({ engines, models }: Config, logger: Logger): void {
-  if (engines.length + models.length > 0) return;
-  logger.warn(
-    'nothing is served: name in `models` what clients may ask for, with a deployment at an upstream each',
   );
 }

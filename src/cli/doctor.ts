@@ -1,3 +1,4 @@
+import { nothingServed } from '../../config/nothing-served.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Check, Progress } from '../doctor/check.ts';
 import { checkDatabase } from '../doctor/database.ts';
@@ -40,11 +41,11 @@ async function checkConfigured(flags: ServeFlags, env: Environment, progress: Pr
   ];
 }
 
-function checkContents(name: string, { engines, upstreams, models }: Config): Check {
+function checkContents(name: string, config: Config): Check {
+  const { engines, upstreams, models } = config;
   const detail = `engines: ${engines.length}, upstreams: ${upstreams.length}, models: ${models.length}`;
   const common = { section: 'configuration', name, detail } as const;
-  if (engines.length + models.length > 0) return { ...common, status: 'ok' };
-  const fix =
-    'Nothing is served: name in `models` what clients may ask for, with a deployment at an upstream each.';
-  return { ...common, status: 'failed', fix };
+  const remedy = nothingServed(config);
+  if (remedy === undefined) return { ...common, status: 'ok' };
+  return { ...common, status: 'failed', fix: `Nothing is served: ${remedy}.` };
 }
