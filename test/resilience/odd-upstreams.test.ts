@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
-import { rawUpstream } from '../upstream/harness.ts';
+import { pour, rawUpstream } from '../upstream/harness.ts';
 import { type Answer, isWhole, type ServedFleet, serveUpstreams } from './fleet.ts';
 
 const STREAM_HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n';
@@ -10,15 +10,6 @@ const CHUNKED_HEAD =
   'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
 const word = (text: string, finish: string | null = null) =>
   `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: text }, finish_reason: finish }] })}\n\n`;
-
-/** More and more of the same, until nobody takes it. */
-function pour(socket: Socket, beginning: string, block: string): void {
-  socket.write(beginning);
-  const more = () => {
-    if (!socket.destroyed) socket.write(block, more);
-  };
-  more();
-}
 
 /** Odd before a word of content: somebody else answers. */
 const BEFORE: Record<string, (socket: Socket) => void> = {

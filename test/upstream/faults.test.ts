@@ -13,6 +13,7 @@ import {
   expectIdle,
   type FakeProcess,
   failureOf,
+  pour,
   rawServer,
   rawUpstream,
   reach,
@@ -87,13 +88,7 @@ describe('before the first byte: may be retried elsewhere', () => {
       'upstream_error',
     );
     const endless = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: ';
-    const url = await rawServer((socket) => {
-      socket.write(endless);
-      const more = () => {
-        if (!socket.destroyed) socket.write('x'.repeat(65_536), more);
-      };
-      more();
-    });
+    const url = await rawServer((socket) => pour(socket, endless, 'x'.repeat(65_536)));
     expect((await failureOf(reach(url).relay())).code).toBe('upstream_error');
   });
 

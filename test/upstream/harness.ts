@@ -165,3 +165,13 @@ export function rawUpstream(act: (socket: Socket) => void): Promise<string> {
     });
   });
 }
+
+/** More and more of the same, until nobody takes it. */
+export function pour(socket: Socket, beginning: string, block: string): void {
+  socket.write(beginning);
+  // A failed write is told before the socket counts as destroyed: whoever then writes again is told again, for ever.
+  const more = (error?: Error | null) => {
+    if (!error) socket.write(block, more);
+  };
+  more();
+}
