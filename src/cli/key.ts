@@ -14,6 +14,7 @@ import {
   jsonText,
   refuse,
   tellMade,
+  warnOfUnserved,
   withDatabase,
   withDatabaseOptions,
 } from './with-database.ts';
@@ -79,6 +80,7 @@ function createKey(flags: CreateFlags, env: Environment): Promise<void> {
       return { key: await keys.create(given), made, isFirst };
     });
     tellMade(made);
+    warnOfUnserved(flags, env, { models, demands: key.demands });
     showSecret(flags, key, secret);
     if (isFirst)
       process.stderr.write(

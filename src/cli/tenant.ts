@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Database } from '../store/database.ts';
 import { findOrganization, findProject, organizationFor, projectFor } from '../store/named.ts';
 import { type Organization, Organizations } from '../store/organizations.ts';
 import { type Project, Projects } from '../store/projects.ts';
@@ -12,6 +13,7 @@ import {
   jsonText,
   refuse,
   tellMade,
+  warnOfUnserved,
   withDatabase,
   withDatabaseOptions,
 } from './with-database.ts';
@@ -47,6 +49,7 @@ export function addOrganizationCommands(program: Command, env: Environment): voi
         return { set: after ?? organization, made };
       });
       tellMade(made);
+      warnOfUnserved(flags, env, change);
       show(flags, [set], organizationTable);
     }),
   );
@@ -81,7 +84,7 @@ export function addProjectCommands(program: Command, env: Environment): void {
       show(
         flags,
         (await new Projects(database).list({ organizationId: within?.id })).filter(isUnarchived),
-        projectTable,
+        projectTable(await organizationNames(database)),
       );
     }),
   );
@@ -108,7 +111,8 @@ export function addProjectCommands(program: Command, env: Environment): void {
         return { set: after ?? project, made };
       });
       tellMade(made);
-      show(flags, [set], projectTable);
+      warnOfUnserved(flags, env, change);
+      show(flags, [set], projectTable(await organizationNames(database)));
     }),
   );
 
@@ -158,15 +162,22 @@ function organizationTable(list: readonly Organization[]): string {
   return textTable(['ID', 'NAME', 'LIMITS', 'DEMANDS'], rows);
 }
 
-function projectTable(list: readonly Project[]): string {
-  const rows = list.map(({ id, name, organizationId, weight, priority, limits, demands }) => [
-    id,
-    name,
-    organizationId,
-    `${weight}`,
-    `${priority}`,
-    limitsText(limits),
-    demandsText(demands),
-  ]);
-  return textTable(['ID', 'NAME', 'ORGANIZATION', 'WEIGHT', 'PRIORITY', 'LIMITS', 'DEMANDS'], rows);
+/** Ids and names. */
+async function organizationNames(database: Database): Promise<ReadonlyMap<string, string>> {
+  return new Map((await new Organizations(database).list()).map(({ id, name }) => [id, name]));
+}
+
+function projectTable(organizations: ReadonlyMap<string, string>) {
+  return (list: readonly Project[]) => {
+    const rows = list.map(({ id, name, organizationId, weight, priority, limits, demands }) => [
+      id,
+      name,
+      organizations.get(organizationId)!,
+      `${weight}`,
+      `${priority}`,
+      limitsText(limits),
+      demandsText(demands),
+    ]);
+    return textTable(['ID', 'NAME', 'ORGANIZATION', 'WEIGHT', 'PRIORITY', 'LIMITS', 'DEMANDS'], rows);
+  };
 }

@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
+import { engineName } from '../../config/engine.ts';
+import { type Scope, unserved } from '../api/unserved.ts';
 import { AppError } from '../core/error.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { databaseLocation } from '../store/location.ts';
 import { explain } from '../store/problem.ts';
-import { readConfig, type ServeFlags } from './read-config.ts';
+import { configFile, readConfig, type ServeFlags } from './read-config.ts';
 import type { Environment } from './run.ts';
 
 /** Which database a command works on. */
@@ -42,6 +44,19 @@ export function jsonText(value: unknown): string {
 /** Of what was asked for, not of the database. */
 export function refuse(message: string): AppError {
   return new AppError('invalid_value', { message });
+}
+
+/** On stderr. Only what the configuration has is known: gateways may have others, or models that were brought into memory by hand. */
+export function warnOfUnserved(flags: DatabaseFlags, env: Environment, scope: Scope): void {
+  const config = readConfig(flags, env);
+  const served = {
+    models: [...new Set([...config.models.map(({ name }) => name), ...config.engines.map(engineName)])],
+    regions: [...new Set([config.region, ...config.upstreams.map(({ region }) => region)])].filter(
+      (region) => region !== undefined,
+    ),
+  };
+  for (const warning of unserved(scope, served, `in ${configFile(flags) ?? 'the default configuration'}`))
+    process.stderr.write(`warning: ${warning}\n`);
 }
 
 /** Names that were not known may be slips. */

@@ -1,3 +1,4 @@
+import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/gateway-process.ts';
 import { bearer, chat, type RawReply, send, startTenants, type Tenants } from './tenants.ts';
@@ -91,6 +92,29 @@ describe('organizations, projects and keys over HTTP', () => {
     expect(await statuses(secret)).toBe(401);
     const late = await ask('POST', '/keys', { name: 'late', projectId: project.id });
     expect([late.status, late.json.error.param]).toEqual([400, 'projectId']);
+  });
+
+  it('are taken with a warning where they name models or regions that are not served', async () => {
+    const { a, b } = tenants;
+    const scope = { models: [a.model, 'nope'], demands: { regions: ['atlantis'] } };
+    const key = await made('/keys', { name: 'slip', projectId: a.projectId, ...scope });
+    expect(key).toMatchObject({ models: scope.models, secret: expect.any(String) });
+    expect(key.warnings).toEqual([
+      expect.stringContaining(`there is no model \`nope\` here, only \`${a.model}\``),
+      'there is no region `atlantis` here',
+    ]);
+    const mended = await ask('PATCH', `/keys/${key.id}`, { models: [a.model], demands: { regions: null } });
+    expect([mended.status, mended.json.warnings]).toEqual([200, undefined]);
+    // What others serve is nothing that an organization could find out so.
+    const own = { name: 'x', projectId: a.projectId, models: [b.model] };
+    const told = await send(tenants.url, '/admin/keys', {
+      method: 'POST',
+      headers: { ...bearer(a.secrets['organization-admin']), 'content-type': 'application/json' },
+      body: JSON.stringify(own),
+    });
+    expect(JSON.parse(told.body).warnings).toEqual([
+      `there is no model \`${b.model}\` here, only \`${a.model}\``,
+    ]);
   });
 
   it('rotate with an overlap', async () => {
@@ -263,5 +287,58 @@ describe('usage over HTTP', () => {
     expect(item.amount).toEqual({ value: (input_tokens + 2 * output_tokens) / 1e6, currency: 'usd' });
     for (const wrong of ['', 'start_time=x', `start_time=${now}&limit=999`, `start_time=${now}&page=x`])
       expect((await get(`usage/completions?${wrong}`)).status).toBe(400);
+  });
+
+  it.each([
+    ['usage/completions', '1m', 1440],
+    ['usage/completions', '1h', 168],
+    ['usage/completions', '1d', 31],
+    ['costs', '1d', 180],
+  ])('has as many buckets in a page of %s by %s as OpenAI’s, %i', async (path, width, most) => {
+    const get = (limit: number) =>
+      send(
+        tenants.url,
+        `/v1/organization/${path}?start_time=1700000000&bucket_width=${width}&limit=${limit}`,
+        {
+          headers: bearer(tenants.a.secrets.viewer),
+        },
+      );
+    expect(JSON.parse((await get(most)).body).data).toHaveLength(most);
+    const refused = await get(most + 1);
+    expect([refused.status, JSON.parse(refused.body).error.param]).toEqual([400, 'limit']);
+  });
+
+  it('answers OpenAI’s own client, whatever that groups by', async () => {
+    const { url, a } = tenants;
+    const client = new OpenAI({ baseURL: `${url}/v1`, adminAPIKey: a.secrets.viewer, maxRetries: 0 });
+    const { usage } = client.admin.organization;
+    const results = async (page: Promise<OpenAI.Admin.Organization.UsageCompletionsResponse>) =>
+      (await page).data.flatMap((bucket) => bucket.results as object[]);
+    const day = { start_time: Math.floor(Date.now() / 1000) - 86_400 };
+    const only = { project_ids: [a.projectId], api_key_ids: [a.keyIds.user] };
+    const [own] = await results(
+      usage.completions({
+        ...day,
+        ...only,
+        models: [a.model],
+        batch: false,
+        group_by: ['project_id', 'user_id', 'api_key_id', 'model', 'batch', 'service_tier', 'api_source'],
+      }),
+    );
+    expect(own).toMatchObject({
+      ...{ project_id: a.projectId, api_key_id: a.keyIds.user, model: a.model },
+      ...{ user_id: null, batch: false, service_tier: null, api_source: 'unlabeled' },
+    });
+    const [all] = await results(usage.completions(day));
+    expect(all).toMatchObject({ model: null, user_id: null, batch: null, api_source: null });
+    expect(await results(usage.completions({ ...day, batch: true }))).toEqual([]);
+    expect(await results(usage.completions({ ...day, user_ids: ['user-1'] }))).toEqual([]);
+    const group_by = ['project_id', 'user_id', 'line_item', 'api_key_id', 'api_source'] as const;
+    const costs = await results(
+      usage.costs({ ...day, ...only, line_items: [a.model], group_by: [...group_by] }),
+    );
+    expect(costs).toMatchObject([
+      { line_item: a.model, project_id: a.projectId, quantity: null, user_id: null },
+    ]);
   });
 });

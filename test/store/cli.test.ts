@@ -86,6 +86,24 @@ describe('the command line', () => {
     expect(rest).toEqual(['']);
   });
 
+  it('warns of models and regions that the configuration does not have, and takes them', async () => {
+    const yaml =
+      'upstreams:\n  - { name: up, url: "http://127.0.0.1:1/v1", region: eu }\nmodels:\n  - { name: qwen, deployments: [{ upstream: up }] }\n';
+    writeFileSync(join(folder, 'qianmen.yaml'), yaml);
+    const made = await qianmen(...'key create --models qwen,qwne --regions eu'.split(' '));
+    expect(made.err).toContain('warning: there is no model `qwne` in qianmen.yaml, only `qwen`\n');
+    expect(made.err.match(/warning/g)).toHaveLength(1);
+    expect(await callerOf(made.out.match(SECRET)![0])).toMatchObject({ models: ['qwen', 'qwne'] });
+    const set = await qianmen(...'project set default --regions eu,us'.split(' '));
+    expect(set.err).toBe('warning: there is no region `us` in qianmen.yaml, only `eu`\n');
+  });
+
+  it('lists projects with the names of their organizations', async () => {
+    await qianmen(...'project set support --organization acme'.split(' '));
+    const [titles, row] = (await qianmen('project', 'list')).out.split('\n');
+    expect(row!.indexOf('acme')).toBe(titles!.indexOf('ORGANIZATION'));
+  });
+
   it('makes nothing where something about it is refused', async () => {
     const refused = await Promise.all([
       qianmen(...'key create --organization acme --project support --rpm 0'.split(' ')),

@@ -6,7 +6,8 @@ import { serve } from './operation.ts';
 import { reachOf } from './own-organization.ts';
 import { nextOf, nextPage } from './paging.ts';
 import type { TenantAdmin } from './tenant-admin.ts';
-import { newOrganization, organization, organizationChange, page } from './tenant-schemas.ts';
+import { newOrganization, organization, organizationChange, page, withWarnings } from './tenant-schemas.ts';
+import type { Warned } from './warned.ts';
 
 const list = {
   route: 'GET /admin/organizations',
@@ -18,7 +19,7 @@ const create = {
   route: 'POST /admin/organizations',
   summary: 'Makes an organization.',
   body: newOrganization,
-  reply: organization,
+  reply: withWarnings(organization),
   status: 201,
 } as const;
 const get = { route: 'GET /admin/organizations/:id', summary: 'One organization.', reply: organization };
@@ -26,7 +27,7 @@ const change = {
   route: 'PATCH /admin/organizations/:id',
   summary: 'Changes what is given; null takes a limit or a demand away.',
   body: organizationChange,
-  reply: organization,
+  reply: withWarnings(organization),
 };
 const archive = {
   route: 'DELETE /admin/organizations/:id',
@@ -36,15 +37,15 @@ const archive = {
 
 export const organizationOperations = [list, create, get, change, archive];
 
-export function organizationRoutes(app: Hono<AppEnv>, admin: TenantAdmin): void {
+export function organizationRoutes(app: Hono<AppEnv>, admin: TenantAdmin, warned: Warned): void {
   const organizations = (caller: Caller | undefined) => reachOf(admin, caller).organizations;
   serve(app, list, async ({ query, caller }) => {
     const found = await organizations(caller).list(query);
     return { organizations: found, next: nextOf(found, query) };
   });
-  serve(app, create, ({ body, caller }) => organizations(caller).create(body));
+  serve(app, create, ({ body, caller }) => warned(organizations(caller).create(body), body, caller));
   serve(app, get, ({ id, caller }) => organizations(caller).get(id));
-  serve(app, change, ({ id, body, caller }) => organizations(caller).update(id, body));
+  serve(app, change, ({ id, body, caller }) => warned(organizations(caller).update(id, body), body, caller));
   serve(app, archive, async ({ id, caller }) => {
     await organizations(caller).archive(id);
     return organizations(caller).get(id);

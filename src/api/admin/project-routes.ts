@@ -6,7 +6,8 @@ import { serve } from './operation.ts';
 import { reachOf } from './own-organization.ts';
 import { nextOf, nextPage } from './paging.ts';
 import type { TenantAdmin } from './tenant-admin.ts';
-import { newProject, page, project, projectChange } from './tenant-schemas.ts';
+import { newProject, page, project, projectChange, withWarnings } from './tenant-schemas.ts';
+import type { Warned } from './warned.ts';
 
 const list = {
   route: 'GET /admin/projects',
@@ -18,7 +19,7 @@ const create = {
   route: 'POST /admin/projects',
   summary: 'Makes a project in an organization.',
   body: newProject,
-  reply: project,
+  reply: withWarnings(project),
   status: 201,
 } as const;
 const get = { route: 'GET /admin/projects/:id', summary: 'One project.', reply: project };
@@ -26,7 +27,7 @@ const change = {
   route: 'PATCH /admin/projects/:id',
   summary: 'Changes what is given; null takes a limit or a demand away.',
   body: projectChange,
-  reply: project,
+  reply: withWarnings(project),
 };
 const archive = {
   route: 'DELETE /admin/projects/:id',
@@ -36,15 +37,15 @@ const archive = {
 
 export const projectOperations = [list, create, get, change, archive];
 
-export function projectRoutes(app: Hono<AppEnv>, admin: TenantAdmin): void {
+export function projectRoutes(app: Hono<AppEnv>, admin: TenantAdmin, warned: Warned): void {
   const projects = (caller: Caller | undefined) => reachOf(admin, caller).projects;
   serve(app, list, async ({ query, caller }) => {
     const found = await projects(caller).list(query);
     return { projects: found, next: nextOf(found, query) };
   });
-  serve(app, create, ({ body, caller }) => projects(caller).create(body));
+  serve(app, create, ({ body, caller }) => warned(projects(caller).create(body), body, caller));
   serve(app, get, ({ id, caller }) => projects(caller).get(id));
-  serve(app, change, ({ id, body, caller }) => projects(caller).update(id, body));
+  serve(app, change, ({ id, body, caller }) => warned(projects(caller).update(id, body), body, caller));
   serve(app, archive, async ({ id, caller }) => {
     await projects(caller).archive(id);
     return projects(caller).get(id);

@@ -92,6 +92,11 @@ export const apiKey = z.object({
   revokedAtMs: timeMs.optional(),
 });
 
+/** Of what is made or changed: what it is limited to and nothing serves here is taken all the same. */
+export function withWarnings<T extends z.ZodRawShape>(reply: z.ZodObject<T>) {
+  return reply.extend({ warnings: z.array(z.string()).optional() });
+}
+
 /** The only time that anybody sees the secret. */
 export const apiKeyWithSecret = apiKey.extend({ secret: z.string() });
 

@@ -7,10 +7,23 @@ import { invalidValue } from './invalid-request.ts';
 /** What OpenAI's usage pages have in common: buckets of time, a page of them at a time. */
 
 const WIDTH = {
-  '1m': { bucket: 'minute', ms: 60_000, default: 60, max: 1_440 },
-  '1h': { bucket: 'hour', ms: 3_600_000, default: 24, max: 168 },
-  '1d': { bucket: 'day', ms: 86_400_000, default: 7, max: 180 },
-} as const satisfies Record<string, { bucket: UsageBucket; ms: number; default: number; max: number }>;
+  '1m': { bucket: 'minute', ms: 60_000 },
+  '1h': { bucket: 'hour', ms: 3_600_000 },
+  '1d': { bucket: 'day', ms: 86_400_000 },
+} as const satisfies Record<string, { bucket: UsageBucket; ms: number }>;
+
+type Width = keyof typeof WIDTH;
+
+/** How many buckets a page has, and at most may have. */
+type PageLimits = Readonly<Record<Width, { readonly default: number; readonly max: number }>>;
+
+/** As https://platform.openai.com/docs/api-reference/usage has them. */
+export const USAGE_LIMITS: PageLimits = {
+  '1m': { default: 60, max: 1_440 },
+  '1h': { default: 24, max: 168 },
+  '1d': { default: 7, max: 31 },
+};
+export const COSTS_LIMITS: PageLimits = { ...USAGE_LIMITS, '1d': { default: 7, max: 180 } };
 
 const MAX_GROUPS = 10_000;
 const PAGE = /^page_(\d{1,11})$/;
@@ -45,11 +58,12 @@ export interface PageOfTime {
 }
 
 /** @throws AppError `invalid_value` */
-export function pageOfTime(asked: Asked, nowMs: number): PageOfTime {
+export function pageOfTime(asked: Asked, nowMs: number, limits: PageLimits): PageOfTime {
   const width = WIDTH[asked.bucket_width];
-  const { limit = width.default } = asked;
-  if (limit > width.max)
-    throw invalidValue('limit', `must be at most ${width.max} where a bucket is ${asked.bucket_width}`);
+  const { default: usual, max } = limits[asked.bucket_width];
+  const { limit = usual } = asked;
+  if (limit > max)
+    throw invalidValue('limit', `must be at most ${max} where a bucket is ${asked.bucket_width}`);
   const untilMs = asked.end_time === undefined ? nowMs + 1 : asked.end_time * 1_000;
   const fromMs = 1_000 * (asked.page === undefined ? asked.start_time : Number(PAGE.exec(asked.page)![1]));
   if (asked.start_time * 1_000 >= untilMs) throw invalidValue('start_time', 'must be before `end_time`');
