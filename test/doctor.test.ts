@@ -164,7 +164,8 @@ it('says what is wrong with a configuration that cannot be read, and shows no ke
     'upstreams: [{ name: a, url: 7, apiKey: secret-key }]\nlisten: { port: x }',
   );
   expect(code).toBe(1);
-  expect(stdout).toMatch(/✗ .*qianmen\.yaml: .*does not fit/);
+  expect(stdout).toMatch(/✗ file: \S*qianmen\.yaml does not fit/);
+  expect(stdout.match(/qianmen\.yaml/g)).toHaveLength(1);
   expect(stdout).toContain('upstreams[0].url');
   expect(stdout).not.toContain('secret-key');
 });

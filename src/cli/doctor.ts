@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { nothingServed } from '../../config/nothing-served.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Check, Progress } from '../doctor/check.ts';
@@ -27,8 +28,13 @@ async function checkConfigured(flags: ServeFlags, env: Environment, progress: Pr
   try {
     config = readConfig(flags, env);
   } catch (error) {
-    const fix = 'Correct the file; docs/settings.md has a table of all settings.';
-    return [{ section: 'configuration', name, status: 'failed', detail: (error as Error).message, fix }];
+    const fix = existsSync(name)
+      ? 'Correct the file; docs/settings.md has a table of all settings.'
+      : 'Name one that there is with --config.';
+    // The message names the file.
+    return [
+      { section: 'configuration', name: 'file', status: 'failed', detail: (error as Error).message, fix },
+    ];
   }
   progress('asking upstreams');
   return [

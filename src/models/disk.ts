@@ -1,21 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, rename, stat, statfs, writeFile } from 'node:fs/promises';
+import { fileTrouble } from '../core/file-trouble.ts';
 
 /** The disk refused. No other source of a model would fare better, so the fetch ends with it. */
 export class DiskError extends Error {
   override readonly name = 'DiskError';
 }
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOSPC: 'no space is left on the device',
-  EDQUOT: 'the disk quota is used up',
-  EROFS: 'the file system is read-only',
-  EACCES: 'permission denied',
-  EPERM: 'operation not permitted',
-  ENOTDIR: 'a part of the path is not a directory',
-  EFBIG: 'the file system does not take files of this size',
-};
 
 /** Runs file operations under `path` and turns their errors into a DiskError that names it. */
 export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
@@ -24,7 +15,7 @@ export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T
   } catch (error) {
     const { code, syscall, message } = error as NodeJS.ErrnoException;
     if (code === undefined || syscall === undefined) throw error;
-    throw new DiskError(`Cannot write ${path}: ${REASONS[code] ?? message}.`, { cause: error });
+    throw new DiskError(`Cannot write ${path}: ${fileTrouble(code)?.reason ?? message}.`, { cause: error });
   }
 }
 

@@ -389,7 +389,7 @@ describe('a disk that refuses', () => {
     await symlink('/dev/full', join(modelsDir, 'tiny.gguf.part'));
     const error = await failure(fetchTiny());
     expect(error).toBeInstanceOf(DiskError);
-    expect(error.message).toContain('no space is left on the device');
+    expect(error.message).toContain('the disk is full');
   });
 
   it.skipIf(process.getuid?.() === 0)('because the directory is read-only', async () => {

@@ -5,8 +5,9 @@ it.each([
   ['ENOSPC', 'Free some space there.'],
   ['SQLITE_FULL', 'Free some space there.'],
   ['SQLITE_IOERR_WRITE', 'Is there free space, and is the disk in order?'],
-  ['EPERM', 'This user needs the right to write there.'],
-  ['EROFS', 'The file system is read-only: name a place on another.'],
+  ['EPERM', 'Give this user the right to write there.'],
+  ['SQLITE_CANTOPEN', 'Give this user the right to write there.'],
+  ['EROFS', 'The file system is read-only: name another place.'],
   ['ENOENT', 'Make the folder first.'],
   ['3D000', 'Make it with `createdb`.'],
 ])('says what to do about %s', (code, fix) => {

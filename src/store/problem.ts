@@ -1,3 +1,4 @@
+import { fileTrouble } from '../core/file-trouble.ts';
 import { type DatabaseLocation, locationText } from './location.ts';
 
 /** What was thrown while a database was opened, in words that say where it is and what to do. */
@@ -12,20 +13,27 @@ export function because(what: string, error: unknown): Error {
 }
 
 function fixOf({ code = '', syscall }: NodeJS.ErrnoException): string {
+  // The socket of a server is no file that one could make.
+  const trouble = syscall === 'connect' ? undefined : fileTrouble(asFileCode(code));
+  if (trouble) return `. ${trouble.fix ?? `${capitalized(trouble.reason)}: name another place`}.`;
   if (code.startsWith('SQLITE_BUSY') || code === 'SQLITE_LOCKED')
     return '. Another process holds its lock: find it with `fuser`, and end it.';
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB')
     return '. Look at it with `qianmen database check`; `qianmen database restore` puts a backup in its place.';
-  if (/^(SQLITE_FULL|ENOSPC|EDQUOT)$/.test(code)) return '. Free some space there.';
-  if (/^SQLITE_(READONLY|CANTOPEN)|^(EACCES|EPERM)$/.test(code))
-    return '. This user needs the right to write there.';
   if (code.startsWith('SQLITE_IOERR')) return '. Is there free space, and is the disk in order?';
-  if (code === 'EROFS') return '. The file system is read-only: name a place on another.';
-  if (code === 'ENOTDIR') return '. There is a file on the way to it: name another place.';
-  if (code === 'ENOENT' && syscall !== 'connect') return '. Make the folder first.';
   if (code === '28P01' || code === '28000') return '. Correct user and password in its URL.';
   if (code === '3D000') return '. Make it with `createdb`.';
   if (/^(ECONN|ENOENT|ENOTFOUND|EAI_|ETIMEDOUT|57P)/.test(code))
     return '. Is the server running, and is its URL right?';
   return '';
+}
+
+/** SQLite has words of its own for what the system said. */
+function asFileCode(code: string): string {
+  if (code === 'SQLITE_FULL') return 'ENOSPC';
+  return /^SQLITE_(READONLY|CANTOPEN)/.test(code) ? 'EACCES' : code;
+}
+
+function capitalized(text: string): string {
+  return `${text[0]!.toUpperCase()}${text.slice(1)}`;
 }

@@ -191,7 +191,7 @@ describe('a file of SQLite', () => {
   it.skipIf(process.getuid?.() === 0)('that may not be written names the right that is missing', async () => {
     chmodSync(folder, 0o500);
     onTestFinished(() => chmodSync(folder, 0o700));
-    await expect(openDatabase(location)).rejects.toThrow('This user needs the right to write there');
+    await expect(openDatabase(location)).rejects.toThrow('Give this user the right to write there');
   });
 
   it('on a full disk refuses changes, keeps what it has, and goes on once there is room', async () => {
