@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { createLogger } from './log.ts';
 
 /** Runs `code` with an `output` on its standard output. */
 function run(code: string) {
@@ -28,4 +29,11 @@ it('lets the process end when its reader has gone', async () => {
   child.stdout.destroy();
   child.stdin.end();
   expect(await once(child, 'exit')).toEqual([3, null]);
+});
+
+it('is one for all loggers of a process, however many gateways have been started in it', () => {
+  createLogger('info');
+  const before = process.listenerCount('exit');
+  createLogger('info');
+  expect(process.listenerCount('exit')).toBe(before);
 });

@@ -4,8 +4,16 @@ import { LogOutput } from './log-output.ts';
 
 export type { Logger } from 'pino';
 
+let stdout: LogOutput | undefined;
+
+/** One for all loggers of the process: their lines keep their order, and are written out once when it ends. */
+function standardOutput(): LogOutput {
+  stdout ??= new LogOutput(1);
+  return stdout;
+}
+
 /** @param destination Default: stdout. */
-export function createLogger(level: string, destination: DestinationStream = new LogOutput(1)): Logger {
+export function createLogger(level: string, destination: DestinationStream = standardOutput()): Logger {
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
 

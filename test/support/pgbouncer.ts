@@ -64,7 +64,8 @@ export async function startPgBouncer(url: string, mode: 'session' | 'transaction
 
 async function answering(child: ChildProcess, url: string): Promise<void> {
   for (;;) {
-    if (child.exitCode !== null) throw new Error(`PgBouncer ended with ${child.exitCode}`);
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`PgBouncer ended with ${child.exitCode ?? child.signalCode}`);
     const client = new Client(url);
     try {
       await client.connect();

@@ -103,7 +103,8 @@ async function answering(child: ChildProcess, url: string): Promise<void> {
     output += text;
   });
   for (;;) {
-    if (child.exitCode !== null) throw new Error(`PostgreSQL ended with ${child.exitCode}:\n${output}`);
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`PostgreSQL ended with ${child.exitCode ?? child.signalCode}:\n${output}`);
     const client = new Client(url);
     try {
       await client.connect();

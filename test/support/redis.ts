@@ -59,7 +59,8 @@ export async function startRedis(tls?: {
   const begin = async () => {
     const child = spawn(program()!, args, { stdio: 'ignore' });
     while (!(await answers(client()))) {
-      if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`redis-server ended with ${child.exitCode ?? child.signalCode}`);
       await sleep(10);
     }
     return child;
