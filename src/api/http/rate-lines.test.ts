@@ -21,6 +21,7 @@ it.each([
   [59_990, '59.99s'],
   [360_000, '6m0s'],
   [61_500, '1m2s'],
+  [119_500, '2m0s'],
 ])('writes %d ms as %s', (resetMs, text) => {
   const tokens = { limit: 1, remaining: 0, resetMs };
   expect(rateHeaders({ tokens })['x-ratelimit-reset-tokens']).toBe(text);
