@@ -87,6 +87,16 @@ describe('the dashboard', () => {
   });
 });
 
+describe('docs/metrics.md', () => {
+  it('tells of every metric of ours, and of no other', () => {
+    const text = readFileSync(new URL('../docs/metrics.md', import.meta.url), 'utf8');
+    const told = [...text.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
+    expect(told.toSorted()).toEqual(
+      [...metrics].filter((name) => /^(qianmen|gen_ai)_/.test(name)).toSorted(),
+    );
+  });
+});
+
 describe('the alerts', () => {
   it('read metrics that the gateway has', () => {
     for (const { alert, expr } of alerts) {
