@@ -1,6 +1,8 @@
 import { InvalidArgumentError } from 'commander';
 import { NANO_USD_PER_USD } from '../core/money.ts';
 
+const NANO_DIGITS = 9;
+
 const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 /** `90d`, `24h`, `30m`, `10s` → milliseconds. @throws InvalidArgumentError */
@@ -22,9 +24,11 @@ export function decimal(text: string): number {
   return Number(text);
 }
 
-/** US dollars → whole nano-dollars. @throws InvalidArgumentError */
+/** US dollars → whole nano-dollars, exactly, which a product of fractions is not. @throws InvalidArgumentError */
 export function nanoUsd(text: string): number {
-  return Math.round(decimal(text) * NANO_USD_PER_USD);
+  decimal(text);
+  const [whole, fraction = ''] = text.split('.');
+  return Number(whole) * NANO_USD_PER_USD + Number(fraction.padEnd(NANO_DIGITS, '0'));
 }
 
 /** `a,b` → `['a', 'b']`. @throws InvalidArgumentError */

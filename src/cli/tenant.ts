@@ -81,11 +81,10 @@ export function addProjectCommands(program: Command, env: Environment): void {
       const { organization: name } = flags;
       const within = name === undefined ? undefined : await findOrganization(database, name);
       if (name !== undefined && within === undefined) throw refuse(`there is no organization \`${name}\``);
-      show(
-        flags,
-        (await new Projects(database).list({ organizationId: within?.id })).filter(isUnarchived),
-        projectTable(await organizationNames(database)),
-      );
+      const organizations = await organizationNames(database);
+      const projects = await new Projects(database).list({ organizationId: within?.id });
+      const open = projects.filter((one) => isUnarchived(one) && organizations.has(one.organizationId));
+      show(flags, open, projectTable(organizations));
     }),
   );
 
@@ -162,9 +161,10 @@ function organizationTable(list: readonly Organization[]): string {
   return textTable(['ID', 'NAME', 'LIMITS', 'DEMANDS'], rows);
 }
 
-/** Ids and names. */
+/** By id, of those that are not archived. */
 async function organizationNames(database: Database): Promise<ReadonlyMap<string, string>> {
-  return new Map((await new Organizations(database).list()).map(({ id, name }) => [id, name]));
+  const all = (await new Organizations(database).list()).filter(isUnarchived);
+  return new Map(all.map(({ id, name }) => [id, name]));
 }
 
 function projectTable(organizations: ReadonlyMap<string, string>) {

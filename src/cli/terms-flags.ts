@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
+import { usdText } from '../api/usd.ts';
 import type { Limits } from '../core/caller.ts';
 import type { RouteDemands } from '../core/demands.ts';
-import { NANO_USD_PER_USD } from '../core/money.ts';
 import type { TermsChange } from '../store/terms.ts';
 import { decimal, list, nanoUsd, orNone, wholeNumber } from './flag-values.ts';
 
@@ -52,7 +52,7 @@ function change<T>(flag: T | 'none' | undefined): T | null | undefined {
 
 /** For people; `-`: none. */
 export function limitsText(limits: Limits): string {
-  const usd = (nano: number) => `${nano / NANO_USD_PER_USD} USD`;
+  const usd = (nano: number) => `${usdText(nano)} USD`;
   const { requestsPerMinute, tokensPerMinute, concurrency, nanoUsdPerDay, nanoUsdPerMonth } = limits;
   const parts = [
     requestsPerMinute !== undefined && `${requestsPerMinute} requests/min`,

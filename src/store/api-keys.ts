@@ -1,6 +1,6 @@
 import { type Kysely, type RawBuilder, type Selectable, type SqlBool, sql } from 'kysely';
 import { ROLES, type Role } from '../core/caller.ts';
-import { unarchived } from './archive.ts';
+import { openProject } from './archive.ts';
 import type { Database } from './database.ts';
 import { type KeyRoles, requireRole } from './key-roles.ts';
 import { type Page, pageOf } from './page.ts';
@@ -75,8 +75,7 @@ export class ApiKeys {
       revoked_at_ms: null,
     };
     await changingKeys(this.#database, async (transaction) => {
-      const project = await unarchived(transaction, 'project', { id: projectId });
-      if (!project || !(await unarchived(transaction, 'organization', { id: project.organization_id })))
+      if (!(await openProject(transaction, { id: projectId })))
         throw invalid('projectId', 'names no project that there is');
       await transaction.insertInto('api_key').values(row).execute();
       await transaction.insertInto('api_key_secret').values(secret).execute();
@@ -115,10 +114,10 @@ export class ApiKeys {
     return row !== undefined;
   }
 
-  /** @returns Undefined: there is none, or it is revoked. @throws AppError `invalid_value`, `permission_denied` */
+  /** @returns Undefined: there is none, or it has ended. @throws AppError `invalid_value`, `permission_denied` */
   async update(id: string, change: ApiKeyChange, roles?: KeyRoles): Promise<ApiKey | undefined> {
     return changingKeys(this.#database, async (transaction) => {
-      const row = await unrevoked(transaction, id, roles);
+      const row = await living(transaction, id, roles);
       if (row === undefined) return undefined;
       const columns = columnsOf(apiKeyOf(row), change, this.#now(), roles);
       await transaction.updateTable('api_key').set(columns).where('id', '=', id).execute();
@@ -131,7 +130,7 @@ export class ApiKeys {
    * Usage and limits stay those of the one key.
    *
    * @param expiresAtMs When the key expires from now on; undefined: as before; null: never.
-   * @returns Undefined: there is none, or it is revoked.
+   * @returns Undefined: there is none, or it has ended.
    * @throws AppError `invalid_value` where it has expired and still would be; `permission_denied`
    */
   async rotate(
@@ -146,7 +145,7 @@ export class ApiKeys {
     if (!(overlapMs >= 0)) throw invalid('overlapMs', 'must be a number from 0');
     const nowMs = this.#now();
     return changingKeys(this.#database, async (transaction) => {
-      const row = await unrevoked(transaction, id, roles);
+      const row = await living(transaction, id, roles);
       if (row === undefined) return undefined;
       const columns = columnsOf(
         apiKeyOf(row),
@@ -201,6 +200,16 @@ async function unrevoked(
     .executeTakeFirst();
   if (row !== undefined) requireRole(row.role as Role, roles);
   return row;
+}
+
+/** Neither revoked nor ended with its project: whoever was given another secret of such a key would have one that opens nothing. */
+async function living(
+  transaction: Kysely<Schema>,
+  id: string,
+  roles: KeyRoles,
+): Promise<Selectable<ApiKeyTable> | undefined> {
+  const row = await unrevoked(transaction, id, roles);
+  return row && (await openProject(transaction, { id: row.project_id })) && row;
 }
 
 function secretRow(id: string, hash: Buffer, nowMs: number): Selectable<ApiKeySecretTable> {

@@ -43,3 +43,12 @@ export async function unarchived<T extends Archived>(
     .executeTakeFirst();
   return row as Selectable<Schema[T]> | undefined;
 }
+
+/** Undefined: there is none, or it is archived, be it with its organization. */
+export async function openProject(
+  kysely: Kysely<Schema>,
+  where: Partial<Selectable<Schema['project']>>,
+): Promise<Selectable<Schema['project']> | undefined> {
+  const project = await unarchived(kysely, 'project', where);
+  return project && (await unarchived(kysely, 'organization', { id: project.organization_id })) && project;
+}

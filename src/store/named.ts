@@ -1,4 +1,4 @@
-import { unarchived } from './archive.ts';
+import { openProject, unarchived } from './archive.ts';
 import type { Database } from './database.ts';
 import { type Organization, Organizations, organizationOf } from './organizations.ts';
 import { type Project, Projects, projectOf } from './projects.ts';
@@ -30,7 +30,7 @@ export async function findProject(
   const within = isProjectId(project) ? undefined : await findOrganization(database, organization);
   if (!isProjectId(project) && within === undefined) return undefined;
   const where = within === undefined ? { id: project } : { name: project, organization_id: within.id };
-  const row = await unarchived(database.kysely, 'project', where);
+  const row = await openProject(database.kysely, where);
   return row && projectOf(row);
 }
 

@@ -1,5 +1,5 @@
 import { type Selectable, sql } from 'kysely';
-import { archive, unarchived } from './archive.ts';
+import { archive, openProject, unarchived } from './archive.ts';
 import type { Database } from './database.ts';
 import { newId } from './id.ts';
 import { type KeyRoles, requireRolesIn } from './key-roles.ts';
@@ -100,7 +100,7 @@ export class Projects {
   async update(id: string, change: ProjectChange, roles?: KeyRoles): Promise<Project | undefined> {
     return refusingTakenName(change.name, () =>
       changingKeys(this.#database, async (transaction) => {
-        const row = await unarchived(transaction, 'project', { id });
+        const row = await openProject(transaction, { id });
         if (row === undefined) return undefined;
         await requireRolesIn(transaction, id, roles, this.#now());
         const columns = columnsOf(projectOf(row), change);

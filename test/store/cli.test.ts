@@ -60,7 +60,7 @@ describe('the command line', () => {
   it('takes limits, scopes, an owner and an end', async () => {
     const args =
       'key create --json --name bot --organization acme --project support --role viewer --models qwen,auto --endpoints /v1/embeddings ' +
-      '--expires-in 90d --rpm 60 --tpm 1000 --concurrency 2 --usd-per-day 0.1 --usd-per-month 12.000000001 --regions eu';
+      '--expires-in 90d --rpm 60 --tpm 1000 --concurrency 2 --usd-per-day 0.1 --usd-per-month 9007199.254740991 --regions eu';
     const { out } = await qianmen(...args.split(' '));
     const { secret, expiresAtMs } = JSON.parse(out) as { secret: string; expiresAtMs: number };
     expect(Math.abs(expiresAtMs - Date.now() - 90 * 86_400_000)).toBeLessThan(60_000);
@@ -75,14 +75,16 @@ describe('the command line', () => {
           tokensPerMinute: 1000,
           concurrency: 2,
           nanoUsdPerDay: 100_000_000,
-          nanoUsdPerMonth: 12_000_000_001,
+          nanoUsdPerMonth: Number.MAX_SAFE_INTEGER,
         },
       },
     });
     const { out: table } = await qianmen('key', 'list', '--organization', 'acme');
     const [titles, row, ...rest] = table.split('\n');
     expect(row!.indexOf('acme/support')).toBe(titles!.indexOf('PROJECT'));
-    expect(row).toContain('60 requests/min, 1000 tokens/min, 2 at once, 0.1 USD/day, 12.000000001 USD/month');
+    expect(row).toContain(
+      '60 requests/min, 1000 tokens/min, 2 at once, 0.1 USD/day, 9007199.254740991 USD/month',
+    );
     expect(rest).toEqual(['']);
   });
 
@@ -102,6 +104,8 @@ describe('the command line', () => {
     await qianmen(...'project set support --organization acme'.split(' '));
     const [titles, row] = (await qianmen('project', 'list')).out.split('\n');
     expect(row!.indexOf('acme')).toBe(titles!.indexOf('ORGANIZATION'));
+    await qianmen('organization', 'archive', 'acme');
+    expect((await qianmen('project', 'list')).out).not.toContain('support');
   });
 
   it('makes nothing where something about it is refused', async () => {

@@ -233,6 +233,11 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
     expect(await find(other.hash)).toBeUndefined();
     await expect(projects.create({ organizationId, name: 'new' })).rejects.toThrow('organizationId');
     await expect(keys.create(newKey(again.id))).rejects.toThrow('projectId');
+    // Another secret would open nothing.
+    expect(await keys.rotate(other.id, newKey(again.id).hash, { overlapMs: 0 })).toBeUndefined();
+    expect(await keys.update(other.id, { name: 'x' })).toBeUndefined();
+    expect(await projects.update(again.id, { name: 'x' })).toBeUndefined();
+    expect(await keys.revoke(other.id)).toBe(true);
     expect((await projects.get(project.id))?.archivedAtMs).toBe(nowMs);
   });
 

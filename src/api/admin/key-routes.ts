@@ -46,6 +46,7 @@ const rotate = {
 const revoke = {
   route: 'POST /admin/keys/:id/revoke',
   summary: 'Ends an API key for good, with all its secrets.',
+  body: z.strictObject({}),
   reply: apiKey,
 };
 

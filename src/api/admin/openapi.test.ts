@@ -37,6 +37,16 @@ describe.each(operations)('$route', ({ path, operation }) => {
   });
 });
 
+it.each(operations.filter(({ route }) => /^(post|patch) /.test(route)))(
+  '$route says that it wants JSON, without which it is refused',
+  ({ operation }) => {
+    expect(operation.requestBody).toMatchObject({
+      required: true,
+      content: { 'application/json': { schema: { type: 'object' } } },
+    });
+  },
+);
+
 it('names every operation once', () => {
   const ids = operations.map(({ operation }) => operation.operationId);
   expect(new Set(ids).size).toBe(ids.length);

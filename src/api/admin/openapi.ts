@@ -87,7 +87,10 @@ function described({ route, summary, query, body, reply, status = 200 }: Operati
     summary,
     'x-qianmen-role': ACCESS_RULES[route],
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(body === undefined ? {} : { requestBody: { content: json(jsonSchema(body, 'input')) } }),
+    // Without a content type that is JSON nothing is changed, so that some body has to come, be it an empty object.
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: true, content: json(jsonSchema(body, 'input')) } }),
     responses: {
       [status]: { description: 'Done.', content: json(jsonSchema(reply, 'output')) },
       default: { description: 'An error.', content: json({ $ref: '#/components/schemas/Error' }) },
