@@ -272,7 +272,7 @@ describe('a request with a caller', () => {
   });
 
   it('pays for the pictures and the sound of its prompt, whose bytes are no tokens', async () => {
-    const wav = Buffer.alloc(44 + 32_000);
+    const wav = Buffer.alloc(44 + 32_001);
     wav.writeUInt32LE(16_000, 28);
     const content = [
       { type: 'text' as const, text: 'What is this?' },
@@ -286,7 +286,7 @@ describe('a request with a caller', () => {
     await ask(gateway, {}, { prompts, requirements });
     expect(asked[0]?.tokens).toBeLessThan(100);
     const text = 5 * 1_000 + 2 * 500 + 3 * 2_000;
-    // A little more than two seconds, with the header, are three.
+    // A little more than two seconds are three.
     expect(last().costNanoUsd).toBe(text + 10_000_000 + 3 * 1_000_000);
   });
 

@@ -8,7 +8,7 @@ const MEDIA: ReadonlySet<Requirement['capability']> = new Set(['image', 'audio',
 const USUAL_BYTES_PER_SECOND = 16_000;
 /** 192 kHz, 24 bit, two channels. */
 const MAX_BYTES_PER_SECOND = 1_152_000;
-const BASE64_BYTES_PER_CHAR = 3 / 4;
+const WAV_HEADER_BYTES = 44;
 const WAV_HEADER_CHARS = 64;
 const BYTE_RATE_AT = 28;
 
@@ -36,10 +36,11 @@ export function mediaOf({ requirements, prompts }: GenerateRequest): Media {
 
 /** A WAV header tells its bytes per second: RIFF, little-endian, at byte 28. */
 function secondsOf({ data, format }: ContentPart & { type: 'audio' }): number {
-  const sizeBytes = data.length * BASE64_BYTES_PER_CHAR;
+  const sizeBytes = Buffer.byteLength(data, 'base64');
   if (format !== 'wav') return sizeBytes / USUAL_BYTES_PER_SECOND;
   const header = Buffer.from(data.slice(0, WAV_HEADER_CHARS), 'base64');
   const stated = header.length >= BYTE_RATE_AT + 4 ? header.readUInt32LE(BYTE_RATE_AT) : 0;
   // A client that states a higher rate than sound has would pay less.
-  return sizeBytes / (stated >= 1_000 && stated <= MAX_BYTES_PER_SECOND ? stated : USUAL_BYTES_PER_SECOND);
+  const bytesPerSecond = stated >= 1_000 && stated <= MAX_BYTES_PER_SECOND ? stated : USUAL_BYTES_PER_SECOND;
+  return Math.max(0, sizeBytes - WAV_HEADER_BYTES) / bytesPerSecond;
 }
