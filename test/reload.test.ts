@@ -86,7 +86,7 @@ describe('a changed configuration file', () => {
 
   it('lets running streams of a removed upstream finish, then closes it', async () => {
     const [a, b] = [await startFake(), await startFake()];
-    a.setBehaviour({ tokens: 60, itlMs: 20 });
+    a.setBehaviour({ tokens: 60, holdAfterEvents: 30 });
     const gateway = await start(serving(['a', a], ['b', b]));
     const streams = await Promise.all(
       Array.from({ length: 4 }, () =>
@@ -98,6 +98,7 @@ describe('a changed configuration file', () => {
     expect(await status(gateway, 'm-b')).toBe(200);
     expect(a.inFlight()).toBe(4);
     expect(await metric(gateway.url, 'qianmen_backend_requests_in_flight')).toBe(4);
+    a.release();
     for (const stream of streams) {
       const text = await stream.text();
       expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true);
@@ -283,5 +284,6 @@ describe('engines', () => {
     expect((await readyz(gateway)).config?.detail).toMatch(/Engine one/);
     expect(await generates(gateway, 'one')).toBe(true);
     await eventually('one process is left', () => gateway.enginePids().length === 1);
-  });
+    // Three engines are started, each of which may take as long as one is waited for.
+  }, 180_000);
 });

@@ -337,7 +337,7 @@ describe('time', () => {
         await incoming.body(10);
         // More than the system has room for, so that the last of it stays here.
         client.start(200, '');
-        while (client.write(Buffer.alloc(16_384)) || socket.writableLength === 0)
+        while (!socket.destroyed && (client.write(Buffer.alloc(16_384)) || socket.writableLength === 0))
           await new Promise((resolve) => setImmediate(resolve));
         client.end(Buffer.alloc(size));
       },

@@ -211,7 +211,7 @@ describe.skipIf(noRedis())('limits that several gateways count in Redis', () => 
   it('goes on by itself with its share while Redis is stopped, and together when it is back', async () => {
     const told: (string | undefined)[] = [];
     const admission = await open({ times: QUICK, share: 1 / 2, onProblem: (problem) => told.push(problem) });
-    await vi.waitFor(() => expect(admission.stats().redis?.up).toBe(true));
+    await vi.waitFor(() => expect(admission.stats().redis?.up).toBe(true), { timeout: 10_000 });
     const limits = { key: { concurrency: 4 } };
     redis.child.kill('SIGSTOP');
     try {
@@ -325,10 +325,13 @@ describe.skipIf(noRedis())('limits that several gateways count in Redis', () => 
     admission.refreshSpent({ key: spent, project: [], organization: [], model: [] }, admission.nowMs());
     const held = await admission.admit(askOf(limits, { nanoUsd: 100 }));
     await redis.kill();
-    await vi.waitFor(async () => {
-      await admission.admit(askOf({ key: { requestsPerMinute: 1_000 } }));
-      expect(admission.problem()).toBeDefined();
-    });
+    await vi.waitFor(
+      async () => {
+        await admission.admit(askOf({ key: { requestsPerMinute: 1_000 } }));
+        expect(admission.problem()).toBeDefined();
+      },
+      { timeout: 10_000 },
+    );
     await redis.start();
     await vi.waitFor(() => expect(admission.problem()).toBeUndefined(), { timeout: 20_000 });
     await refusedBy(admission, askOf(limits, { nanoUsd: 301 }));

@@ -95,7 +95,7 @@ describe('OpenAI SDK for JavaScript through the relay', () => {
     await eventually('the upstream has the request', () => served.fake.inFlight() === 1);
     controller.abort();
     await expect(reply).rejects.toThrow(/abort/i);
-    await eventually('the upstream is free', () => served.fake.inFlight() === 0, 2_000);
-    await eventually('nothing is in flight', () => served.gateway.inFlight === 0, 2_000);
+    await eventually('the upstream is free', () => served.fake.inFlight() === 0, 5_000);
+    await eventually('nothing is in flight', () => served.gateway.inFlight === 0, 5_000);
   });
 });

@@ -299,7 +299,7 @@ describe('heartbeats', () => {
     connection.post(CHAT, stream());
     await connection.until('heartbeat', (text) => text.includes(': heartbeat'));
     connection.close();
-    await eventually('nothing is in flight', () => served.gateway.inFlight === 0, 2_000);
-    await eventually('the upstream is free', () => served.fake.inFlight() === 0, 2_000);
+    await eventually('nothing is in flight', () => served.gateway.inFlight === 0, 5_000);
+    await eventually('the upstream is free', () => served.fake.inFlight() === 0, 5_000);
   });
 });

@@ -124,7 +124,7 @@ describe('the queue of several tenants', () => {
     expect(await shared.metric('qianmen_backend_shared_limit{backend="a"}')).toBe(1);
     leaving.abort();
     await Promise.all(held);
-    await eventually('nobody waits', async () => (await model()).queued === 0, 1_000);
+    await eventually('nobody waits', async () => (await model()).queued === 0, 5_000);
     expect(await model()).toMatchObject({ active: 0, longestQueues: [], queueAgeMs: 0 });
     expect(await counted(`project_length${loud}`)).toBeUndefined();
   }, 30_000);

@@ -2,7 +2,7 @@
  * A fake OpenAI-compatible server for tests and load scripts: `/v1/models`, chat and text completions, streamed or not,
  * with faults to order. Runs inside a test (`startFakeUpstream`) or as its own process, so that signals can hit it:
  *
- *   node test/fakes/openai-upstream.ts --port 0 --behaviour '{"itlMs":20,"tokens":100}' [--model NAME]… [--api-key KEY]
+ *   node test/fakes/openai-upstream.ts [--port N] --behaviour '{"itlMs":20,"tokens":100}' [--model NAME]… [--api-key KEY]
  *     [--graceful]
  *
  * which prints one line of JSON, `{"ready":true,"url":…,"port":…}`. From outside, `GET /__fake/state` tells what was
@@ -14,6 +14,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { listenOnFreePort } from '../support/free-port.ts';
 import { type FakeRequest, planReply, streamEvents, wholeReply } from './fake-reply.ts';
 
 export interface FakeBehaviour {
@@ -48,6 +49,8 @@ export interface FakeBehaviour {
   readonly dieAfterEvents?: number;
   /** Says nothing more after this many events, with the connection open. */
   readonly stallAfterEvents?: number;
+  /** Says nothing more after this many events until `release` is called. */
+  readonly holdAfterEvents?: number;
   /** After this many events comes one that is not JSON. */
   readonly malformedAfterEvents?: number;
   /** After this many events comes an error event, and the end. */
@@ -84,6 +87,7 @@ export interface FakeSeenRequest {
 }
 
 export interface FakeUpstreamOptions {
+  /** Default: one that is free, also to come back to (`listenOnFreePort`). */
   readonly port?: number;
   readonly host?: string;
   /** Served names; others get vLLM's 404. Undefined: any name is served, and `/models` lists `fake-model`. */
@@ -107,6 +111,8 @@ export interface FakeUpstream {
   /** Connections accepted so far. */
   connections(): number;
   setBehaviour(behaviour: FakeBehaviour): void;
+  /** Lets streams go on that are held, and no later one be held until the next behaviour. */
+  release(): void;
   /** Destroys every open connection. */
   cutConnections(): void;
   /** Takes no more connections, and resolves when every running request is answered. */
@@ -127,6 +133,7 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
   let running = 0;
   let busy = 0;
   const waiting = new Set<() => void>();
+  let released = Promise.withResolvers<void>();
   let accepted = 0;
   let failures = 0;
   let lastId = 0;
@@ -290,6 +297,7 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
     for (const [position, data] of events.entries()) {
       if (response.destroyed) return;
       if (position === act.stallAfterEvents) return;
+      if (position === act.holdAfterEvents) await Promise.race([once(response, 'close'), released.promise]);
       if (position === act.dieAfterEvents) return die(response);
       if (position === act.malformedAfterEvents) await send(event('{"choices": [{"delta": nonsense'));
       if (position === act.errorAfterEvents) {
@@ -314,18 +322,18 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
     response.end();
   }
 
-  server.listen({
-    port: options.port ?? 0,
+  const where = {
     host: options.host ?? '127.0.0.1',
     ...(options.backlog !== undefined && { backlog: options.backlog }),
-  });
-  await once(server, 'listening');
+  };
+  if (options.port === undefined) await listenOnFreePort(server, where);
+  else await once(server.listen({ ...where, port: options.port }), 'listening');
   const { port } = server.address() as AddressInfo;
   const cutConnections = () => {
     for (const socket of sockets) socket.destroy();
   };
   return {
-    url: `http://${options.host ?? '127.0.0.1'}:${port}/v1`,
+    url: `http://${where.host}:${port}/v1`,
     port,
     requests,
     inFlight: () => running,
@@ -333,7 +341,9 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
     setBehaviour(next) {
       behaviour = next;
       failures = 0;
+      released = Promise.withResolvers();
     },
+    release: () => released.resolve(),
     cutConnections,
     async finish() {
       const closed = once(server, 'close');
@@ -390,7 +400,7 @@ async function pause(ms: number, response: ServerResponse): Promise<void> {
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const { values } = parseArgs({
     options: {
-      port: { type: 'string', default: '0' },
+      port: { type: 'string' },
       host: { type: 'string', default: '127.0.0.1' },
       model: { type: 'string', multiple: true },
       'api-key': { type: 'string' },
@@ -400,7 +410,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
     },
   });
   const fake = await startFakeUpstream({
-    port: Number(values.port),
+    ...(values.port !== undefined && { port: Number(values.port) }),
     host: values.host,
     ...(values.model && { models: values.model }),
     ...(values['api-key'] !== undefined && { apiKey: values['api-key'] }),

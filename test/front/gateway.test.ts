@@ -118,7 +118,7 @@ it.each([
   if (stream) await connection.until('an event', (text) => text.includes('data:'));
   else await eventually('it is at work', () => fakes[0]!.inFlight() === 1);
   connection.socket.resetAndDestroy();
-  await eventually('it has stopped', () => fakes[0]!.inFlight() === 0, 2_000);
+  await eventually('it has stopped', () => fakes[0]!.inFlight() === 0, 5_000);
   expect(fakes[0]!.requests[0]?.aborted).toBe(true);
   await idle();
 });

@@ -103,7 +103,7 @@ export async function serveUpstreams(
       await eventually(
         'nothing is left',
         () => gateway.inFlight === 0 && backends.every(({ name }) => backend(name).health.inFlight === 0),
-        2_000,
+        5_000,
       );
       for (const { name } of backends) if (backend(name).inFlight !== 0) throw new Error(`${name} is held`);
       const { active, queued, retrying, retriesWaiting } = model();

@@ -27,7 +27,7 @@ describe('a stream whose first token is late', () => {
       expect(isWhole(answer)).toBe(true);
       expect(answer.durationMs).toBeLessThan(5_000);
     }
-    await eventually('the late one has stopped', () => fleet.fakes[0]?.inFlight() === 0, 1_000);
+    await eventually('the late one has stopped', () => fleet.fakes[0]?.inFlight() === 0, 5_000);
     expect(fleet.fakes[0]?.requests.at(-1)?.aborted).toBe(true);
     const metrics = await (await fetch(`${fleet.url}/metrics`)).text();
     expect(metrics).toMatch(/qianmen_hedges_total\{model="m",backend="b",result="won"\} [1-9]/);
@@ -81,7 +81,7 @@ describe('a stream whose first token is late', () => {
     await eventually('both work', () => fleet.fakes.every((fake) => fake.inFlight() === 1));
     leaving.abort();
     expect(await gone).toBe('gone');
-    await eventually('none works', () => fleet.fakes.every((fake) => fake.inFlight() === 0), 1_000);
+    await eventually('none works', () => fleet.fakes.every((fake) => fake.inFlight() === 0), 5_000);
     await fleet.idle();
   });
 });
@@ -106,13 +106,13 @@ describe('a whole reply that is late', () => {
       expect(durationMs).toBeLessThan(5_000);
     }
     // The gateway has let go of it; the process learns of it when it wakes up.
-    await eventually('nothing is held there', () => fleet.backend('a').health.inFlight === 0, 1_000);
+    await eventually('nothing is held there', () => fleet.backend('a').health.inFlight === 0, 5_000);
     hung.child.kill('SIGCONT');
     const state = new URL('/__fake/state', hung.url);
     await eventually(
       'it has stopped',
       async () => ((await (await fetch(state)).json()) as { inFlight: number }).inFlight === 0,
-      2_000,
+      5_000,
     );
     const metrics = await (await fetch(`${fleet.url}/metrics`)).text();
     expect(metrics).toMatch(/qianmen_hedges_total\{model="m",backend="b",result="won"\} [1-9]/);

@@ -33,7 +33,8 @@ describe('a process that, in the middle of a stream,', () => {
     async (_, signal, code) => {
       const [first, second] = await Promise.all([spawnFake(LONG), spawnFake(LONG)]);
       const fleet = await serveUpstreams([first.url, second.url], {
-        upstream: { timeouts: { firstByteMs: 500, idleMs: 500 } },
+        // The first request of all takes long where the machine is busy, and must not move on.
+        upstream: { timeouts: { firstByteMs: 2_000, idleMs: 1_500 } },
       });
       const { text, endedAfterMs } = await streamUntil(fleet, () => {
         const busy = fleet.backend('a').inFlight > 0 ? first : second;

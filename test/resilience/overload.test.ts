@@ -235,7 +235,7 @@ describe('an upstream without room', () => {
     await eventually('three wait', () => fleet.model().queued === 3);
     leaving.abort();
     await Promise.all(all);
-    await eventually('nobody waits', () => fleet.model().queued === 0, 1_000);
+    await eventually('nobody waits', () => fleet.model().queued === 0, 5_000);
     await fleet.idle();
     expect(await fleet.metric('qianmen_queue_wait_seconds_count')).toBe(3);
     expect(fleet.fakes[0]?.requests).toHaveLength(2);

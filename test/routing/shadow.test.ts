@@ -26,7 +26,7 @@ it.each([true, false])('a copy goes to the shadow, and is no request (stream: %s
   const [served, shadow] = fleet.fakes;
   for (let i = 0; i < 3; i += 1) expect((await fleet.ask({ stream })).status).toBe(200);
   const copies = async () => (await fleet.metric('qianmen_shadow_requests_total')) === 3;
-  await eventually('copies are answered', copies, 2_000);
+  await eventually('copies are answered', copies, 5_000);
   expect(shadow!.requests.map(({ body, finished }) => [body?.model, finished])).toEqual(
     Array(3).fill(['next-model', true]),
   );
@@ -45,7 +45,7 @@ it.each([
   expect(fleet.fakes[0]!.requests).toHaveLength(20);
   expect(fleet.fakes[1]!.inFlight()).toBeLessThanOrEqual(2);
   await fleet.running.close();
-  await eventually('copies are cancelled', () => fleet.fakes[1]!.inFlight() === 0, 2_000);
+  await eventually('copies are cancelled', () => fleet.fakes[1]!.inFlight() === 0, 5_000);
 });
 
 it('copies beyond the limit are dropped', async () => {

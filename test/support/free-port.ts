@@ -1,28 +1,33 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type ListenOptions, type Server } from 'node:net';
 
 const LOWEST = 10_000;
 
 /**
- * A port on loopback that nobody listens on. It is none of those that the system hands out: a connection that is made meanwhile
- * would have it, and whoever starts there later, or again, would find it taken.
+ * Listens on a port that nobody listens on. It is none of those that the system hands out: a connection that is made while the
+ * server is away would have it, and whoever starts there again would find it taken.
  */
-export async function freePort(): Promise<number> {
+export async function listenOnFreePort(server: Server, options: ListenOptions = {}): Promise<number> {
   for (;;) {
     const port = randomInt(LOWEST, firstHandedOut());
-    const server = createServer();
     try {
-      await once(server.listen(port, '127.0.0.1'), 'listening');
+      await once(server.listen({ host: '127.0.0.1', ...options, port }), 'listening');
+      return port;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') continue;
-      throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     }
-    server.close();
-    await once(server, 'close');
-    return port;
   }
+}
+
+/** Such a port on loopback. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listenOnFreePort(server);
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 function firstHandedOut(): number {

@@ -109,8 +109,8 @@ describe('discovery: dns', () => {
     const names = new Names();
     names.hosts = { 'fleet.test': ['127.0.0.1'] };
     const gateway = await start(names, one.port);
-    one.setBehaviour({ tokens: 50, itlMs: 20 });
-    const stream = await postChat(gateway.url, chatBody('m', { stream: true, max_tokens: 50 }));
+    one.setBehaviour({ holdAfterEvents: 4 });
+    const stream = await postChat(gateway.url, chatBody('m', { stream: true }));
     names.hosts = { 'fleet.test': ['127.0.0.2'] };
     await eventually('the change is seen', () => memberNames(gateway)[0] === `fleet@127.0.0.2:${one.port}`);
     expect(one.inFlight()).toBe(1);
@@ -119,6 +119,7 @@ describe('discovery: dns', () => {
     expect(await admin()).toMatchObject({ upstreams: [{ leaving: false }, leaving] });
     for (let i = 0; i < 4; i++) expect(await ask(gateway)).toBe(200);
     expect(two.requests).toHaveLength(4);
+    one.release();
     expect((await stream.text()).trimEnd().endsWith('data: [DONE]')).toBe(true);
     const closed = async () => !JSON.stringify(await admin()).includes(leaving.name);
     await eventually('the old member is closed', closed);

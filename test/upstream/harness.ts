@@ -111,7 +111,7 @@ export async function failureOf(promise: Promise<unknown>): Promise<AppError> {
 }
 
 export async function expectIdle({ upstream }: Pick<Connected, 'upstream'>): Promise<void> {
-  await expect.poll(() => upstream.health().inFlight, { timeout: 1_000, interval: 5 }).toBe(0);
+  await expect.poll(() => upstream.health().inFlight, { timeout: 5_000, interval: 5 }).toBe(0);
 }
 
 export interface FakeProcess {
@@ -134,7 +134,12 @@ export async function spawnFake(
     child.kill('SIGKILL');
     await once(child, 'exit');
   });
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`the fake has ended with ${code ?? signal}`);
+  });
+  const [line] = (await Promise.race([once(createInterface({ input: child.stdout }), 'line'), ended])) as [
+    string,
+  ];
   const ready = JSON.parse(line) as { url: string; port: number };
   return { ...ready, child };
 }

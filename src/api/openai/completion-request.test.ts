@@ -46,9 +46,10 @@ describe('prompts', () => {
   it('takes a million token ids in reasonable time', () => {
     const prompt = new Array(1_000_000).fill(7);
     const beganAtMs = performance.now();
-    expect(parse({ prompt }).prompts).toEqual([{ kind: 'tokens', tokens: prompt }]);
+    const { prompts } = parse({ prompt });
     // Not a speed claim: a schema step per id would take ten times as long.
     expect(performance.now() - beganAtMs).toBeLessThan(2_000);
+    expect(prompts).toEqual([{ kind: 'tokens', tokens: prompt }]);
   });
 });
 
