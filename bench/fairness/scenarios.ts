@@ -1,4 +1,12 @@
-import { type Clock, ContinuousBatching, Places, PromptsFirst, type ServerModel } from './server-model.ts';
+import {
+  type Clock,
+  ContinuousBatching,
+  Hiccups,
+  NoLine,
+  Places,
+  PromptsFirst,
+  type ServerModel,
+} from './server-model.ts';
 
 export interface Scenario {
   readonly name: string;
@@ -301,6 +309,39 @@ export const SCENARIOS: readonly Scenario[] = [
     quietPerSecond: 1.6,
     closed: true,
     loud: { tenants: 40, times: 40, weight: 1 / 40, together: true },
+  },
+  {
+    name: '16 places without a line',
+    server: (t, r) => new NoLine(t, r, { places: 16, ttftMs: 100, itlMs: 20, jitter: 0.05 }),
+    promptTokens: 20,
+    outputTokens: 10,
+    quietTenants: 3,
+    quietPerSecond: 1,
+  },
+  {
+    name: '16 places, twenty loud',
+    server: places(16, 100, 20),
+    promptTokens: 20,
+    outputTokens: 10,
+    quietTenants: 3,
+    quietPerSecond: 1,
+    loud: { tenants: 20, times: 100 },
+  },
+  {
+    name: 'busy machine, 16 places',
+    server: (t, r) => new Hiccups(t, r, places(16, 100, 20)(t, r), { everyMs: 1_000, forMs: 40 }),
+    promptTokens: 20,
+    outputTokens: 10,
+    quietTenants: 3,
+    quietPerSecond: 1,
+  },
+  {
+    name: 'busy machine, batching',
+    server: (t, r) => new Hiccups(t, r, batching64(t, r), { everyMs: 1_000, forMs: 40 }),
+    promptTokens: 400,
+    outputTokens: 60,
+    quietTenants: 3,
+    quietPerSecond: 1,
   },
   ...PLAIN,
 ];

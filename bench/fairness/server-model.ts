@@ -6,6 +6,8 @@ export interface Clock {
 /** A model server: tells of every token of a reply that it makes. */
 export interface ServerModel {
   run(promptTokens: number, outputTokens: number, onToken: () => void): void;
+  /** It takes no more for now, and says so. Default: it never does. */
+  readonly refuses?: boolean;
 }
 
 /** So many replies at once, each as fast as alone; the others wait for their turn. */
@@ -31,10 +33,14 @@ export class Places implements ServerModel {
     this.#options = options;
   }
 
+  get isFull(): boolean {
+    return this.#busy >= this.#options.places;
+  }
+
   run(_promptTokens: number, outputTokens: number, onToken: () => void): void {
     const begin = () => void this.#reply(outputTokens, onToken);
-    if (this.#busy < this.#options.places) begin();
-    else this.#waiting.push(begin);
+    if (this.isFull) this.#waiting.push(begin);
+    else begin();
   }
 
   async #reply(tokens: number, onToken: () => void): Promise<void> {
@@ -48,6 +54,13 @@ export class Places implements ServerModel {
     }
     this.#busy -= 1;
     this.#waiting.shift()?.();
+  }
+}
+
+/** Has no line of its own: who finds no place is refused. */
+export class NoLine extends Places {
+  get refuses(): boolean {
+    return this.isFull;
   }
 }
 
@@ -154,4 +167,37 @@ export interface BatchingOptions {
   readonly stepMs: number;
   readonly perSequenceMs: number;
   readonly perPromptTokenMs: number;
+}
+
+/** On a busy machine: every now and then all stands still for a while. */
+export class Hiccups implements ServerModel {
+  readonly #server: ServerModel;
+  /** Resolves when it goes on. */
+  #still: Promise<unknown> | undefined;
+
+  /** @param everyMs @param forMs On average. */
+  constructor(
+    time: Clock,
+    random: () => number,
+    server: ServerModel,
+    { everyMs, forMs }: { readonly everyMs: number; readonly forMs: number },
+  ) {
+    this.#server = server;
+    const about = (ms: number) => -Math.log(1 - random()) * ms;
+    const stand = async (): Promise<void> => {
+      await time.sleep(about(everyMs));
+      this.#still = time.sleep(about(forMs));
+      await this.#still;
+      this.#still = undefined;
+      return stand();
+    };
+    void stand();
+  }
+
+  run(promptTokens: number, outputTokens: number, onToken: () => void): void {
+    this.#server.run(promptTokens, outputTokens, () => {
+      if (this.#still === undefined) onToken();
+      else void this.#still.then(onToken);
+    });
+  }
 }

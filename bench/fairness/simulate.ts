@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { leastInFlight } from '../../routers/least-in-flight.ts';
 import type { Backend } from '../../src/core/backend.ts';
 import type { Caller } from '../../src/core/caller.ts';
+import { AppError } from '../../src/core/error.ts';
 import type { Part } from '../../src/core/part.ts';
 import type { GenerateRequest } from '../../src/core/request.ts';
 import { Gateway, type Reply } from '../../src/gateway/gateway.ts';
@@ -168,7 +169,7 @@ function gatewayOver(scenario: Scenario, time: VirtualTime, seed: number): Gatew
   const model = { name: 'm', deployments, createdAtS: 0 };
   return new Gateway({
     routes: new Map([['m', { model, policy: leastInFlight() }]]),
-    ...{ emit: () => {}, maxRetries: 0, now: time.now, random },
+    ...{ emit: () => {}, maxRetries: 2, now: time.now, random },
   });
 }
 
@@ -185,7 +186,11 @@ function backendOf(
     health: () => ({ state: 'ready', inFlight: 0, queued: 0 }),
     close: async () => {},
     run: () =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
+        if (server.refuses) {
+          reject(new AppError('upstream_unreachable'));
+          return;
+        }
         let wake = () => {};
         let ready = 0;
         async function* parts(): AsyncIterable<Part> {

@@ -9,8 +9,9 @@ import { Tries } from './tries.ts';
 
 /**
  * Tries the deployments as the policy ranks them, the next one while nothing has been delivered and the failure says
- * that another try may help. A deployment that the request never reached does not count as a retry. Deployments that
- * come and go with the configuration in the meantime come and go for the request, too.
+ * that another try may help. A deployment that the request never reached does not count as a retry. Where the last one
+ * had no room, the request waits in line until it has. Deployments that come and go with the configuration in the meantime
+ * come and go for the request, too.
  *
  * @param capable The deployments of a route that can serve the request.
  * @param explain Adds to what is thrown what more there is to say about it.
@@ -63,9 +64,12 @@ async function goOnTrying<D extends Deployment, T>(
       if (tries.left().length === 0) break;
       let turn: (() => void) | undefined;
       if (last !== undefined && !last.nothingSent) {
-        turn = charged < maxRetries ? await turnToRetry(tries.left(), context) : undefined;
-        if (turn === undefined) break;
+        if (charged >= maxRetries) break;
         charged += 1;
+        if (!tries.waitsForRoom) {
+          turn = await turnToRetry(tries.left(), context);
+          if (turn === undefined) break;
+        }
       }
       try {
         const wish = { deployments: tries.left(), request, claim, signal, onWaited };

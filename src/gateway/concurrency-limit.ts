@@ -197,9 +197,10 @@ export class ConcurrencyLimit {
     return this.#tolerance.eager && !this.#everCut;
   }
 
-  /** At first by doubling (TCP's slow start). */
+  /** At first by doubling (TCP's slow start); by one where there would be refusals again. */
   get #growth(): number {
-    return this.#everCut ? Math.sqrt(this.#limit) : this.#limit;
+    if (!this.#everCut) return this.#limit;
+    return this.#isRefusing ? 1 : Math.sqrt(this.#limit);
   }
 
   #normalNow(): number {

@@ -192,7 +192,18 @@ export class Lane implements FleetMember {
 
   failed(error: AppError, startedAtMs: number): void {
     this.coolDown.failed(error);
-    if (error.code === 'rate_limit_exceeded' || error.code === 'overloaded') this.limit?.refused(startedAtMs);
+    if (this.isFull(error)) this.limit?.refused(startedAtMs);
+  }
+
+  /** Whether a request inside that failed so was one too many: a 503 that comes while others are inside says it, too. */
+  isFull({ code, nothingSent }: AppError): boolean {
+    if (code === 'upstream_unreachable') return !nothingSent && this.#inFlight > 1;
+    return code === 'rate_limit_exceeded' || code === 'overloaded';
+  }
+
+  /** The same, and there will be room as soon as another has left. */
+  hasRoomSoon(error: AppError): boolean {
+    return this.isFull(error) && error.retryAfterMs === undefined && this.#inFlight > 1;
   }
 
   report(): BackendReport {

@@ -14,6 +14,8 @@ export class Tries<D extends Deployment, T> {
   readonly #capable: (route: Route) => readonly D[];
   readonly #start: (deployment: D, signal: AbortSignal) => Promise<T>;
   #tried: readonly D[] = [];
+  /** The last of them, if it had one too many and others will leave. */
+  #full: D | undefined;
   #answered = false;
   /** The attempts that run now are hedged: each records its own end. */
   #isContested = false;
@@ -43,12 +45,21 @@ export class Tries<D extends Deployment, T> {
     return this.#known;
   }
 
-  /** Those that have not been asked yet; once there was an attempt, without those that asked to be left alone. */
+  /**
+   * Those that have not been asked yet; once there was an attempt, without those that asked to be left alone. Where none is
+   * left, the one that had no room, as soon as it has.
+   */
   left(): readonly D[] {
     const capable = this.all();
     if (this.#tried.length === 0) return capable;
-    const untried = capable.filter((one) => !this.#tried.some((tried) => isSame(one, tried)));
-    return this.context.placement.notCooling(untried);
+    const untried = this.#untried();
+    const full = this.#full;
+    return untried.length > 0 || full === undefined ? untried : capable.filter((one) => isSame(one, full));
+  }
+
+  /** There is nothing to try but to wait until one has room that had none: no more load than before. */
+  get waitsForRoom(): boolean {
+    return this.#full !== undefined && this.#untried().length === 0;
   }
 
   claim(readyOnly = false): Slot<D> | undefined {
@@ -74,6 +85,11 @@ export class Tries<D extends Deployment, T> {
     const failure = endedBy(this.context.signal, thrown);
     this.#fail(slot, kind, failure);
     return failure;
+  }
+
+  #untried(): readonly D[] {
+    const untried = this.all().filter((one) => !this.#tried.some((tried) => isSame(one, tried)));
+    return this.context.placement.notCooling(untried);
   }
 
   #hedgeAfterMs(deployment: D): number | undefined {
@@ -170,6 +186,7 @@ export class Tries<D extends Deployment, T> {
     this.#countHedge(slot, kind, 'lost');
     const { code } = failure;
     this.context.settlement.attempt(slot.deployment, { kind, lost: false, code, durationMs: slot.ageMs });
+    this.#full = slot.lane.hasRoomSoon(failure) ? slot.deployment : undefined;
     slot.failed(failure);
   }
 

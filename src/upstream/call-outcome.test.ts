@@ -4,7 +4,7 @@ import { detailOf, outcomeOf } from './call-outcome.ts';
 
 it.each([
   ['upstream_unreachable', undefined, 'unreachable'],
-  ['upstream_unreachable', 503, 'failed'],
+  ['upstream_unreachable', 503, 'unavailable'],
   ['upstream_timeout', undefined, 'late'],
   ['upstream_timeout', 200, 'late'],
   ['upstream_timeout', 504, 'failed'],

@@ -10,7 +10,7 @@ export function outcomeOf(error: AppError, status: number | undefined): CallOutc
   if (status !== undefined && ((status >= 300 && status < 500) || status === 501)) return 'neutral';
   switch (error.code) {
     case 'upstream_unreachable':
-      return status === undefined ? 'unreachable' : 'failed';
+      return status === undefined ? 'unreachable' : 'unavailable';
     case 'upstream_timeout':
       return status === undefined || status < 300 ? 'late' : 'failed';
     case 'upstream_error':

@@ -42,6 +42,18 @@ describe('Health', () => {
     expect(events).toEqual(['false: boom']);
   });
 
+  it('goes down by 503s unless it answers others meanwhile', () => {
+    const FIVE_TIMES = FIVE.map((): CallOutcome => 'unavailable');
+    const one = health.begin();
+    one.answered();
+    nowMs += 10_000;
+    call(...FIVE_TIMES, ...FIVE_TIMES);
+    expect(health.snapshot().state).toBe('ready');
+    one.end('ok');
+    call(...FIVE_TIMES);
+    expect(health.snapshot().state).toBe('down');
+  });
+
   it('is closed once, whichever of several trials is answered first', () => {
     call(...FIVE);
     nowMs += 5_000;
@@ -253,7 +265,14 @@ describe('Health', () => {
   });
 
   it('can always close again, whatever happened before', () => {
-    const outcomes = fc.constantFrom<CallOutcome>('ok', 'failed', 'unreachable', 'late', 'neutral');
+    const outcomes = fc.constantFrom<CallOutcome>(
+      'ok',
+      'failed',
+      'unreachable',
+      'unavailable',
+      'late',
+      'neutral',
+    );
     const step = fc.record({ outcome: outcomes, afterMs: fc.nat(20_000), overlaps: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {

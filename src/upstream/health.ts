@@ -12,12 +12,14 @@ const TRIAL_SPACING_MS = 1_000;
 const PROBE_FAILURES_TO_OPEN = 2;
 /** A probe's failure says nothing while real requests succeed. */
 const FRESH_SUCCESS_MS = 20_000;
+/** An upstream that has begun a reply within this time answers others. */
+const FRESH_ANSWER_MS = 1_000;
 
 /**
- * `unreachable`: no connection came about. `late`: nothing came in time. `neutral`: the end says nothing about the
- * upstream (4xx, the client left).
+ * `unreachable`: no connection came about. `unavailable`: a 503. `late`: nothing came in time. `neutral`: the end says nothing
+ * about the upstream (4xx, the client left).
  */
-export type CallOutcome = 'ok' | 'failed' | 'unreachable' | 'late' | 'neutral';
+export type CallOutcome = 'ok' | 'failed' | 'unreachable' | 'unavailable' | 'late' | 'neutral';
 
 /** One request, as far as health is concerned. */
 export interface HealthCall {
@@ -46,7 +48,8 @@ export interface ProbeFailure {
  *     └──────────────────────── succeeds ────────────────────────┘
  *
  * What requests have found out of an upstream that can be reached only a request takes back: one that hangs may go on answering probes.
- * A request that waits in vain while others are answered is not held against the upstream: it is busy with long prompts.
+ * A request that waits in vain or gets a 503 while others are answered is not held against the upstream: it is busy with long
+ * prompts, or has no room for more.
  */
 export class Health {
   readonly #upstream: string;
@@ -68,6 +71,8 @@ export class Health {
   /** Calls that began before the last opening no longer count. */
   #generation = 0;
   #running = 0;
+  /** Running calls whose replies have begun. */
+  #answering = 0;
   #lastSuccessAtMs = Number.NEGATIVE_INFINITY;
   #lastAnswerAtMs = Number.NEGATIVE_INFINITY;
   #probeFailures = 0;
@@ -111,6 +116,7 @@ export class Health {
     let answered = false;
     return {
       answered: () => {
+        if (!answered && !ended) this.#answering += 1;
         answered = true;
         this.#lastAnswerAtMs = this.#now();
         // Another trial may have closed it before, and have had its success counted.
@@ -121,11 +127,13 @@ export class Health {
         if (ended) return;
         ended = true;
         this.#running -= 1;
+        if (answered) this.#answering -= 1;
         if (generation !== this.#generation) return;
         if (trial) this.#trials -= 1;
-        const busy = outcome === 'late' && !answered && this.#lastAnswerAtMs > begunAtMs;
+        const waited = outcome === 'late' && !answered && this.#lastAnswerAtMs > begunAtMs;
+        const full = outcome === 'unavailable' && this.#answersOthers;
         if (outcome === 'ok') this.#succeeded();
-        else if (outcome !== 'neutral' && !busy) this.#failed(detail, outcome === 'unreachable');
+        else if (outcome !== 'neutral' && !waited && !full) this.#failed(detail, outcome === 'unreachable');
       },
     };
   }
@@ -159,6 +167,10 @@ export class Health {
       this.#state = 'open';
       this.#openUntilMs = Math.max(this.#openUntilMs, this.#now() + COOL_DOWN_MS);
     }
+  }
+
+  get #answersOthers(): boolean {
+    return this.#answering > 0 || this.#now() - this.#lastAnswerAtMs < FRESH_ANSWER_MS;
   }
 
   #succeeded(): void {
