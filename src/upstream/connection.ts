@@ -5,6 +5,7 @@ import { currentPoll, isAskedAgain, type Poll } from '../core/event-poll.ts';
 import { bytesRead, readBuffer } from '../core/read-buffer.ts';
 import { type Writer, writeSoon } from '../core/write-batch.ts';
 import type { Carrier, Exchange } from './exchange.ts';
+import { hearLastWords } from './last-words.ts';
 import { upstreamNames } from './name-lookup.ts';
 import { ResponseHeads } from './response-heads.ts';
 import { ResponseParser } from './response-parser.ts';
@@ -245,7 +246,9 @@ function open({ host, port, isTls, tlsName }: ServerAddress, read: (bytes: Buffe
       },
     },
   } satisfies NetConnectOpts;
-  return isTls
+  const socket = isTls
     ? connectTls({ ...options, servername: tlsName, ALPNProtocols: ['http/1.1'] })
     : connectPlain(options);
+  hearLastWords(socket);
+  return socket;
 }
