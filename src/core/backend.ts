@@ -17,6 +17,10 @@ export interface RunOptions {
 export interface RelaySink {
   write(chunk: Uint8Array): boolean;
   drained(): Promise<void>;
+  /** How much of what was written the receiver has not taken yet. Absent where that cannot be told. */
+  readonly untakenBytes?: number | undefined;
+  /** Cuts off a receiver that is too slow for others, which ends its request. */
+  destroy?(): void;
 }
 
 /** Told when a reply waits for its client. */
@@ -55,6 +59,7 @@ export interface RelayRequest {
   /** Only of a generation; a text that is only read has neither this nor the fields below. */
   readonly endpoint?: GenerateRequest['endpoint'];
   readonly stop?: Pick<GenerateRequest['stop'], 'maxTokens'>;
+  readonly topLogprobs?: GenerateRequest['topLogprobs'];
   /** Choices for each prompt. */
   readonly n?: number;
   readonly prompts?: readonly unknown[];

@@ -66,6 +66,10 @@ export class PlainReply implements ClientReply, Writer {
     return takenBytes(this.#socket);
   }
 
+  get untakenBytes(): number {
+    return this.#socket.destroyed ? 0 : this.#socket.writableLength + this.#pendingBytes;
+  }
+
   start(status: number, lines: string, bodyBytes?: number, close = false): void {
     const host = this.#host;
     if (close || host.closing) this.#keepAlive = false;

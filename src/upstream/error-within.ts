@@ -5,6 +5,12 @@ import { asWire, errorOf } from './wire-chunk.ts';
 
 /** The client can mend its request, or come back later: neither says anything against the server. */
 const REFUSALS: ReadonlySet<number> = new Set([400, 413, 422, 429]);
+/** Where the code or the type is a word: those of OpenAI and Azure, and Anthropic's. */
+const REFUSING_WORDS: Readonly<Record<string, number>> = {
+  context_length_exceeded: 400,
+  rate_limit_exceeded: 429,
+  rate_limit_error: 429,
+};
 const MAX_CHARS = 500;
 
 /**
@@ -30,8 +36,10 @@ export function errorToldBy(body: string, where: string, secrets: Secrets): AppE
 
 function meaningOf(said: unknown, text: string, where: string, secrets: Secrets): AppError {
   const error = errorOf(said) ?? said;
-  const { code, status } = asWire(error);
-  const refusal = [code, status].map(Number).find((one) => REFUSALS.has(one));
+  const { code, status, status_code, type } = asWire(error);
+  const refusal = [code, status, status_code, type]
+    .map((told) => REFUSING_WORDS[String(told)] ?? Number(told))
+    .find((one) => REFUSALS.has(one));
   return refusal === undefined
     ? unexpectedReply(`${where}: ${keyless(text, secrets, MAX_CHARS)}`)
     : mapFailedReply({ status: refusal, body: JSON.stringify({ error }), retryAfterMs: undefined }, secrets);

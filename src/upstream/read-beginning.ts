@@ -1,21 +1,28 @@
 import { AppError } from '../core/error.ts';
 import { MarkFilter } from './byte-order-mark.ts';
-import type { Exchange } from './exchange.ts';
+import { decoded, encodingOf } from './content-encoding.ts';
+import type { Exchange, ResponseHead } from './exchange.ts';
 
 /** Enough for any error message; what comes after is not read. */
 const MAX_BYTES = 64 * 1024;
 const GRACE_MS = 2_000;
 
 /** Reads the beginning of a body that is none of a reply, and ends the exchange. What cannot be read in time is left out. */
-export function readBeginning(exchange: Exchange, tell: (text: string) => void): void {
+export function readBeginning(
+  exchange: Exchange,
+  { headers }: Pick<ResponseHead, 'headers'>,
+  tell: (text: string) => void,
+): void {
   const pieces: Buffer[] = [];
-  const mark = new MarkFilter();
   let bytesRead = 0;
-  const finish = () => tell(Buffer.concat(pieces).subarray(0, MAX_BYTES).toString('utf8'));
+  const finish = () => {
+    const body = decoded(Buffer.concat(pieces), encodingOf(headers));
+    tell(new MarkFilter().push(body).subarray(0, MAX_BYTES).toString('utf8'));
+  };
   exchange.handOver({
     onHead() {},
     onData(chunk) {
-      pieces.push(mark.push(chunk));
+      pieces.push(chunk);
       bytesRead += chunk.length;
       // It ends with `onFailure`.
       if (bytesRead >= MAX_BYTES) exchange.fail(new AppError('upstream_error'));

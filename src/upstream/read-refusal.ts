@@ -8,11 +8,12 @@ import type { Secrets } from './secrets.ts';
 /** Tells what a refusal means to our client. Where its body cannot be read in time, the status says enough. */
 export function readRefusal(
   exchange: Exchange,
-  { status, headers }: ResponseHead,
+  head: ResponseHead,
   secrets: Secrets,
   tell: (error: AppError) => void,
 ): void {
-  readBeginning(exchange, (body) => {
+  const { status, headers } = head;
+  readBeginning(exchange, head, (body) => {
     const retryAfterMs = parseRetryAfter(
       { retryAfter: headers.get('retry-after'), retryAfterMs: headers.get('retry-after-ms') },
       Date.now(),

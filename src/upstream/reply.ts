@@ -2,8 +2,10 @@ import type { PauseListener, Relay, RelaySink } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
 import { isJsonType } from '../core/json-type.ts';
 import type { Observation } from '../core/observation.ts';
+import { encodingOf, isPlain } from './content-encoding.ts';
 import { errorToldBy } from './error-within.ts';
 import type { Exchange, Reader, ResponseHead } from './exchange.ts';
+import { leaveEvent } from './large-events.ts';
 import { unexpectedReply } from './map-error.ts';
 import { readBeginning } from './read-beginning.ts';
 import { readRefusal } from './read-refusal.ts';
@@ -21,8 +23,8 @@ export interface ReplyHost {
   ended(failure: AppError | undefined, status: number | undefined): void;
 }
 
-/** `none` is no encoding's name; some servers say so to keep proxies from compressing their streams. */
-const PLAIN_ENCODINGS: ReadonlySet<string> = new Set(['identity', 'none']);
+/** Of servers that have not thought about it: they tell nothing. */
+const NO_TYPES: ReadonlySet<string> = new Set(['', 'text/plain', 'application/octet-stream']);
 
 /**
  * The answer to one request on its way to a sink. Until `begun` resolves nothing has been delivered, so a failure up to
@@ -69,14 +71,18 @@ export abstract class Reply implements Relay, Reader {
       readRefusal(exchange, head, this.host.secrets, (error) => this.onFailure(error));
       return;
     }
-    // Where the server does not say, the content will show.
-    this.contentType = headers.get('content-type') ?? this.#wantedType;
-    const encoding = headers.get('content-encoding')?.toLowerCase() || 'identity';
+    this.contentType = headers.get('content-type') ?? '';
     if (!this.contentType.toLowerCase().startsWith(this.#wantedType)) {
-      this.#refuseType(exchange);
-    } else if (!PLAIN_ENCODINGS.has(encoding)) {
-      exchange.fail(unexpectedReply(`content encoding ${JSON.stringify(encoding)}, which nobody asked for`));
+      if (!saysNothing(this.contentType)) {
+        this.#refuseType(exchange, head);
+        return;
+      }
+      // The content will show.
+      this.contentType = this.#wantedType;
     }
+    const encoding = encodingOf(headers);
+    if (!isPlain(encoding))
+      exchange.fail(unexpectedReply(`content encoding ${JSON.stringify(encoding)}, which nobody asked for`));
   }
 
   onFailure(error: AppError): void {
@@ -84,12 +90,12 @@ export abstract class Reply implements Relay, Reader {
   }
 
   /** Instead of a stream it may be an error that has status 200, and says more than its type does. */
-  #refuseType(exchange: Exchange): void {
+  #refuseType(exchange: Exchange, head: ResponseHead): void {
     const what = `HTTP ${this.status} with content type ${JSON.stringify(this.contentType)}`;
     const { secrets } = this.host;
     if (!isJsonType(this.contentType)) exchange.fail(unexpectedReply(what));
     else
-      readBeginning(exchange, (text) =>
+      readBeginning(exchange, head, (text) =>
         this.onFailure(errorToldBy(text, what, secrets) ?? unexpectedReply(what)),
       );
   }
@@ -191,11 +197,13 @@ export abstract class Reply implements Relay, Reader {
       this.breakOff(AppError.from(error));
       return;
     }
-    if (this.#isFull && !this.#isOver) this.#waitForRoom(sink);
+    if (this.#isFull) this.#waitForRoom(sink, bytes.length);
   }
 
   /** Not part of `#write`, which would then have to make room for this closure's variables with every chunk. */
-  #waitForRoom(sink: RelaySink): void {
+  #waitForRoom(sink: RelaySink, writtenBytes: number): void {
+    leaveEvent(sink, writtenBytes);
+    if (this.#isOver) return;
     this.#exchange?.hold();
     this.pauses?.paused();
     const resume = () => {
@@ -206,4 +214,9 @@ export abstract class Reply implements Relay, Reader {
     };
     sink.drained().then(resume, resume);
   }
+}
+
+function saysNothing(contentType: string): boolean {
+  const [mediaType = ''] = contentType.split(';', 1);
+  return NO_TYPES.has(mediaType.trim().toLowerCase());
 }

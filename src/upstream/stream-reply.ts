@@ -1,6 +1,7 @@
 import type { AppError } from '../core/error.ts';
 import type { Observation } from '../core/observation.ts';
 import { dropEvent, holdEvent, type LargeEventHolder } from './large-events.ts';
+import { timedOut } from './map-error.ts';
 import { Reply, type ReplyHost } from './reply.ts';
 import { StreamTap } from './stream-tap.ts';
 
@@ -34,6 +35,8 @@ export class StreamReply extends Reply implements LargeEventHolder {
   }
 
   onEnd(): void {
+    const rest = this.#tap.pushEnd(this.host.now());
+    if (rest !== undefined) this.forward(rest);
     const failure = this.#tap.end();
     // Complete all the same: the client is to see that it is.
     if (failure === undefined && !this.#tap.done) this.forward(DONE);
@@ -43,7 +46,7 @@ export class StreamReply extends Reply implements LargeEventHolder {
   /** A server that has said all there is, and then neither says so nor ends, has served its client all the same. */
   override onFailure(error: AppError): void {
     const isServers = error.code === 'upstream_timeout' || error.code === 'upstream_error';
-    if (isServers && !this.isOver && this.#tap.isComplete) {
+    if (isServers && !this.isOver && this.#tap.isServed) {
       this.forward(DONE);
       this.finish();
     } else {
@@ -72,6 +75,10 @@ export class StreamReply extends Reply implements LargeEventHolder {
       if (!this.isBegun && (told || this.earlyBytes >= SILENT_BEGUN_BYTES)) this.begin();
       if (finishReasons.length > 0 && this.#tap.isComplete) this.expire(DONE_MS);
     }
+  }
+
+  giveUp(waitedMs: number): void {
+    this.breakOff(timedOut('the end of a large event, which kept others waiting', waitedMs));
   }
 
   #boundEvent(): void {

@@ -299,6 +299,27 @@ describe('StreamTap', () => {
     }
   });
 
+  it('takes a last event that no blank line ends, but nothing that was cut', () => {
+    const last = delta('b', 'stop').trimEnd();
+    for (const end of ['', '\n', '\r\n']) {
+      const tap = new StreamTap({ hideUsage: false });
+      tap.push(Buffer.from(delta('a') + last + end), 1);
+      expect(tap.pushEnd(2)?.toString().trimEnd()).toBe(last);
+      expect(tap.end()).toBeUndefined();
+      expect(tap.observation.finishReasons).toEqual(['stop']);
+    }
+    for (const [text, isWhole] of [
+      [delta('a') + last.slice(0, -2), false],
+      [`${delta('a')}data: {"error":{"message":"died"}}`, false],
+      [`${delta('a', 'stop')}data: {"choices":[],"usa`, true],
+    ] as const) {
+      const tap = new StreamTap({ hideUsage: false });
+      tap.push(Buffer.from(text), 1);
+      expect(tap.pushEnd(2)).toBeUndefined();
+      expect(tap.end() === undefined).toBe(isWhole);
+    }
+  });
+
   it('puts null in place of numbers that JSON does not have', () => {
     const odd = delta('"NaN" -Infinity', null, ',"logprobs":[NaN, -Infinity,\ndata: Infinity,-1.5]');
     const { forwarded, tap } = passText(odd + delta('b', 'stop') + DONE);

@@ -14,6 +14,8 @@ import { isErrorName, jsonEvent, readEvent } from './server-sent-event.ts';
 import { StreamBeginning } from './stream-beginning.ts';
 import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, indexOf, usageOf } from './wire-chunk.ts';
 
+const DONE = '[DONE]';
+const EVENT_END = Buffer.from('\n\n');
 /** Of what is no chunk, to operators. */
 const MAX_TOLD_CHARS = 300;
 
@@ -88,10 +90,34 @@ export class StreamTap {
 
   /** Nothing is missing but `[DONE]`: all choices have finished, and the usage has come. */
   get isComplete(): boolean {
-    const { finishReasons, usage } = this.observation;
+    return this.#isFinished && this.observation.usage !== undefined;
+  }
+
+  /** Whatever is missing, it is nothing that the client waits for. */
+  get isServed(): boolean {
+    return this.#isFinished && (this.#hideUsage || this.observation.usage !== undefined);
+  }
+
+  get #isFinished(): boolean {
     // Some servers tell the reason of a choice twice.
-    const begun = this.#finished?.size ?? finishReasons.length;
-    return begun >= this.#choices && usage !== undefined && !this.#isMidChoice;
+    const begun = this.#finished?.size ?? this.observation.finishReasons.length;
+    return begun >= this.#choices && !this.#isMidChoice;
+  }
+
+  /**
+   * The body has ended, and some servers leave out the blank line behind their last event.
+   *
+   * @returns What may go on to the client. Half an event may not, and does not make worse what came before.
+   */
+  pushEnd(readAtMs: number): Buffer | undefined {
+    if (this.done || this.failure !== undefined || this.heldBytes === 0) return undefined;
+    const rest = this.#splitter.push(EVENT_END, this.#ends)!;
+    const { data } = readEvent(rest);
+    if (data === undefined || !(data.trim() === DONE || isJson(data)))
+      return this.#passOver(data ?? rest.toString());
+    const passed = this.#inspect(rest);
+    if (this.observation.contentEvents > 0) this.observation.firstTokenAtMs ??= readAtMs;
+    return passed;
   }
 
   /**
@@ -181,7 +207,7 @@ export class StreamTap {
     if (named !== undefined) return this.#failWith(named.slice(named.indexOf(':') + 1));
     if (type !== undefined && isErrorName(type)) return this.#failWith(data ?? '');
     if (data === undefined || data === '') return undefined;
-    if (data.trim() === '[DONE]') return this.#believeDone() ? event : undefined;
+    if (data.trim() === DONE) return this.#believeDone() ? event : undefined;
     let parsed: unknown;
     try {
       parsed = JSON.parse(data);
@@ -198,7 +224,8 @@ export class StreamTap {
     const choices = choicesOf(chunk);
     const usage = usageOf(chunk, choices);
     if (usage !== undefined) this.#noteUsage(usage);
-    // Also one that cannot be read is nothing that a client expects who did not ask.
+    // Also one that cannot be read is nothing that a client expects who did not ask. `null` stays: servers that are asked say so in
+    // every chunk, and each would have to be copied.
     const isOfUsage = chunk.usage !== undefined && chunk.usage !== null;
     let content = false;
     let finished = false;
@@ -244,5 +271,14 @@ export class StreamTap {
   #noteUsage(usage: Usage): void {
     const before = this.observation.usage;
     if (before === undefined || isWholeUsage(usage) || !isWholeUsage(before)) this.observation.usage = usage;
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -232,10 +232,13 @@ class Upstream implements UpstreamBackend {
     const host = this.#replyHost(signal, unjudged === true, (failure) =>
       isOurs && refusesQuestion(failure) ? this.#startUnasked(request, options, hideUsage) : undefined,
     );
-    const { endpoint, n = 1, prompts } = request;
+    const { endpoint, n = 1, prompts, topLogprobs } = request;
     const reply = request.stream
       ? new StreamReply(host, { hideUsage, choices: n * (prompts?.length ?? 1) })
-      : new WholeReply(host, { isGeneration: endpoint !== undefined });
+      : new WholeReply(host, {
+          isGeneration: endpoint !== undefined,
+          hasLogprobs: topLogprobs !== undefined,
+        });
     let bodyBytes = 0;
     for (const piece of body) bodyBytes += piece.length;
     this.#connections.send({

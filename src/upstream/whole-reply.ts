@@ -1,6 +1,7 @@
 import type { Observation } from '../core/observation.ts';
 import { MarkFilter } from './byte-order-mark.ts';
 import type { Exchange, ResponseHead } from './exchange.ts';
+import { NumberFilter } from './not-a-number.ts';
 import { Reply, type ReplyHost } from './reply.ts';
 import { WholeTap } from './whole-tap.ts';
 
@@ -11,15 +12,17 @@ const BEGUN_BYTES = 64 * 1024;
 export class WholeReply extends Reply {
   readonly #tap: WholeTap;
   readonly #mark = new MarkFilter();
+  readonly #numbers: NumberFilter | undefined;
   /**
    * What came last waits until it is known whether something is missing: a client that had got all that was announced would
    * take it for the whole.
    */
   #last: Buffer | undefined;
 
-  /** @param options `isGeneration`: it has to have choices. */
-  constructor(host: ReplyHost, options: { readonly isGeneration: boolean }) {
+  /** @param options `isGeneration`: it has to have choices. `hasLogprobs`: of those some are no numbers. */
+  constructor(host: ReplyHost, options: { readonly isGeneration: boolean; readonly hasLogprobs: boolean }) {
     super(host, 'application/json');
+    if (options.hasLogprobs) this.#numbers = new NumberFilter();
     this.#tap = new WholeTap(host.now, { ...options, secrets: host.secrets });
   }
 
@@ -30,11 +33,12 @@ export class WholeReply extends Reply {
   override onHead(exchange: Exchange, head: ResponseHead): void {
     super.onHead(exchange, head);
     const length = Number.parseInt(head.headers.get('content-length') ?? '', 10);
-    if (!Number.isNaN(length)) this.contentLength = length;
+    if (!Number.isNaN(length) && this.#numbers === undefined) this.contentLength = length;
   }
 
   onData(read: Buffer): void {
-    const chunk = this.#mark.push(read);
+    const marked = this.#mark.push(read);
+    const chunk = this.#numbers?.push(marked) ?? marked;
     if (chunk.length === 0) return;
     this.#tap.push(chunk);
     if (this.#last !== undefined) this.forward(this.#last);

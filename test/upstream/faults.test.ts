@@ -22,9 +22,9 @@ import {
 } from './harness.ts';
 
 /** Pumps a reply that breaks off: what came before, and why. */
-async function broken(connected: Pick<Awaited<ReturnType<typeof connect>>, 'relay'>) {
+async function broken(connected: Pick<Awaited<ReturnType<typeof connect>>, 'relay'>, request = ask()) {
   const sink = new Collector();
-  const error = await failureOf((await connected.relay()).pump(sink));
+  const error = await failureOf((await connected.relay(request)).pump(sink));
   return { text: sink.text, error };
 }
 
@@ -222,7 +222,7 @@ describe('in the middle of a stream', () => {
       });
     });
     expect(await receive(reach(url))).toContain('[DONE]');
-    await expect.poll(() => closed, { timeout: 3_000 }).toBe(true);
+    await expect.poll(() => closed, { timeout: 5_000 }).toBe(true);
   });
 
   it.each([
@@ -257,6 +257,16 @@ describe('in the middle of a stream', () => {
     const url = await rawUpstream((socket) => socket.end(`${head}${chunk}`));
     expect(await receive(reach(url), ask({ includeUsage: true }))).toBe(`${event}data: [DONE]\n\n`);
   });
+
+  it('the connection breaks before the usage has come: the reply is complete, unless its client asked for that', async () => {
+    const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
+    const event = 'data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n';
+    const url = await rawUpstream((socket) =>
+      socket.end(`${head}${event.length.toString(16)}\r\n${event}\r\n`),
+    );
+    expect(await receive(reach(url))).toBe(`${event}data: [DONE]\n\n`);
+    expect((await broken(reach(url), ask({ includeUsage: true }))).error.code).toBe('upstream_error');
+  });
 });
 
 describe('the client leaves', () => {
@@ -275,7 +285,7 @@ describe('the client leaves', () => {
     leaving.abort();
     expect((await failed).code).toBe('client_closed');
     expect(connected.upstream.health().inFlight).toBe(0);
-    await expect.poll(() => connected.fake.inFlight(), { timeout: 1_000 }).toBe(0);
+    await expect.poll(() => connected.fake.inFlight(), { timeout: 5_000 }).toBe(0);
     if (when !== 'at once') expect(connected.fake.requests[0]?.aborted).toBe(true);
   });
 
@@ -297,7 +307,7 @@ describe('the client leaves', () => {
       leaving.abort();
       expect((await failed).code).toBe('client_closed');
       expect(connected.upstream.health().inFlight).toBe(0);
-      await expect.poll(() => connected.fake.inFlight(), { timeout: 1_000 }).toBe(0);
+      await expect.poll(() => connected.fake.inFlight(), { timeout: 5_000 }).toBe(0);
     }
   });
 
@@ -407,7 +417,8 @@ describe('the process of the upstream', () => {
     fake.child.kill('SIGKILL');
     const killedAtMs = performance.now();
     expect((await failed).code).toBe('upstream_error');
-    expect(performance.now() - killedAtMs).toBeLessThan(1_000);
+    // Long before the end that it would have come to.
+    expect(performance.now() - killedAtMs).toBeLessThan(5_000);
     await expectIdle(connected);
   });
 
@@ -538,7 +549,7 @@ describe('health', () => {
     expect(connected.upstream.health()).toMatchObject({ detail: expect.stringContaining('ECONNREFUSED') });
     const fake = await startFakeUpstream({ port });
     onTestFinished(() => fake.close());
-    await expect.poll(() => connected.upstream.health().state, { timeout: 2_000 }).toBe('ready');
+    await expect.poll(() => connected.upstream.health().state, { timeout: 5_000 }).toBe('ready');
     expect(changes(connected.events)).toEqual([false, true]);
     expect(await receive(connected)).toContain('[DONE]');
   });

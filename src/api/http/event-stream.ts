@@ -53,6 +53,14 @@ export class EventStream implements RelaySink {
     return this.#reply.drained();
   }
 
+  get untakenBytes(): number | undefined {
+    return this.#reply.untakenBytes;
+  }
+
+  destroy(): void {
+    this.#reply.destroy();
+  }
+
   end(lastEvents = ''): void {
     this.#leave();
     if (!this.#reply.started) this.#start();

@@ -46,6 +46,10 @@ export class NodeReply implements ClientReply, Writer {
     return socket === null ? 0 : takenBytes(socket);
   }
 
+  get untakenBytes(): number {
+    return this.#outgoing.destroyed ? 0 : this.#outgoing.writableLength;
+  }
+
   start(status: number, lines: string, bodyBytes?: number, close = false): void {
     const outgoing = this.#outgoing;
     const headers = headerPairs(lines).flat();

@@ -1,0 +1,87 @@
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { ask, Collector, expectIdle, failureOf, rawUpstream, reach, receive } from './harness.ts';
+
+const head = (status: number, lines: readonly string[]) =>
+  `HTTP/1.1 ${status} Odd\r\n${['connection: close', ...lines].join('\r\n')}\r\n\r\n`;
+
+describe('a refusal that is compressed although nobody asked', () => {
+  const said = JSON.stringify({ error: { message: 'mend it', param: 'temperature' } });
+  const long = Buffer.alloc(60_000_000, 'x');
+
+  it.each([
+    ['gzip', gzipSync(said)],
+    ['X-GZIP', gzipSync(said)],
+    ['deflate', deflateSync(said)],
+    ['br', brotliCompressSync(said)],
+    ['gzip', gzipSync(said).subarray(0, -8)],
+    ['gzip', Buffer.from(said)],
+  ])('%s: the client reads what to mend', async (encoding, body) => {
+    const lines = ['content-type: application/json', `content-encoding: ${encoding}`];
+    const url = await rawUpstream((socket) =>
+      socket.end(Buffer.concat([Buffer.from(head(400, lines)), body])),
+    );
+    expect(await failureOf(reach(url).relay())).toMatchObject({
+      code: 'upstream_rejected',
+      message: 'mend it',
+      param: 'temperature',
+    });
+  });
+
+  it('is not unpacked to more than anybody reads', async () => {
+    const lines = ['content-type: application/json', 'content-encoding: gzip'];
+    const body = gzipSync(long);
+    const url = await rawUpstream((socket) =>
+      socket.end(Buffer.concat([Buffer.from(head(400, lines)), body])),
+    );
+    const before = process.memoryUsage().arrayBuffers;
+    expect(await failureOf(reach(url).relay())).toMatchObject({ code: 'upstream_rejected', status: 400 });
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(10_000_000);
+  });
+});
+
+describe('a reply of no type in particular', () => {
+  const event = 'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n';
+  const whole = '{"choices":[{"index":0,"message":{"content":"a"},"finish_reason":"stop"}]}';
+
+  it.each(['text/plain', 'Text/Plain; charset=utf-8', 'application/octet-stream', ''])(
+    'is known by its content (%s)',
+    async (type) => {
+      const answers = (body: string) =>
+        rawUpstream((socket) => socket.end(head(200, [`content-type: ${type}`]) + body));
+      expect(await receive(reach(await answers(event)))).toBe(`${event}data: [DONE]\n\n`);
+      const connected = reach(await answers(whole));
+      const relay = await connected.relay(ask({ stream: false }));
+      expect([relay.contentType, relay.whole?.toString()]).toEqual(['application/json', whole]);
+    },
+  );
+
+  it('is no reply where it is a page, and operators read what it says', async () => {
+    const url = await rawUpstream((socket) =>
+      socket.end(`${head(200, ['content-type: text/plain'])}upstream connect error`),
+    );
+    expect(await failureOf(reach(url).relay())).toMatchObject({
+      code: 'upstream_error',
+      cause: { message: expect.stringContaining('upstream connect error') },
+    });
+  });
+});
+
+describe('a whole reply with log-probabilities that are no numbers', () => {
+  const reply = (tokens: number, odd: string) =>
+    `{"choices":[{"index":0,"message":{"content":"NaN"},"logprobs":{"content":[${Array(tokens).fill(`{"token":"-Infinity","logprob":${odd}}`)}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":${tokens}}}`;
+
+  it.each([1, 5_000])('has null in their place (%i tokens)', async (tokens) => {
+    const body = reply(tokens, '-Infinity');
+    const url = await rawUpstream((socket) =>
+      socket.write(head(200, ['content-type: application/json', `content-length: ${body.length}`]) + body),
+    );
+    const connected = reach(url);
+    const sink = new Collector();
+    const relay = await connected.relay({ ...ask({ stream: false }), topLogprobs: 0 });
+    await relay.pump(sink);
+    expect(sink.text).toBe(reply(tokens, 'null'));
+    expect([undefined, sink.text.length]).toContain(relay.contentLength);
+    await expectIdle(connected);
+  });
+});
