@@ -78,5 +78,5 @@ export function keyTable(keys: readonly KeyView[]): string {
 }
 
 export function dateText(atMs: number | undefined): string {
-  return atMs === undefined ? 'never' : `${new Date(atMs).toISOString().slice(0, 16).replace('T', ' ')}`;
+  return atMs === undefined ? 'never' : `${new Date(atMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }

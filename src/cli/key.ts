@@ -122,7 +122,7 @@ function rotateKey(id: string, flags: RotateFlags, env: Environment): Promise<vo
     const until =
       overlapMs === 0
         ? 'is not valid any more'
-        : `is valid until ${dateText(Date.now() + overlapMs)} UTC at most`;
+        : `is valid until ${dateText(Date.now() + overlapMs)} at most`;
     process.stderr.write(`The secret before ${until}.\n`);
   });
 }
