@@ -79,13 +79,13 @@ describe('/metrics', () => {
     await eventually(`${name} is there`, async () => (await metric(gateway.url, name)) > 0, 3_000);
   });
 
-  it('has no name of its own that the README does not tell', async () => {
-    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  it('has no name of its own that the page of metrics does not tell', async () => {
+    const page = readFileSync(new URL('../docs/metrics.md', import.meta.url), 'utf8');
     const names = [...(await scrape()).matchAll(/^# TYPE (qianmen_\w+) /gm)].map(
       ([, name]) => name as string,
     );
     expect(names.length).toBeGreaterThan(20);
-    expect(names.filter((name) => !readme.includes(`\`${name}`))).toEqual([]);
+    expect(names.filter((name) => !page.includes(`\`${name}`))).toEqual([]);
   });
 
   it('returns every gauge of work to zero', async () => {
