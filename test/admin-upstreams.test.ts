@@ -64,8 +64,8 @@ async function ask(gateway: GatewayProcess, model: string): Promise<number> {
 describe('draining an upstream', () => {
   it('gives it no new requests, lets running ones finish, and undraining brings it back', async () => {
     const { gateway, a, b } = await startTwo();
-    a.setBehaviour({ tokens: 40, itlMs: 20 });
-    const running = await postChat(gateway.url, chatBody('only-a', { stream: true, max_tokens: 40 }));
+    a.setBehaviour({ holdAfterEvents: 4 });
+    const running = await postChat(gateway.url, chatBody('only-a', { stream: true }));
     expect((await post(gateway, '/upstreams/a/drain')).status).toBe(200);
     expect((await views(gateway)).a).toMatchObject({
       drained: true,
@@ -76,6 +76,7 @@ describe('draining an upstream', () => {
     expect(b.requests).toHaveLength(6);
     expect(await ask(gateway, 'only-a')).toBe(503);
     expect(a.requests).toHaveLength(1);
+    a.release();
     expect((await running.text()).trimEnd().endsWith('data: [DONE]')).toBe(true);
 
     expect((await post(gateway, '/upstreams/a/undrain')).status).toBe(200);
