@@ -8,6 +8,8 @@ export default defineConfig({
     globalSetup: ['test/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // What is waited for comes at once, unless the machine is busy.
+    expect: { poll: { timeout: 10_000 } },
     reporters: ['default'],
     projects: [
       {
@@ -18,7 +20,8 @@ export default defineConfig({
           // They put back what they change of a process, so files share one: loading the modules anew for each takes longer than
           // most of the tests.
           isolate: false,
-          maxWorkers: 2,
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
         },
       },
       { extends: true, test: { name: 'models', include: MODELS, maxWorkers: 2 } },
@@ -28,9 +31,9 @@ export default defineConfig({
           name: 'gateway',
           include: ['test/**/*.test.ts'],
           exclude: MODELS,
-          // Not beside models, which compute on all processors: much here is about time. It is mostly waited for, so one more runs.
-          maxWorkers: 3,
-          sequence: { groupOrder: 1 },
+          // Not beside models, which compute on all processors: much here is about time. It is mostly waited for, so more of them run.
+          maxWorkers: 4,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
