@@ -46,6 +46,7 @@ const REASON_BYTES = 32;
 const MAX_TOLD_CHARS = 300;
 
 const WITH_STATUS_200 = 'an error with status 200';
+const NOTHING: ReadonlySet<string> = new Set(['null', 'false', '""']);
 const NO_OBJECT = 'the reply is no JSON object';
 const NOT_COMPLETE = 'the reply is not complete JSON';
 
@@ -111,7 +112,7 @@ export class WholeTap {
     this.#hasChoices = members.some(({ key }) => key === 'choices');
     for (const member of members) {
       const isError =
-        ((member.key === 'error' || this.#isErrorKey(member)) && !isNull(text, member)) ||
+        ((member.key === 'error' || this.#isErrorKey(member)) && !isNothing(text, member)) ||
         (member.key === 'object' && !isPlainlyNoError(text, member));
       if (isError) {
         const said = text.toString('utf8', member.valueStart, member.valueEnd);
@@ -278,8 +279,9 @@ function isEmpty(text: Buffer, { valueStart }: Member): boolean {
   return text[valueStart] !== OPEN_BRACKET || text[skipSpace(text, valueStart + 1)] === CLOSE_BRACKET;
 }
 
-function isNull(text: Buffer, { valueStart, valueEnd }: Member): boolean {
-  return text.toString('latin1', valueStart, valueEnd) === 'null';
+/** As `errorOf` has it. */
+function isNothing(text: Buffer, { valueStart, valueEnd }: Member): boolean {
+  return NOTHING.has(text.toString('latin1', valueStart, Math.min(valueEnd, valueStart + 10)));
 }
 
 /** A string without escapes that is not `error`. */

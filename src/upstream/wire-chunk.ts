@@ -159,8 +159,9 @@ export function errorOf(parsed: unknown): unknown {
   return isError ? wire : undefined;
 }
 
+/** Some say of every reply that it is none. */
 function isSaid(value: unknown): boolean {
-  return value !== undefined && value !== null;
+  return value !== undefined && value !== null && value !== false && value !== '';
 }
 
 /** Choices are numbered from 0; a server that makes only one may leave the number out. */
