@@ -133,6 +133,11 @@ export class Guests {
     return others <= 0 ? 0 : weight / (others + weight);
   }
 
+  /** It has at least its part, by weight, of so many inside. */
+  hasItsPart({ inFlight, weight }: Guest, ofAll: number): boolean {
+    return inFlight > 0 && inFlight * this.#weight >= ofAll * weight;
+  }
+
   isHeavy(guest: Guest): boolean {
     const nowMs = this.#now();
     this.#lookIfDue(nowMs);

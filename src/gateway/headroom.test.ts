@@ -152,19 +152,37 @@ describe('Headroom', () => {
     expect(headroom.hasRoomFor(quiet, false)).toBe(false);
   });
 
-  it('keeps none from tenants that all have much to do', () => {
+  it('keeps none from tenants that all have much to do, as long as it begins without waiting', () => {
     enter(quiet, true);
-    expect(fill(loud)).toBe(39);
+    expect(fill(loud)).toBe(3);
+    for (let i = 0; i < 30; i += 1) {
+      answer(enter(loud, true), 100);
+      fill(loud);
+    }
+    expect(limit.inFlight).toBeGreaterThanOrEqual(40);
   });
 
   it('keeps none from tenants that have little themselves, even above the knee', () => {
     const few = ['a', 'b', 'c', 'd', 'e'].map((id) => tenant(id));
     for (let i = 0; i < 3; i += 1)
       for (const one of few) {
+        nowMs += 1_000;
         expect(headroom.hasRoomFor(one, false)).toBe(true);
         enter(one);
       }
     expect(limit.inFlight).toBeGreaterThan(headroom.held);
+  });
+
+  it('is not filled by many of whom nobody knows yet that they are heavy, and open to whoever has less inside', () => {
+    const many = Array.from({ length: 12 }, (_, i) => tenant(`loud${i}`));
+    enter(quiet);
+    for (let round = 0; round < 3; round += 1)
+      for (const one of many) if (headroom.hasRoomFor(one, false)) enter(one);
+    expect(limit.inFlight).toBe(13);
+    enter(loud);
+    enter(loud);
+    expect([loud, many[0]!].map((one) => headroom.hasRoomFor(one, false))).toEqual([false, true]);
+    expect(headroom.hasRoomFor(tenant('new'), false)).toBe(true);
   });
 
   it('lets nobody in who has much, as long as somebody waits for a first token longer than is usual', () => {

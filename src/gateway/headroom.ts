@@ -67,7 +67,8 @@ export interface Stay {
  *     (so many that another request still begins without delay), less the places that light ones will need before others
  *     become free (`LightDemand`); and none while anybody there waits for longer than is usual. Whose turn it is among them
  *     is up to the line.
- *   - A tenant that is alone may have all that do not queue there. When a second one comes, the knee begins carefully again.
+ *   - Where one more would queue there, whoever has its part of those inside waits, be it alone, or beside others of whom
+ *     nobody knows yet that they are heavy. When a second tenant comes, the knee begins carefully again.
  *   - Among others that are heavy, too, it may have all that the limit allows.
  *   - Where the limit has been cut below what is inside, a light one need not wait until a heavy one's have left.
  */
@@ -127,10 +128,10 @@ export class Headroom {
     if (!free) return this.#mayExceed(tenant);
     if (hasLine) this.#guests.waitsInLine(tenant);
     const guest = this.#guests.get(tenant);
-    const share = this.#shareOf(tenant);
-    if (share === 0) return tenant.projectId === '' || this.#unqueued.allows(inFlight) || this.#mayTrickle;
-    if (guest === undefined || !this.#guests.isHeavy(guest) || !this.#guests.hasLightBeside(tenant))
-      return true;
+    const isAlone = this.#shareOf(tenant) === 0;
+    if (guest === undefined) return true;
+    if (this.#guests.hasItsPart(guest, inFlight) && !this.#beginsAtOnce(tenant)) return false;
+    if (isAlone || !this.#guests.isHeavy(guest) || !this.#guests.hasLightBeside(tenant)) return true;
     const { inside, share: together } = this.#guests.heavyWith(guest);
     if (inside === 0) return true;
     // Where others feel a single prompt, no share is so large that there need be no pause before the next.
@@ -310,6 +311,11 @@ export class Headroom {
     const guest = this.#guests.get(tenant);
     const isLight = guest === undefined || (guest.inFlight < share && !this.#guests.isHeavy(guest));
     return isLight && share > 0 && inFlight - this.#guests.insideOfHeavy() < limit;
+  }
+
+  /** One more would not queue in the backend. Where nobody needs a key, all are one tenant, whom nobody waits for. */
+  #beginsAtOnce({ projectId }: Tenant): boolean {
+    return projectId === '' || this.#unqueued.allows(this.#room.inFlight) || this.#mayTrickle;
   }
 
   /** Whoever has waited for longer than is usual queues there: one more would stand behind it. */

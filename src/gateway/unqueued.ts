@@ -13,9 +13,9 @@ const UNHEARD_MS = 500;
 const TRICKLE_MS = 50;
 
 /**
- * How many may be inside a backend without waiting there for each other. A tenant gets no more in, even if nobody
- * else is there: what queues in the backend cannot be taken back, and a newcomer stands behind it, while waiting
- * here keeps no backend from being busy. A stricter `ConcurrencyLimit` that begins with few, and doubles until
+ * How many may be inside a backend without waiting there for each other. A tenant that has its part of them gets no more
+ * in, even if nobody else is there: what queues in the backend cannot be taken back, and a newcomer stands behind it,
+ * while waiting here keeps no backend from being busy. A stricter `ConcurrencyLimit` that begins with few, and doubles until
  * somebody is late.
  */
 export class Unqueued {
