@@ -59,12 +59,6 @@ describe('Knee', () => {
     expect(knee.at).toBe(places);
   });
 
-  it('is found where too many were inside before anybody had much', () => {
-    for (let i = 0; i < 40; i += 1) ask(24, 16, true, 0, 'little');
-    fill(1_000, 16);
-    expect(knee.at).toBe(16);
-  });
-
   it('is found at once where far more are inside than there are places', () => {
     for (let i = 0; i < 40; i += 1) ask(1, 64, true);
     fill(400, 64);

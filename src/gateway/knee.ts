@@ -50,7 +50,7 @@ export interface Sample extends Witness {
   readonly stream: boolean;
   /**
    * The most that any tenant had inside. Where nobody had much, nobody is to blame for how it fared; where all had
-   * little and it was in time, that is usual.
+   * little, that is what is usual.
    */
   readonly company: 'little' | 'some' | 'much';
   /**
@@ -152,9 +152,8 @@ export class Knee {
     const ratio = tookMs / predictedMs;
     const late = tookMs > this.lateMs(predictedMs);
     const few = among <= Math.max(1, this.#at / 2) || (!this.knowsUsual && !late && among <= this.#at);
-    // Nobody has much inside as long as nobody is known to be heavy, though many together may be too many.
-    const tellsUsual = few || (company === 'little' && !late);
-    if (undisturbed && (light || this.#fewSeen < LEARN_EACH) && tellsUsual) this.#learnUsual(ratio);
+    if (undisturbed && (light || this.#fewSeen < LEARN_EACH) && (few || company === 'little'))
+      this.#learnUsual(ratio);
     // A tenant that may have hardly anything without an answer never has much inside: only this lets it have more again.
     if (!late && (company === 'much' || unanswered > 0)) this.unanswered.calm(startedAtMs, unanswered, light);
     if (late && company !== 'much') return;
