@@ -1,6 +1,7 @@
 import { Patience } from './patience.ts';
 import type { RedisClient } from './redis-client.ts';
 import { SCRIPTS, type Script } from './redis-scripts.ts';
+import { type Flight, SendWindow } from './send-window.ts';
 
 export interface RedisTimes {
   /** What an operation may take before it counts as failed. */
@@ -29,8 +30,8 @@ export interface RedisLinkOptions {
   readonly onProblem: (problem: string | undefined) => void;
 }
 
-/** Operations that Redis has been sent and has not answered. */
-const AT_ONCE = 48;
+/** Of the time that an operation may take: an answer that took longer says that Redis has too much to do. */
+const SLOW_SHARE = 1 / 3;
 /** Operations that wait until they can be sent. */
 const MOST_WAITING = 2_000;
 /** Failures in a row after which nobody waits for Redis any more. */
@@ -43,12 +44,12 @@ const FAILURES = 3;
 export class RedisLink {
   readonly #options: RedisLinkOptions;
   readonly #patience: Patience;
-  readonly #turns: ((isHanded: boolean) => void)[] = [];
+  readonly #turns: ((flight: Flight | undefined) => void)[] = [];
   /** There from the start on. */
   #client: RedisClient | undefined;
   /** Anew, to whoever has that name now. */
   #connect: () => void = () => {};
-  #flying = 0;
+  readonly #window: SendWindow;
   #failures = 0;
   #up = false;
   #closed = false;
@@ -61,6 +62,7 @@ export class RedisLink {
   constructor(options: RedisLinkOptions) {
     this.#options = options;
     this.#patience = new Patience(options.times.timeoutMs);
+    this.#window = new SendWindow(options.times.timeoutMs * SLOW_SHARE);
   }
 
   get up(): boolean {
@@ -93,8 +95,8 @@ export class RedisLink {
 
   /** @throws Error where Redis refuses, or does not answer in time; whether it has done it is then not known. */
   async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    if (this.#flying < AT_ONCE) this.#flying += 1;
-    else await this.#turn();
+    const isNext = this.#turns.length === 0 && this.#window.isOpen;
+    const flight = isNext ? this.#window.sent() : await this.#turn();
     try {
       const reply = await this.#patience.for(this.#evaluate(script, keys, args));
       this.#failures = 0;
@@ -104,7 +106,7 @@ export class RedisLink {
       if (this.#up && this.#failures >= FAILURES) this.#down(error);
       throw error;
     } finally {
-      this.#land();
+      this.#land(flight);
     }
   }
 
@@ -139,23 +141,26 @@ export class RedisLink {
   }
 
   /** A burst does not make Redis look slow: only what it has been sent is on its time. */
-  async #turn(): Promise<void> {
+  async #turn(): Promise<Flight> {
     if (this.#turns.length >= MOST_WAITING) throw new Error('more is asked of it than it can answer');
-    const isHanded = await new Promise<boolean>((resolve) => this.#turns.push(resolve));
-    if (isHanded && this.#up) return;
-    if (isHanded) this.#land();
+    const flight = await new Promise<Flight | undefined>((resolve) => this.#turns.push(resolve));
+    if (flight !== undefined && this.#up) return flight;
+    if (flight !== undefined) this.#land(flight);
     throw new Error('it is no longer asked');
   }
 
-  /** Its place goes to the next in turn, before anybody who comes after: a settlement must not overtake what it settles. */
-  #land(): void {
-    const next = this.#turns.shift();
-    if (next === undefined) this.#flying -= 1;
-    else next(true);
+  /** Places go to the next in turn, before anybody who comes after: a settlement must not overtake what it settles. */
+  #land(flight: Flight): void {
+    this.#window.answered(flight);
+    while (this.#window.isOpen) {
+      const next = this.#turns.shift();
+      if (next === undefined) return;
+      next(this.#window.sent());
+    }
   }
 
   #endTurns(): void {
-    for (const next of this.#turns.splice(0)) next(false);
+    for (const next of this.#turns.splice(0)) next(undefined);
   }
 
   #say(problem: string | undefined): void {
