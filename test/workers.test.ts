@@ -182,12 +182,12 @@ describe('workers', () => {
     expect(await everywhere('m', 404)).toBe(true);
 
     gateway.rewrite('models: [');
-    await eventually(
-      'both have refused it',
-      () => gateway.output().match(/configuration refused/g)?.length === 2,
-    );
+    // Once each, or twice where the file was just being read again for what it held before.
+    const refusals = () => gateway.output().match(/configuration refused/g)?.length ?? 0;
+    await eventually('both have refused it', () => refusals() >= 2);
     expect(await metric(gateway.url, 'qianmen_config_last_reload_success')).toBe(0);
-    expect(await metric(gateway.url, 'qianmen_config_reload_failures_total')).toBe(1);
+    const failures = () => metric(gateway.url, 'qianmen_config_reload_failures_total');
+    await eventually('a refusal counts once for both', async () => (await failures()) === refusals() / 2);
     process.kill(gateway.enginePids()[0] as number, 'SIGKILL');
     await eventually('one is replaced', () => gateway.output().includes('worker replaced'), 20_000);
     expect(await everywhere('renamed', 200)).toBe(true);
