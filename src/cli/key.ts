@@ -68,7 +68,7 @@ interface CreateFlags extends DatabaseFlags, TermsFlags {
 }
 
 function createKey(flags: CreateFlags, env: Environment): Promise<void> {
-  return withDatabase(flags, env, async (database) => {
+  return withDatabase(flags, env, async (database, config) => {
     const { id, hash, secret } = newApiKey();
     const { name, models, endpoints } = flags;
     const scope = { role: flags.role as Role, models, endpoints, expiresAtMs: endOf(flags) };
@@ -80,7 +80,7 @@ function createKey(flags: CreateFlags, env: Environment): Promise<void> {
       return { key: await keys.create(given), made, isFirst };
     });
     tellMade(made);
-    warnOfUnserved(flags, env, { models, demands: key.demands });
+    warnOfUnserved(flags, config, { models, demands: key.demands });
     showSecret(flags, key, secret);
     if (isFirst)
       process.stderr.write(

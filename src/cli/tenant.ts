@@ -41,7 +41,7 @@ export function addOrganizationCommands(program: Command, env: Environment): voi
     .argument('<name|id>')
     .option('--name <text>', 'another name');
   withDatabaseOptions(withTermsOptions(setting)).action((nameOrId: string, flags: SetFlags) =>
-    withDatabase(flags, env, async (database) => {
+    withDatabase(flags, env, async (database, config) => {
       const change = { name: flags.name, ...termsChange(flags) };
       const { set, made } = await changingTogether(database, async (together) => {
         const { organization, made } = await organizationFor(together, nameOrId);
@@ -49,7 +49,7 @@ export function addOrganizationCommands(program: Command, env: Environment): voi
         return { set: after ?? organization, made };
       });
       tellMade(made);
-      warnOfUnserved(flags, env, change);
+      warnOfUnserved(flags, config, change);
       show(flags, [set], organizationTable);
     }),
   );
@@ -101,7 +101,7 @@ export function addProjectCommands(program: Command, env: Environment): void {
     )
     .option('--priority <number>', 'a lower one is served before all higher ones', wholeNumber);
   withDatabaseOptions(withTermsOptions(setting)).action((nameOrId: string, flags: ProjectFlags) =>
-    withDatabase(flags, env, async (database) => {
+    withDatabase(flags, env, async (database, config) => {
       const { organization, name, weight, priority } = flags;
       const change = { name, weight, priority, ...termsChange(flags) };
       const { set, made } = await changingTogether(database, async (together) => {
@@ -110,7 +110,7 @@ export function addProjectCommands(program: Command, env: Environment): void {
         return { set: after ?? project, made };
       });
       tellMade(made);
-      warnOfUnserved(flags, env, change);
+      warnOfUnserved(flags, config, change);
       show(flags, [set], projectTable(await organizationNames(database)));
     }),
   );

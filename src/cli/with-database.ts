@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { engineName } from '../../config/engine.ts';
+import type { Config } from '../../config/schema.ts';
 import { type Scope, unserved } from '../api/unserved.ts';
 import { AppError } from '../core/error.ts';
 import { type Database, openDatabase } from '../store/database.ts';
@@ -17,12 +18,13 @@ export interface DatabaseFlags extends Pick<ServeFlags, 'config' | 'dataDir'> {
 export async function withDatabase(
   flags: DatabaseFlags,
   env: Environment,
-  work: (database: Database) => Promise<void>,
+  work: (database: Database, config: Config) => Promise<void>,
 ): Promise<void> {
-  const location = databaseLocation(readConfig(flags, env));
+  const config = readConfig(flags, env);
+  const location = databaseLocation(config);
   const database = await openDatabase(location);
   try {
-    await work(database);
+    await work(database, config);
   } catch (error) {
     throw error instanceof AppError ? error : explain(error, location);
   } finally {
@@ -47,8 +49,7 @@ export function refuse(message: string): AppError {
 }
 
 /** On stderr. Only what the configuration has is known: gateways may have others, or models that were brought into memory by hand. */
-export function warnOfUnserved(flags: DatabaseFlags, env: Environment, scope: Scope): void {
-  const config = readConfig(flags, env);
+export function warnOfUnserved(flags: DatabaseFlags, config: Config, scope: Scope): void {
   const served = {
     models: [...new Set([...config.models.map(({ name }) => name), ...config.engines.map(engineName)])],
     regions: [...new Set([config.region, ...config.upstreams.map(({ region }) => region)])].filter(
