@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { withoutUsage } from './hide-usage.ts';
+import { withoutNullUsage, withoutUsage } from './hide-usage.ts';
 
 it.each([
   ['in front', '{"usage":{"a":1},"id":"c","choices":[{}]}', '{"id":"c","choices":[{}]}'],
@@ -23,4 +23,24 @@ it('takes it out of a chunk that is too deep to be looked into', () => {
   const deep = `${'['.repeat(100)}${']'.repeat(100)}`;
   const data = `{"choices":${deep},"usage":{"a":1}}`;
   expect(withoutUsage(data).toString()).toBe(`data: {"choices":${deep}}\n\n`);
+});
+
+it.each([
+  ['in front', '{"usage":null,"id":"c"}', '{"id":"c"}'],
+  ['in the middle, with spaces', '{"id":"c", "usage" : null , "choices":[]}', '{"id":"c" , "choices":[]}'],
+  ['at the end', '{"id":"c","usage":null}', '{"id":"c"}'],
+  ['alone', '{ "usage":null}', '{ }'],
+  ['in a part of the chunk', '{"x_groq":{"id":"r","usage":null}}', '{"x_groq":{"id":"r"}}'],
+])('takes out usage that is null and stands %s', (_name, data, wanted) => {
+  const other = `data: {"text":${JSON.stringify(`${data},"usage":null`)},"k":"usage","usages":null,"a":[1,"usage"]}\n\n`;
+  expect(withoutNullUsage(Buffer.from(`data: ${data}\n\n${other}`)).toString()).toBe(
+    `data: ${wanted}\n\n${other}`,
+  );
+});
+
+it('leaves bytes alone that only look like it, or are cut', () => {
+  for (const text of ['{"a":"usage":null}', '{"usage":{"a":null}}', '{"usage":nul', '"usage"']) {
+    const bytes = Buffer.from(text);
+    expect(withoutNullUsage(bytes)).toBe(bytes);
+  }
 });

@@ -58,7 +58,7 @@ function unescaped(key: string): string {
 }
 
 /** The offset past the comma that follows, if one does. */
-function pastComma(text: Buffer, from: number): number {
+export function pastComma(text: Buffer, from: number): number {
   const at = skipSpace(text, from);
   return text[at] === COMMA ? at + 1 : at;
 }

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { NumberFilter, withNulls } from './not-a-number.ts';
 
@@ -30,6 +31,27 @@ it('is replaced wherever the bytes are cut, and nothing else is', () => {
   }
   const usual = Buffer.from('{"a":1}');
   expect(new NumberFilter().push(usual)).toBe(usual);
+});
+
+it('reads long runs of numbers and long strings as it reads short ones', () => {
+  const plain = fc.string({ unit: fc.constantFrom('0.25,', '-1,', ' '.repeat(9)), maxLength: 300 });
+  const word = fc.constantFrom('NaN', 'Infinity', '-Infinity');
+  const string = fc.string({ unit: fc.constantFrom('a', '\\', '"', 'NaN', '-', 'é'), maxLength: 200 });
+  const part = fc.oneof(
+    plain,
+    word,
+    string.map((text) => JSON.stringify(text)),
+  );
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 6 }), fc.integer({ min: 1, max: 300 }), (parts, pieceBytes) => {
+      const bytes = Buffer.from(`[${parts.join(',')}]`);
+      const filter = new NumberFilter();
+      let text = '';
+      for (let at = 0; at < bytes.length; at += pieceBytes)
+        text += filter.push(bytes.subarray(at, at + pieceBytes)).toString('latin1');
+      expect(Buffer.from(text, 'latin1').toString()).toBe(withNulls(bytes.toString()));
+    }),
+  );
 });
 
 it('comes to an end of a long text in which the end of a string is missing', () => {

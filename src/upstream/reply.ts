@@ -129,6 +129,12 @@ export abstract class Reply implements Relay, Reader {
     }
   }
 
+  /** Of what has not been delivered. */
+  protected replaceEarly(bytes: Buffer): void {
+    this.#early = [bytes];
+    this.earlyBytes = bytes.length;
+  }
+
   /** From here on what happens concerns the pump; until it runs, the upstream waits. */
   protected begin(): void {
     this.isBegun = true;

@@ -229,6 +229,26 @@ describe('StreamTap', () => {
     });
   });
 
+  it('keeps back that a chunk has no usage from a client that did not ask, and knows such chunks by their bytes', () => {
+    const chunk = (i: number, usage = ',"usage":null') =>
+      delta(`word ${i} ,"usage":null`).replace(']}\n', `]${usage}}\n`);
+    const [first, ...others] = Array.from({ length: 50 }, (_, i) => i);
+    const all = (usage?: string) => chunk(first!, usage) + others.map((i) => chunk(i, usage)).join('');
+    const end = told('data: {"choices":[]}\n\n') + DONE;
+    const parse = vi.spyOn(JSON, 'parse');
+    const { forwarded, tap } = passText(all() + end, true);
+    expect(parse.mock.calls.length).toBeLessThan(5);
+    parse.mockRestore();
+    expect(forwarded).toBe(all('') + DONE);
+    expect(tap.observation).toMatchObject({ contentEvents: 50, usage: { promptTokens: 3 } });
+    const single = pass(
+      [...Buffer.from(all() + end)].map((byte) => Buffer.from([byte])),
+      true,
+    );
+    expect(single.forwarded).toBe(all('') + DONE);
+    expect(passText(all() + end).forwarded).toBe(all() + end);
+  });
+
   it('passes on an event that comes in a thousand pieces', () => {
     const long = delta('x'.repeat(1_000)) + delta('y', 'stop') + DONE;
     const { forwarded, tap } = pass([...Buffer.from(long)].map((byte) => Buffer.from([byte])));
@@ -240,8 +260,6 @@ describe('StreamTap', () => {
     const odd = 'data: {"choices":[],"usage":{"prompt_tokens":"3"}}\n\n';
     expect(passText(delta('x', 'stop') + odd + DONE, true).forwarded).toBe(delta('x', 'stop') + DONE);
     expect(passText(delta('x', 'stop') + odd + DONE).forwarded).toBe(delta('x', 'stop') + odd + DONE);
-    const none = 'data: {"choices":[],"usage":null}\n\n';
-    expect(passText(none + delta('x', 'stop') + DONE, true).forwarded).toBe(none + delta('x', 'stop') + DONE);
   });
 
   it.each([
@@ -254,6 +272,7 @@ describe('StreamTap', () => {
     ],
     ['what is not JSON', 'data: {"choices": secret host\n\n'],
     ['a message that is not JSON', 'event: message\ndata: secret host\n\n'],
+    ['the word for an error', 'data: InternalServerError\n\n'],
     ["llama.cpp's own field for errors", 'error: {"code":500,"message":"secret host"}\n\n'],
     ['an exception', 'event: exception\ndata: {"text":"secret host"}\n\n'],
     ['an error whose name is written large', 'event: Error\ndata: {"text":"secret host"}\n\n'],
@@ -348,6 +367,10 @@ describe('StreamTap', () => {
     ['a problem in another shape', 'data: {"status":500,"title":"secret host"}\n\n'],
     ['a number', 'data: 500\n\n'],
     ['a ping in words of its own', 'event: ping\ndata: still here\n\n'],
+    ['a ping that is no JSON', 'data: ping\n\n'],
+    ['a ping with its time', 'data: ping - 2024-01-09 12:00:00.123+00:00\n\n'],
+    ['a ping in brackets', 'data: [PING]\n\n'],
+    ['a sign of life', 'data:keep-alive\n\n'],
     ['an error that takes itself back', 'data: {"error":{"message":"secret host"},"error":null}\n\n'],
   ])('keeps back %s, and goes on', (_name, event) => {
     const { forwarded, tap } = passText(event + delta('a') + event + delta('b', 'stop') + event + DONE);

@@ -4,7 +4,7 @@ import { isWholeUsage } from '../core/plausible-usage.ts';
 import type { Usage } from '../core/usage.ts';
 import { errorWithin } from './error-within.ts';
 import { EventSplitter } from './event-splitter.ts';
-import { withoutUsage } from './hide-usage.ts';
+import { withoutNullUsage, withoutUsage } from './hide-usage.ts';
 import { withoutLongTexts } from './long-texts.ts';
 import { unexpectedReply } from './map-error.ts';
 import { withNulls } from './not-a-number.ts';
@@ -45,6 +45,8 @@ export class StreamTap {
   readonly #plain = new PlainEvents();
   /** The beginning of what came last and is no chunk: of a stream without content it is all that there is to say. */
   #unknown = '';
+  /** Chunks say that they have no usage, to a client that did not ask for any. */
+  #hidesNulls = false;
   /** Lines end as usual, and no event is unfinished: most reads then concern nobody but `#plain`. */
   #isCalm = false;
 
@@ -80,7 +82,7 @@ export class StreamTap {
       this.observation.firstTokenAtMs ??= readAtMs;
       this.observation.lastTokenAtMs = readAtMs;
     }
-    return kept;
+    return this.#hidesNulls && kept !== undefined ? withoutNullUsage(kept) : kept;
   }
 
   /** Of an event that has not ended yet. */
@@ -117,7 +119,7 @@ export class StreamTap {
       return this.#passOver(data ?? rest.toString());
     const passed = this.#inspect(rest);
     if (this.observation.contentEvents > 0) this.observation.firstTokenAtMs ??= readAtMs;
-    return passed;
+    return this.#hidesNulls && passed !== undefined ? withoutNullUsage(passed) : passed;
   }
 
   /**
@@ -214,8 +216,8 @@ export class StreamTap {
     } catch {
       const mended = withNulls(data);
       if (mended !== data && read === event) return this.#inspect(jsonEvent(mended));
-      // What has a name of its own, such as a ping, is no chunk.
-      if (type && type !== 'message') return this.#passOver(data);
+      // What has a name of its own, such as a ping, is no chunk; nor is a ping that is all that there is.
+      if ((type && type !== 'message') || isSignOfLife(data)) return this.#passOver(data);
       return this.#failAs(`an event that is not JSON: ${keyless(data, this.#secrets, MAX_TOLD_CHARS)}`);
     }
     const error = errorOf(parsed);
@@ -224,9 +226,9 @@ export class StreamTap {
     const choices = choicesOf(chunk);
     const usage = usageOf(chunk, choices);
     if (usage !== undefined) this.#noteUsage(usage);
-    // Also one that cannot be read is nothing that a client expects who did not ask. `null` stays: servers that are asked say so in
-    // every chunk, and each would have to be copied.
+    // Also one that cannot be read is nothing that a client expects who did not ask.
     const isOfUsage = chunk.usage !== undefined && chunk.usage !== null;
+    this.#hidesNulls ||= this.#hideUsage && chunk.usage === null;
     let content = false;
     let finished = false;
     for (const choice of choices) {
@@ -272,6 +274,11 @@ export class StreamTap {
     const before = this.observation.usage;
     if (before === undefined || isWholeUsage(usage) || !isWholeUsage(before)) this.observation.usage = usage;
   }
+}
+
+/** A word, with a time at most (`ping - 2024-01-09 12:00:00`). One that tells of an error is none, nor are several. */
+function isSignOfLife(data: string): boolean {
+  return /^[[(]?(?!\w*(?:error|exception))[\w-]{1,32}[\])]?(?:[ -]*[\d:.TZ+ -]*)?$/i.test(data.trim());
 }
 
 function isJson(text: string): boolean {

@@ -3,10 +3,10 @@ import { MarkFilter } from './byte-order-mark.ts';
 import type { Exchange, ResponseHead } from './exchange.ts';
 import { NumberFilter } from './not-a-number.ts';
 import { Reply, type ReplyHost } from './reply.ts';
-import { WholeTap } from './whole-tap.ts';
+import { PARSED_BYTES, WholeTap } from './whole-tap.ts';
 
 /** A reply without `stream` counts as begun when it is complete, or this much of it is there. */
-const BEGUN_BYTES = 64 * 1024;
+const BEGUN_BYTES = PARSED_BYTES;
 
 /** One JSON object. */
 export class WholeReply extends Reply {
@@ -19,10 +19,13 @@ export class WholeReply extends Reply {
    */
   #last: Buffer | undefined;
 
-  /** @param options `isGeneration`: it has to have choices. `hasLogprobs`: of those some are no numbers. */
+  /**
+   * @param options `isGeneration`: it has to have choices. `hasLogprobs`: of those some are no numbers, as of embeddings where a model
+   * has overflown.
+   */
   constructor(host: ReplyHost, options: { readonly isGeneration: boolean; readonly hasLogprobs: boolean }) {
     super(host, 'application/json');
-    if (options.hasLogprobs) this.#numbers = new NumberFilter();
+    if (options.hasLogprobs || !options.isGeneration) this.#numbers = new NumberFilter();
     this.#tap = new WholeTap(host.now, { ...options, secrets: host.secrets });
   }
 
@@ -54,7 +57,10 @@ export class WholeReply extends Reply {
   onEnd(): void {
     const failure = this.#tap.end();
     if (failure === undefined && this.#last !== undefined) this.forward(this.#last);
-    if (!this.isBegun) this.contentLength = this.earlyBytes;
+    if (!this.isBegun) {
+      if (this.#tap.mended !== undefined) this.replaceEarly(this.#tap.mended);
+      this.contentLength = this.earlyBytes;
+    }
     this.finish(failure);
   }
 }

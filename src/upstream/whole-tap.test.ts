@@ -107,6 +107,7 @@ describe('WholeTap', () => {
     const { tap, failure } = tapOf(reply);
     expect(failure).toBeUndefined();
     expect(tap.observation).toMatchObject({ contentEvents: 1, finishReasons: ['stop'] });
+    expect(tap.mended?.toString()).toBe(reply.replace('[NaN,-Infinity]', '[null,null]'));
     expect(tapOf(reply.slice(0, -1)).failure?.code).toBe('upstream_error');
   });
 
@@ -140,11 +141,11 @@ describe('WholeTap', () => {
     expect(tapOf(JSON.stringify({ choices, usage })).tap.observation.contentEvents).toBe(63);
   });
 
-  it('does not read a reply closely whose usage may be true', () => {
-    const choices = [{ message: { content: 'word '.repeat(50) }, finish_reason: 'stop' }];
+  it('does not read a long reply closely whose usage may be true', () => {
+    const choices = [{ message: { content: 'word '.repeat(20_000) }, finish_reason: 'stop' }];
     const text = JSON.stringify({ choices, usage: { prompt_tokens: 10, completion_tokens: 60 } });
     const parse = vi.spyOn(JSON, 'parse');
-    const { tap } = tapOf(text);
+    const { tap } = tapOf(text, 10_000);
     expect(parse).not.toHaveBeenCalled();
     parse.mockRestore();
     expect(tap.observation.usage?.completionTokens).toBe(60);
@@ -210,7 +211,15 @@ describe('WholeTap', () => {
       expect(tapOf(text, 10, false).failure?.code).toBe('upstream_error');
   });
 
-  it.each(['{"choices":[', '', 'null x', '{} {}'])('refuses what is not complete JSON: %j', (text) => {
+  it.each([
+    '{"choices":[',
+    '',
+    'null x',
+    '{} {}',
+    `{"choices":[{"message":{"content":"a","x":oops},"finish_reason":"stop"}],${USAGE}}`,
+    `{"choices":[{"message":{"content":"a\n"},"finish_reason":"stop"}],${USAGE}}`,
+    `{"choices":[{"message":{"content":"a"},,"finish_reason":"stop"}],${USAGE}}`,
+  ])('refuses what is not complete JSON: %j', (text) => {
     expect(tapOf(text).failure?.code).toBe('upstream_error');
   });
 

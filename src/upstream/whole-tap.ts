@@ -28,6 +28,8 @@ import {
  * as the usage usually stands in.
  */
 const KEPT_BYTES = 1024 * 1024;
+/** Up to this size, where a broken one can still be refused, it is parsed, which costs no more than looking for what is needed. */
+export const PARSED_BYTES = 64 * 1024;
 const TAIL_BYTES = 64 * 1024;
 
 /** A reply that tells of more prompt tokens than this is worth a closer look, in case it is none. */
@@ -69,6 +71,8 @@ export class WholeTap {
   #objectEnd: ObjectEnd | undefined;
   /** Its beginning says that it is a generation. */
   #hasChoices = false;
+  /** Once it has ended, and if anything in it is no JSON but can be made to be: what to deliver in its place. */
+  mended: Buffer | undefined;
 
   /** @param now On the clock of `Observation`. @param options `isGeneration`: it has to have choices. */
   constructor(now: () => number, options: { readonly isGeneration: boolean; readonly secrets?: Secrets }) {
@@ -138,6 +142,7 @@ export class WholeTap {
       return undefined;
     }
     try {
+      if (text.length <= PARSED_BYTES) return this.#parse(text);
       const root = skimObject(text);
       const isSkimmed =
         root !== undefined && skipSpace(text, root.end) === text.length && this.#skim(text, root);
@@ -182,7 +187,7 @@ export class WholeTap {
   }
 
   #parse(text: Buffer): AppError | undefined {
-    const parsed = parseReply(text.toString('utf8'));
+    const parsed = this.#parsed(text.toString('utf8'));
     const error = errorOf(parsed);
     if (error !== undefined) return errorSaid(error, WITH_STATUS_200, this.#secrets);
     if (typeof parsed !== 'object' || parsed === null) return unexpectedReply(NO_OBJECT);
@@ -198,6 +203,18 @@ export class WholeTap {
       this.#finished(finishReasonOf(choice));
     }
     return undefined;
+  }
+
+  /** Of numbers that JSON does not have. */
+  #parsed(text: string): unknown {
+    try {
+      return JSON.parse(text);
+    } catch {
+      const mended = withNulls(text);
+      const parsed: unknown = JSON.parse(mended);
+      this.mended = Buffer.from(mended);
+      return parsed;
+    }
   }
 
   /**
@@ -289,15 +306,6 @@ function isPlainlyNoError(text: Buffer, { valueStart, valueEnd }: Member): boole
   if (text[valueStart] !== QUOTE) return false;
   const { text: value, hasBackslash } = shortText(text, valueStart, valueEnd);
   return !hasBackslash && value !== '"error"';
-}
-
-/** Numbers that JSON does not have reach the client as they came: looking for them in every reply would cost too much. */
-function parseReply(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return JSON.parse(withNulls(text));
-  }
 }
 
 function memberValue(text: Buffer, { valueStart, valueEnd }: Member): unknown {

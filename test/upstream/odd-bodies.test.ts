@@ -1,5 +1,6 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import type { GenerateRequest } from '../../src/core/request.ts';
 import { ask, Collector, expectIdle, failureOf, rawUpstream, reach, receive } from './harness.ts';
 
 const head = (status: number, lines: readonly string[]) =>
@@ -83,5 +84,47 @@ describe('a whole reply with log-probabilities that are no numbers', () => {
     expect(sink.text).toBe(reply(tokens, 'null'));
     expect([undefined, sink.text.length]).toContain(relay.contentLength);
     await expectIdle(connected);
+  });
+});
+
+describe('a whole reply with numbers that JSON does not have', () => {
+  const told = async (body: string, request = ask({ stream: false })) => {
+    const url = await rawUpstream((socket) =>
+      socket.write(head(200, ['content-type: application/json', `content-length: ${body.length}`]) + body),
+    );
+    const connected = reach(url);
+    const sink = new Collector();
+    const relay = await connected.relay(request);
+    await relay.pump(sink);
+    await expectIdle(connected);
+    expect([undefined, sink.text.length]).toContain(relay.contentLength);
+    return sink.text;
+  };
+
+  it.each([1, 20_000])('has null in their place in embeddings (%i numbers)', async (numbers) => {
+    const vector = (odd: string) => `[${'0.25,'.repeat(numbers)}${odd}]`;
+    const body = (odd: string) =>
+      `{"data":[{"embedding":${vector(odd)}}],"model":"NaN-1","usage":{"prompt_tokens":5,"total_tokens":5}}`;
+    const { endpoint: _, ...read } = ask({ stream: false, path: '/embeddings' });
+    const request = read as GenerateRequest;
+    for (const odd of ['NaN', '-Infinity']) expect(await told(body(odd), request)).toBe(body('null'));
+  });
+
+  it('has null in their place wherever they stand', async () => {
+    const body = (speed: string) =>
+      `{"choices":[{"index":0,"message":{"content":"NaN"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1},"speed":${speed}}`;
+    expect(await told(body('Infinity'))).toBe(body('null'));
+  });
+});
+
+it('a whole reply that is broken inside of a value is none', async () => {
+  const body =
+    '{"choices":[{"index":0,"message":{"content":"a","x":oops},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1}}';
+  const url = await rawUpstream((socket) =>
+    socket.write(head(200, ['content-type: application/json', `content-length: ${body.length}`]) + body),
+  );
+  expect(await failureOf(reach(url).relay(ask({ stream: false })))).toMatchObject({
+    code: 'upstream_error',
+    retryable: true,
   });
 });
