@@ -7,14 +7,19 @@ import type { Exchange, ResponseHead } from './exchange.ts';
 const MAX_BYTES = 64 * 1024;
 const GRACE_MS = 2_000;
 
-/** Reads the beginning of a body that is none of a reply, and ends the exchange. What cannot be read in time is left out. */
+/**
+ * Reads the beginning of a body that is none of a reply, and ends the exchange. What cannot be read in time is left out.
+ *
+ * @param first Of the body, if any has been read.
+ */
 export function readBeginning(
   exchange: Exchange,
   { headers }: Pick<ResponseHead, 'headers'>,
   tell: (text: string) => void,
+  first?: Buffer,
 ): void {
-  const pieces: Buffer[] = [];
-  let bytesRead = 0;
+  const pieces: Buffer[] = first === undefined ? [] : [first];
+  let bytesRead = first?.length ?? 0;
   const finish = () => {
     const body = decoded(Buffer.concat(pieces), encodingOf(headers));
     tell(new MarkFilter().push(body).subarray(0, MAX_BYTES).toString('utf8'));

@@ -2,6 +2,8 @@ import type { PauseListener, Relay, RelaySink } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
 import { isJsonType } from '../core/json-type.ts';
 import type { Observation } from '../core/observation.ts';
+import { skipSpace } from '../core/skim.ts';
+import { MarkFilter } from './byte-order-mark.ts';
 import { encodingOf, isPlain } from './content-encoding.ts';
 import { errorToldBy } from './error-within.ts';
 import type { Exchange, Reader, ResponseHead } from './exchange.ts';
@@ -22,6 +24,9 @@ export interface ReplyHost {
   /** Called once. @param status Undefined: not even the head has come. */
   ended(failure: AppError | undefined, status: number | undefined): void;
 }
+
+const OPEN_BRACE = 0x7b;
+const OPEN_BRACKET = 0x5b;
 
 /** Of servers that have not thought about it: they tell nothing. */
 const NO_TYPES: ReadonlySet<string> = new Set(['', 'text/plain', 'application/octet-stream']);
@@ -73,31 +78,64 @@ export abstract class Reply implements Relay, Reader {
     }
     this.contentType = headers.get('content-type') ?? '';
     if (!this.contentType.toLowerCase().startsWith(this.#wantedType)) {
-      if (!saysNothing(this.contentType)) {
+      if (!this.mayBe(this.contentType)) {
         this.#refuseType(exchange, head);
         return;
       }
       // The content will show.
       this.contentType = this.#wantedType;
     }
-    const encoding = encodingOf(headers);
-    if (!isPlain(encoding))
-      exchange.fail(unexpectedReply(`content encoding ${JSON.stringify(encoding)}, which nobody asked for`));
+    this.#checkEncoding(exchange, head);
   }
 
   onFailure(error: AppError): void {
     this.finish(error);
   }
 
-  /** Instead of a stream it may be an error that has status 200, and says more than its type does. */
+  /** Whether the content may be what is wanted, though its type is another. */
+  protected mayBe(contentType: string): boolean {
+    return saysNothing(contentType);
+  }
+
   #refuseType(exchange: Exchange, head: ResponseHead): void {
     const what = `HTTP ${this.status} with content type ${JSON.stringify(this.contentType)}`;
-    const { secrets } = this.host;
     if (!isJsonType(this.contentType)) exchange.fail(unexpectedReply(what));
-    else
-      readBeginning(exchange, head, (text) =>
-        this.onFailure(errorToldBy(text, what, secrets) ?? unexpectedReply(what)),
-      );
+    else this.#lookAt(exchange, head, what);
+  }
+
+  /**
+   * In place of a stream may come an error that has status 200, and says more than its type does; or the stream itself, as proxies have it
+   * that give one type to all that they pass on (those of vLLM's examples).
+   */
+  #lookAt(exchange: Exchange, head: ResponseHead, what: string): void {
+    const { secrets } = this.host;
+    const refuse = (text: string) =>
+      this.onFailure(errorToldBy(text, what, secrets) ?? unexpectedReply(what));
+    const mark = new MarkFilter();
+    exchange.handOver({
+      onHead() {},
+      onData: (read) => {
+        const chunk = mark.push(read);
+        const first = chunk[skipSpace(chunk, 0)];
+        if (first === undefined) return;
+        if (first === OPEN_BRACE || first === OPEN_BRACKET) {
+          readBeginning(exchange, head, refuse, chunk);
+          return;
+        }
+        this.contentType = this.#wantedType;
+        exchange.handOver(this);
+        this.#checkEncoding(exchange, head);
+        this.onData(chunk);
+      },
+      onEnd: () => refuse(''),
+      onFailure: (error) => this.onFailure(error),
+    });
+  }
+
+  #checkEncoding(exchange: Exchange, { headers }: ResponseHead): void {
+    const encoding = encodingOf(headers);
+    if (!isPlain(encoding))
+      exchange.fail(unexpectedReply(`content encoding ${JSON.stringify(encoding)}, which nobody asked for`));
   }
 
   get whole(): Buffer | undefined {

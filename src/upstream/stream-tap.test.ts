@@ -467,6 +467,23 @@ describe('StreamTap', () => {
     expect(tap.observation).toMatchObject({ contentEvents: 4, finishReasons: ['stop'] });
   });
 
+  it('says [DONE] as clients know it', () => {
+    const text = delta('a', 'stop');
+    for (const done of ['data:  [DONE]\n\n', 'data:[DONE] \r\n\r\n'])
+      expect(passText(text + done).forwarded).toBe(text + DONE);
+  });
+
+  it('makes UTF-8 of what is none', () => {
+    for (const beginning of ['', delta('é')]) {
+      const text = delta('a=b', 'stop') + DONE;
+      const bytes = Buffer.from(beginning + text);
+      bytes[bytes.indexOf('=')] = 0xff;
+      const { forwarded, tap } = pass([bytes]);
+      expect(forwarded).toBe(beginning + text.replace('=', '\ufffd'));
+      expect(tap.failure).toBeUndefined();
+    }
+  });
+
   it('passes nothing on after [DONE]', () => {
     const text = delta('a', 'stop') + DONE;
     expect(passText(text + delta('b') + DONE).forwarded).toBe(text);

@@ -1,3 +1,4 @@
+import { Buffer, isUtf8 } from 'node:buffer';
 import { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
 import { isWholeUsage } from '../core/plausible-usage.ts';
@@ -82,7 +83,13 @@ export class StreamTap {
       this.observation.firstTokenAtMs ??= readAtMs;
       this.observation.lastTokenAtMs = readAtMs;
     }
-    return this.#hidesNulls && kept !== undefined ? withoutNullUsage(kept) : kept;
+    return kept && this.#readable(kept);
+  }
+
+  /** Some clients end with bytes that are not UTF-8, as of a character whose rest is in another token. */
+  #readable(events: Buffer): Buffer {
+    const shown = this.#hidesNulls ? withoutNullUsage(events) : events;
+    return isUtf8(shown) ? shown : Buffer.from(shown.toString('utf8'));
   }
 
   /** Of an event that has not ended yet. */
@@ -119,7 +126,7 @@ export class StreamTap {
       return this.#passOver(data ?? rest.toString());
     const passed = this.#inspect(rest);
     if (this.observation.contentEvents > 0) this.observation.firstTokenAtMs ??= readAtMs;
-    return this.#hidesNulls && passed !== undefined ? withoutNullUsage(passed) : passed;
+    return passed && this.#readable(passed);
   }
 
   /**
@@ -209,7 +216,11 @@ export class StreamTap {
     if (named !== undefined) return this.#failWith(named.slice(named.indexOf(':') + 1));
     if (type !== undefined && isErrorName(type)) return this.#failWith(data ?? '');
     if (data === undefined || data === '') return undefined;
-    if (data.trim() === DONE) return this.#believeDone() ? event : undefined;
+    if (data.trim() === DONE) {
+      if (!this.#believeDone()) return undefined;
+      // Clients know it by these very characters.
+      return data === DONE ? event : Buffer.from(`data: ${DONE}\n\n`);
+    }
     let parsed: unknown;
     try {
       parsed = JSON.parse(data);

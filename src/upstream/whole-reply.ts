@@ -1,3 +1,4 @@
+import { isJsonType } from '../core/json-type.ts';
 import type { Observation } from '../core/observation.ts';
 import { MarkFilter } from './byte-order-mark.ts';
 import type { Exchange, ResponseHead } from './exchange.ts';
@@ -37,6 +38,10 @@ export class WholeReply extends Reply {
     super.onHead(exchange, head);
     const length = Number.parseInt(head.headers.get('content-length') ?? '', 10);
     if (!Number.isNaN(length) && this.#numbers === undefined) this.contentLength = length;
+  }
+
+  protected override mayBe(contentType: string): boolean {
+    return super.mayBe(contentType) || isJsonType(contentType);
   }
 
   onData(read: Buffer): void {

@@ -223,6 +223,16 @@ describe('WholeTap', () => {
     expect(tapOf(text).failure?.code).toBe('upstream_error');
   });
 
+  it('makes UTF-8 of what is none', () => {
+    const text = `{"choices":[{"message":{"content":"é=b"},"finish_reason":"stop"}],${USAGE}}`;
+    const bytes = Buffer.from(text);
+    expect(tapOf(bytes).tap.mended).toBeUndefined();
+    bytes[bytes.indexOf('=')] = 0xff;
+    expect(tapOf(bytes).tap.mended?.toString('latin1')).toBe(
+      Buffer.from(text.replace('=', '\ufffd')).toString('latin1'),
+    );
+  });
+
   it('takes an error with status 200 for what it is', () => {
     expect(tapOf('{"error":{"message":"secret"}}').failure).toMatchObject({
       code: 'upstream_error',

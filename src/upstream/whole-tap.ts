@@ -1,3 +1,4 @@
+import { Buffer, isUtf8 } from 'node:buffer';
 import type { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
 import { isTrueCount } from '../core/plausible-usage.ts';
@@ -188,6 +189,7 @@ export class WholeTap {
 
   #parse(text: Buffer): AppError | undefined {
     const parsed = this.#parsed(text.toString('utf8'));
+    if (this.mended === undefined && !isUtf8(text)) this.mended = Buffer.from(text.toString('utf8'));
     const error = errorOf(parsed);
     if (error !== undefined) return errorSaid(error, WITH_STATUS_200, this.#secrets);
     if (typeof parsed !== 'object' || parsed === null) return unexpectedReply(NO_OBJECT);

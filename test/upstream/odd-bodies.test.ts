@@ -57,6 +57,24 @@ describe('a reply of no type in particular', () => {
     },
   );
 
+  it.each(['application/json', 'application/json; charset=utf-8'])(
+    'is a stream where it is one by its content (%s)',
+    async (type) => {
+      const url = await rawUpstream((socket) => {
+        socket.write(`${head(200, [`content-type: ${type}`])}\n`);
+        setTimeout(() => socket.end(`${event}data: [DONE]\n\n`), 20);
+      });
+      expect(await receive(reach(url))).toBe(`${event}data: [DONE]\n\n`);
+    },
+  );
+
+  it('is a whole reply where it is in some sort of JSON', async () => {
+    const type = 'content-type: application/vnd.model+json';
+    const url = await rawUpstream((socket) => socket.end(head(200, [type]) + whole));
+    const relay = await reach(url).relay(ask({ stream: false }));
+    expect([relay.contentType, relay.whole?.toString()]).toEqual(['application/json', whole]);
+  });
+
   it('is no reply where it is a page, and operators read what it says', async () => {
     const url = await rawUpstream((socket) =>
       socket.end(`${head(200, ['content-type: text/plain'])}upstream connect error`),

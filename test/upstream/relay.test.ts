@@ -255,7 +255,6 @@ describe('refusals', () => {
   });
 
   it.each([
-    [true, 'application/json'],
     [true, 'text/html'],
     [false, 'text/event-stream'],
     [false, 'text/html'],
