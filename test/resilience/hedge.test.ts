@@ -86,6 +86,39 @@ describe('a stream whose first token is late', () => {
   });
 });
 
+describe('one of two attempts', () => {
+  const SLOW = { ...QUICK, ttftMs: 500 };
+  it.each([
+    ['is refused', { headerDelayMs: 200, status: 500 }],
+    ['loses its connection', { headerDelayMs: 200, dieAfterEvents: 0 }],
+  ])(
+    '%s: the other one answers, whichever came first, and each is told for what it was',
+    async (_, broken) => {
+      const fleet = await serveFleet([QUICK, QUICK], { model: { hedge: true } });
+      const asked = await warmUp(fleet, 160);
+      const [a, b] = fleet.fakes;
+      a!.setBehaviour(broken);
+      b!.setBehaviour(SLOW);
+      const { won, lost } = fleet.model().hedges;
+      const answers = [await fleet.ask(), await fleet.ask()];
+      expect(answers.filter(isWhole)).toHaveLength(2);
+      const { hedges } = fleet.model();
+      expect(hedges.won + hedges.lost).toBeGreaterThan(won + lost);
+      const metrics = await (await fetch(`${fleet.url}/metrics`)).text();
+      const told = (name: string, labels: string) => {
+        const line = new RegExp(`^${name}\\{.*${labels}.*\\} (\\d+)$`, 'm').exec(metrics);
+        return Number(line?.[1] ?? 0);
+      };
+      const failed = told('qianmen_backend_attempts_total', 'backend="a",code="upstream_error"');
+      expect(failed).toBe(2);
+      expect(told('qianmen_backend_attempts_total', 'backend="b",code="upstream_error"')).toBe(0);
+      expect(told('qianmen_requests_total', 'outcome="ok"')).toBe(asked + answers.length);
+      expect(metrics).not.toMatch(/^qianmen_requests_total\{.*outcome="error"/m);
+      await fleet.idle();
+    },
+  );
+});
+
 describe('a whole reply that is late', () => {
   it('is asked for once more, elsewhere, and the late one is told to stop; both attempts are on record', async () => {
     const processes = await Promise.all([1, 2].map(() => spawnFake(QUICK)));
