@@ -44,6 +44,10 @@ describe('configuration', () => {
     ['listenn: {}', /the top level: .*"listenn"; allowed are listen, /],
     ['engines: [{ provider: cuda9, model: m }]', /engines\[0\]\.provider/],
     ['engines: [{ slots: 4 }]', /exactly one of `model`.*and `path`/],
+    [
+      'upstreams: [{ name: a, url: "http://h/v1/chat/completions" }]',
+      /upstreams\[0\]\.url: must be the API root/,
+    ],
     ['upstreams: [{ name: a, url: "ftp://h" }]', /upstreams\[0\]\.url: must be an http.*ftp:\/\/h/],
     ['models: [{ name: m, deployments: [{ upstream: nope }] }]', /there is no upstream `nope`/],
     ['models: [{ name: m, deployments: [] }]', /models\[0\]\.deployments/],

@@ -19,6 +19,9 @@ const OPERATORS_FIELDS = [
   'logits_processors',
 ];
 
+/** What a URL copied from an example request ends with; `/models` may be a root (Azure). */
+const ROUTE = /\/(?:completions|embeddings)\/?(?:\?|$)/;
+
 /** `dns`, `srv`, or either with its settings. */
 const discovery = z.preprocess(
   (value) => (typeof value === 'string' ? { type: value } : value),
@@ -37,6 +40,9 @@ export const upstream = z.strictObject({
     .url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })
     .refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
       message: 'must not carry a user name or password; put the key into apiKey',
+    })
+    .refine((url) => !ROUTE.test(url), {
+      message: 'must be the API root, such as http://10.0.0.5:8000/v1, without the path of a request',
     }),
   /** Every address behind the host name of `url` is a server of its own. */
   discovery: discovery.optional(),

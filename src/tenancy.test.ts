@@ -39,3 +39,11 @@ it('nothing stays open where the start fails midway', async () => {
   await expect(open(dataDir, 'http://hooks.example/alarms')).rejects.toThrow('must be https');
   expect(openFiles(dataDir)).toEqual([]);
 });
+
+it('admits nobody, and so is not ready, while the database has been away since the start', async () => {
+  const config = configSchema.parse({ dataDir: newDataDir(), database: 'postgres://127.0.0.1:1/away' });
+  const tenancy = await openTenancy({ config, logger: createLogger('silent'), emit: () => {} });
+  expect(tenancy.admitsNobody()).toBe(true);
+  expect(tenancy.problems()).toContain('API keys cannot be checked');
+  await tenancy.close();
+});

@@ -32,7 +32,7 @@ export interface Tenancy {
   /** To be told everything. */
   readonly observe: Emit;
   accounts(): Accounts;
-  /** There is no room to record what anybody uses, so nobody is admitted. */
+  /** There is no room to record what anybody uses, or the database has not been reached yet and no key is known. */
   admitsNobody(): boolean;
   /** Why something does not work as configured; empty: all does. */
   problems(): readonly string[];
@@ -87,7 +87,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
         ledgerRefusedRows: ledger.losses.refused,
         sharedLimitsUp: admission.problem() === undefined,
       }),
-      admitsNobody: () => ledger.isFull && door.keysNeeded,
+      admitsNobody: () => door.keysNeeded && (ledger.isFull || knowsNobody(door, budgets)),
       problems: () => problemsOf(door, ledger, admission),
       tenantAdmin: tenantAdmin(
         () => database.get(),
@@ -166,6 +166,11 @@ function accountable(admission: Admission, ledger: Ledger, budgets: SpentBudgets
       return admission.admit(ask);
     },
   };
+}
+
+/** The database has been away since the start. */
+function knowsNobody(door: Authenticator, budgets: SpentBudgets): boolean {
+  return door.problem !== undefined && !budgets.areKnown;
 }
 
 function problemsOf(door: Authenticator, ledger: Ledger, admission: RunningAdmission): readonly string[] {

@@ -110,20 +110,20 @@ it('names each thing that is wrong, with what to do about it, and exits with 1',
   expect(outcome.stderr).toContain('asking upstreams');
 });
 
-it('finds the API root where the URL of an upstream names the server, or an endpoint', async () => {
+it('finds the API root where the URL of an upstream names the server, or a path below it', async () => {
   const fake = await startFakeUpstream();
   const { code, byName } = await checks({
     listen: { port: 0 },
     upstreams: [
       { name: 'server', url: fake.url.replace('/v1', '') },
-      { name: 'endpoint', url: `${fake.url}/chat/completions` },
+      { name: 'path', url: `${fake.url}/models` },
       { name: 'nothing', url: `${fake.url}/elsewhere` },
       { name: 'tls', url: fake.url.replace('http:', 'https:') },
     ],
   });
   await fake.close();
   expect(code).toBe(1);
-  for (const name of ['server', 'endpoint'])
+  for (const name of ['server', 'path'])
     expect(byName.get(name)).toMatchObject({
       status: 'failed',
       fix: `Set its url to the API root: ${fake.url}`,

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { Config } from '../../config/schema.ts';
 import { POSTGRES_URL } from '../../config/storage.ts';
 import { backUp } from '../store/backup.ts';
 import { copyToPostgres } from '../store/copy.ts';
@@ -10,7 +11,13 @@ import { readConfig } from './read-config.ts';
 import { refusedRows } from './refused.ts';
 import { restoreDatabase } from './restore.ts';
 import type { Environment } from './run.ts';
-import { type DatabaseFlags, jsonText, refuse, withDatabaseOptions } from './with-database.ts';
+import {
+  type DatabaseFlags,
+  jsonText,
+  refuse,
+  refuseWhileGatewayRuns,
+  withDatabaseOptions,
+} from './with-database.ts';
 
 /** A table may be large, and sums go over all of it. */
 const COPY_TIMEOUT_MS = 3_600_000;
@@ -55,7 +62,7 @@ export function addDatabaseCommands(program: Command, env: Environment): void {
     .description('copy a database of SQLite to an empty one of PostgreSQL, and compare; stop gateways first')
     .requiredOption('--to <url>', 'postgres://…');
   withDatabaseOptions(copying).action((flags) =>
-    copy(locationOf(flags), { kind: 'postgres', url: flags.to }, flags),
+    copy(readConfig(flags, env), { kind: 'postgres', url: flags.to }, flags),
   );
 }
 
@@ -76,13 +83,15 @@ async function check(location: DatabaseLocation, { json }: DatabaseFlags): Promi
 }
 
 async function copy(
-  from: DatabaseLocation,
+  config: Config,
   to: DatabaseLocation & { readonly kind: 'postgres' },
   { json }: DatabaseFlags,
 ): Promise<void> {
+  const from = databaseLocation(config);
   if (from.kind === 'postgres') throw refuse('the database is on PostgreSQL already');
   if (!existsSync(from.path)) throw refuse(`there is no database ${from.path}`);
   if (!POSTGRES_URL.test(to.url)) throw refuse('`--to` must be a URL that begins with postgres://');
+  refuseWhileGatewayRuns(config);
   const source = await openDatabase(from);
   try {
     const target = await openDatabase(to, { timeoutMs: COPY_TIMEOUT_MS });

@@ -1,11 +1,8 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { isAnyHeld } from '../ledger/owner.ts';
 import { databaseLocation } from '../store/location.ts';
 import { restore } from '../store/restore.ts';
 import { readConfig } from './read-config.ts';
 import type { Environment } from './run.ts';
-import { type DatabaseFlags, jsonText, refuse } from './with-database.ts';
+import { type DatabaseFlags, jsonText, refuse, refuseWhileGatewayRuns } from './with-database.ts';
 
 /** `qianmen database restore FILE` */
 export async function restoreDatabase(
@@ -18,9 +15,7 @@ export async function restoreDatabase(
   const location = databaseLocation(config);
   if (location.kind === 'postgres')
     throw refuse('the database is on PostgreSQL, which has its own program for this: `pg_restore`');
-  const journals = join(config.dataDir, 'ledger');
-  if (existsSync(journals) && isAnyHeld(journals))
-    throw refuse(`a gateway runs on ${config.dataDir}: stop it first`);
+  refuseWhileGatewayRuns(config);
   const aside = await restore(location.path, file, onProgress);
   const before = aside === undefined ? '' : ` What was there is ${aside} now.`;
   process.stdout.write(

@@ -1,8 +1,11 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { engineName } from '../../config/engine.ts';
 import type { Config } from '../../config/schema.ts';
 import { type Scope, unserved } from '../api/unserved.ts';
 import { AppError } from '../core/error.ts';
+import { isAnyHeld } from '../ledger/owner.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { databaseLocation } from '../store/location.ts';
 import { explain } from '../store/problem.ts';
@@ -46,6 +49,13 @@ export function jsonText(value: unknown): string {
 /** Of what was asked for, not of the database. */
 export function refuse(message: string): AppError {
   return new AppError('invalid_value', { message });
+}
+
+/** What a gateway writes meanwhile, or afterwards, would be missing. */
+export function refuseWhileGatewayRuns({ dataDir }: Config): void {
+  const journals = join(dataDir, 'ledger');
+  if (existsSync(journals) && isAnyHeld(journals))
+    throw refuse(`a gateway runs on ${dataDir}: stop it first`);
 }
 
 /** On stderr. Only what the configuration has is known: gateways may have others, or models that were brought into memory by hand. */

@@ -18,13 +18,13 @@ export async function askForModels(url: string, { apiKey, probe }: UpstreamConfi
 }
 
 /**
- * Where the API is, if the upstream's URL is one that people write in its place: the server itself, or an endpoint.
+ * Where the API is, if the upstream's URL is one that people write in its place: the server itself, or a path below the root.
  *
  * @returns A URL that lists models; undefined where none of them does.
  */
 export async function findApiRoot(upstream: UpstreamConfig): Promise<string | undefined> {
   const written = withoutSlash(upstream.url);
-  const above = written.replace(/\/(chat\/completions|completions|embeddings|models|chat)$/, '');
+  const above = written.replace(/\/(models|chat)$/, '');
   for (const url of [above, `${above}/v1`]) {
     if (url === written) continue;
     const found = await askForModels(url, upstream).catch(() => undefined);

@@ -57,7 +57,8 @@ async function copyTables(
   for (const { name } of tables) {
     if (MADE_WITH_ROWS.includes(name)) await to.deleteFrom(name).execute();
     const found = await to.selectFrom(name).select(sql`1`.as('one')).limit(1).execute();
-    if (found.length > 0) throw new Error(`the target is not empty: its table ${name} has rows`);
+    if (found.length > 0)
+      throw new Error(`the target is not empty: its table ${name} has rows. Name an empty database`);
   }
   const copied: CopiedTable[] = [];
   for (const table of tables) {

@@ -214,16 +214,17 @@ describe('the command line', () => {
     expect(JSON.parse(out)).toMatchObject({ rows: [{ row: rows[1]!.row }], unreadable: [] });
   });
 
-  it('restores a backup, but not under a gateway that runs', async () => {
+  it('restores a backup, and copies the database, but not under a gateway that runs', async () => {
     const before = JSON.parse((await qianmen('key', 'create', '--json')).out) as { secret: string };
     await qianmen('database', 'backup', 'b.db');
     const after = JSON.parse((await qianmen('key', 'create', '--json')).out) as { secret: string };
     const upstreams = [{ name: 'away', url: 'http://127.0.0.1:1/v1' }];
     const gateway = await startGatewayProcess({ dataDir: join(folder, 'data'), upstreams });
-    expect(await qianmen('database', 'restore', 'b.db')).toMatchObject({
-      code: 1,
-      err: expect.stringContaining('a gateway runs on'),
-    });
+    for (const command of ['restore b.db', 'copy --to postgres://127.0.0.1:1/nowhere'])
+      expect(await qianmen('database', ...command.split(' ')), command).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('a gateway runs on'),
+      });
     await gateway.kill();
     const restored = JSON.parse((await qianmen('database', 'restore', 'b.db', '--json')).out) as {
       aside: string;
