@@ -1,4 +1,5 @@
 import { turnTimeMs } from '../core/turn-clock.ts';
+import { turnWallMs } from '../core/turn-wall.ts';
 import { type Periods, periodsAt } from './periods.ts';
 
 export interface ClockSources {
@@ -29,7 +30,7 @@ export class SteadyClock {
   #told: Periods;
   #toldAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(sources: ClockSources = { monotonic: turnTimeMs, system: Date.now }) {
+  constructor(sources: ClockSources = { monotonic: turnTimeMs, system: turnWallMs }) {
     this.#sources = sources;
     this.#monotonicMs = sources.monotonic();
     this.#wallMs = sources.system();
@@ -60,7 +61,7 @@ export class SteadyClock {
   /** To the millisecond. @param monotonicMs As `nowMs` has just told */
   periods(monotonicMs = this.nowMs()): Periods {
     const sinceMs = monotonicMs - this.#toldAtMs;
-    if (sinceMs > 0 && sinceMs < 1) return this.#told;
+    if (sinceMs >= 0 && sinceMs < 1) return this.#told;
     const wallMs = this.wallMs(monotonicMs);
     if (wallMs >= this.#periodsUntilMs) {
       this.#periods = periodsAt(wallMs);

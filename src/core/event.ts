@@ -32,6 +32,8 @@ export interface RequestAdmitted {
   readonly type: 'request-admitted';
   /** Unlike `requestId` it is the gateway's own, and unique. */
   readonly settlementId: string;
+  /** Among the requests of this process, also in its `request-settled`. */
+  readonly serial: number;
   readonly requestId: string;
   readonly caller: Caller;
   readonly endpoint: string;
@@ -45,6 +47,8 @@ export interface RequestSettled {
   readonly type: 'request-settled';
   /** Unlike `requestId`, which clients choose, it is the gateway's own, and unique. */
   readonly settlementId: string;
+  /** Among the requests of this process. */
+  readonly serial: number;
   readonly requestId: string;
   /** Undefined: nobody needs a key. */
   readonly caller: Caller | undefined;

@@ -17,6 +17,7 @@ function settled(id: string): RequestSettled {
   return {
     type: 'request-settled',
     settlementId: 'dec_1',
+    serial: 1,
     caller: undefined,
     costNanoUsd: 0,
     requestId: 'req_1',

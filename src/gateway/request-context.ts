@@ -148,6 +148,7 @@ export class RequestContext {
     this.#host.emit({
       type: 'request-admitted',
       settlementId: settlement.id,
+      serial: settlement.serial,
       requestId,
       caller,
       endpoint,

@@ -41,6 +41,7 @@ const UNBOUNDED: UsageBounds = {
   promptTokens: Number.MAX_SAFE_INTEGER,
   completionTokens: Number.MAX_SAFE_INTEGER,
 };
+let lastSerial = 0;
 const NONE: readonly never[] = [];
 const NOTHING: Usage = { promptTokens: 0, completionTokens: 0, cachedPromptTokens: 0, reasoningTokens: 0 };
 
@@ -52,6 +53,7 @@ export class Settlement {
   queuedMs = 0;
   decision: Decision | undefined;
   readonly id: string;
+  readonly serial = ++lastSerial;
   readonly #request: SettledRequest;
   readonly #caller: Caller | undefined;
   readonly #now: () => number;
@@ -134,6 +136,7 @@ export class Settlement {
     return {
       type: 'request-settled',
       settlementId: this.id,
+      serial: this.serial,
       caller: this.#caller,
       requestId: this.#request.id,
       endpoint: this.#request.endpoint,

@@ -1,5 +1,6 @@
 import type { Limits } from '../core/caller.ts';
 import type { GatewayEvent } from '../core/event.ts';
+import { turnWallMs } from '../core/turn-wall.ts';
 import type { Database } from '../store/database.ts';
 import { holdAlarm, keepAlarm, markTold, takeUntold } from './alarm-store.ts';
 import { DAY_MS, periodsOf } from './spending.ts';
@@ -85,7 +86,7 @@ export class BudgetAlarms {
 
   constructor(options: BudgetAlarmsOptions) {
     this.#options = options;
-    this.#wall = options.wall ?? Date.now;
+    this.#wall = options.wall ?? turnWallMs;
     this.#everyMs = options.everyMs ?? EVERY_MS;
     this.#timer = setInterval(() => void this.refresh(), this.#everyMs).unref();
   }

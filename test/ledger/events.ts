@@ -37,8 +37,23 @@ export function attemptsOf(tokens: number): AttemptRecord[] {
   return [answered, lost];
 }
 
+const serials: string[] = [];
+
+/** The same for the same request. */
+function serialOf(settlementId: string): number {
+  const known = serials.indexOf(settlementId);
+  return known < 0 ? serials.push(settlementId) - 1 : known;
+}
+
 export function admitted(settlementId: string, caller: Caller, tokens: () => number): RequestAdmitted {
-  const head = { settlementId, requestId: 'req_same', caller, endpoint: 'chat', model: 'm' };
+  const head = {
+    settlementId,
+    serial: serialOf(settlementId),
+    requestId: 'req_same',
+    caller,
+    endpoint: 'chat',
+    model: 'm',
+  };
   return { type: 'request-admitted', ...head, soFar: () => attemptsOf(tokens()) };
 }
 
@@ -48,6 +63,7 @@ export function settled(settlementId: string, caller: Caller, tokens: number): R
   return {
     type: 'request-settled',
     settlementId,
+    serial: serialOf(settlementId),
     requestId: 'req_same',
     caller,
     endpoint: 'chat',
