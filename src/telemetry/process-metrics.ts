@@ -1,9 +1,8 @@
 import { createRequire } from 'node:module';
 import { collectDefaultMetrics, type Registry } from 'prom-client';
+import { eventLoopLag } from './event-loop-lag.ts';
 
-type DefaultMetric = (registry: Registry, options: { readonly eventLoopMonitoringPrecision: number }) => void;
-
-const PRECISION_MS = 10;
+type DefaultMetric = (registry: Registry) => void;
 
 /**
  * What prom-client tells of a process and of Node, except the duration of garbage collections: observing one takes
@@ -13,10 +12,11 @@ const PRECISION_MS = 10;
 export function processMetrics(registry: Registry): void {
   const load = createRequire(import.meta.url);
   for (const name of collectDefaultMetrics.metricsList)
-    if (name !== 'gc') {
+    if (name !== 'gc' && name !== 'eventLoopLag') {
       const register: DefaultMetric = load(`prom-client/lib/metrics/${name}.js`);
-      register(registry, { eventLoopMonitoringPrecision: PRECISION_MS });
+      register(registry);
     }
+  eventLoopLag(registry);
   // prom-client gives these gauges names that only counters may have.
   for (const kind of ['handles', 'requests', 'resources'])
     registry.removeSingleMetric(`nodejs_active_${kind}_total`);
