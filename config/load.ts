@@ -11,6 +11,12 @@ export class ConfigError extends Error {
 /** What `npm start` serves when there is no file: the embedded model on loopback. */
 export const DEFAULT_CONFIG = { engines: [{ model: 'smollm2-135m-instruct' }] };
 
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a folder',
+  EACCES: 'this user may not read it',
+};
+
 /** @throws ConfigError if the file cannot be read, is not YAML, names an unset variable or does not fit the schema. */
 export function loadConfig(file: string, env: Readonly<Record<string, string | undefined>>): Config {
   let text: string;
@@ -18,7 +24,7 @@ export function loadConfig(file: string, env: Readonly<Record<string, string | u
     text = readFileSync(file, 'utf8');
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const reason = { ENOENT: 'there is no such file', EISDIR: 'it is a folder' }[code ?? ''] ?? message;
+    const reason = REASONS[code ?? ''] ?? message;
     throw new ConfigError(`Cannot read the configuration ${file}: ${reason}`);
   }
   const document = parseDocument(text, { prettyErrors: true });

@@ -9,3 +9,10 @@ export class ModelFileError extends Error {
     this.path = path;
   }
 }
+
+/** @param cause Why the system does not open the file. */
+export function notOpened(path: string, cause: unknown): ModelFileError {
+  const { code } = cause as NodeJS.ErrnoException;
+  const why = { ENOENT: 'there is no such file', EACCES: 'this user may not read the file' }[code ?? ''];
+  return new ModelFileError(path, why ?? 'the file cannot be opened', { cause });
+}

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import { ModelFileError } from '../model-file-error.ts';
+import { ModelFileError, notOpened } from '../model-file-error.ts';
 import type { WeightTensor } from '../weights/weight-tensor.ts';
 import { HeaderCursor } from './header-cursor.ts';
 import { TENSOR_TYPES, tensorTypeName } from './tensor-types.ts';
@@ -36,7 +36,7 @@ export function readGguf(path: string): GgufFile {
   try {
     fileDescriptor = openSync(path, 'r');
   } catch (cause) {
-    throw new ModelFileError(path, 'the file cannot be opened', { cause });
+    throw notOpened(path, cause);
   }
   try {
     const stat = fstatSync(fileDescriptor);

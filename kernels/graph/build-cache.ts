@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { ModelFileError } from '../model-file-error.ts';
+import { notOpened } from '../model-file-error.ts';
 
 export interface BuildSource {
   /** For the folder's name. */
@@ -164,7 +164,7 @@ function realPathOf(path: string): string {
   try {
     return realpathSync(path);
   } catch (cause) {
-    throw new ModelFileError(path, 'the file cannot be opened', { cause });
+    throw notOpened(path, cause);
   }
 }
 

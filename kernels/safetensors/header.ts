@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { ModelFileError } from '../model-file-error.ts';
+import { ModelFileError, notOpened } from '../model-file-error.ts';
 import type { WeightTensor } from '../weights/weight-tensor.ts';
 import { isJsonObject, parseJsonObject } from './json-file.ts';
 
@@ -27,7 +27,7 @@ export function readSafetensors(path: string): ReadonlyMap<string, WeightTensor>
   try {
     fileDescriptor = openSync(path, 'r');
   } catch (cause) {
-    throw new ModelFileError(path, 'the file cannot be opened', { cause });
+    throw notOpened(path, cause);
   }
   try {
     const stat = fstatSync(fileDescriptor);
