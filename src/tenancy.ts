@@ -87,7 +87,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
         ledgerRefusedRows: ledger.losses.refused,
         sharedLimitsUp: admission.problem() === undefined,
       }),
-      admitsNobody: () => door.keysNeeded && (ledger.isFull || knowsNobody(door, budgets)),
+      admitsNobody: () => door.knowsNobody || (ledger.isFull && door.keysNeeded),
       problems: () => problemsOf(door, ledger, admission),
       tenantAdmin: tenantAdmin(
         () => database.get(),
@@ -166,11 +166,6 @@ function accountable(admission: Admission, ledger: Ledger, budgets: SpentBudgets
       return admission.admit(ask);
     },
   };
-}
-
-/** The database has been away since the start. */
-function knowsNobody(door: Authenticator, budgets: SpentBudgets): boolean {
-  return door.problem !== undefined && !budgets.areKnown;
 }
 
 function problemsOf(door: Authenticator, ledger: Ledger, admission: RunningAdmission): readonly string[] {

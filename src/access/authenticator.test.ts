@@ -156,10 +156,13 @@ describe('who calls', () => {
     state.nowMs += TTL_MS - 1;
     expect(authenticator.authenticate(known)).toMatchObject({ projectId: 'proj_1' });
     await expect(ask(authenticator, other)).rejects.toMatchObject({ code: 'keys_unavailable', status: 503 });
+    expect(authenticator.knowsNobody).toBe(false);
     state.nowMs += 1;
     await expect(ask(authenticator, known)).rejects.toMatchObject({ code: 'keys_unavailable' });
+    expect(authenticator.knowsNobody).toBe(true);
     state.down = false;
     await authenticator.poll();
+    expect(authenticator.knowsNobody).toBe(false);
     expect(await ask(authenticator, other)).toMatchObject({ projectId: 'proj_1' });
     expect(problems).toEqual(['connection refused', undefined]);
   });

@@ -49,7 +49,7 @@ export class Authenticator {
   readonly #seen = new Map<string, CachedKey>();
   readonly #lookups = new Map<string, Promise<Caller>>();
   #revision: number | undefined;
-  #confirmedAtMs = 0;
+  #confirmedAtMs = Number.NEGATIVE_INFINITY;
   #keysExist: boolean | undefined;
   #problem: Error | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -79,6 +79,12 @@ export class Authenticator {
   /** The database has said that there is no key. */
   get noKeys(): boolean {
     return this.#keysExist === false;
+  }
+
+  /** The database has been away for so long, or since the start, that no key is good any more. */
+  get knowsNobody(): boolean {
+    const { now, ttlMs } = this.#options;
+    return this.keysNeeded && this.#problem !== undefined && now() - this.#confirmedAtMs >= ttlMs;
   }
 
   /** Why the database cannot be asked. */

@@ -119,17 +119,26 @@ export function listen(
   onError: (error: Error) => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const refused = (error: NodeJS.ErrnoException) => {
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new Error(`Port ${port} on ${host} is taken. Stop what uses it, or choose another with --port.`)
-          : new Error(`Cannot listen on ${host}:${port}: ${error.message}`),
-      );
-    };
+    const refused = (error: NodeJS.ErrnoException) => reject(new Error(whyNot(error, host, port)));
     server.once('error', refused);
     server.listen({ host, port }, () => {
       server.off('error', refused).on('error', onError);
       resolve();
     });
   });
+}
+
+function whyNot({ code, message }: NodeJS.ErrnoException, host: string, port: number): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return `Port ${port} on ${host} is taken. Stop what uses it, or choose another with --port.`;
+    case 'EACCES':
+      return `This user may not listen on port ${port}. Choose one above 1023 with --port.`;
+    case 'EADDRNOTAVAIL':
+      return `This machine has no address ${host}. Set listen.host to one that it has, or to 0.0.0.0 for all of them.`;
+    case 'ENOTFOUND':
+      return `There is no host ${host}. Correct listen.host.`;
+    default:
+      return `Cannot listen on ${host}:${port}: ${message}`;
+  }
 }
