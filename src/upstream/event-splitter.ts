@@ -3,8 +3,11 @@ import { AppError } from '../core/error.ts';
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** Pictures come in one event, as base64. A server that sends more without an end is broken or hostile. */
-const MAX_EVENT_MIB = 16;
+/**
+ * Pictures come in one event, as base64; nearly all of such a one goes on before it has ended (`LongValue`). A server that sends more
+ * without an end is broken or hostile.
+ */
+const MAX_EVENT_MIB = 9;
 const MAX_EVENT_BYTES = MAX_EVENT_MIB * 1024 * 1024;
 /** Of an unfinished event: kept one by one, those that bring a byte each would take a hundred times as much. */
 const MAX_PIECES = 256;
@@ -31,7 +34,7 @@ export class EventSplitter {
    * Returns the bytes in which whole events lie, ending with the last of them, and puts the offset past each event into
    * `ends`; undefined when no event has ended. What comes after is kept for the next call.
    *
-   * @throws AppError `upstream_error` when an event grows beyond 16 MiB.
+   * @throws AppError `upstream_error` when an event grows beyond 9 MiB.
    */
   push(bytes: Buffer, ends: number[]): Buffer | undefined {
     ends.length = 0;
@@ -46,12 +49,27 @@ export class EventSplitter {
       const before = this.#heldBytes;
       block = Buffer.concat([...this.#held, block]);
       for (let i = 0; i < ends.length; i += 1) ends[i] = ends[i]! + before;
-      this.#held = [];
-      this.#joined = 0;
-      this.#heldBytes = 0;
+      this.#clear();
     }
     if (last < bytes.length) this.#hold(bytes.subarray(last));
     return block;
+  }
+
+  /** The unfinished event. */
+  get held(): Buffer {
+    return Buffer.concat(this.#held);
+  }
+
+  /** Another text takes the place of the unfinished event, in whose last line it ends as well. */
+  replaceHeld(bytes: Buffer): void {
+    this.#clear();
+    if (bytes.length > 0) this.#hold(bytes);
+  }
+
+  #clear(): void {
+    this.#held = [];
+    this.#joined = 0;
+    this.#heldBytes = 0;
   }
 
   #hold(bytes: Buffer): void {

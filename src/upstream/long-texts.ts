@@ -36,7 +36,7 @@ export function withoutLongTexts(event: Buffer): Buffer | undefined {
 }
 
 /** The offset of the quote that ends the string, or −1. */
-function closingQuote(text: Buffer, start: number): number {
+export function closingQuote(text: Buffer, start: number): number {
   for (let at = text.indexOf(QUOTE, start); at >= 0; at = text.indexOf(QUOTE, at + 1)) {
     let before = at;
     while (before > start && text[before - 1] === BACKSLASH) before -= 1;

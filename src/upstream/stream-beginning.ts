@@ -31,7 +31,9 @@ export class StreamBeginning {
     const unmarked = this.#mark.push(bytes);
     const all = this.#held.length === 0 ? unmarked : Buffer.concat([this.#held, unmarked]);
     this.#held = NOTHING;
-    const end = all.findIndex((byte) => byte === LF || byte === CR);
+    const lf = all.indexOf(LF);
+    const cr = (lf < 0 ? all : all.subarray(0, lf)).indexOf(CR);
+    const end = cr < 0 ? lf : cr;
     if (end < 0) return all;
     if (all[end] === CR && end === all.length - 1) {
       this.#held = all;

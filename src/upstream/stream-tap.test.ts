@@ -515,6 +515,60 @@ describe('StreamTap', () => {
     parse.mockRestore();
   });
 
+  it('holds little of a picture of any size, wherever it is cut, also where there are several', () => {
+    const url = `data:image/png;base64,${'x'.repeat(2 * MIB)}\\"\\\\`;
+    const image = `{"image_url":{"url":"${url}"},"index":0}`;
+    const event = `data: {"id":"c","choices":[{"index":0,"delta":{"content":"","images":[${image},${image}]},"finish_reason":"stop"}]`;
+    const usage = ',"usage":{"prompt_tokens":3,"completion_tokens":1290}';
+    const text = (hidden: string) => `${delta('a')}${event}${hidden}}\n\n${delta('b')}${DONE}`;
+    const bytes = Buffer.from(text(usage));
+    for (const size of [65_536, 99_991, 7 * MIB])
+      for (const hideUsage of [false, true]) {
+        const tap = new StreamTap({ hideUsage });
+        const kept: Buffer[] = [];
+        for (let at = 0; at < bytes.length; at += size) {
+          const passed = tap.push(bytes.subarray(at, at + size), 0);
+          if (passed !== undefined) kept.push(passed);
+          expect(tap.heldBytes).toBeLessThanOrEqual(MIB);
+        }
+        expect(Buffer.concat(kept).toString() === text(hideUsage ? '' : usage)).toBe(true);
+        expect(tap).toMatchObject({ failure: undefined, done: true });
+        expect(tap.observation).toMatchObject({ contentEvents: 3, finishReasons: ['stop'] });
+        expect(tap.observation.usage?.completionTokens).toBe(1290);
+        expect(tap.observation.replyBytes).toBeGreaterThan(4 * MIB);
+      }
+  });
+
+  it.each([
+    ['an error that comes after it', [Buffer.from('"}}]}}],"error":{"message":"secret host"}}\n\n')]],
+    ['an error in its choice', [Buffer.from('"}}]},"finish_reason":"error","error":"secret host"}]}\n\n')]],
+    ['the end of a line in it', [Buffer.from('x\ndata: secret host')]],
+    ['what is no JSON after it', [Buffer.from('"}}]},secret host}\n\n')]],
+    ['the end of the body', []],
+    ['the end of the body after it', [Buffer.from('"}}]}}')]],
+  ])('ends a stream in the middle of a picture with %s', (_name, after) => {
+    const [head, ...data] = picture('', 3 * MIB).slice(0, -1);
+    const tap = new StreamTap({ hideUsage: false });
+    const passed = [Buffer.from(delta('a', 'stop')), head!, ...data, ...after].map((piece) =>
+      tap.push(piece, 0),
+    );
+    expect(tap.isServed).toBe(false);
+    expect(tap.pushEnd(0)).toBeUndefined();
+    expect(tap.end()).toMatchObject({ code: 'upstream_error' });
+    const text = Buffer.concat(passed.filter((piece) => piece !== undefined)).toString();
+    expect(text.startsWith(delta('a', 'stop') + head!.toString())).toBe(true);
+    expect(text.length).toBeGreaterThan(3 * MIB);
+    expect(text).not.toContain('secret');
+  });
+
+  it('takes a picture whose event no blank line ends', () => {
+    const event = Buffer.concat(picture('', 3 * MIB)).subarray(0, -2);
+    const tap = new StreamTap({ hideUsage: false });
+    const passed = [tap.push(event, 0), tap.pushEnd(0)].map((bytes) => bytes?.toString() ?? '');
+    expect(passed.join('') === `${event}\n\n`).toBe(true);
+    expect(tap.end()).toBeUndefined();
+  });
+
   it('looks at a large event as at any other', () => {
     const { forwarded, tap } = pass(picture('"error":{"message":"secret"},', MIB));
     expect([forwarded, tap.failure?.code]).toEqual(['', 'upstream_error']);
@@ -533,10 +587,10 @@ describe('StreamTap', () => {
   });
 
   it.each([1_024, 65_536])('bounds one event, also in pieces of %i bytes', (size) => {
-    const endless = [Buffer.from('data: {"choices":[{"delta":{"content":"'), ...pieces(17 * MIB, size)];
+    const endless = [Buffer.from('data: {"choices":[{"delta":{"content":"'), ...pieces(10 * MIB, size)];
     const { forwarded, tap } = pass([Buffer.from(delta('a')), ...endless]);
     expect(forwarded).toBe(delta('a'));
-    expect(tap.failure).toMatchObject({ code: 'upstream_error', message: expect.stringContaining('16 MiB') });
+    expect(tap.failure).toMatchObject({ code: 'upstream_error', message: expect.stringContaining('9 MiB') });
   });
 
   it('bounds what there is in an event beside long texts', () => {

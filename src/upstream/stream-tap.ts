@@ -7,6 +7,7 @@ import { errorWithin } from './error-within.ts';
 import { EventSplitter } from './event-splitter.ts';
 import { withoutNullUsage, withoutUsage } from './hide-usage.ts';
 import { withoutLongTexts } from './long-texts.ts';
+import { LongValue } from './long-value.ts';
 import { unexpectedReply } from './map-error.ts';
 import { withNulls } from './not-a-number.ts';
 import { PlainEvents } from './plain-events.ts';
@@ -16,7 +17,10 @@ import { StreamBeginning } from './stream-beginning.ts';
 import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, indexOf, usageOf } from './wire-chunk.ts';
 
 const DONE = '[DONE]';
+const NOTHING = Buffer.alloc(0);
 const EVENT_END = Buffer.from('\n\n');
+/** Of an event that is held: above, it may be that some of it goes on. */
+const USUAL_HELD_BYTES = 1024 * 1024;
 /** Of what is no chunk, to operators. */
 const MAX_TOLD_CHARS = 300;
 
@@ -48,6 +52,12 @@ export class StreamTap {
   #unknown = '';
   /** Chunks say that they have no usage, to a client that did not ask for any. */
   #hidesNulls = false;
+  /** Is on its way to the client. */
+  #value: LongValue | undefined;
+  /** Of the unfinished event so much has gone to the client, in the shortened form. */
+  #goneBytes = 0;
+  /** Of the unfinished event nothing may go on. */
+  #isKept = false;
   /** Lines end as usual, and no event is unfinished: most reads then concern nobody but `#plain`. */
   #isCalm = false;
 
@@ -72,6 +82,7 @@ export class StreamTap {
     if (this.done || this.failure !== undefined) return undefined;
     const bytes = this.#isCalm ? read : this.#beginning.usual(read);
     if (bytes.length === 0) return undefined;
+    if (this.#value !== undefined) return this.#pushValue(this.#value, bytes, readAtMs);
     const seenBefore = this.observation.contentEvents;
     const plainEnd = this.#isCalm || this.#splitter.heldBytes === 0 ? this.#skipPlain(bytes) : 0;
     let kept: Buffer | undefined = bytes;
@@ -83,7 +94,39 @@ export class StreamTap {
       this.observation.firstTokenAtMs ??= readAtMs;
       this.observation.lastTokenAtMs = readAtMs;
     }
-    return kept && this.#readable(kept);
+    const shown = kept && this.#readable(kept);
+    return this.#splitter.heldBytes > USUAL_HELD_BYTES ? this.#letGo(shown, readAtMs) : shown;
+  }
+
+  /** The event has become large: what is known to be good of it need not wait for its end. */
+  #letGo(before: Buffer | undefined, readAtMs: number): Buffer | undefined {
+    if (this.#isKept) return before;
+    const { held } = this.#splitter;
+    const value = LongValue.in(held);
+    this.#isKept = value === undefined;
+    if (value === undefined) return before;
+    this.#value = value;
+    this.#splitter.replaceHeld(NOTHING);
+    this.observation.firstTokenAtMs ??= readAtMs;
+    const going = held.subarray(this.#goneBytes);
+    this.#goneBytes = value.head.length;
+    this.observation.replyBytes += held.length - value.head.length;
+    return before === undefined ? going : Buffer.concat([before, going]);
+  }
+
+  #pushValue(value: LongValue, bytes: Buffer, readAtMs: number): Buffer | undefined {
+    const end = value.end(bytes);
+    if (end === undefined) return this.#failAs('a line that ends within a string');
+    this.observation.replyBytes += end < 0 ? bytes.length : end;
+    if (end < 0) return bytes;
+    this.#value = undefined;
+    this.#isCalm = false;
+    const { shortened } = value;
+    this.#goneBytes = shortened.length;
+    this.#splitter.replaceHeld(shortened);
+    const rest = this.push(bytes.subarray(end), readAtMs);
+    const going = bytes.subarray(0, end);
+    return rest === undefined ? going : Buffer.concat([going, rest]);
   }
 
   /** Some clients end with bytes that are not UTF-8, as of a character whose rest is in another token. */
@@ -108,9 +151,15 @@ export class StreamTap {
   }
 
   get #isFinished(): boolean {
+    if (this.#isMidEvent) return false;
     // Some servers tell the reason of a choice twice.
     const begun = this.#finished?.size ?? this.observation.finishReasons.length;
     return begun >= this.#choices && !this.#isMidChoice;
+  }
+
+  /** A part of the event that has not ended is with the client. */
+  get #isMidEvent(): boolean {
+    return this.#value !== undefined || this.#goneBytes > 0;
   }
 
   /**
@@ -124,7 +173,7 @@ export class StreamTap {
     const { data } = readEvent(rest);
     if (data === undefined || !(data.trim() === DONE || isJson(data)))
       return this.#passOver(data ?? rest.toString());
-    const passed = this.#inspect(rest);
+    const passed = this.#inspectRest(rest);
     if (this.observation.contentEvents > 0) this.observation.firstTokenAtMs ??= readAtMs;
     return passed && this.#readable(passed);
   }
@@ -137,7 +186,9 @@ export class StreamTap {
    */
   end(): AppError | undefined {
     if (!this.done && this.failure === undefined) {
-      if (this.observation.finishReasons.length === 0) this.failure = this.#endedWithout('a finish reason');
+      if (this.#isMidEvent) this.#failAs('the stream ended in the middle of an event');
+      else if (this.observation.finishReasons.length === 0)
+        this.failure = this.#endedWithout('a finish reason');
       else if (this.#isMidChoice)
         this.failure = unexpectedReply('the stream ended in the middle of one of its choices');
     }
@@ -185,16 +236,17 @@ export class StreamTap {
       return kept[0];
     }
     if (block === undefined) return kept[0];
+    this.#isKept = false;
     let keptFrom = 0;
     let start = 0;
     for (const end of this.#ends) {
-      const isPlain = this.#plain.match(block, start) === end;
+      const isPlain = this.#goneBytes === 0 && this.#plain.match(block, start) === end;
       if (isPlain) {
         this.observation.contentEvents += 1;
         this.observation.replyBytes += this.#plain.textBytes(end - start);
       } else {
         const event = block.subarray(start, end);
-        const passed = this.#inspect(event);
+        const passed = this.#inspectRest(event);
         if (passed !== event) {
           if (start > keptFrom) kept.push(block.subarray(keptFrom, start));
           if (passed !== undefined) kept.push(passed);
@@ -206,6 +258,15 @@ export class StreamTap {
     }
     if (start > keptFrom) kept.push(block.subarray(keptFrom, start));
     return kept.length > 1 ? Buffer.concat(kept) : kept[0];
+  }
+
+  /** Of an event whose beginning has gone to the client already, what follows is the rest. */
+  #inspectRest(event: Buffer): Buffer | undefined {
+    const passed = this.#inspect(event);
+    if (this.#goneBytes === 0 || passed === undefined) return passed;
+    const rest = passed.subarray(this.#goneBytes);
+    this.#goneBytes = 0;
+    return rest;
   }
 
   /** @returns What may go on to the client: nearly always the event itself, or nothing. */

@@ -153,12 +153,14 @@ describe('what comes back', () => {
   it('is a picture of many MB in one event, also where so many come at once that they wait for one another', async () => {
     const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n';
     const before = 'data: {"choices":[{"index":0,"delta":{"images":["';
+    // What is not to be shown has the event wait for its end.
+    const usage = '"usage":{"prompt_tokens":5,"completion_tokens":1},';
     const after = '"]},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n';
-    const letters = Buffer.alloc(12 * 1024 * 1024, 'x');
+    const letters = Buffer.alloc(8 * 1024 * 1024, 'x');
     let begun = 0;
     const { promise: allBegun, resolve: go } = Promise.withResolvers<void>();
     const url = await rawUpstream(async (socket) => {
-      socket.write(head + before);
+      socket.write(head + before.replace('{', `{${usage}`));
       socket.write(letters.subarray(0, letters.length / 2));
       begun += 1;
       if (begun === 12) go();
