@@ -345,6 +345,27 @@ describe('foresight', () => {
     expect(await wait('one more')).toBeInstanceOf(Unserved);
   });
 
+  it('knows how fast a line moves in which each of many has one request', () => {
+    const running: (() => void)[] = [];
+    const used = { prompt: 1, output: 0 };
+    for (let i = 0; i < 40; i += 1) {
+      const who = tenant(`t${i}`);
+      const claim = () => {
+        if (running.length === 2) return undefined;
+        const charge = queue.counters.charge(who, used);
+        running.push(() => queue.counters.settle(charge, used));
+        return 'served';
+      };
+      void queue.wait({ tenant: who }, claim, new AbortController().signal);
+    }
+    for (let i = 0; i < 20; i += 1) {
+      queue.pump();
+      vi.advanceTimersByTime(20);
+      running.shift()!();
+    }
+    expect(queue.expectedWaitMs(tenant('t0'))).toBeCloseTo(20 * queue.length + 20, -1);
+  });
+
   it('refuses none of a tenant alone that may soon be served faster', async () => {
     move(99);
     queue.room = 8;

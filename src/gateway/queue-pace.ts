@@ -3,8 +3,8 @@ const MIN_SAMPLES = 8;
 const SAMPLES = 32;
 
 /**
- * How fast a line moves: as fast as requests end whose tenants have more in line. Counting those that leave the line
- * would tell the same, except of a line that stands still because more are inside than may be.
+ * How fast a line moves: as fast as requests end that were in it, or whose tenants have more there. Counting those that leave
+ * the line would tell the same, except of a line that stands still because more are inside than may be.
  */
 export class QueuePace {
   /** When the line formed, and then when each of the latest ended. */

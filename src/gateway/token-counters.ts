@@ -30,7 +30,7 @@ export class TokenCounters<W extends Urgent> {
   /** The counter of whoever was served last, while nobody waits. */
   #level = 0;
 
-  /** @param onTurn Called when a request has ended whose tenant has more in line. */
+  /** @param onTurn Called when a request has ended that was in line, or whose tenant has more there, while anybody waits. */
   constructor(onTurn: () => void) {
     this.#onTurn = onTurn;
   }
@@ -89,16 +89,17 @@ export class TokenCounters<W extends Urgent> {
     account.pending += cost;
     account.running += 1;
     this.#running += 1;
-    return { account, cost };
+    // One that comes out of the line is still in it now.
+    return { account, cost, waited: account.line.length > 0 };
   }
 
   /** Exactly once. @param used Undefined: nothing, and all is given back. */
-  settle({ account, cost }: Charge<W>, used: Tokens | undefined): void {
+  settle({ account, cost, waited }: Charge<W>, used: Tokens | undefined): void {
     account.counter += (used === undefined ? 0 : costOf(used) / account.weight) - cost;
     account.pending -= cost;
     account.running -= 1;
     this.#running -= 1;
-    if (account.line.length > 0) this.#onTurn();
+    if (account.line.length > 0 || (waited && this.waiting.size > 0)) this.#onTurn();
     this.#forget(account);
   }
 
@@ -124,6 +125,8 @@ export interface Charge<W extends Urgent> {
   readonly account: TenantAccount<W>;
   /** By weight. */
   readonly cost: number;
+  /** It has been in line. */
+  readonly waited: boolean;
 }
 
 function costOf({ prompt, output }: Tokens): number {
