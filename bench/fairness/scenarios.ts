@@ -24,6 +24,8 @@ export interface Scenario {
     readonly weight?: number;
     /** They are projects of one organization, the quiet ones of another. Default: all are of one. */
     readonly together?: boolean;
+    /** They send one after the other, as programs do that have several keys. Default: each as it likes. */
+    readonly inTurn?: boolean;
   };
   /** Replies are not streamed. */
   readonly whole?: boolean;
@@ -326,6 +328,32 @@ export const SCENARIOS: readonly Scenario[] = [
     quietTenants: 3,
     quietPerSecond: 1,
     loud: { tenants: 20, times: 100 },
+  },
+  {
+    name: '16 places, twenty projects of one',
+    server: places(16, 100, 20),
+    promptTokens: 20,
+    outputTokens: 10,
+    quietTenants: 3,
+    quietPerSecond: 1,
+    loud: { tenants: 20, times: 100, together: true, inTurn: true },
+  },
+  {
+    name: '16 places, too many alike',
+    server: places(16, 100, 20),
+    promptTokens: 20,
+    outputTokens: 10,
+    quietTenants: 3,
+    quietPerSecond: 1,
+    loud: { tenants: 40, times: 80 },
+  },
+  {
+    name: 'batching, one loud and many others',
+    server: batching64,
+    promptTokens: 500,
+    outputTokens: 120,
+    quietTenants: 20,
+    quietPerSecond: 0.4,
   },
   {
     name: 'busy machine, 16 places',

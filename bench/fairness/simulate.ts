@@ -100,7 +100,7 @@ async function simulate(
   const restore = time.take();
   const gateway = gatewayOver(scenario, time, seed);
   const outcomes: Outcome[] = [];
-  const { tenants, times, weight = 1, together = false } = scenario.loud ?? { tenants: 1, times: 100 };
+  const { tenants, times, weight = 1, together, inTurn } = { tenants: 1, times: 100, ...scenario.loud };
   const ask = async (tenant: string) => {
     const loud = tenant.startsWith('loud');
     const outcome: Outcome = { loud, askedAtMs: time.now() };
@@ -125,12 +125,14 @@ async function simulate(
     }
   };
   const untilMs = order.quietMs + order.loudMs + bothMs;
-  const source = (tenant: string, perSecond: number, fromMs: number, ofItsOwn: number) => {
+  /** @param tenants They take turns. */
+  const source = (tenants: readonly string[], perSecond: number, fromMs: number, ofItsOwn: number) => {
     const random = seededRandom(seed * 1_000 + ofItsOwn);
+    let sent = 0;
     const next = () => {
       time.after((-Math.log(1 - random()) / perSecond) * 1_000, () => {
         if (time.now() > untilMs) return;
-        void ask(tenant);
+        void ask(tenants[sent++ % tenants.length]!);
         next();
       });
     };
@@ -146,11 +148,13 @@ async function simulate(
   };
   for (let i = 0; i < scenario.quietTenants; i += 1)
     if (scenario.closed) client(`quiet${i}`, order.loudMs + i * APART_MS);
-    else source(`quiet${i}`, scenario.quietPerSecond, order.loudMs, i);
-  for (let i = 0; i < (who === 'quiet' ? 0 : tenants); i += 1)
+    else source([`quiet${i}`], scenario.quietPerSecond, order.loudMs, i);
+  const loud = Array.from({ length: who === 'quiet' ? 0 : tenants }, (_, i) => `loud${i}`);
+  const sources = inTurn === true && loud.length > 0 ? [loud] : loud.map((tenant) => [tenant]);
+  for (const [i, some] of sources.entries())
     if (scenario.closed)
-      for (let n = 0; n < times / tenants; n += 1) client(`loud${i}`, order.quietMs + n * APART_MS);
-    else source(`loud${i}`, (times / tenants) * scenario.quietPerSecond, order.quietMs, 100 + i);
+      for (let n = 0; n < times / tenants; n += 1) client(some[0]!, order.quietMs + n * APART_MS);
+    else source(some, (times / sources.length) * scenario.quietPerSecond, order.quietMs, 100 + i);
   if (values.trace === who) trace(gateway, time);
   await time.run(untilMs + DRAIN_MS);
   restore();

@@ -85,6 +85,14 @@ describe('Guests', () => {
     expect(isHeavy(quiet)).toBe(false);
   });
 
+  it('know whether most comes from heavy ones', () => {
+    for (const name of ['one', 'two', 'three']) enter(tenant(name), 3);
+    enter(tenant('loud'), 4, true);
+    expect(guests.isMostOfHeavy()).toBe(false);
+    enter(tenant('loud'), 6);
+    expect(guests.isMostOfHeavy()).toBe(true);
+  });
+
   it('share by weight with their own band and better ones', () => {
     enter(tenant('one', 1));
     expect(guests.shareOf(tenant('one', 1))).toBe(0);

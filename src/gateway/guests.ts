@@ -144,6 +144,15 @@ export class Guests {
     return isHeavyAt(guest, nowMs);
   }
 
+  /** Heavy tenants send more than all others together. */
+  isMostOfHeavy(): boolean {
+    const nowMs = this.#now();
+    let more = 0;
+    for (const guest of this.#byId.values())
+      more += isHeavyAt(guest, nowMs) ? guest.arrivals : -guest.arrivals;
+    return more > 0;
+  }
+
   /** How many requests inside are heavy tenants'. */
   insideOfHeavy(): number {
     const nowMs = this.#now();

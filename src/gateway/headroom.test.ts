@@ -249,6 +249,38 @@ describe('Headroom', () => {
     expect(fill(loud)).toBe(used);
   });
 
+  describe('where many come of whom nobody knows that they are heavy', () => {
+    const many = Array.from({ length: 12 }, (_, i) => tenant(`loud${i}`));
+
+    /** All have so many inside at once, which are answered. */
+    function come(each: number, tookMs: number, hasLine: boolean): void {
+      for (let round = 0; round < 4; round += 1) {
+        const stays = many.flatMap((one) => Array.from({ length: each }, () => enter(one, hasLine)));
+        nowMs += 300;
+        for (const [i, stay] of stays.entries()) answer(stay, tookMs, i + 1);
+        nowMs += 1_000;
+        for (const stay of stays) leave(stay);
+      }
+    }
+
+    it('keeps nothing free for what they asked for, once they wait', () => {
+      open(28);
+      leave(enter(quiet));
+      come(2, 100, false);
+      const before = headroom.held;
+      for (const one of many) headroom.hasRoomFor(one, true);
+      expect(headroom.held).toBeGreaterThan(2 * before);
+    });
+
+    it('does not go by how others fared beside them', () => {
+      leave(enter(quiet));
+      come(2, 300, false);
+      expect(headroom.held).toBeGreaterThan(20);
+      come(3, 300, true);
+      expect(headroom.held).toBeLessThan(10);
+    });
+  });
+
   it('does not take for late what arrived while this process was at something else', async () => {
     for (let i = 0; i < 10; i += 1) {
       const stay = enter(quiet);

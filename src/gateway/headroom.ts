@@ -24,6 +24,8 @@ import { Unqueued } from './unqueued.ts';
 
 /** As long as a light tenant has sent something within this time, what is usual can be learnt from it. */
 const LEARN_MS = 2_000;
+/** That a tenant is heavy is known no later than this, as a rule. */
+const MISTAKEN_MS = 5_000;
 /** This many inside, or without an answer, are little. */
 const LITTLE = 2;
 
@@ -85,7 +87,7 @@ export class Headroom {
   readonly #pressing = new Set<Stay>();
   /** Stays, by their size. */
   readonly #inside: Record<Size, number> = { little: 0, some: 0, much: 0 };
-  /** The heavy tenant that came in last, and how many are little for all heavy ones. */
+  /** The heavy tenant that came in last, or wanted to, and how many are little for all heavy ones. */
   #loudest: { readonly guest: Guest; readonly little: number } | undefined;
   #pressedAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
@@ -130,12 +132,15 @@ export class Headroom {
     const guest = this.#guests.get(tenant);
     const isAlone = this.#shareOf(tenant) === 0;
     if (guest === undefined) return true;
+    if (this.#guests.isHeavy(guest)) this.#wasTakenForLight(guest);
     if (this.#guests.hasItsPart(guest, inFlight) && !this.#beginsAtOnce(tenant)) return false;
     if (isAlone || !this.#guests.isHeavy(guest) || !this.#guests.hasLightBeside(tenant)) return true;
     const { inside, share: together } = this.#guests.heavyWith(guest);
+    const places = this.#placesOf(together);
+    this.#isLoudest(guest, places);
     if (inside === 0) return true;
     // Where others feel a single prompt, no share is so large that there need be no pause before the next.
-    if (inside < this.#placesOf(together)) return this.#knee.unanswered.at >= 1 || this.#mayPress;
+    if (inside < places) return this.#knee.unanswered.at >= 1 || this.#mayPress;
     return inFlight < this.held && this.#mayPress && !this.#isAnyLate;
   }
 
@@ -181,7 +186,7 @@ export class Headroom {
       lateAtMs,
     };
     if (pressing) {
-      this.#loudest = { guest, little: Math.max(LITTLE, Math.ceil(places)) };
+      this.#isLoudest(guest, places);
       this.#pressing.add(stay);
       this.#pressedAtMs = enteredAtMs;
     }
@@ -260,16 +265,30 @@ export class Headroom {
     );
   }
 
-  /** One more by a tenant that is light. What a heavy one asked for before it was known to be is no light tenant's demand. */
+  /** One more by a tenant that is light. */
   #askedBy(guest: Guest): Asked | undefined {
-    if (this.#guests.isHeavy(guest)) {
-      if (guest.asked !== undefined) this.#demand.forget(guest.asked);
-      guest.asked = undefined;
-    } else {
-      guest.asked ??= new Asked();
+    if (this.#guests.isHeavy(guest)) this.#wasTakenForLight(guest);
+    else {
+      guest.asked ??= new Asked(this.#now());
       this.#demand.enter(guest.asked);
     }
     return guest.asked;
+  }
+
+  /**
+   * What a heavy tenant asked for before it was known to be is no light tenant's demand. Where most comes from such tenants,
+   * what others took beside them meanwhile is not usual.
+   */
+  #wasTakenForLight(guest: Guest): void {
+    const { asked } = guest;
+    if (asked === undefined) return;
+    this.#demand.forget(asked);
+    guest.asked = undefined;
+    if (this.#guests.isMostOfHeavy()) this.#knee.mistook(Math.max(asked.sinceMs, this.#now() - MISTAKEN_MS));
+  }
+
+  #isLoudest(guest: Guest, places: number): void {
+    this.#loudest = { guest, little: Math.max(LITTLE, Math.ceil(places)) };
   }
 
   /**

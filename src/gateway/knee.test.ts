@@ -196,4 +196,15 @@ describe('Knee', () => {
     for (let n = 0; n < 4; n += 1) ask(1, 64, true, jitter());
     expect(knee.most).toBe(Number.POSITIVE_INFINITY);
   });
+
+  it('is found where many had little each, whose tenants turn out to be heavy', () => {
+    for (let i = 0; i < 100; i += 1) ask(24, 8, true, 0, 'little');
+    const found = () => {
+      fill(200, 8);
+      return knee.at;
+    };
+    expect(found()).toBeGreaterThan(16);
+    knee.mistook(0);
+    expect(found()).toBeLessThanOrEqual(8);
+  });
 });

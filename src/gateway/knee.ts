@@ -1,5 +1,6 @@
 import { KneeEvidence, type Witness } from './knee-evidence.ts';
 import { UnansweredBound } from './unanswered-bound.ts';
+import { Usual } from './usual.ts';
 
 /** Where nobody knows yet: so few hardly hurt. */
 const FIRST_GUESS = 2;
@@ -20,24 +21,9 @@ const FAR_LESS = 0.7;
 const SOON_MS = 15_000;
 /** A tenant that is alone refutes it: by so many more that were calm, among as many, than late. */
 const REFUTED_BY = 32;
-/** Late is what takes this many times as long as nearly all took among few … */
-const LATE_TIMES = 1.08;
-/** … and this over their number more, as the fewer they are, the less is known of what is usual … */
-const UNSURE = 1;
-/** … and at least this much longer: less is noise of the machine. */
+/** Late is what takes at least this much longer: less is noise of the machine. */
 const NOISE_MS = 5;
-const NEARLY_ALL_OF_FEW = 0.95;
-const FEW_SAMPLES = 128;
-/** Nobody can tell what is usual from fewer than this. */
-const MIN_FEW_SAMPLES = 8;
-const LEARN_EVERY = 8;
-const LEARN_EACH = 32;
-/**
- * Until somebody can tell. Too strict a guess holds back until there are few, and then it is known; too lax a one
- * would stay.
- */
-const USUAL_RATIO = 1;
-/** Finding too many is void where so many times less was late than turns out to be. */
+/** What was found is void where so many times less was late then than is now, or more. */
 const STRICT = 1.1;
 /** Below this share of what there may be, a late one would be late among fewer, too. */
 const ALREADY_CALM = 0.9;
@@ -97,10 +83,7 @@ export class Knee {
   /** What has been said since for as many. */
   #refuted = 0;
   readonly #evidence = new KneeEvidence();
-  /** Observed against predicted, of the latest that came among few. */
-  readonly #few = new Float64Array(FEW_SAMPLES);
-  #fewSeen = 0;
-  #usual = USUAL_RATIO;
+  readonly #usual = new Usual();
 
   constructor(now: () => number) {
     this.#now = now;
@@ -122,17 +105,12 @@ export class Knee {
 
   /** Enough has been seen to know what is usual. */
   get knowsUsual(): boolean {
-    return this.#fewSeen >= MIN_FEW_SAMPLES;
+    return this.#usual.isKnown;
   }
 
   /** A request that has not begun after this long is late. */
   lateMs(predictedMs: number): number {
-    return Math.max(predictedMs * this.#lateRatio, predictedMs + NOISE_MS);
-  }
-
-  get #lateRatio(): number {
-    const times = LATE_TIMES + UNSURE / Math.max(MIN_FEW_SAMPLES, Math.min(FEW_SAMPLES, this.#fewSeen));
-    return this.#usual * times;
+    return Math.max(predictedMs * this.#usual.lateRatio, predictedMs + NOISE_MS);
   }
 
   /** @param most It is never above. */
@@ -152,7 +130,7 @@ export class Knee {
     const ratio = tookMs / predictedMs;
     const late = tookMs > this.lateMs(predictedMs);
     const few = among <= Math.max(1, this.#at / 2) || (!this.knowsUsual && !late && among <= this.#at);
-    if (undisturbed && (light || this.#fewSeen < LEARN_EACH) && (few || company === 'little'))
+    if (undisturbed && (light || !this.#usual.isSure) && (few || company === 'little'))
       this.#learnUsual(ratio);
     // A tenant that may have hardly anything without an answer never has much inside: only this lets it have more again.
     if (!late && (company === 'much' || unanswered > 0)) this.unanswered.calm(startedAtMs, unanswered, light);
@@ -162,7 +140,7 @@ export class Knee {
       light &&
       this.knowsUsual &&
       among < this.#at * ALREADY_CALM &&
-      this.unanswered.late(startedAtMs, unanswered, (this.#usual * LATE_TIMES) / ratio, stream)
+      this.unanswered.late(startedAtMs, unanswered, this.#usual.strictLateRatio / ratio, stream)
     )
       return;
     const says = this.#evidence.add(sample, this.lateMs(predictedMs), this.#now());
@@ -178,6 +156,13 @@ export class Knee {
     this.#evidence.clear();
     this.unanswered.restart();
     this.#move(Math.min(this.#at, FIRST_GUESS));
+  }
+
+  /** Since then many were taken for light that are heavy: what was usual beside them need not be, nor was all in time that seemed so. */
+  mistook(sinceMs: number): void {
+    const before = this.#usual.lateRatio;
+    this.#usual.forget(sinceMs);
+    if (this.#usual.lateRatio * STRICT < before) this.#findAnew();
   }
 
   #observeCalm(among: number, light: boolean, most: number): void {
@@ -207,7 +192,7 @@ export class Knee {
       this.#retryMs = isAsBefore ? Math.min(MAX_RETRY_MS, this.#retryMs * LATER) : RETRY_MS;
     this.#tooMany = Math.max(2, tooMany);
     this.#foundAtMs = this.#now();
-    this.#foundByRatio = this.#lateRatio;
+    this.#foundByRatio = this.#usual.lateRatio;
     this.#refuted = 0;
     if (this.#at >= this.#tooMany) this.#move(this.#tooMany - 1);
   }
@@ -220,16 +205,13 @@ export class Knee {
   }
 
   #learnUsual(ratio: number): void {
-    this.#few[this.#fewSeen % FEW_SAMPLES] = ratio;
-    this.#fewSeen += 1;
-    if (this.#fewSeen < MIN_FEW_SAMPLES || (this.#fewSeen > LEARN_EACH && this.#fewSeen % LEARN_EVERY > 0))
-      return;
-    const sorted = this.#few.slice(0, this.#fewSeen).sort();
-    this.#usual = Math.max(1, sorted[Math.floor(sorted.length * NEARLY_ALL_OF_FEW)]!);
+    this.#usual.learn(ratio, this.#now());
     // What was late against a guess need not have been; nor what was so against the little that was known at first.
-    const wasGuess = this.#fewSeen === MIN_FEW_SAMPLES;
-    const wasStrict = this.#fewSeen === LEARN_EACH && this.#lateRatio > this.#foundByRatio * STRICT;
-    if (!wasGuess && !wasStrict) return;
+    const wasStrict = this.#usual.isJustSure && this.#usual.lateRatio > this.#foundByRatio * STRICT;
+    if (this.#usual.isJustKnown || wasStrict) this.#findAnew();
+  }
+
+  #findAnew(): void {
     this.#tooMany = undefined;
     this.#evidence.clear();
   }

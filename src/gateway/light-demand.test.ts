@@ -10,7 +10,7 @@ let asked: Asked;
 beforeEach(() => {
   nowMs = 0;
   demand = new LightDemand(() => nowMs);
-  asked = new Asked();
+  asked = new Asked(0);
   demand.stayed(STAY_MS);
 });
 
@@ -49,7 +49,7 @@ describe('LightDemand', () => {
   });
 
   it('forgets what somebody asked for who turns out to be heavy, however many are still inside', () => {
-    const heavy = new Asked();
+    const heavy = new Asked(0);
     for (let n = 0; n < 30; n += 1) demand.enter(heavy);
     for (let n = 0; n < 25; n += 1) demand.leave(heavy);
     expect(demand.reserve(64, 10)).toBeGreaterThan(3);

@@ -28,12 +28,17 @@ class Arrivals {
 
 /** What one tenant has asked for since it is taken to be light. */
 export class Asked {
+  readonly sinceMs: number;
   inside = 0;
   /** The most that it had inside. */
   peak = 0;
   readonly arrivals = new Arrivals();
   /** It has turned out to be heavy. */
   isForgotten = false;
+
+  constructor(sinceMs: number) {
+    this.sinceMs = sinceMs;
+  }
 }
 
 /** What light tenants (see `Headroom`) ask of a backend, and how many places have to be free for nearly all of their requests to find one. */
