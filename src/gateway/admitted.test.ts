@@ -4,7 +4,7 @@ import type { Backend } from '../core/backend.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Price } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
-import type { GatewayEvent, RequestSettled } from '../core/event.ts';
+import type { GatewayEvent, RequestAdmitted, RequestSettled } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import type { Admission, AdmissionAsk } from './admission.ts';
@@ -245,7 +245,11 @@ describe('a request with a caller', () => {
       { caller, decisionId: 'dec_9' },
     );
     expect(seen).toEqual(['request-admitted', [1], [3]]);
-    expect(events).toMatchObject([{ settlementId: 'dec_9' }, { settlementId: 'dec_9' }]);
+    const { serial } = events[0] as RequestAdmitted;
+    expect(events).toMatchObject([
+      { settlementId: 'dec_9', serial },
+      { settlementId: 'dec_9', serial },
+    ]);
   });
 
   it('finds only the models that its key is for', async () => {

@@ -75,3 +75,11 @@ describe('what a server says that a reply took', () => {
     expect(settled({ promptTokens: 10 }, true)).toMatchObject({ completionTokens: 0, usageMeasured: true });
   });
 });
+
+it('has a number that no other request of the process has', () => {
+  const made = ['a', 'b'].map(
+    (id) => new Settlement(id, { id, endpoint: 'chat', stream: true }, undefined, () => 0),
+  );
+  const [one, other] = made.map((settlement) => settlement.settle().serial);
+  expect(other).not.toBe(one);
+});
