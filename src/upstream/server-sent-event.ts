@@ -35,3 +35,8 @@ export function readEvent(event: Buffer): ServerSentEvent {
 export function jsonEvent(data: string): Buffer {
   return Buffer.from(`data: ${data.replaceAll('\n', ' ')}\n\n`);
 }
+
+/** A word, with a time at most (`ping - 2024-01-09 12:00:00`). One that tells of an error is none, nor are several. */
+export function isSignOfLife(data: string): boolean {
+  return /^[[(]?(?!\w*(?:error|exception))[\w-]{1,32}[\])]?(?:[ -]*[\d:.TZ+ -]*)?$/i.test(data.trim());
+}

@@ -3,6 +3,7 @@ import { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
 import { isWholeUsage } from '../core/plausible-usage.ts';
 import type { Usage } from '../core/usage.ts';
+import { ChoiceEnds } from './choice-ends.ts';
 import { errorWithin } from './error-within.ts';
 import { EventSplitter } from './event-splitter.ts';
 import { withoutNullUsage, withoutUsage } from './hide-usage.ts';
@@ -12,7 +13,7 @@ import { unexpectedReply } from './map-error.ts';
 import { withNulls } from './not-a-number.ts';
 import { PlainEvents } from './plain-events.ts';
 import { keyless, NO_SECRETS, type Secrets } from './secrets.ts';
-import { isErrorName, jsonEvent, readEvent } from './server-sent-event.ts';
+import { isErrorName, isSignOfLife, jsonEvent, readEvent } from './server-sent-event.ts';
 import { StreamBeginning } from './stream-beginning.ts';
 import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, indexOf, usageOf } from './wire-chunk.ts';
 
@@ -41,9 +42,7 @@ export class StreamTap {
   done = false;
   readonly #hideUsage: boolean;
   readonly #secrets: Secrets;
-  readonly #choices: number;
-  /** Where there may be several: which have begun, and whether they have finished. */
-  readonly #finished: Map<number, boolean> | undefined;
+  readonly #choices: ChoiceEnds;
   readonly #beginning = new StreamBeginning();
   readonly #splitter = new EventSplitter();
   readonly #ends: number[] = [];
@@ -73,8 +72,7 @@ export class StreamTap {
   }) {
     this.#hideUsage = hideUsage;
     this.#secrets = secrets;
-    this.#choices = choices;
-    this.#finished = choices > 1 ? new Map() : undefined;
+    this.#choices = new ChoiceEnds(choices);
   }
 
   /** @param readAtMs When they came in, on the clock of `Observation`. */
@@ -151,10 +149,7 @@ export class StreamTap {
   }
 
   get #isFinished(): boolean {
-    if (this.#isMidEvent) return false;
-    // Some servers tell the reason of a choice twice.
-    const begun = this.#finished?.size ?? this.observation.finishReasons.length;
-    return begun >= this.#choices && !this.#isMidChoice;
+    return !this.#isMidEvent && this.#choices.areAll;
   }
 
   /** A part of the event that has not ended is with the client. */
@@ -189,15 +184,10 @@ export class StreamTap {
       if (this.#isMidEvent) this.#failAs('the stream ended in the middle of an event');
       else if (this.observation.finishReasons.length === 0)
         this.failure = this.#endedWithout('a finish reason');
-      else if (this.#isMidChoice)
+      else if (this.#choices.isMidChoice)
         this.failure = unexpectedReply('the stream ended in the middle of one of its choices');
     }
     return this.failure;
-  }
-
-  /** Servers may make fewer choices than they are asked for: only those that have begun have to finish. */
-  get #isMidChoice(): boolean {
-    return this.#finished !== undefined && [...this.#finished.values()].includes(false);
   }
 
   /**
@@ -306,8 +296,7 @@ export class StreamTap {
     for (const choice of choices) {
       content ||= hasContent(choice);
       const reason = finishReasonOf(choice);
-      const index = indexOf(choice);
-      this.#finished?.set(index, reason !== undefined || this.#finished.get(index) === true);
+      this.#choices.note(indexOf(choice), reason !== undefined);
       if (reason === undefined) continue;
       finished = true;
       this.observation.finishReasons.push(reason);
@@ -346,11 +335,6 @@ export class StreamTap {
     const before = this.observation.usage;
     if (before === undefined || isWholeUsage(usage) || !isWholeUsage(before)) this.observation.usage = usage;
   }
-}
-
-/** A word, with a time at most (`ping - 2024-01-09 12:00:00`). One that tells of an error is none, nor are several. */
-function isSignOfLife(data: string): boolean {
-  return /^[[(]?(?!\w*(?:error|exception))[\w-]{1,32}[\])]?(?:[ -]*[\d:.TZ+ -]*)?$/i.test(data.trim());
 }
 
 function isJson(text: string): boolean {
