@@ -141,7 +141,7 @@ describe('ensureDecoderGraph', () => {
 
   it('names a file that is missing or damaged', () => {
     expect(() => ensureDecoderGraph(join(folder, 'none.gguf'), cacheDir)).toThrow(
-      /none\.gguf: the file cannot be/,
+      /none\.gguf: there is no such file/,
     );
     truncateSync(ggufPath, 1000);
     expect(ensure).toThrow(/tiny\.gguf: .*truncated/);
