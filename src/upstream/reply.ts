@@ -85,7 +85,9 @@ export abstract class Reply implements Relay, Reader {
       // The content will show.
       this.contentType = this.#wantedType;
     }
-    this.#checkEncoding(exchange, head);
+    const encoding = encodingOf(headers);
+    if (!isPlain(encoding))
+      exchange.fail(unexpectedReply(`content encoding ${JSON.stringify(encoding)}, which nobody asked for`));
   }
 
   onFailure(error: AppError): void {
@@ -99,18 +101,22 @@ export abstract class Reply implements Relay, Reader {
 
   #refuseType(exchange: Exchange, head: ResponseHead): void {
     const what = `HTTP ${this.status} with content type ${JSON.stringify(this.contentType)}`;
-    if (!isJsonType(this.contentType)) exchange.fail(unexpectedReply(what));
-    else this.#lookAt(exchange, head, what);
+    if (!isJsonType(this.contentType)) {
+      exchange.fail(unexpectedReply(what));
+      return;
+    }
+    const { secrets } = this.host;
+    const refuse = (text: string) =>
+      this.onFailure(errorToldBy(text, what, secrets) ?? unexpectedReply(what));
+    if (isPlain(encodingOf(head.headers))) this.#lookAt(exchange, head, refuse);
+    else readBeginning(exchange, head, refuse);
   }
 
   /**
    * In place of a stream may come an error that has status 200, and says more than its type does; or the stream itself, as proxies have it
    * that give one type to all that they pass on (those of vLLM's examples).
    */
-  #lookAt(exchange: Exchange, head: ResponseHead, what: string): void {
-    const { secrets } = this.host;
-    const refuse = (text: string) =>
-      this.onFailure(errorToldBy(text, what, secrets) ?? unexpectedReply(what));
+  #lookAt(exchange: Exchange, head: ResponseHead, refuse: (text: string) => void): void {
     const mark = new MarkFilter();
     exchange.handOver({
       onHead() {},
@@ -124,18 +130,11 @@ export abstract class Reply implements Relay, Reader {
         }
         this.contentType = this.#wantedType;
         exchange.handOver(this);
-        this.#checkEncoding(exchange, head);
         this.onData(chunk);
       },
       onEnd: () => refuse(''),
       onFailure: (error) => this.onFailure(error),
     });
-  }
-
-  #checkEncoding(exchange: Exchange, { headers }: ResponseHead): void {
-    const encoding = encodingOf(headers);
-    if (!isPlain(encoding))
-      exchange.fail(unexpectedReply(`content encoding ${JSON.stringify(encoding)}, which nobody asked for`));
   }
 
   get whole(): Buffer | undefined {

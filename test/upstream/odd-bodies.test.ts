@@ -29,6 +29,15 @@ describe('a refusal that is compressed although nobody asked', () => {
     });
   });
 
+  it('is read, too, where it comes with status 200 in place of a stream', async () => {
+    const lines = ['content-type: application/json', 'content-encoding: gzip'];
+    const body = gzipSync(JSON.stringify({ error: { message: 'mend it', code: 400 } }));
+    const url = await rawUpstream((socket) =>
+      socket.end(Buffer.concat([Buffer.from(head(200, lines)), body])),
+    );
+    expect(await failureOf(reach(url).relay())).toMatchObject({ code: 'upstream_rejected', status: 400 });
+  });
+
   it('is not unpacked to more than anybody reads', async () => {
     const lines = ['content-type: application/json', 'content-encoding: gzip'];
     const body = gzipSync(long);
