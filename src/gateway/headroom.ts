@@ -137,7 +137,7 @@ export class Headroom {
     if (isAlone || !this.#guests.isHeavy(guest) || !this.#guests.hasLightBeside(tenant)) return true;
     const { inside, share: together } = this.#guests.heavyWith(guest);
     const places = this.#placesOf(together);
-    this.#isLoudest(guest, places);
+    this.#noteLoudest(guest, places);
     if (inside === 0) return true;
     // Where others feel a single prompt, no share is so large that there need be no pause before the next.
     if (inside < places) return this.#knee.unanswered.at >= 1 || this.#mayPress;
@@ -186,7 +186,7 @@ export class Headroom {
       lateAtMs,
     };
     if (pressing) {
-      this.#isLoudest(guest, places);
+      this.#noteLoudest(guest, places);
       this.#pressing.add(stay);
       this.#pressedAtMs = enteredAtMs;
     }
@@ -287,7 +287,7 @@ export class Headroom {
     if (this.#guests.isMostOfHeavy()) this.#knee.mistook(Math.max(asked.sinceMs, this.#now() - MISTAKEN_MS));
   }
 
-  #isLoudest(guest: Guest, places: number): void {
+  #noteLoudest(guest: Guest, places: number): void {
     this.#loudest = { guest, little: Math.max(LITTLE, Math.ceil(places)) };
   }
 

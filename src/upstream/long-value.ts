@@ -1,4 +1,4 @@
-import { closingQuote } from './long-texts.ts';
+import { closingQuote, isEscaped } from './long-texts.ts';
 import { asWire, choicesOf, errorOf } from './wire-chunk.ts';
 
 const BEGINNING = Buffer.from('data: ');
@@ -19,7 +19,6 @@ const LAST_CHARS = 100;
 
 const LF = 0x0a;
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const OPEN_BRACE = 0x7b;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACE = 0x7d;
@@ -60,21 +59,12 @@ export class LongValue {
 
   /** @returns The offset of the quote that ends it, −1 if it goes on. Undefined: it cannot be a string. */
   end(bytes: Buffer): number | undefined {
-    let at = this.#isEscaped ? 1 : 0;
-    const first = at;
-    this.#isEscaped = false;
-    for (;;) {
-      const quote = bytes.indexOf(QUOTE, at);
-      const end = quote < 0 ? bytes.length : quote;
-      let before = end;
-      while (before > first && bytes[before - 1] === BACKSLASH) before -= 1;
-      const isEscaped = (end - before) % 2 === 1;
-      at = quote + 1;
-      if (quote >= 0 && isEscaped) continue;
-      this.#isEscaped = isEscaped;
-      this.#sizeBytes += end;
-      return bytes.subarray(0, end).includes(LF) ? undefined : quote;
-    }
+    const start = this.#isEscaped ? 1 : 0;
+    const quote = closingQuote(bytes, start);
+    const end = quote < 0 ? bytes.length : quote;
+    this.#isEscaped = isEscaped(bytes, end, start);
+    this.#sizeBytes += end;
+    return bytes.subarray(0, end).includes(LF) ? undefined : quote;
   }
 
   /** What the event is looked at by: a size in place of the value. */
