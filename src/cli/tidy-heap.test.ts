@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { tidyWhileIdle } from './tidy-heap.ts';
 
 const MIB = 1024 * 1024;
+const MINUTE = 60_000;
 /** As it is found. */
 const gateway = { inFlight: 0 };
 let ended = 0;
@@ -33,37 +34,65 @@ beforeEach(() => {
 });
 afterEach(() => void vi.useRealTimers());
 
-test('it collects once after the start, and again when the heap has grown', () => {
-  vi.advanceTimersByTime(60_000);
+test('it collects once after the start, and again when the heap has grown and nobody has been served for long', () => {
+  vi.advanceTimersByTime(MINUTE);
   expect(done).toEqual(['collected']);
+  serve();
   heapBytes += 3 * MIB;
-  vi.advanceTimersByTime(60_000);
-  expect(done).toEqual(['collected']);
+  vi.advanceTimersByTime(10 * MINUTE);
+  expect(collections()).toBe(1);
+  serve();
   heapBytes += 3 * MIB;
-  vi.advanceTimersByTime(5_000);
-  expect(done).toEqual(['collected', 'collected', 'trimmed']);
-  vi.advanceTimersByTime(60_000);
-  expect(new Set(done.slice(2))).toEqual(new Set(['trimmed']));
-  expect(done.length).toBeLessThan(10);
+  vi.advanceTimersByTime(4 * MINUTE);
+  expect(collections()).toBe(1);
+  vi.advanceTimersByTime(2 * MINUTE);
+  expect(collections()).toBe(2);
+  vi.advanceTimersByTime(10 * MINUTE);
+  expect(collections()).toBe(2);
 });
 
-test('it waits while somebody is served, and until nobody has been for a while', () => {
+test('what is beside the heap is given back soon after somebody was served, and after a collection, some times', () => {
+  vi.advanceTimersByTime(MINUTE);
+  expect(trims()).toBe(0);
+  serve();
+  heapBytes += 10 * MIB;
+  vi.advanceTimersByTime(6_000);
+  expect(trims()).toBe(1);
+  vi.advanceTimersByTime(MINUTE);
+  expect(trims()).toBe(5);
+  vi.advanceTimersByTime(10 * MINUTE);
+  expect(done.slice(6)).toEqual(['collected', ...Array(5).fill('trimmed')]);
+});
+
+test('it waits while somebody is served, and until nobody has been for long', () => {
   gateway.inFlight = 1;
-  vi.advanceTimersByTime(60_000);
+  vi.advanceTimersByTime(10 * MINUTE);
   gateway.inFlight = 0;
   // Short ones are never seen under way.
-  for (let second = 0; second < 60; second += 4) {
-    ended += 1;
-    vi.advanceTimersByTime(4_000);
+  for (let minute = 0; minute < 10; minute++) {
+    serve();
+    vi.advanceTimersByTime(MINUTE);
   }
-  expect(done).toEqual([]);
-  vi.advanceTimersByTime(10_000);
-  expect(done).toEqual(['collected']);
+  expect(collections()).toBe(0);
+  vi.advanceTimersByTime(5 * MINUTE);
+  expect(collections()).toBe(1);
 });
 
 test('what does not become smaller is not collected again and again', () => {
   leastBytes = 100 * MIB;
   heapBytes = leastBytes;
-  vi.advanceTimersByTime(60_000);
+  vi.advanceTimersByTime(20 * MINUTE);
   expect(done).toEqual(['collected']);
 });
+
+function serve(): void {
+  ended += 1;
+}
+
+function collections(): number {
+  return done.filter((what) => what === 'collected').length;
+}
+
+function trims(): number {
+  return done.filter((what) => what === 'trimmed').length;
+}

@@ -4,7 +4,7 @@ import type { RunningGateway } from '../running-gateway.ts';
 import { mallocTrim } from './malloc-trim.ts';
 
 export interface TidyMeans {
-  /** Default: V8's collector of last resort, which takes some 50 ms. */
+  /** Default: V8's collector of last resort, which takes some 50 ms and forgets most of what is compiled. */
   readonly collect?: () => void;
   /** Gives back what is beside V8's heap, too; not after the start, which leaves little there. Default: glibc's. */
   readonly trim?: () => Promise<void>;
@@ -18,34 +18,48 @@ const FIRST_MS = 500;
 const LOOK_MS = 5_000;
 /** By this many looks later threads have ended, too, and V8 has given back what it kept of their pages and its own. */
 const TRIMS = 5;
+/** After this many idle looks, five minutes, nobody is expected soon. A collection before that would cost the next requests more than memory is worth. */
+const LONG_IDLE = 60;
 /** Less than this is not worth a collection. */
 const LEAST_GROWTH_BYTES = 4 * 1024 * 1024;
 
 /**
- * Gives memory back while there is nothing to do. By itself V8 keeps what the start and a load have taken until the
- * next load: it collects when it allocates, and an idle process allocates nothing. Keeps no process alive.
+ * Gives memory back while there is nothing to do: soon what is beside V8's heap, after long what V8 keeps for the next load, and with it the code that
+ * it has compiled (`tune-heap.ts`). Keeps no process alive.
  */
 export function tidyWhileIdle(
   { gateway, ended }: { readonly gateway: { readonly inFlight: number } } & Pick<RunningGateway, 'ended'>,
   { collect = lastResort(), trim = mallocTrim, heapBytes = physicalBytes }: TidyMeans = {},
 ): void {
   let endedBefore = ended();
+  let idleLooks = 0;
   let tidyBytes = 0;
   let trims = 0;
-  const look = () => {
-    const isIdle = gateway.inFlight === 0 && ended() === endedBefore;
+  const isIdle = () => {
+    const idle = gateway.inFlight === 0 && ended() === endedBefore;
     endedBefore = ended();
-    if (!isIdle) return;
-    if (heapBytes() - tidyBytes >= LEAST_GROWTH_BYTES) {
-      collect();
-      if (tidyBytes > 0) trims = TRIMS;
-      tidyBytes = heapBytes();
+    return idle;
+  };
+  const tidy = () => {
+    collect();
+    tidyBytes = heapBytes();
+  };
+  const look = () => {
+    if (!isIdle()) {
+      idleLooks = 0;
+      trims = TRIMS;
+      return;
+    }
+    idleLooks += 1;
+    if (idleLooks >= LONG_IDLE && heapBytes() - tidyBytes >= LEAST_GROWTH_BYTES) {
+      tidy();
+      trims = TRIMS;
     }
     if (trims > 0) void trim();
     trims = Math.max(0, trims - 1);
   };
   setTimeout(() => {
-    look();
+    if (isIdle()) tidy();
     setInterval(look, LOOK_MS).unref();
   }, FIRST_MS).unref();
 }
