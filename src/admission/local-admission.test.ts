@@ -310,6 +310,20 @@ describe('admission in one process', () => {
     expect(ask(admission, other).rate.requests).toMatchObject({ limit: 9, remaining: 0 });
   });
 
+  it.each<[string, Limits]>([
+    ['1 request at a time.', { concurrency: 1 }],
+    ['2 requests at a time.', { concurrency: 2 }],
+    ['1 request per minute.', { requestsPerMinute: 1 }],
+    ['10 tokens per minute.', { tokensPerMinute: 10 }],
+  ])('says how much a limit is: %s', (said, key) => {
+    const { admission } = setUp();
+    const caller = callerWith({ key });
+    for (let i = 0; i < (key.concurrency ?? 1); i++) ask(admission, caller);
+    expect(refusedBy(() => ask(admission, caller)).message).toBe(
+      `The limit of this API key is reached: ${said}`,
+    );
+  });
+
   it('tells callers the limit that they know, and what it gives out of it', () => {
     const { admission } = setUp({ share: 1 / 4 });
     const caller = callerWith({ key: { requestsPerMinute: 8, tokensPerMinute: 400 } });

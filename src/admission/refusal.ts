@@ -12,13 +12,13 @@ const WHOSE = {
   model: 'of the model',
 } as const satisfies Record<SubjectKind, string>;
 
-const WHAT = {
-  requestsPerMinute: 'requests per minute',
-  tokensPerMinute: 'tokens per minute',
-  concurrency: 'requests at a time',
-  nanoUsdPerDay: 'budget of the day',
-  nanoUsdPerMonth: 'budget of the month',
-} as const satisfies Record<keyof Limits, string>;
+const BUDGET = { nanoUsdPerDay: 'budget of the day', nanoUsdPerMonth: 'budget of the month' } as const;
+
+const COUNTED = {
+  requestsPerMinute: ['request', 'per minute'],
+  tokensPerMinute: ['token', 'per minute'],
+  concurrency: ['request', 'at a time'],
+} as const satisfies Record<Exclude<keyof Limits, keyof typeof BUDGET>, readonly [string, string]>;
 
 /**
  * Says which limit stands in the way, whose it is and when to come back. It does not say how much others under the
@@ -35,18 +35,19 @@ export function refusal(
   part = limits,
 ): AppError {
   const whose = WHOSE[kind];
-  if (isHeld)
-    return new AppError('rate_limit_exceeded', {
-      message: `What is left of the ${WHAT[limit]} ${whose} is held for requests that run, and free again as they end.`,
-      retryAfterMs,
-      rate,
-    });
-  if (limit === 'nanoUsdPerDay' || limit === 'nanoUsdPerMonth')
+  if (limit === 'nanoUsdPerDay' || limit === 'nanoUsdPerMonth') {
+    if (isHeld)
+      return new AppError('rate_limit_exceeded', {
+        message: `What is left of the ${BUDGET[limit]} ${whose} is held for requests that run, and free again as they end.`,
+        retryAfterMs,
+        rate,
+      });
     return new AppError('insufficient_quota', {
-      message: `${part === limits ? 'The' : "What one of the gateway's processes gives out of the"} ${WHAT[limit]} ${whose} does not suffice for this request.`,
+      message: `${part === limits ? 'The' : "What one of the gateway's processes gives out of the"} ${BUDGET[limit]} ${whose} does not suffice for this request.`,
       retryAfterMs,
       rate,
     });
+  }
   const most = limits[limit];
   const ofWhich =
     part === limits ? '' : `, of which each of the gateway's processes gives out ${part[limit]} by itself`;
@@ -55,8 +56,9 @@ export function refusal(
       message: `The request may take ${wanted.tokens} tokens; the limit ${whose} is ${most} per minute${ofWhich}, so it can never pass. Ask for less with max_tokens, or shorten the prompt.`,
       rate,
     });
+  const [what, when] = COUNTED[limit];
   return new AppError('rate_limit_exceeded', {
-    message: `The limit ${whose} is reached: ${most} ${WHAT[limit]}${ofWhich}.`,
+    message: `The limit ${whose} is reached: ${most} ${most === 1 ? what : `${what}s`} ${when}${ofWhich}.`,
     retryAfterMs,
     rate,
   });
