@@ -2,7 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { turnTimeMs } from '../core/turn-clock.ts';
 import { ConcurrencyLimit } from './concurrency-limit.ts';
-import { Headroom, type Stay } from './headroom.ts';
+import { Headroom } from './headroom.ts';
+import type { Stay } from './stays.ts';
 import type { Tenant } from './tenant.ts';
 
 let nowMs: number;

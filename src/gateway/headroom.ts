@@ -3,24 +3,9 @@ import { type Guest, Guests } from './guests.ts';
 import { Knee } from './knee.ts';
 import type { Fared } from './knee-evidence.ts';
 import { Asked, LightDemand } from './light-demand.ts';
+import { type Stay, Stays } from './stays.ts';
 import type { Tenant } from './tenant.ts';
 import { Unqueued } from './unqueued.ts';
-
-/*
- * What is said of tenants and their requests, here and in the line:
- *
- *   heavy, light        a tenant that has had a line of its own of late, or far more inside than others; and any other
- *   share               a part, by weight, of what heavy tenants may have inside (`held`): a light one's own, or that of all
- *                       heavy ones together
- *   little, some, much  what a light tenant, or all heavy ones together, have inside: below the share or hardly anything; in
- *                       between; above, and heavy
- *   pressing            a request of a heavy tenant above that share; where prompts need pauses, also within it
- *   late                a request of whose reply nothing is there although that is unusual
- *   found no place      a request that was in line although its tenant had nothing running
- *   held up             a request that its own client had wait: nobody learns from how long it took
- *   excessive           a request in line beyond its tenant's share of the line, while others wait, too (`isExcessive`)
- *   crowded             a request that was inside among more than its backend takes, as is known by now (`Slot`)
- */
 
 /** As long as a light tenant has sent something within this time, what is usual can be learnt from it. */
 const LEARN_MS = 2_000;
@@ -38,27 +23,6 @@ export interface Room {
   readonly free: boolean;
   /** More are inside than were found to be too many since they came. */
   readonly isExceeded?: boolean;
-}
-
-/** What a light tenant, or all heavy ones together, have inside. */
-type Size = 'little' | 'some' | 'much';
-
-/** One request of a guest. */
-export interface Stay {
-  readonly guest: Guest;
-  readonly size: Size;
-  /** The largest of all that were inside, itself included. */
-  readonly company: Size;
-  /** How many pressing ones had no answer when it came, itself included if it is one of them. */
-  readonly unanswered: number;
-  readonly pressing: boolean;
-  /** What it is part of; undefined: its tenant is heavy, as far as is known. */
-  readonly asked: Asked | undefined;
-  readonly enteredAtMs: number;
-  /** What `stalledMs` was then. */
-  readonly stalledMs: number;
-  /** If nothing of its reply is there by then, it is late. */
-  readonly lateAtMs: number;
 }
 
 /**
@@ -81,15 +45,9 @@ export class Headroom {
   readonly #demand: LightDemand;
   readonly #now: () => number;
   readonly #guests: Guests;
-  /** Those whose replies have not begun. */
-  readonly #unanswered = new Set<Stay>();
-  /** The pressing ones among them. */
-  readonly #pressing = new Set<Stay>();
-  /** Stays, by their size. */
-  readonly #inside: Record<Size, number> = { little: 0, some: 0, much: 0 };
+  readonly #stays = new Stays();
   /** The heavy tenant that came in last, or wanted to, and how many are little for all heavy ones. */
   #loudest: { readonly guest: Guest; readonly little: number } | undefined;
-  #pressedAtMs = Number.NEGATIVE_INFINITY;
   #lightAtMs = Number.NEGATIVE_INFINITY;
   /** What was predicted for the latest that was judged; undefined: none ever was. */
   #expectedMs: number | undefined;
@@ -141,7 +99,7 @@ export class Headroom {
     if (inside === 0) return true;
     // Where others feel a single prompt, no share is so large that there need be no pause before the next.
     if (inside < places) return this.#knee.unanswered.at >= 1 || this.#mayPress;
-    return inFlight < this.held && this.#mayPress && !this.#isAnyLate;
+    return inFlight < this.held && this.#mayPress && !this.#stays.isAnyLate(this.#now());
   }
 
   /**
@@ -158,59 +116,39 @@ export class Headroom {
     this.#guests.enter(guest, hasLine);
     this.#unqueued.enter();
     const asked = this.#askedBy(guest);
-    const heavy = asked === undefined && share > 0 ? this.#guests.heavyWith(guest) : undefined;
-    const inside = heavy?.inside ?? guest.inFlight;
-    const places = heavy === undefined ? share : this.#placesOf(heavy.share);
-    const within = inside <= places;
     if (asked !== undefined && this.#room.inFlight > this.#most) this.#demand.foundNone();
-    const pressing = asked === undefined && (!within || this.#knee.unanswered.at < 1);
-    const isMuch = pressing && !within && inside > LITTLE;
-    const size = isMuch ? 'much' : within || guest.unanswered < LITTLE ? 'little' : 'some';
-    this.#inside[size] += 1;
-    const { much, some } = this.#inside;
     const isAlone = this.#guests.size <= 1;
-    const company = isAlone || much > 0 ? 'much' : some > 0 ? 'some' : 'little';
+    const { size, pressing } = this.#sizeUp(guest, share, asked === undefined);
     const predictedMs = isAlone ? undefined : predictMs();
-    const lateAtMs =
-      predictedMs === undefined ? Number.POSITIVE_INFINITY : enteredAtMs + this.#knee.lateMs(predictedMs);
-    const unanswered = this.#pressing.size + (pressing ? 1 : 0);
     const stay: Stay = {
       guest,
       size,
-      company,
-      unanswered,
+      company: isAlone ? 'much' : this.#stays.companyOf(size),
+      unanswered: this.#stays.pressing + (pressing ? 1 : 0),
       pressing,
       asked,
       enteredAtMs,
       stalledMs: stalledMs(),
-      lateAtMs,
+      lateAtMs:
+        predictedMs === undefined ? Number.POSITIVE_INFINITY : enteredAtMs + this.#knee.lateMs(predictedMs),
     };
-    if (pressing) {
-      this.#noteLoudest(guest, places);
-      this.#pressing.add(stay);
-      this.#pressedAtMs = enteredAtMs;
-    }
-    this.#unanswered.add(stay);
-    guest.unanswered += 1;
+    this.#stays.enter(stay);
     return stay;
   }
 
   /** Something of its reply is there. */
   begun(stay: Stay): void {
-    if (this.#unanswered.delete(stay)) stay.guest.unanswered -= 1;
-    if (this.#pressing.delete(stay)) this.#knee.unanswered.answered(this.#now() - stay.enteredAtMs);
+    if (this.#stays.begun(stay)) this.#knee.unanswered.answered(this.#now() - stay.enteredAtMs);
   }
 
   /** It takes no place any more, or none for now. */
   wentAway(stay: Stay): void {
-    stay.guest.inFlight -= 1;
-    this.#inside[stay.size] -= 1;
+    this.#stays.wentAway(stay);
     if (stay.asked !== undefined) this.#demand.leave(stay.asked);
   }
 
   cameBack(stay: Stay): void {
-    stay.guest.inFlight += 1;
-    this.#inside[stay.size] += 1;
+    this.#stays.cameBack(stay);
     if (stay.asked !== undefined) this.#demand.cameBack(stay.asked);
   }
 
@@ -245,7 +183,7 @@ export class Headroom {
     // That a tenant is heavy is known only after a while.
     const light = idle && stay.size !== 'much' && !this.#guests.isHeavy(stay.guest);
     const company = this.#isMuchInside ? 'much' : stay.company;
-    const isAfterIt = stay.pressing ? this.#pressedAtMs > stay.enteredAtMs : this.#pressedAtMs >= startedAtMs;
+    const isAfterIt = this.#stays.wasPressedAfter(stay, startedAtMs);
     const undisturbed = !isAfterIt && stay.unanswered === (stay.pressing ? 1 : 0);
     const unanswered = Math.max(stay.unanswered, isAfterIt ? 1 : 0);
     if (light) this.#lightAtMs = this.#now();
@@ -263,6 +201,18 @@ export class Headroom {
       },
       this.#room.limit,
     );
+  }
+
+  /** One more of the guest's, with those that are inside. */
+  #sizeUp(guest: Guest, share: number, isHeavy: boolean): Pick<Stay, 'size' | 'pressing'> {
+    const heavy = isHeavy && share > 0 ? this.#guests.heavyWith(guest) : undefined;
+    const inside = heavy?.inside ?? guest.inFlight;
+    const places = heavy === undefined ? share : this.#placesOf(heavy.share);
+    const within = inside <= places;
+    const pressing = isHeavy && (!within || this.#knee.unanswered.at < 1);
+    if (pressing) this.#noteLoudest(guest, places);
+    if (pressing && !within && inside > LITTLE) return { size: 'much', pressing };
+    return { size: within || guest.unanswered < LITTLE ? 'little' : 'some', pressing };
   }
 
   /** One more by a tenant that is light. */
@@ -318,8 +268,9 @@ export class Headroom {
   get #mayPress(): boolean {
     if (this.#expectedMs === undefined) return true;
     const { knowsUsual, unanswered } = this.#knee;
-    if (knowsUsual || this.#now() - this.#lightAtMs > LEARN_MS) return unanswered.allows(this.#pressing.size);
-    return this.#unanswered.size === 0 && this.#pressing.size === 0;
+    if (knowsUsual || this.#now() - this.#lightAtMs > LEARN_MS)
+      return unanswered.allows(this.#stays.pressing);
+    return this.#stays.unanswered === 0;
   }
 
   /** What heavy tenants have too many of inside keeps out nobody else, who would wait for all of it to leave. */
@@ -339,14 +290,8 @@ export class Headroom {
 
   /** Whoever has waited for longer than is usual queues there: one more would stand behind it. */
   get #mayTrickle(): boolean {
-    const [oldest] = this.#unanswered;
-    const waitedMs = oldest === undefined ? 0 : this.#now() - oldest.enteredAtMs;
-    return waitedMs <= (this.#expectedMs ?? Number.POSITIVE_INFINITY) && this.#unqueued.trickles;
-  }
-
-  get #isAnyLate(): boolean {
     const nowMs = this.#now();
-    for (const { lateAtMs } of this.#unanswered) if (lateAtMs < nowMs) return true;
-    return false;
+    const waitedMs = nowMs - (this.#stays.oldestEnteredAtMs ?? nowMs);
+    return waitedMs <= (this.#expectedMs ?? Number.POSITIVE_INFINITY) && this.#unqueued.trickles;
   }
 }

@@ -16,7 +16,7 @@ import type { Tenant } from './tenant.ts';
  * A request on its way through a lane. Who holds whom:
  *
  *   Slot ─┬─ Passage ─┬─ Entry  when it came, and among how many (`ConcurrencyLimit`)
- *         │           ├─ Stay   whose it is, and how much that tenant had inside (`Headroom`)
+ *         │           ├─ Stay   whose it is, and how much that tenant had inside (`Stays`)
  *         │           └─ Pause  since when its client takes nothing (`LentPlaces`)
  *         └─ Charge             what its tenant is charged for it in line (`TokenCounters`)
  */

@@ -1,5 +1,6 @@
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
-import type { Headroom, Stay } from './headroom.ts';
+import type { Headroom } from './headroom.ts';
+import type { Stay } from './stays.ts';
 
 /** A client that takes nothing for this long has its backend wait; one that takes a little now and then hardly does. */
 const PATIENCE_MS = 100;
