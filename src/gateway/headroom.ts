@@ -46,8 +46,6 @@ export class Headroom {
   readonly #now: () => number;
   readonly #guests: Guests;
   readonly #stays = new Stays();
-  /** The heavy tenant that came in last, or wanted to, and how many are little for all heavy ones. */
-  #loudest: { readonly guest: Guest; readonly little: number } | undefined;
   #lightAtMs = Number.NEGATIVE_INFINITY;
   /** What was predicted for the latest that was judged; undefined: none ever was. */
   #expectedMs: number | undefined;
@@ -95,7 +93,6 @@ export class Headroom {
     if (isAlone || !this.#guests.isHeavy(guest) || !this.#guests.hasLightBeside(tenant)) return true;
     const { inside, share: together } = this.#guests.heavyWith(guest);
     const places = this.#placesOf(together);
-    this.#noteLoudest(guest, places);
     if (inside === 0) return true;
     // Where others feel a single prompt, no share is so large that there need be no pause before the next.
     if (inside < places) return this.#knee.unanswered.at >= 1 || this.#mayPress;
@@ -182,7 +179,6 @@ export class Headroom {
     if (alone && !this.#knee.knowsUsual && tookMs > this.#knee.lateMs(predictedMs)) return;
     // That a tenant is heavy is known only after a while.
     const light = idle && stay.size !== 'much' && !this.#guests.isHeavy(stay.guest);
-    const company = this.#isMuchInside ? 'much' : stay.company;
     const isAfterIt = this.#stays.wasPressedAfter(stay, startedAtMs);
     const undisturbed = !isAfterIt && stay.unanswered === (stay.pressing ? 1 : 0);
     const unanswered = Math.max(stay.unanswered, isAfterIt ? 1 : 0);
@@ -194,7 +190,8 @@ export class Headroom {
         stayMs: this.#demand.stayMs,
         light,
         alone,
-        company,
+        // What has come since may be what it waited for.
+        company: this.#stays.companyOf(stay.company),
         unanswered,
         undisturbed,
         stream: kind === 'first-token',
@@ -210,7 +207,6 @@ export class Headroom {
     const places = heavy === undefined ? share : this.#placesOf(heavy.share);
     const within = inside <= places;
     const pressing = isHeavy && (!within || this.#knee.unanswered.at < 1);
-    if (pressing) this.#noteLoudest(guest, places);
     if (pressing && !within && inside > LITTLE) return { size: 'much', pressing };
     return { size: within || guest.unanswered < LITTLE ? 'little' : 'some', pressing };
   }
@@ -237,10 +233,6 @@ export class Headroom {
     if (this.#guests.isMostOfHeavy()) this.#knee.mistook(Math.max(asked.sinceMs, this.#now() - MISTAKEN_MS));
   }
 
-  #noteLoudest(guest: Guest, places: number): void {
-    this.#loudest = { guest, little: Math.max(LITTLE, Math.ceil(places)) };
-  }
-
   /**
    * A tenant's own share of the requests that are no trouble to anybody, at least one; 0: nobody else is there to share
    * with.
@@ -252,13 +244,6 @@ export class Headroom {
 
   #placesOf(share: number): number {
     return Math.max(1, this.held * share);
-  }
-
-  /** Heavy ones have more inside than is little. */
-  get #isMuchInside(): boolean {
-    if (this.#loudest === undefined) return false;
-    const { guest, little } = this.#loudest;
-    return this.#guests.heavyWith(guest).inside > little;
   }
 
   /**

@@ -63,7 +63,7 @@ export class Stays {
     return oldest?.enteredAtMs;
   }
 
-  /** The largest inside, and one that comes now. */
+  /** The largest of it and all that are inside. */
   companyOf(size: Size): Size {
     const { much, some } = this.#count;
     if (size === 'much' || much > 0) return 'much';
