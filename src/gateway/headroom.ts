@@ -189,7 +189,6 @@ export class Headroom {
         tookMs,
         stayMs: this.#demand.stayMs,
         light,
-        alone,
         // What has come since may be what it waited for.
         company: this.#stays.companyOf(stay.company),
         unanswered,

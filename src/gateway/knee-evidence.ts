@@ -57,10 +57,10 @@ export class KneeEvidence {
 
   /**
    * @param inTimeMs It is late if it took longer.
-   * @returns What it says for as many, below 0: against; 0: it is left aside, since enough say the same.
+   * @returns Whether it counts; otherwise it is left aside, since enough say the same.
    */
-  add({ among, tookMs, predictedMs, light, stayMs }: Witness, inTimeMs: number, nowMs: number): number {
-    if (!this.#keeps(nowMs)) return 0;
+  add({ among, tookMs, predictedMs, light, stayMs }: Witness, inTimeMs: number, nowMs: number): boolean {
+    if (!this.#keeps(nowMs)) return false;
     const late = tookMs > inTimeMs;
     const weights = light ? WEIGHT.light : WEIGHT.heavy;
     const excess = Math.min(1, (tookMs / inTimeMs - 1) / VERY_LATE);
@@ -72,7 +72,7 @@ export class KneeEvidence {
     seen.light = light;
     seen.weight = weight;
     seen.atWork = late && stayMs > 0 ? (among * stayMs) / (stayMs + tookMs - predictedMs) : 0;
-    return late ? -weight : weight;
+    return true;
   }
 
   /** Whether one more is kept. */

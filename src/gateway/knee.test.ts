@@ -21,7 +21,6 @@ function ask(
   jitter = 0,
   company: 'little' | 'some' | 'much' = 'much',
   unanswered = 0,
-  alone = false,
   afterMs = 50,
 ): void {
   nowMs += afterMs;
@@ -29,7 +28,7 @@ function ask(
   const tookMs = PREDICTED_MS * (1 + jitter) + waitsMs;
   const fared = { startedAtMs: nowMs, among, tookMs, predictedMs: PREDICTED_MS, stayMs: STAY_MS };
   const undisturbed = light && unanswered === 0;
-  knee.observe({ ...fared, light, alone, company, unanswered, undisturbed, stream: true }, MOST);
+  knee.observe({ ...fared, light, company, unanswered, undisturbed, stream: true }, MOST);
 }
 
 /** As many are inside as may be; one of ten is of a tenant that has little. */
@@ -121,23 +120,12 @@ describe('Knee', () => {
     expect(knee.at).toBe(64);
   });
 
-  it('is refuted by a tenant that is alone, which has more inside in time, again and again', () => {
-    for (let i = 0; i < 40; i += 1) ask(1, 64, true);
-    fill(400, 16);
-    expect(knee.most).toBe(16);
-    for (let i = 0; i < 20; i += 1) ask(32, 64, false, 0, 'much', 0, true);
-    expect(knee.most).toBe(16);
-    for (let i = 0; i < 20; i += 1) ask(32, 64, false, 0, 'much', 0, true);
-    expect(knee.most).toBe(Number.POSITIVE_INFINITY);
-  });
-
   it('is not cut for what is late in one and the same moment, where so many are answered at all times', () => {
     for (let i = 0; i < 40; i += 1) ask(1, 64, true);
     for (let i = 0; i < 600; i += 1) ask(knee.at, 64, false);
     const before = knee.at;
     nowMs += 10_000;
-    const answered = (tookMs: number) =>
-      ask(before, 64, false, tookMs / PREDICTED_MS - 1, 'much', 0, false, 0);
+    const answered = (tookMs: number) => ask(before, 64, false, tookMs / PREDICTED_MS - 1, 'much', 0, 0);
     for (let ms = 0; ms < 1_000; ms += 1) {
       nowMs += 1;
       for (let n = 0; n < 10; n += 1) answered(PREDICTED_MS);

@@ -19,8 +19,6 @@ const AS_BEFORE = [0.8, 1.25] as const;
 /** … and sooner where less than this share of what was calm is left: the reason may have been another. */
 const FAR_LESS = 0.7;
 const SOON_MS = 15_000;
-/** A tenant that is alone refutes it: by so many more that were calm, among as many, than late. */
-const REFUTED_BY = 32;
 /** Late is what takes at least this much longer: less is noise of the machine. */
 const NOISE_MS = 5;
 /** What was found is void where so many times less was late then than is now, or more. */
@@ -30,8 +28,6 @@ const ALREADY_CALM = 0.9;
 
 /** How a request fared, and among whom. */
 export interface Sample extends Witness {
-  /** No other tenant is there. */
-  readonly alone: boolean;
   /** It is the first token that took so long, not a whole reply. */
   readonly stream: boolean;
   /**
@@ -80,8 +76,6 @@ export class Knee {
   /** What was late then. */
   #foundByRatio = Number.POSITIVE_INFINITY;
   #retryMs = RETRY_MS;
-  /** What has been said since for as many. */
-  #refuted = 0;
   readonly #evidence = new KneeEvidence();
   readonly #usual = new Usual();
 
@@ -115,18 +109,8 @@ export class Knee {
 
   /** @param most It is never above. */
   observe(sample: Sample, most: number): void {
-    const {
-      startedAtMs,
-      among,
-      tookMs,
-      predictedMs,
-      light,
-      alone,
-      company,
-      unanswered,
-      undisturbed,
-      stream,
-    } = sample;
+    const { startedAtMs, among, tookMs, predictedMs, light, company, unanswered, undisturbed, stream } =
+      sample;
     const ratio = tookMs / predictedMs;
     const late = tookMs > this.lateMs(predictedMs);
     const few = among <= Math.max(1, this.#at / 2) || (!this.knowsUsual && !late && among <= this.#at);
@@ -143,10 +127,8 @@ export class Knee {
       this.unanswered.late(startedAtMs, unanswered, this.#usual.strictLateRatio / ratio, stream)
     )
       return;
-    const says = this.#evidence.add(sample, this.lateMs(predictedMs), this.#now());
-    if (alone && this.#tooMany !== undefined && among >= this.#tooMany && startedAtMs > this.#foundAtMs)
-      this.#doubt(says);
-    if (says < 0) this.#findTooMany();
+    const isKept = this.#evidence.add(sample, this.lateMs(predictedMs), this.#now());
+    if (late && isKept) this.#findTooMany();
     else if (!late && startedAtMs >= this.#changedAtMs && among >= Math.floor(this.#at * NEARLY_ALL))
       this.#observeCalm(among, light, most);
   }
@@ -175,12 +157,6 @@ export class Knee {
     this.#move(Math.max(this.#at, Math.min(most, this.most, at + step)));
   }
 
-  /** Nobody is hurt by what a tenant does that is alone: what it has more of than was taken for too many tells whether it is. */
-  #doubt(says: number): void {
-    this.#refuted = Math.max(0, this.#refuted + says);
-    if (this.#refuted >= REFUTED_BY) this.#tooMany = undefined;
-  }
-
   #findTooMany(): void {
     const tooMany = this.#evidence.tooMany(this.#now());
     if (tooMany === undefined) return;
@@ -193,7 +169,6 @@ export class Knee {
     this.#tooMany = Math.max(2, tooMany);
     this.#foundAtMs = this.#now();
     this.#foundByRatio = this.#usual.lateRatio;
-    this.#refuted = 0;
     if (this.#at >= this.#tooMany) this.#move(this.#tooMany - 1);
   }
 
