@@ -109,27 +109,18 @@ export class Knee {
 
   /** @param most It is never above. */
   observe(sample: Sample, most: number): void {
-    const { startedAtMs, among, tookMs, predictedMs, light, company, unanswered, undisturbed, stream } =
-      sample;
-    const ratio = tookMs / predictedMs;
+    const { startedAtMs, among, tookMs, predictedMs, light, company, unanswered } = sample;
     const late = tookMs > this.lateMs(predictedMs);
-    const few = among <= Math.max(1, this.#at / 2) || (!this.knowsUsual && !late && among <= this.#at);
-    if (undisturbed && (light || !this.#usual.isSure) && (few || company === 'little'))
-      this.#learnUsual(ratio);
-    // A tenant that may have hardly anything without an answer never has much inside: only this lets it have more again.
-    if (!late && (company === 'much' || unanswered > 0)) this.unanswered.calm(startedAtMs, unanswered, light);
-    if (late && company !== 'much') return;
-    if (
-      late &&
-      light &&
-      this.knowsUsual &&
-      among < this.#at * ALREADY_CALM &&
-      this.unanswered.late(startedAtMs, unanswered, this.#usual.strictLateRatio / ratio, stream)
-    )
-      return;
+    if (this.#tellsWhatIsUsual(sample, late)) this.#learnUsual(tookMs / predictedMs);
+    if (late) {
+      if (company !== 'much' || this.#isDueToPrompts(sample)) return;
+    } else if (company === 'much' || unanswered > 0)
+      // A tenant that may have hardly anything without an answer never has much inside: only this lets it have more again.
+      this.unanswered.calm(startedAtMs, unanswered, light);
     const isKept = this.#evidence.add(sample, this.lateMs(predictedMs), this.#now());
-    if (late && isKept) this.#findTooMany();
-    else if (!late && startedAtMs >= this.#changedAtMs && among >= Math.floor(this.#at * NEARLY_ALL))
+    if (late) {
+      if (isKept) this.#findTooMany();
+    } else if (startedAtMs >= this.#changedAtMs && among >= Math.floor(this.#at * NEARLY_ALL))
       this.#observeCalm(among, light, most);
   }
 
@@ -145,6 +136,20 @@ export class Knee {
     const before = this.#usual.lateRatio;
     this.#usual.forget(sinceMs);
     if (this.#usual.lateRatio * STRICT < before) this.#findAnew();
+  }
+
+  /** Nobody held it up, as far as can be seen. Where little is known, more are asked. */
+  #tellsWhatIsUsual({ among, light, company, undisturbed }: Sample, late: boolean): boolean {
+    if (!undisturbed || (!light && this.#usual.isSure)) return false;
+    if (company === 'little' || among <= Math.max(1, this.#at / 2)) return true;
+    return !this.knowsUsual && !late && among <= this.#at;
+  }
+
+  /** It was late among far fewer than there may be; and fewer prompts of heavy tenants without an answer may help. */
+  #isDueToPrompts({ startedAtMs, among, tookMs, predictedMs, light, unanswered, stream }: Sample): boolean {
+    if (!light || !this.knowsUsual || among >= this.#at * ALREADY_CALM) return false;
+    const factor = this.#usual.strictLateRatio / (tookMs / predictedMs);
+    return this.unanswered.late(startedAtMs, unanswered, factor, stream);
   }
 
   #observeCalm(among: number, light: boolean, most: number): void {
