@@ -88,15 +88,10 @@ export class Headroom {
     const guest = this.#guests.get(tenant);
     const isAlone = this.#shareOf(tenant) === 0;
     if (guest === undefined) return true;
-    if (this.#guests.isHeavy(guest)) this.#wasTakenForLight(guest);
+    const isHeavy = this.#guests.isHeavy(guest);
+    if (isHeavy) this.#wasTakenForLight(guest);
     if (this.#guests.hasItsPart(guest, inFlight) && !this.#beginsAtOnce(tenant)) return false;
-    if (isAlone || !this.#guests.isHeavy(guest) || !this.#guests.hasLightBeside(tenant)) return true;
-    const { inside, share: together } = this.#guests.heavyWith(guest);
-    const places = this.#placesOf(together);
-    if (inside === 0) return true;
-    // Where others feel a single prompt, no share is so large that there need be no pause before the next.
-    if (inside < places) return this.#knee.unanswered.at >= 1 || this.#mayPress;
-    return inFlight < this.held && this.#mayPress && !this.#stays.isAnyLate(this.#now());
+    return isAlone || !isHeavy || !this.#guests.hasLightBeside(tenant) || this.#hasRoomForHeavy(guest);
   }
 
   /**
@@ -199,15 +194,27 @@ export class Headroom {
     );
   }
 
-  /** One more of the guest's, with those that are inside. */
+  /** Beside light ones. */
+  #hasRoomForHeavy(guest: Guest): boolean {
+    const { inside, share } = this.#guests.heavyWith(guest);
+    if (inside === 0) return true;
+    // Where others feel a single prompt, no share is so large that there need be no pause before the next.
+    if (inside < this.#placesOf(share)) return this.#knee.unanswered.at >= 1 || this.#mayPress;
+    return this.#room.inFlight < this.held && this.#mayPress && !this.#stays.isAnyLate(this.#now());
+  }
+
+  /**
+   * How much the guest, or all heavy ones together, have inside with the request that has just come.
+   *
+   * @param share The guest's own (`#shareOf`).
+   */
   #sizeUp(guest: Guest, share: number, isHeavy: boolean): Pick<Stay, 'size' | 'pressing'> {
     const heavy = isHeavy && share > 0 ? this.#guests.heavyWith(guest) : undefined;
     const inside = heavy?.inside ?? guest.inFlight;
-    const places = heavy === undefined ? share : this.#placesOf(heavy.share);
-    const within = inside <= places;
-    const pressing = isHeavy && (!within || this.#knee.unanswered.at < 1);
-    if (pressing && !within && inside > LITTLE) return { size: 'much', pressing };
-    return { size: within || guest.unanswered < LITTLE ? 'little' : 'some', pressing };
+    const isWithin = inside <= (heavy === undefined ? share : this.#placesOf(heavy.share));
+    const pressing = isHeavy && (!isWithin || this.#knee.unanswered.at < 1);
+    if (isHeavy && !isWithin && inside > LITTLE) return { size: 'much', pressing };
+    return { size: isWithin || guest.unanswered < LITTLE ? 'little' : 'some', pressing };
   }
 
   /** One more by a tenant that is light. */
