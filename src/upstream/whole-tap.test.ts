@@ -93,6 +93,7 @@ describe('WholeTap', () => {
   it.each([
     `{"error":{"message":"${long}"}}`,
     `{"object":"error","message":"${long}"}`,
+    `{"object":"\\u0065rr\\u006Fr","message":"${long}"}`,
     `{"detail":"${long}"}`,
     `{"code":500,"message":"${long}"}`,
   ])('knows an error by its beginning', (text) => {
@@ -248,4 +249,14 @@ describe('WholeTap', () => {
     );
     expect(tap.readBeginning()).toBeUndefined();
   });
+
+  it.each(['"chat.compl\\u0065tion"', 'null', '{}', '7', `"${'x'.repeat(100)}"`, '"errors"'])(
+    'takes a long reply for one that says that it is %s',
+    (object) => {
+      const text = `{"object":${object},"choices":[{"message":{"content":"${long}"},"finish_reason":"stop"}]}`;
+      const tap = new WholeTap(() => 0, { isGeneration: true });
+      tap.push(Buffer.from(text.slice(0, 70_000)));
+      expect(tap.readBeginning()).toBeUndefined();
+    },
+  );
 });

@@ -50,6 +50,9 @@ const MAX_TOLD_CHARS = 300;
 
 const WITH_STATUS_200 = 'an error with status 200';
 const NOTHING: ReadonlySet<string> = new Set(['null', 'false', '""']);
+/** As a JSON string, whose letters may be escaped. */
+const ERROR_WORD = /^"(?:e|\\u0065)(?:r|\\u0072){2}(?:o|\\u006[fF])(?:r|\\u0072)"$/;
+const ERROR_WORD_BYTES = '"\\u0065\\u0072\\u0072\\u006f\\u0072"'.length;
 const NO_OBJECT = 'the reply is no JSON object';
 const NOT_COMPLETE = 'the reply is not complete JSON';
 
@@ -118,7 +121,7 @@ export class WholeTap {
     for (const member of members) {
       const isError =
         ((member.key === 'error' || this.#isErrorKey(member)) && !isNothing(text, member)) ||
-        (member.key === 'object' && !isPlainlyNoError(text, member));
+        (member.key === 'object' && saysError(text, member));
       if (isError) {
         const said = text.toString('utf8', member.valueStart, member.valueEnd);
         return errorWithin(said, WITH_STATUS_200, this.#secrets);
@@ -159,7 +162,7 @@ export class WholeTap {
     let choices: Member | undefined;
     for (const member of members) {
       if (member.key === 'error' || member.keyEscaped) return false;
-      if (member.key === 'object' && !isPlainlyNoError(text, member)) return false;
+      if (member.key === 'object' && saysError(text, member)) return false;
       if (member.key === 'usage') usage = member;
       if (member.key === 'choices') choices = member;
     }
@@ -303,11 +306,10 @@ function isNothing(text: Buffer, { valueStart, valueEnd }: Member): boolean {
   return NOTHING.has(text.toString('latin1', valueStart, Math.min(valueEnd, valueStart + 10)));
 }
 
-/** A string without escapes that is not `error`. */
-function isPlainlyNoError(text: Buffer, { valueStart, valueEnd }: Member): boolean {
-  if (text[valueStart] !== QUOTE) return false;
-  const { text: value, hasBackslash } = shortText(text, valueStart, valueEnd);
-  return !hasBackslash && value !== '"error"';
+function saysError(text: Buffer, { valueStart, valueEnd }: Member): boolean {
+  return (
+    valueEnd - valueStart <= ERROR_WORD_BYTES && ERROR_WORD.test(shortText(text, valueStart, valueEnd).text)
+  );
 }
 
 function memberValue(text: Buffer, { valueStart, valueEnd }: Member): unknown {
