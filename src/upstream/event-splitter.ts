@@ -14,7 +14,7 @@ const MAX_PIECES = 256;
 
 /**
  * Finds where server-sent events end, in bytes that may be cut anywhere. Lines end in LF or CRLF; a lone
- * CR, which the specification also allows, has been replaced before (`StreamBeginning`).
+ * CR, which the specification also allows, has been replaced before (`LineEnds`).
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  */
 export class EventSplitter {

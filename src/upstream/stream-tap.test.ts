@@ -124,6 +124,24 @@ describe('StreamTap', () => {
     expect(tap.isComplete).toBe(true);
   });
 
+  it.each(['\r', '\r\n'])(
+    'loses no event where some lines end in %j and others in LF, wherever they are cut',
+    (end) => {
+      const odd = (event: string) => event.replaceAll('\n', end);
+      const named = (event: string) => `event: message${end}${event}`;
+      const text = `${delta('a')}${odd(delta('b'))}${delta('c')}: x${end}${delta('d')}${odd(delta('e'))}${named(delta('f', 'stop'))}${odd(DONE)}`;
+      for (let cut = 0; cut < text.length; cut += 1) {
+        const { forwarded, tap } = pass(
+          [text.slice(0, cut), text.slice(cut)].map((piece) => Buffer.from(piece)),
+        );
+        expect(tap.failure).toBeUndefined();
+        expect(tap.done).toBe(true);
+        expect(forwarded.match(/(?<="content":")./g)?.join('')).toBe('abcdef');
+        expect(forwarded.replaceAll('\r\n', '')).not.toContain('\r');
+      }
+    },
+  );
+
   it('finds the finish reason of an event with many choices, and with spaces', () => {
     const two =
       'data: {"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": "stop"}, {"index": 1, "delta": {"content": "x"}, "finish_reason": null}]}\n\n';

@@ -3,10 +3,12 @@ import { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
 import { isWholeUsage } from '../core/plausible-usage.ts';
 import type { Usage } from '../core/usage.ts';
+import { MarkFilter } from './byte-order-mark.ts';
 import { ChoiceEnds } from './choice-ends.ts';
 import { errorWithin } from './error-within.ts';
 import { EventSplitter } from './event-splitter.ts';
 import { withoutNullUsage, withoutUsage } from './hide-usage.ts';
+import { LineEnds } from './line-ends.ts';
 import { withoutLongTexts } from './long-texts.ts';
 import { LongValue } from './long-value.ts';
 import { unexpectedReply } from './map-error.ts';
@@ -14,7 +16,6 @@ import { withNulls } from './not-a-number.ts';
 import { PlainEvents } from './plain-events.ts';
 import { keyless, NO_SECRETS, type Secrets } from './secrets.ts';
 import { isErrorName, isSignOfLife, jsonEvent, readEvent } from './server-sent-event.ts';
-import { StreamBeginning } from './stream-beginning.ts';
 import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, indexOf, usageOf } from './wire-chunk.ts';
 
 const DONE = '[DONE]';
@@ -43,7 +44,8 @@ export class StreamTap {
   readonly #hideUsage: boolean;
   readonly #secrets: Secrets;
   readonly #choices: ChoiceEnds;
-  readonly #beginning = new StreamBeginning();
+  readonly #mark = new MarkFilter();
+  readonly #lineEnds = new LineEnds();
   readonly #splitter = new EventSplitter();
   readonly #ends: number[] = [];
   readonly #plain = new PlainEvents();
@@ -78,7 +80,7 @@ export class StreamTap {
   /** @param readAtMs When they came in, on the clock of `Observation`. */
   push(read: Buffer, readAtMs: number): Buffer | undefined {
     if (this.done || this.failure !== undefined) return undefined;
-    const bytes = this.#isCalm ? read : this.#beginning.usual(read);
+    const bytes = this.#isCalm ? read : this.#lineEnds.push(this.#mark.push(read));
     if (bytes.length === 0) return undefined;
     if (this.#value !== undefined) return this.#pushValue(this.#value, bytes, readAtMs);
     const seenBefore = this.observation.contentEvents;
@@ -86,7 +88,7 @@ export class StreamTap {
     let kept: Buffer | undefined = bytes;
     if (plainEnd < bytes.length) {
       kept = this.#pushRest(bytes, plainEnd);
-      this.#isCalm = this.#beginning.isUsual && this.#splitter.heldBytes === 0;
+      this.#isCalm = this.#lineEnds.areUsual && this.#splitter.heldBytes === 0;
     }
     if (this.observation.contentEvents > seenBefore) {
       this.observation.firstTokenAtMs ??= readAtMs;
@@ -217,9 +219,10 @@ export class StreamTap {
 
   #pushRest(bytes: Buffer, from: number): Buffer | undefined {
     const kept: Buffer[] = from > 0 ? [bytes.subarray(0, from)] : [];
+    const rest = from > 0 ? bytes.subarray(from) : bytes;
     let block: Buffer | undefined;
     try {
-      block = this.#splitter.push(from > 0 ? bytes.subarray(from) : bytes, this.#ends);
+      block = this.#splitter.push(this.#isCalm ? this.#lineEnds.push(rest) : rest, this.#ends);
     } catch (error) {
       this.failure = AppError.from(error);
       // Events that ended in the same read are lost with it: the stream is broken anyway.
