@@ -311,6 +311,11 @@ describe('StreamTap', () => {
     expect(tap.failure).toMatchObject({ code: 'upstream_error', message: 'The model server failed.' });
   });
 
+  it.each(['0', 'false', 'null', '""'])('takes a chunk for one whose error is %s', (error) => {
+    const text = `${delta('a').replace('{"id"', `{"error":${error},"id"`)}${delta('b', 'stop')}${DONE}`;
+    expect(passText(text)).toMatchObject({ forwarded: text, tap: { failure: undefined } });
+  });
+
   it.each([
     ['without [DONE] and finish reason', delta('a'), delta('a')],
     ['with [DONE] alone', DONE, ''],
@@ -382,6 +387,7 @@ describe('StreamTap', () => {
     ['a line without a field', 'Internal Server Error at secret host\n\n'],
     ['a comment', ': secret host\n\n'],
     ['an event without data', 'event: message\nid: 7\n\n'],
+    ['an empty list', 'data: []\n\n'],
     ['a problem in another shape', 'data: {"status":500,"title":"secret host"}\n\n'],
     ['a number', 'data: 500\n\n'],
     ['a ping in words of its own', 'event: ping\ndata: still here\n\n'],

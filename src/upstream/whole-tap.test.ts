@@ -112,15 +112,18 @@ describe('WholeTap', () => {
     expect(tapOf(reply.slice(0, -1)).failure?.code).toBe('upstream_error');
   });
 
-  it.each(['null', 'false', '""'])('takes a reply for one whose error is %s, also a long one', (error) => {
-    const reply = `{"error":${error},"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}`;
-    expect(tapOf(reply).failure).toBeUndefined();
-    const { tap } = tapOf(reply.replace('"a"', JSON.stringify('a'.repeat(100_000))));
-    expect(tap.observation.finishReasons).toEqual(['stop']);
-    const begun = new WholeTap(() => 0, { isGeneration: true });
-    begun.push(Buffer.from(reply));
-    expect(begun.readBeginning()).toBeUndefined();
-  });
+  it.each(['null', 'false', '""', '0'])(
+    'takes a reply for one whose error is %s, also a long one',
+    (error) => {
+      const reply = `{"error":${error},"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}`;
+      expect(tapOf(reply).failure).toBeUndefined();
+      const { tap } = tapOf(reply.replace('"a"', JSON.stringify('a'.repeat(100_000))));
+      expect(tap.observation.finishReasons).toEqual(['stop']);
+      const begun = new WholeTap(() => 0, { isGeneration: true });
+      begun.push(Buffer.from(reply));
+      expect(begun.readBeginning()).toBeUndefined();
+    },
+  );
 
   it('believes nobody who writes and says that it wrote nothing', () => {
     const choices = [{ message: { content: 'word '.repeat(50) }, finish_reason: 'stop' }];

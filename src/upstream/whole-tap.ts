@@ -49,7 +49,7 @@ const REASON_BYTES = 32;
 const MAX_TOLD_CHARS = 300;
 
 const WITH_STATUS_200 = 'an error with status 200';
-const NOTHING: ReadonlySet<string> = new Set(['null', 'false', '""']);
+const NOTHING: ReadonlySet<string> = new Set(['null', 'false', '""', '0']);
 /** As a JSON string, whose letters may be escaped. */
 const ERROR_WORD = /^"(?:e|\\u0065)(?:r|\\u0072){2}(?:o|\\u006[fF])(?:r|\\u0072)"$/;
 const ERROR_WORD_BYTES = '"\\u0065\\u0072\\u0072\\u006f\\u0072"'.length;
@@ -195,7 +195,8 @@ export class WholeTap {
     if (this.mended === undefined && !isUtf8(text)) this.mended = Buffer.from(text.toString('utf8'));
     const error = errorOf(parsed);
     if (error !== undefined) return errorSaid(error, WITH_STATUS_200, this.#secrets);
-    if (typeof parsed !== 'object' || parsed === null) return unexpectedReply(NO_OBJECT);
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+      return unexpectedReply(NO_OBJECT);
     const reply = asWire(parsed);
     const choices = choicesOf(reply);
     if (this.#isGeneration && choices.length === 0)

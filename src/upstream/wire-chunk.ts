@@ -147,7 +147,7 @@ export function isText(value: unknown): value is string {
  * (`type`), Gemini (a list), FastAPI (`detail`), and gateways do; also in a choice (OpenRouter).
  */
 export function errorOf(parsed: unknown): unknown {
-  if (Array.isArray(parsed)) return parsed;
+  if (Array.isArray(parsed)) return parsed.length > 0 ? parsed : undefined;
   const wire = asWire(parsed);
   if (isSaid(wire.error)) return wire.error;
   if (wire.object === 'error') return wire;
@@ -161,7 +161,7 @@ export function errorOf(parsed: unknown): unknown {
 
 /** Some say of every reply that it is none. */
 function isSaid(value: unknown): boolean {
-  return value !== undefined && value !== null && value !== false && value !== '';
+  return value !== undefined && value !== null && value !== false && value !== '' && value !== 0;
 }
 
 /** Choices are numbered from 0; a server that makes only one may leave the number out. */
