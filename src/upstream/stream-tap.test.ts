@@ -593,6 +593,16 @@ describe('StreamTap', () => {
     expect(tap.end()).toBeUndefined();
   });
 
+  it('ends with an error where a large event takes back that it is a piece of a reply', () => {
+    const { forwarded, tap } = pass([
+      ...picture('', 2 * MIB, ',"choices":null'),
+      Buffer.from(delta('b', 'stop')),
+    ]);
+    expect(forwarded.length).toBeGreaterThan(MIB);
+    expect(forwarded).not.toContain('"b"');
+    expect(tap.failure?.code).toBe('upstream_error');
+  });
+
   it('looks at a large event as at any other', () => {
     const { forwarded, tap } = pass(picture('"error":{"message":"secret"},', MIB));
     expect([forwarded, tap.failure?.code]).toEqual(['', 'upstream_error']);

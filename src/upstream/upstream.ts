@@ -7,7 +7,6 @@ import type {
   RunOptions,
 } from '../core/backend.ts';
 import { AppError } from '../core/error.ts';
-import { http } from '../core/node-http.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
 import { turnTimeMs } from '../core/turn-clock.ts';
@@ -20,6 +19,7 @@ import { ListingNotice } from './listing-notice.ts';
 import { watchLoad } from './load-watch.ts';
 import { startProbe } from './probe.ts';
 import type { ReplyHost } from './reply.ts';
+import { RequestHeads } from './request-heads.ts';
 import { type Secrets, secretsOf } from './secrets.ts';
 import { ServedModels } from './served-models.ts';
 import { spliceBody } from './splice.ts';
@@ -28,10 +28,6 @@ import { StreamReply } from './stream-reply.ts';
 import { DEFAULT_TIMEOUTS, type UpstreamOptions, type UpstreamTimeouts } from './upstream-options.ts';
 import { refusesQuestion, UsageQuestion } from './usage-question.ts';
 import { WholeReply } from './whole-reply.ts';
-
-/** What may go into a header and into a log line. */
-const SAFE_ID = /^[\x21-\x7e]+$/;
-const MAX_ID_LENGTH = 200;
 
 export interface UpstreamBackend extends Backend {
   /** What the server last said that it serves; undefined until it has, or where it does not tell. */
@@ -61,8 +57,7 @@ class Upstream implements UpstreamBackend {
   /** A whole reply's first byte comes with its last. */
   readonly #wholeTimeouts: UpstreamTimeouts;
   readonly #now: () => number;
-  readonly #pathPrefix: string;
-  readonly #headers: string;
+  readonly #heads: RequestHeads;
   readonly #bodyKeys: BodyKeys;
   readonly #usageQuestion: UsageQuestion;
   readonly #cacheSalt: boolean;
@@ -79,7 +74,11 @@ class Upstream implements UpstreamBackend {
   constructor(options: UpstreamOptions) {
     const url = new URL(options.url);
     const { now = turnTimeMs } = options;
-    const authorization = options.apiKey === undefined ? {} : { authorization: `Bearer ${options.apiKey}` };
+    const pathPrefix = url.pathname.replace(/\/+$/, '');
+    const askingHeaders = {
+      'user-agent': 'qianmen',
+      ...(options.apiKey !== undefined && { authorization: `Bearer ${options.apiKey}` }),
+    };
     const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
     this.#now = now;
     this.#timeouts = timeouts;
@@ -88,15 +87,7 @@ class Upstream implements UpstreamBackend {
     this.concurrency = options.concurrency && within(options.concurrency, options.maxConnections);
     this.#capabilities = options.capabilities;
     this.takesUnread = options.capabilities === undefined;
-    this.#pathPrefix = url.pathname.replace(/\/+$/, '');
-    this.#headers = headerLines({
-      host: url.host,
-      connection: 'keep-alive',
-      'content-type': 'application/json',
-      'accept-encoding': 'identity',
-      'user-agent': 'qianmen',
-      ...authorization,
-    });
+    this.#heads = new RequestHeads({ pathPrefix, host: url.host, apiKey: options.apiKey });
     this.#bodyKeys = new BodyKeys(options.withhold);
     this.#usageQuestion = new UsageQuestion(now, options.withhold?.includes('stream_options') === true);
     this.#cacheSalt = options.cacheSalt === true;
@@ -118,7 +109,7 @@ class Upstream implements UpstreamBackend {
     this.#models = new ServedModels((missing) =>
       options.emit({ type: 'upstream-models-missing', upstream: options.name, missing }),
     );
-    const probePath = this.#pathPrefix + (options.probe?.path ?? '/models');
+    const probePath = pathPrefix + (options.probe?.path ?? '/models');
     const listing = new ListingNotice({
       upstream: options.name,
       url: url.origin + probePath,
@@ -129,7 +120,7 @@ class Upstream implements UpstreamBackend {
       origin: url.origin,
       address: options.address,
       path: probePath,
-      headers: { 'user-agent': 'qianmen', ...authorization },
+      headers: askingHeaders,
       intervalMs: options.probe?.intervalMs ?? 10_000,
       timeoutMs: options.probe?.timeoutMs ?? 2_000,
       health: this.#health,
@@ -153,7 +144,7 @@ class Upstream implements UpstreamBackend {
       watchLoad({
         origin: url.origin,
         address: options.address,
-        headers: { 'user-agent': 'qianmen', ...authorization },
+        headers: askingHeaders,
         intervalMs: loads.intervalMs,
         timeoutMs: options.probe?.timeoutMs ?? 2_000,
         onLoads: (read) => loads.onLoads(this.name, read),
@@ -232,8 +223,8 @@ class Upstream implements UpstreamBackend {
     const host = this.#replyHost(signal, unjudged === true, (failure) =>
       isOurs && refusesQuestion(failure) ? this.#startUnasked(request, options, hideUsage) : undefined,
     );
-    const { endpoint, n = 1, prompts, topLogprobs } = request;
-    const reply = request.stream
+    const { stream, endpoint, n = 1, prompts, topLogprobs } = request;
+    const reply = stream
       ? new StreamReply(host, { hideUsage, choices: n * (prompts?.length ?? 1) })
       : new WholeReply(host, {
           isGeneration: endpoint !== undefined,
@@ -242,8 +233,8 @@ class Upstream implements UpstreamBackend {
     let bodyBytes = 0;
     for (const piece of body) bodyBytes += piece.length;
     this.#connections.send({
-      request: { head: this.#requestHead(request, bodyBytes), body, bodyBytes },
-      limits: request.stream ? this.#timeouts : this.#wholeTimeouts,
+      request: { head: this.#heads.write(request, bodyBytes), body, bodyBytes },
+      limits: stream ? this.#timeouts : this.#wholeTimeouts,
       signal,
       reader: reply,
     });
@@ -279,27 +270,9 @@ class Upstream implements UpstreamBackend {
   #isOver(signal: AbortSignal): boolean {
     return signal.aborted || this.#closed;
   }
-
-  #requestHead({ id, stream, wire: { path } }: RelayRequest, bodyBytes: number): string {
-    const accept = stream ? 'text/event-stream' : 'application/json';
-    const requestId = id.length <= MAX_ID_LENGTH && SAFE_ID.test(id) ? `x-request-id: ${id}\r\n` : '';
-    return (
-      `POST ${this.#pathPrefix}${path} HTTP/1.1\r\n${this.#headers}accept: ${accept}\r\n${requestId}` +
-      `content-length: ${bodyBytes}\r\n\r\n`
-    );
-  }
 }
 
 /** No more than have a connection: what waits for one is in a line that is fair to nobody, and looks as if the server was slow. */
 function within({ initial, max }: ConcurrencyBounds, connections = max): ConcurrencyBounds {
   return { initial: Math.min(initial, connections), max: Math.min(max, connections) };
-}
-
-/** @throws Error if a value cannot stand in a header. */
-function headerLines(headers: Readonly<Record<string, string>>): string {
-  const lines = Object.entries(headers).map(([name, value]) => {
-    http.validateHeaderValue(name, value);
-    return `${name}: ${value}\r\n`;
-  });
-  return lines.join('');
 }

@@ -2,11 +2,12 @@ import { Buffer, isUtf8 } from 'node:buffer';
 import type { AppError } from '../core/error.ts';
 import { newObservation, type Observation } from '../core/observation.ts';
 import { isTrueCount } from '../core/plausible-usage.ts';
-import { shortText } from '../core/short-text.ts';
 import { type Member, type SkimmedObject, skimBeginning, skimObject, skipSpace } from '../core/skim.ts';
 import type { Usage } from '../core/usage.ts';
 import { errorSaid, errorWithin } from './error-within.ts';
+import { findFinishReasons } from './finish-reasons.ts';
 import { unexpectedReply } from './map-error.ts';
+import { isEmpty, parsedValue, saysError, saysNone } from './member-value.ts';
 import { withNulls } from './not-a-number.ts';
 import { ObjectEnd } from './object-end.ts';
 import { plainUsage } from './plain-usage.ts';
@@ -37,30 +38,18 @@ const TAIL_BYTES = 64 * 1024;
 const USUAL_PROMPT_TOKENS = 65_536;
 
 const USAGE = Buffer.from('"usage"');
-const FINISH_REASON = Buffer.from('"finish_reason"');
 /** Keys of what some servers send in place of a generation. */
 const ERROR_KEYS: ReadonlySet<string> = new Set(['errors', 'detail', 'message']);
-/** Where its key has a rare byte: a search that begins with it hardly ever stops in vain. */
-const RARE_AT = FINISH_REASON.indexOf('_');
-const FROM_RARE = FINISH_REASON.subarray(RARE_AT);
-const REASON_BYTES = 32;
 
 /** Of a reply that is none, to operators. */
 const MAX_TOLD_CHARS = 300;
 
 const WITH_STATUS_200 = 'an error with status 200';
-const NOTHING: ReadonlySet<string> = new Set(['null', 'false', '""', '0']);
-/** As a JSON string, whose letters may be escaped. */
-const ERROR_WORD = /^"(?:e|\\u0065)(?:r|\\u0072){2}(?:o|\\u006[fF])(?:r|\\u0072)"$/;
-const ERROR_WORD_BYTES = '"\\u0065\\u0072\\u0072\\u006f\\u0072"'.length;
 const NO_OBJECT = 'the reply is no JSON object';
 const NOT_COMPLETE = 'the reply is not complete JSON';
 
 const COLON = 0x3a;
-const QUOTE = 0x22;
 const OPEN_BRACE = 0x7b;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
 
 /** Watches a JSON reply go by and reads its usage and finish reasons at the end. */
 export class WholeTap {
@@ -94,7 +83,7 @@ export class WholeTap {
     if (this.#keptBytes > KEPT_BYTES) {
       const kept = this.#kept;
       const from = kept.length - TAIL_BYTES;
-      this.#readReasons(kept, from);
+      findFinishReasons(kept, from, this.observation.finishReasons);
       this.#objectEnd ??= new ObjectEnd();
       this.#objectEnd.push(kept.subarray(0, from));
       this.#pieces = [Buffer.from(kept.subarray(from))];
@@ -120,7 +109,7 @@ export class WholeTap {
     this.#hasChoices = members.some(({ key }) => key === 'choices');
     for (const member of members) {
       const isError =
-        ((member.key === 'error' || this.#isErrorKey(member)) && !isNothing(text, member)) ||
+        ((member.key === 'error' || this.#isErrorKey(member)) && !saysNone(text, member)) ||
         (member.key === 'object' && saysError(text, member));
       if (isError) {
         const said = text.toString('utf8', member.valueStart, member.valueEnd);
@@ -168,16 +157,17 @@ export class WholeTap {
     }
     if (usage === undefined) return false;
     if (choices === undefined ? this.#isGeneration : isEmpty(text, choices)) return false;
-    this.observation.usage = plainUsage(text, usage) ?? this.#usageOf({ usage: memberValue(text, usage) });
+    this.observation.usage = plainUsage(text, usage) ?? this.#usageOf({ usage: parsedValue(text, usage) });
     // Counts that may be wrong call for a closer look.
     const { promptTokens = 0, completionTokens = 0 } = this.observation.usage ?? {};
     if (!(promptTokens > 0) || (choices !== undefined && !this.#isSure(promptTokens, completionTokens)))
       return false;
-    if (!this.#readReasons(text, text.length)) {
-      this.observation.finishReasons.length = 0;
+    const { finishReasons } = this.observation;
+    if (!findFinishReasons(text, text.length, finishReasons)) {
+      finishReasons.length = 0;
       return false;
     }
-    this.observation.contentEvents = this.observation.finishReasons.length;
+    this.observation.contentEvents = finishReasons.length;
     return true;
   }
 
@@ -206,7 +196,8 @@ export class WholeTap {
     this.observation.usage = this.#usageOf(reply);
     for (const choice of choices) {
       if (hasContent(choice)) this.observation.contentEvents += tokensOf(choice);
-      this.#finished(finishReasonOf(choice));
+      const reason = finishReasonOf(choice);
+      if (reason !== undefined) this.observation.finishReasons.push(reason);
     }
     return undefined;
   }
@@ -223,42 +214,18 @@ export class WholeTap {
     }
   }
 
-  /**
-   * Reads those that begin before `end`. Inside a JSON string the quotes of the key would be escaped, so that text
-   * about finish reasons is not taken for one.
-   *
-   * @returns Whether none is an error.
-   */
-  #readReasons(text: Buffer, end: number): boolean {
-    let areGood = true;
-    for (let at = text.indexOf(FROM_RARE); at >= 0; at = text.indexOf(FROM_RARE, at)) {
-      const start = at - RARE_AT;
-      if (start >= end) break;
-      at += FROM_RARE.length;
-      if (!isFinishReason(text, start)) continue;
-      const value = wordAfterColon(text, at);
-      if (value === undefined) continue;
-      areGood &&= value !== 'error';
-      this.#finished(finishReasonOf({ finish_reason: value }));
-    }
-    return areGood;
-  }
-
   #usageOf(reply: Wire): Usage | undefined {
     return this.#isGeneration ? usageOf(reply) : readingUsageOf(reply);
   }
 
-  #finished(reason: ReturnType<typeof finishReasonOf>): void {
-    if (reason !== undefined) this.observation.finishReasons.push(reason);
-  }
-
   #readTail(tail: Buffer): void {
-    this.#readReasons(tail, tail.length);
+    const { finishReasons } = this.observation;
+    findFinishReasons(tail, tail.length, finishReasons);
     for (let at = tail.lastIndexOf(USAGE); at >= 0; at = at === 0 ? -1 : tail.lastIndexOf(USAGE, at - 1)) {
       const colon = skipSpace(tail, at + USAGE.length);
       if (tail[colon] === COLON && this.#readUsage(tail, colon + 1)) break;
     }
-    const choices = this.observation.finishReasons.length;
+    const choices = finishReasons.length;
     const { promptTokens = 0, completionTokens = 0 } = this.observation.usage ?? {};
     if (this.#isSure(promptTokens, completionTokens)) this.observation.contentEvents = Math.max(1, choices);
     else if (this.#hasChoices || choices > 0)
@@ -278,41 +245,4 @@ export class WholeTap {
       return false;
     }
   }
-}
-
-/** What comes before the rare byte fits, too. */
-function isFinishReason(text: Buffer, start: number): boolean {
-  for (let i = 0; i < RARE_AT; i += 1) if (text[start + i] !== FINISH_REASON[i]) return false;
-  return true;
-}
-
-/** Of `: "word"`; undefined for everything else. */
-function wordAfterColon(text: Buffer, from: number): string | undefined {
-  const colon = skipSpace(text, from);
-  if (text[colon] !== COLON) return undefined;
-  const quote = skipSpace(text, colon + 1);
-  if (text[quote] !== QUOTE) return undefined;
-  let end = quote + 1;
-  while (text[end] !== QUOTE) if (++end - quote > REASON_BYTES) return undefined;
-  return shortText(text, quote + 1, end).text;
-}
-
-/** Anything but a list with something in it. */
-function isEmpty(text: Buffer, { valueStart }: Member): boolean {
-  return text[valueStart] !== OPEN_BRACKET || text[skipSpace(text, valueStart + 1)] === CLOSE_BRACKET;
-}
-
-/** As `errorOf` has it. */
-function isNothing(text: Buffer, { valueStart, valueEnd }: Member): boolean {
-  return NOTHING.has(text.toString('latin1', valueStart, Math.min(valueEnd, valueStart + 10)));
-}
-
-function saysError(text: Buffer, { valueStart, valueEnd }: Member): boolean {
-  return (
-    valueEnd - valueStart <= ERROR_WORD_BYTES && ERROR_WORD.test(shortText(text, valueStart, valueEnd).text)
-  );
-}
-
-function memberValue(text: Buffer, { valueStart, valueEnd }: Member): unknown {
-  return JSON.parse(text.toString('utf8', valueStart, valueEnd));
 }
