@@ -54,9 +54,15 @@ export class WholeReply extends Reply {
     if (this.isBegun || this.earlyBytes + chunk.length < BEGUN_BYTES) return;
     const failure = this.#tap.readBeginning();
     if (failure === undefined) {
-      if (this.contentLength !== undefined) this.contentLength -= this.#mark.leftOutBytes;
-      this.begin();
+      queueMicrotask(() => this.#beginUnfinished());
     } else this.breakOff(failure);
+  }
+
+  /** What the same read brought has all been looked at: had it ended the reply, or shown it to be broken, the client would not get a part of it. */
+  #beginUnfinished(): void {
+    if (this.isOver) return;
+    if (this.contentLength !== undefined) this.contentLength -= this.#mark.leftOutBytes;
+    this.begin();
   }
 
   onEnd(): void {
