@@ -12,7 +12,16 @@ import { withNulls } from './not-a-number.ts';
 import type { PlainEvents } from './plain-events.ts';
 import { keyless, NO_SECRETS, type Secrets } from './secrets.ts';
 import { isErrorName, isSignOfLife, jsonEvent, readEvent } from './server-sent-event.ts';
-import { asWire, choicesOf, errorOf, finishReasonOf, hasContent, indexOf, usageOf } from './wire-chunk.ts';
+import {
+  asWire,
+  choicesOf,
+  errorOf,
+  finishReasonOf,
+  hasContent,
+  indexOf,
+  usageOf,
+  type Wire,
+} from './wire-chunk.ts';
 
 const DONE = '[DONE]';
 /** Of what is no chunk, to operators. */
@@ -92,26 +101,7 @@ export class EventInspector {
     if (error !== undefined) return this.#failWith(JSON.stringify(error));
     const chunk = asWire(parsed);
     const choices = choicesOf(chunk);
-    const usage = usageOf(chunk, choices);
-    if (usage !== undefined) this.#noteUsage(usage);
-    // Also one that cannot be read is nothing that a client expects who did not ask.
-    const isOfUsage = chunk.usage !== undefined && chunk.usage !== null;
-    this.hidesNulls ||= this.#hideUsage && chunk.usage === null;
-    let content = false;
-    let finished = false;
-    for (const choice of choices) {
-      content ||= hasContent(choice);
-      const reason = finishReasonOf(choice);
-      this.#choices.note(indexOf(choice), reason !== undefined);
-      if (reason === undefined) continue;
-      finished = true;
-      this.observation.finishReasons.push(reason);
-    }
-    if (content) {
-      this.observation.contentEvents += 1;
-      this.observation.replyBytes += event.length;
-      if (choices.length === 1 && !finished && usage === undefined && !isOfUsage) this.#plain.learn(event);
-    }
+    const isOfUsage = this.#noteChunk(chunk, choices, event);
     const hides = isOfUsage && this.#hideUsage;
     if (choices.length > 0)
       return hides ? withoutUsage(read === event ? data : readEvent(event).data!) : event;
@@ -140,6 +130,30 @@ export class EventInspector {
 
   #failWith(error: string): undefined {
     this.failure = errorWithin(error, 'an error event', this.#secrets);
+  }
+
+  /** @returns Whether it tells of usage; also one that cannot be read is nothing that a client expects who did not ask. */
+  #noteChunk(chunk: Wire, choices: readonly Wire[], event: Buffer): boolean {
+    const usage = usageOf(chunk, choices);
+    if (usage !== undefined) this.#noteUsage(usage);
+    const isOfUsage = chunk.usage !== undefined && chunk.usage !== null;
+    this.hidesNulls ||= this.#hideUsage && chunk.usage === null;
+    let content = false;
+    let finished = false;
+    for (const choice of choices) {
+      content ||= hasContent(choice);
+      const reason = finishReasonOf(choice);
+      this.#choices.note(indexOf(choice), reason !== undefined);
+      if (reason === undefined) continue;
+      finished = true;
+      this.observation.finishReasons.push(reason);
+    }
+    if (content) {
+      this.observation.contentEvents += 1;
+      this.observation.replyBytes += event.length;
+      if (choices.length === 1 && !finished && usage === undefined && !isOfUsage) this.#plain.learn(event);
+    }
+    return isOfUsage;
   }
 
   /**
