@@ -76,7 +76,9 @@ export class Exchange implements ResponseListener, Watched {
   readonly #signal: AbortSignal;
   readonly #leaveOnAbort: () => void;
   #reader: Reader;
-  #totalDeadlineMs: number;
+  readonly #totalDeadlineMs: number;
+  /** The grace that it was last given ends. */
+  #expiresAtMs = Number.POSITIVE_INFINITY;
   /** The request was handed to a connection. */
   #sent = false;
   /** That connection had carried an earlier request. */
@@ -131,9 +133,9 @@ export class Exchange implements ResponseListener, Watched {
     this.#reader.onFailure(error);
   }
 
-  /** Whatever the limits say, it ends within `graceMs`. */
+  /** Whatever the limits say, it ends within `graceMs`, unless it is given a longer grace meanwhile. */
   expire(graceMs: number): void {
-    this.#totalDeadlineMs = Math.min(this.#totalDeadlineMs, this.#host.now() + graceMs);
+    this.#expiresAtMs = this.#host.now() + graceMs;
   }
 
   /** Nobody reads the rest: it may end by itself within `graceMs`, so that the connection can serve again. */
@@ -149,7 +151,8 @@ export class Exchange implements ResponseListener, Watched {
       this.#active = false;
       this.#lastActiveAtMs = nowMs;
     }
-    if (nowMs > this.#totalDeadlineMs) this.fail(timedOut('the whole reply', totalMs));
+    if (nowMs > Math.min(this.#totalDeadlineMs, this.#expiresAtMs))
+      this.fail(timedOut('the whole reply', totalMs));
     else if (!this.#bodyBegun) {
       if (nowMs > this.startedAtMs + firstByteMs) this.fail(timedOut('the first byte', firstByteMs));
     } else if (this.#carrier?.held !== true && nowMs > this.#lastActiveAtMs + idleMs) {

@@ -22,6 +22,8 @@ const DONE = Buffer.from('data: [DONE]\n\n');
  */
 export class StreamReply extends Reply implements LargeEventHolder {
   readonly #tap: StreamTap;
+  /** How many events had brought content when nothing seemed to be missing but `[DONE]`. */
+  #completeEvents = -1;
   /** Of the last event not all had come, so that it may be a large one. */
   #isMidEvent = false;
 
@@ -73,8 +75,15 @@ export class StreamReply extends Reply implements LargeEventHolder {
       const { contentEvents, finishReasons } = observation;
       const told = contentEvents > 0 || finishReasons.length > 0;
       if (!this.isBegun && (told || this.earlyBytes >= SILENT_BEGUN_BYTES)) this.begin();
-      if (finishReasons.length > 0 && this.#tap.isComplete) this.expire(DONE_MS);
+      if (finishReasons.length > 0) this.#boundEnd(contentEvents);
     }
+  }
+
+  /** Some servers tell with every event why they end, and what they have used: what still brings content has not ended. */
+  #boundEnd(contentEvents: number): void {
+    if (contentEvents === this.#completeEvents || !this.#tap.isComplete) return;
+    this.#completeEvents = contentEvents;
+    this.expire(DONE_MS);
   }
 
   giveUp(waitedMs: number): void {

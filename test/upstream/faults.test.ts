@@ -249,6 +249,26 @@ describe('in the middle of a stream', () => {
     },
   );
 
+  it('every event says that it is the last: the reply goes on for as long as content comes', async () => {
+    const event = (word: string) =>
+      `data: {"choices":[{"index":0,"delta":{"content":"${word}"},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":1}}\n\n`;
+    const url = await rawUpstream(async (socket) => {
+      socket.write('HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n');
+      for (const word of 'abcd') {
+        socket.write(event(word));
+        await sleep(500);
+      }
+      // It says neither [DONE] nor anything else of interest.
+      for (let i = 0; i < 20 && !socket.destroyed; i += 1) {
+        socket.write(': still here\n\n');
+        await sleep(500);
+      }
+    });
+    expect(await receive(reach(url), ask({ includeUsage: true }))).toBe(
+      `${[...'abcd'].map(event).join('')}data: [DONE]\n\n`,
+    );
+  });
+
   it('the connection breaks once all has come: the reply is complete', async () => {
     const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n';
     const event =
