@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { errorWithin } from './error-within.ts';
+import { errorToldBy, errorWithin } from './error-within.ts';
 import { NO_SECRETS } from './secrets.ts';
 
 it.each([
@@ -16,4 +16,11 @@ it.each([
   ['something else', { message: 'died', code: 'constructor' }, 502],
 ])('an error of %s with status 200 means what its words say', (_, error, status) => {
   expect(errorWithin(JSON.stringify({ error }), 'an event', NO_SECRETS)).toMatchObject({ status });
+});
+
+it('is told, too, where it goes so deep that it cannot be written again', () => {
+  const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
+  const told = (error: string) => errorToldBy(`{"error":${error}}`, 'a reply', NO_SECRETS);
+  expect(told(deep)).toMatchObject({ code: 'upstream_error', retryable: true });
+  expect(told(`{"code":400,"message":"bad","details":${deep}}`)).toMatchObject({ status: 400 });
 });

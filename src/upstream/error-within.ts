@@ -25,7 +25,7 @@ export function errorWithin(text: string, where: string, secrets: Secrets): AppE
 
 /** The same of one that has been read already (`errorOf`). */
 export function errorSaid(error: unknown, where: string, secrets: Secrets): AppError {
-  return meaningOf(error, JSON.stringify(error), where, secrets);
+  return meaningOf(error, asJson(error), where, secrets);
 }
 
 /** The same of a body in place of a reply; undefined: it is no error, as far as can be told. */
@@ -42,7 +42,16 @@ function meaningOf(said: unknown, text: string, where: string, secrets: Secrets)
     .find((one) => REFUSALS.has(one));
   return refusal === undefined
     ? unexpectedReply(`${where}: ${keyless(text, secrets, MAX_CHARS)}`)
-    : mapFailedReply({ status: refusal, body: JSON.stringify({ error }), retryAfterMs: undefined }, secrets);
+    : mapFailedReply({ status: refusal, body: asJson({ error }), retryAfterMs: undefined }, secrets);
+}
+
+/** What goes very deep can be parsed, but not be written again. */
+function asJson(said: unknown): string {
+  try {
+    return JSON.stringify(said);
+  } catch {
+    return 'more than can be told';
+  }
 }
 
 function parsed(text: string): unknown {

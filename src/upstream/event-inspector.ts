@@ -4,7 +4,7 @@ import { newObservation, type Observation } from '../core/observation.ts';
 import { isWholeUsage } from '../core/plausible-usage.ts';
 import type { Usage } from '../core/usage.ts';
 import { ChoiceEnds } from './choice-ends.ts';
-import { errorWithin } from './error-within.ts';
+import { errorSaid, errorWithin } from './error-within.ts';
 import { withoutUsage } from './hide-usage.ts';
 import { withoutLongTexts } from './long-texts.ts';
 import { unexpectedReply } from './map-error.ts';
@@ -24,6 +24,7 @@ import {
 } from './wire-chunk.ts';
 
 const DONE = '[DONE]';
+const ERROR_EVENT = 'an error event';
 /** Of what is no chunk, to operators. */
 const MAX_TOLD_CHARS = 300;
 
@@ -98,7 +99,10 @@ export class EventInspector {
       return this.failAs(`an event that is not JSON: ${keyless(data, this.#secrets, MAX_TOLD_CHARS)}`);
     }
     const error = errorOf(parsed);
-    if (error !== undefined) return this.#failWith(JSON.stringify(error));
+    if (error !== undefined) {
+      this.failure = errorSaid(error, ERROR_EVENT, this.#secrets);
+      return undefined;
+    }
     const chunk = asWire(parsed);
     const choices = choicesOf(chunk);
     const isOfUsage = this.#noteChunk(chunk, choices, event);
@@ -129,7 +133,7 @@ export class EventInspector {
   }
 
   #failWith(error: string): undefined {
-    this.failure = errorWithin(error, 'an error event', this.#secrets);
+    this.failure = errorWithin(error, ERROR_EVENT, this.#secrets);
   }
 
   /** @returns Whether it tells of usage; also one that cannot be read is nothing that a client expects who did not ask. */

@@ -112,7 +112,10 @@ function isBodiless(status: number): boolean {
 function staysOpen(connection: string | undefined, isLatest: boolean, framing: BodyFraming): boolean {
   if (!isLatest && framing === 'chunked') return false;
   if (connection === undefined) return isLatest;
-  const options = connection.toLowerCase().split(/[\t ]*,[\t ]*/);
+  const options = connection
+    .toLowerCase()
+    .split(',')
+    .map((option) => option.trim());
   if (options.includes('close')) return false;
   return isLatest || options.includes('keep-alive');
 }

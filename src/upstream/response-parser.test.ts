@@ -82,6 +82,17 @@ describe('a response', () => {
     expect(keepAlive('0', 'connection: Keep-Alive\r\n')).toBe(true);
   });
 
+  it('says so wherever in its list, also between thousands of spaces', () => {
+    for (const options of ['a, close', `a${' '.repeat(15_000)}b,\tClose`, 'close ,,a']) {
+      const text = `HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: ${options}\r\n\r\n`;
+      for (let i = 0; i < 300; i += 1) {
+        const parser = new ResponseParser({ onHead() {}, onData() {}, onEnd() {} });
+        parser.push(Buffer.from(text));
+        expect(parser.keepAlive).toBe(false);
+      }
+    }
+  });
+
   it('is the last one of its connection if it comes in chunks that its version does not know', () => {
     const old = CHUNKED.replace('HTTP/1.1', 'HTTP/1.0').replace('\r\n', '\r\nconnection: keep-alive\r\n');
     expect(read([old])).toMatchObject({ body: 'hello world', ended: true, keepAlive: false });

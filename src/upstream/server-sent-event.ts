@@ -38,5 +38,5 @@ export function jsonEvent(data: string): Buffer {
 
 /** A word, with a time at most (`ping - 2024-01-09 12:00:00`). One that tells of an error is none, nor are several. */
 export function isSignOfLife(data: string): boolean {
-  return /^[[(]?(?!\w*(?:error|exception))[\w-]{1,32}[\])]?(?:[ -]*[\d:.TZ+ -]*)?$/i.test(data.trim());
+  return /^[[(]?(?!\w*(?:error|exception))[\w-]{1,32}[\])]?[\d:.TZ+ -]*$/i.test(data.trim());
 }
