@@ -107,8 +107,11 @@ export class EventInspector {
     const choices = choicesOf(chunk);
     const isOfUsage = this.#noteChunk(chunk, choices, event);
     const hides = isOfUsage && this.#hideUsage;
-    if (choices.length > 0)
-      return hides ? withoutUsage(read === event ? data : readEvent(event).data!) : event;
+    if (choices.length > 0) {
+      if (!hides) return event;
+      const shown = withoutUsage(read === event ? data : readEvent(event).data!);
+      return shown ?? this.failAs('an event that goes too deep');
+    }
     if (!isOfUsage && !Array.isArray(chunk.choices)) return this.#passOver(data);
     return hides ? undefined : event;
   }

@@ -209,7 +209,12 @@ export class Exchange implements ResponseListener, Watched {
     this.#leave();
     // It may carry another exchange from here on.
     this.#carrier = undefined;
-    this.#reader.onEnd();
+    try {
+      this.#reader.onEnd();
+    } catch (error) {
+      // Nobody else tells the reader any more.
+      this.#reader.onFailure(mapTransportError(error as Error, true));
+    }
   }
 
   get #mayBeStale(): boolean {

@@ -16,17 +16,26 @@ const COLON = 0x3a;
  * written: numbers, too, that a parser would change.
  *
  * @param data Of the event, which is JSON.
+ * @returns Undefined: it goes so deep that it cannot be written again.
  */
-export function withoutUsage(data: string): Buffer {
+export function withoutUsage(data: string): Buffer | undefined {
   const event = jsonEvent(data);
   const root = skimObject(event, FIELD_BYTES);
-  // Deeper than is looked into.
-  if (root === undefined) return jsonEvent(JSON.stringify({ ...JSON.parse(data), usage: undefined }));
+  if (root === undefined) return rewritten(data);
   const edits: Edit[] = [];
   root.members.forEach((member, index) => {
     if (keyOf(member) === 'usage') edits.push(leavingOut(event, root, index, index === edits.length));
   });
   return Buffer.concat(applyEdits(event, edits));
+}
+
+/** Deeper than is looked into. */
+function rewritten(data: string): Buffer | undefined {
+  try {
+    return jsonEvent(JSON.stringify({ ...JSON.parse(data), usage: undefined }));
+  } catch {
+    return undefined;
+  }
 }
 
 /**

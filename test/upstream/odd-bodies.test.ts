@@ -155,3 +155,16 @@ it('a whole reply that is broken inside of a value is none', async () => {
     retryable: true,
   });
 });
+
+it('a stream whose last event goes too deep to be written without its usage fails, and does not wait for ever', async () => {
+  const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
+  const event = `data: {"x":${deep},"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],"usage":{}}`;
+  for (const end of ['', '\n\n']) {
+    const url = await rawUpstream((socket) =>
+      socket.end(head(200, ['content-type: text/event-stream']) + event + end),
+    );
+    const connected = reach(url);
+    expect(await failureOf(receive(connected))).toMatchObject({ code: 'upstream_error' });
+    await expectIdle(connected);
+  }
+});
