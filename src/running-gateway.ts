@@ -1,3 +1,4 @@
+import type { KeyNews } from './access/key-news.ts';
 import type { UpstreamReport, WorkerReport } from './api/admin/upstream-report.ts';
 import type { Readiness } from './api/operations.ts';
 import type { CanaryRolledBack } from './core/event.ts';
@@ -28,6 +29,10 @@ export interface StartOptions {
   readonly onCanaryResumed?: (deployment: string) => void;
   /** A deployment on trial does worse than the others. */
   readonly onCanaryRolledBack?: (found: CanaryRolledBack) => void;
+  /** What other processes of this machine have read of keys so far. */
+  readonly keyNews?: readonly KeyNews[];
+  /** Something about a key was read here. */
+  readonly onKeyNews?: (news: KeyNews) => void;
 }
 
 export interface RunningGateway {
@@ -43,6 +48,8 @@ export interface RunningGateway {
   /** As this process sees them. */
   upstreams(): UpstreamReport;
   setDrained(upstream: string, drained: boolean): void;
+  /** What another process of this machine has read. */
+  hearOfKeys(news: KeyNews): void;
   /** Goes on with another configuration; running replies are not touched. Resolves to false if it was refused, which is logged. */
   reload(load: () => Promise<LoadedConfig>): Promise<boolean>;
   /** Lets running requests finish within the configured time, then ends everything. Resolves to the number it cut off. */

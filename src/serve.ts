@@ -32,7 +32,8 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
   const events = new EventFanOut((err, event) =>
     logger.error({ err, event: event.type }, 'an event was not taken down'),
   );
-  const tenancy = await openTenancy({ config, logger, emit: events.emit });
+  const { keyNews, onKeyNews } = options;
+  const tenancy = await openTenancy({ config, logger, emit: events.emit, keyNews, onKeyNews });
   events.add(logEvents(logger), tenancy.observe);
   try {
     if (tenancy.door.noKeys) refuseOpenDoor(config);
@@ -150,6 +151,7 @@ async function startWith(
     snapshot: metrics.snapshot,
     upstreams: admin.upstreams,
     setDrained: (name, drained) => void fleet.setDrained(name, drained),
+    hearOfKeys: (news) => door.hear(news),
     reload: (load) => reloader.reload(load),
     async drain() {
       status.drainingBegins();

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { isExposed } from '../config/listen.ts';
 import type { Config } from '../config/schema.ts';
 import { Authenticator } from './access/authenticator.ts';
+import type { KeyNews } from './access/key-news.ts';
 import { tenantAdmin } from './access/tenant-admin.ts';
 import { createAdmission, type RunningAdmission } from './admission/create-admission.ts';
 import type { TenantAdmin } from './api/admin/tenant-admin.ts';
@@ -43,6 +44,9 @@ export interface TenancyOptions {
   readonly config: Config;
   readonly logger: Logger;
   readonly emit: Emit;
+  /** What other processes of this machine have read of keys so far. */
+  readonly keyNews?: readonly KeyNews[] | undefined;
+  readonly onKeyNews?: ((news: KeyNews) => void) | undefined;
 }
 
 interface Closable {
@@ -50,7 +54,8 @@ interface Closable {
 }
 
 /** @throws Error that says what is wrong with the database, where it is a file, or with the configuration */
-export async function openTenancy({ config, logger, emit }: TenancyOptions): Promise<Tenancy> {
+export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
+  const { config, logger, emit } = options;
   const location = databaseLocation(config);
   const database = new LateDatabase(location);
   const parts: Closable[] = [];
@@ -70,7 +75,7 @@ export async function openTenancy({ config, logger, emit }: TenancyOptions): Pro
     const admission = opened(admissionOf(config, logger));
     const past = new PastSpending({ database, ledger, reader });
     const budgets = opened(new SpentBudgets({ config, logger, emit, database, past, admission }));
-    const door = opened(doorOf(config, database, logger, () => budgets.databaseIsBack()));
+    const door = opened(doorOf(options, database, () => budgets.databaseIsBack()));
     await door.start();
     await budgets.start(door);
     return {
@@ -128,9 +133,10 @@ function admissionOf({ redis, listen, limits }: Config, logger: Logger): Running
 }
 
 /** @param onBack The database answers again. */
-function doorOf(config: Config, database: LateDatabase, logger: Logger, onBack: () => void): Authenticator {
+function doorOf(options: TenancyOptions, database: LateDatabase, onBack: () => void): Authenticator {
+  const { config, logger, keyNews, onKeyNews } = options;
   const where = { database: locationText(databaseLocation(config)) };
-  return new Authenticator({
+  const door = new Authenticator({
     directory: {
       find: async (hash, nowMs) => findCaller(database.get(), hash, nowMs),
       revision: async () => keyRevision(database.get()),
@@ -138,6 +144,7 @@ function doorOf(config: Config, database: LateDatabase, logger: Logger, onBack: 
     },
     alwaysNeeded: isExposed(config.listen),
     ttlMs: config.keys.ttlMs,
+    ...(onKeyNews === undefined ? {} : { onNews: onKeyNews }),
     onProblem(problem) {
       if (problem === undefined) {
         logger.info(where, 'keys can be checked again');
@@ -149,6 +156,8 @@ function doorOf(config: Config, database: LateDatabase, logger: Logger, onBack: 
         );
     },
   });
+  for (const news of keyNews ?? []) door.hear(news);
+  return door;
 }
 
 /** Nothing is given away that could not be recorded, and nothing of a budget while nobody knows what is left of it. */

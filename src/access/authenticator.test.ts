@@ -3,6 +3,7 @@ import type { Caller } from '../core/caller.ts';
 import { hashApiKey, newApiKey } from './api-key.ts';
 import { Authenticator } from './authenticator.ts';
 import type { KnownKey } from './key-directory.ts';
+import type { KeyNews } from './key-news.ts';
 
 const TTL_MS = 600_000;
 
@@ -33,12 +34,13 @@ async function setUp(keys: Readonly<Record<string, Partial<KnownKey>>>) {
     if (state.down) throw new Error('connection refused');
   };
   const problems: (string | undefined)[] = [];
+  const told: KeyNews[] = [];
   const authenticator = new Authenticator({
     directory: {
       async find(hash) {
         state.finds += 1;
         reach();
-        return known.get(hash.toString('hex'));
+        return { key: known.get(hash.toString('hex')), revision: state.revision };
       },
       async revision() {
         reach();
@@ -53,6 +55,7 @@ async function setUp(keys: Readonly<Record<string, Partial<KnownKey>>>) {
     now: () => state.nowMs,
     wall: () => state.nowMs,
     onProblem: (problem) => problems.push(problem?.message),
+    onNews: (news) => told.push(JSON.parse(JSON.stringify(news))),
   });
   await authenticator.poll();
   const change = async (work: () => void) => {
@@ -60,7 +63,7 @@ async function setUp(keys: Readonly<Record<string, Partial<KnownKey>>>) {
     state.revision += 1;
     await authenticator.poll();
   };
-  return { authenticator, known, state, problems, change };
+  return { authenticator, known, state, problems, told, change };
 }
 
 const ask = async (authenticator: Authenticator, secret: string | undefined) =>
@@ -225,5 +228,95 @@ describe('who calls', () => {
     await authenticator.refresh();
     await asking;
     await expect(ask(authenticator, secret)).rejects.toMatchObject({ code: 'invalid_api_key' });
+  });
+});
+
+describe('who calls, where several processes are asked', () => {
+  /** Two of them in front of a directory with this key and another, each with a clock that shows the same. */
+  async function setUpTwo(secret: string) {
+    const keys = { [secret]: {}, [newApiKey().secret]: {} };
+    const [one, other] = [await setUp(keys), await setUp(keys)];
+    const tell = () => {
+      for (const news of one.told.splice(0)) other.authenticator.hear(news);
+    };
+    return { one, other, tell };
+  }
+
+  it('is known to all of them once one has asked, and is not in what they tell each other', async () => {
+    const { secret } = newApiKey();
+    const { one, other, tell } = await setUpTwo(secret);
+    await ask(one.authenticator, secret);
+    expect(JSON.stringify(one.told)).not.toContain(secret.slice(3));
+    tell();
+    expect(other.authenticator.authenticate(secret)).toMatchObject({ projectId: 'proj_1' });
+    expect(other.state.finds).toBe(0);
+  });
+
+  it('is nobody new for a guess', async () => {
+    const { one } = await setUpTwo(newApiKey().secret);
+    await ask(one.authenticator, newApiKey().secret).catch(() => {});
+    expect(one.told).toEqual([]);
+  });
+
+  it('is known for as long as it is where it was asked about, also to one that begins later', async () => {
+    const { secret } = newApiKey();
+    const { one, other, tell } = await setUpTwo(secret);
+    await ask(one.authenticator, secret);
+    one.state.nowMs = other.state.nowMs = TTL_MS * 3;
+    await one.authenticator.poll();
+    for (const { state } of [one, other]) state.down = true;
+    one.state.nowMs = other.state.nowMs += 500;
+    for (const { authenticator } of [one, other]) await authenticator.poll();
+    tell();
+    for (const ageMs of [TTL_MS - 1, TTL_MS]) {
+      one.state.nowMs = other.state.nowMs = TTL_MS * 3 + ageMs;
+      const answers = [one, other].map(({ authenticator }) =>
+        ask(authenticator, secret).catch(({ code }) => code),
+      );
+      const expected = ageMs < TTL_MS ? { projectId: 'proj_1' } : 'keys_unavailable';
+      for (const answer of await Promise.all(answers))
+        if (typeof expected === 'string') expect(answer).toBe(expected);
+        else expect(answer).toMatchObject(expected);
+    }
+  });
+
+  it('is refused by all once one knows that it has ended, whatever is still under way', async () => {
+    const { secret, hash } = newApiKey();
+    const { one, other, tell } = await setUpTwo(secret);
+    await ask(one.authenticator, secret);
+    const underWay = [...one.told];
+    tell();
+    await one.change(() => one.known.delete(hash.toString('hex')));
+    await expect(ask(one.authenticator, secret)).rejects.toMatchObject({ status: 401 });
+    other.state.down = true;
+    tell();
+    await expect(ask(other.authenticator, secret)).rejects.toMatchObject({ code: 'keys_unavailable' });
+    for (const news of underWay) other.authenticator.hear(news);
+    await expect(ask(other.authenticator, secret)).rejects.toMatchObject({ code: 'keys_unavailable' });
+  });
+
+  it('is not who was read before a change that is known already', async () => {
+    const { secret, hash } = newApiKey();
+    const { one, other, tell } = await setUpTwo(secret);
+    await ask(one.authenticator, secret);
+    await other.change(() => other.known.delete(hash.toString('hex')));
+    tell();
+    other.state.down = true;
+    await expect(ask(other.authenticator, secret)).rejects.toMatchObject({ code: 'keys_unavailable' });
+  });
+
+  it('is asked about again when another has read that something has changed', async () => {
+    const { secret } = newApiKey();
+    const { one, other, tell } = await setUpTwo(secret);
+    await ask(other.authenticator, secret);
+    await one.change(() => {});
+    await ask(one.authenticator, secret);
+    other.state.revision = one.state.revision;
+    const { finds } = other.state;
+    other.authenticator.hear({ revision: one.state.revision, askedAtMs: 0 });
+    await ask(other.authenticator, secret);
+    expect(other.state.finds).toBe(finds + 1);
+    tell();
+    expect(other.authenticator.authenticate(secret)).toMatchObject({ projectId: 'proj_1' });
   });
 });

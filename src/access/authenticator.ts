@@ -1,10 +1,12 @@
 import { hash as digest } from 'node:crypto';
 import type { Caller } from '../core/caller.ts';
 import { AppError } from '../core/error.ts';
-import { turnTimeMs } from '../core/turn-clock.ts';
+import { hostTimeMs, hostTurnTimeMs } from '../core/host-clock.ts';
 import { isApiKeyShaped } from './api-key.ts';
-import { type CachedKey, KeyCache } from './key-cache.ts';
-import type { KeyDirectory, KnownKey } from './key-directory.ts';
+import type { CachedKey } from './key-cache.ts';
+import type { Finding, KeyDirectory } from './key-directory.ts';
+import type { KeyNews } from './key-news.ts';
+import { KnownKeys } from './known-keys.ts';
 
 export interface AuthenticatorOptions {
   readonly directory: KeyDirectory;
@@ -12,11 +14,13 @@ export interface AuthenticatorOptions {
   readonly alwaysNeeded?: boolean;
   /** While the database cannot be reached, known keys are good for this long. */
   readonly ttlMs: number;
+  /** Told what was read of keys that are good, or were, and how the directory stood when it could no longer be reached. */
+  readonly onNews?: (news: KeyNews) => void;
   /** Told once when the database cannot be reached, and once when it can again (undefined). */
   readonly onProblem?: (problem: Error | undefined) => void;
   /** Unix milliseconds. */
   readonly wall?: () => number;
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds of the machine. */
   readonly now?: () => number;
   readonly pollMs?: number;
 }
@@ -34,13 +38,13 @@ const MAX_LOOKUPS = 1_024;
 /**
  * Finds out who is calling. A key that has been seen before costs a look into a map. The database is asked about
  * others, and twice a second whether anything has changed; after a change every key is asked about once more, when
- * it next comes.
+ * it next comes. What other processes of the machine have read counts like what was read here.
  *
  * As long as no key exists nobody needs one; but that counts only once the database has said so.
  */
 export class Authenticator {
   readonly #options: Required<Pick<AuthenticatorOptions, 'wall' | 'now'>> & AuthenticatorOptions;
-  readonly #known = new KeyCache(MAX_KNOWN);
+  readonly #known: KnownKeys;
   readonly #unknown = new Map<string, number>();
   /**
    * Of secrets that are known to be good, and of no others: guesses are hashed whole, however much of a secret they have right, and a map finds nothing
@@ -48,16 +52,17 @@ export class Authenticator {
    */
   readonly #seen = new Map<string, CachedKey>();
   readonly #lookups = new Map<string, Promise<Caller>>();
-  #revision: number | undefined;
-  #confirmedAtMs = Number.NEGATIVE_INFINITY;
   #keysExist: boolean | undefined;
+  /** The revision at which that was asked. */
+  #keysExistAt: number | undefined;
   #problem: Error | undefined;
   #timer: NodeJS.Timeout | undefined;
   #polling: Promise<void> | undefined;
   #closed = false;
 
   constructor(options: AuthenticatorOptions) {
-    this.#options = { wall: Date.now, now: turnTimeMs, ...options };
+    this.#options = { wall: Date.now, now: hostTurnTimeMs, ...options };
+    this.#known = new KnownKeys(MAX_KNOWN, options.now ?? hostTimeMs);
   }
 
   /** Resolves when the database has been asked for the first time, whatever came of it. */
@@ -84,7 +89,7 @@ export class Authenticator {
   /** The database has been away for so long, or since the start, that no key is good any more. */
   get knowsNobody(): boolean {
     const { now, ttlMs } = this.#options;
-    return this.keysNeeded && this.#problem !== undefined && now() - this.#confirmedAtMs >= ttlMs;
+    return this.keysNeeded && this.#problem !== undefined && now() - this.#known.confirmedAtMs >= ttlMs;
   }
 
   /** Why the database cannot be asked. */
@@ -101,12 +106,13 @@ export class Authenticator {
     if (!this.keysNeeded) return undefined;
     if (secret === undefined) throw missingKey();
     const seen = this.#seen.get(secret);
-    if (seen !== undefined && seen.revision === this.#revision && this.#isValid(seen)) return seen.caller;
+    if (seen !== undefined && seen.revision === this.#known.revision && this.#isValid(seen))
+      return seen.caller;
     if (!isApiKeyShaped(secret)) throw wrongKey();
     const { now } = this.#options;
     const hash = digest('sha256', secret, 'base64url');
     const known = this.#valid(hash);
-    if (known !== undefined && known.revision === this.#revision) {
+    if (known !== undefined && known.revision === this.#known.revision) {
       this.#remember(secret, known);
       return known.caller;
     }
@@ -122,6 +128,15 @@ export class Authenticator {
     await this.poll();
   }
 
+  /** What another process of the machine has read. */
+  hear(news: KeyNews): void {
+    const { revision } = this.#known;
+    this.#known.hear(news);
+    if (revision === this.#known.revision) return;
+    this.#unknown.clear();
+    this.#seen.clear();
+  }
+
   /** Asks whether anything has changed. */
   poll(): Promise<void> {
     this.#polling ??= this.#poll().finally(() => {
@@ -135,13 +150,11 @@ export class Authenticator {
     try {
       const askedAtMs = now();
       const revision = await directory.revision();
-      if (revision !== this.#revision) {
+      this.hear({ revision, askedAtMs });
+      if (revision !== this.#keysExistAt) {
         this.#keysExist = await directory.anyKeys();
-        this.#revision = revision;
-        this.#unknown.clear();
-        this.#seen.clear();
+        this.#keysExistAt = revision;
       }
-      this.#confirmedAtMs = askedAtMs;
       this.#tell(undefined);
     } catch (error) {
       this.#tell(error instanceof Error ? error : new Error(String(error)));
@@ -165,7 +178,7 @@ export class Authenticator {
   #isValid({ revision, askedAtMs, expiresAtMs }: CachedKey): boolean {
     const { now, wall, ttlMs } = this.#options;
     if (expiresAtMs !== undefined && wall() >= expiresAtMs) return false;
-    const confirmedAtMs = revision === this.#revision ? this.#confirmedAtMs : askedAtMs;
+    const confirmedAtMs = revision === this.#known.revision ? this.#known.confirmedAtMs : askedAtMs;
     return now() - Math.max(confirmedAtMs, askedAtMs) < ttlMs;
   }
 
@@ -181,31 +194,36 @@ export class Authenticator {
   }
 
   async #ask(hash: string, known: Caller | undefined): Promise<Caller> {
-    const { directory, wall, now } = this.#options;
+    const { directory, wall, now, onNews } = this.#options;
     const askedAtMs = now();
-    const revision = this.#revision;
-    let found: KnownKey | undefined;
+    let finding: Finding;
     try {
-      found = await directory.find(Buffer.from(hash, 'base64url'), wall());
+      finding = await directory.find(Buffer.from(hash, 'base64url'), wall());
     } catch (cause) {
       if (known !== undefined) return known;
       throw new AppError('keys_unavailable', { cause });
     }
-    if (found === undefined) {
-      this.#known.delete(hash);
-      if (this.#unknown.size >= MAX_UNKNOWN) this.#unknown.clear();
-      // What has changed meanwhile may have made it somebody's.
-      if (revision === this.#revision) this.#unknown.set(hash, now());
-      throw wrongKey();
-    }
-    this.#known.set(hash, { ...found, revision, askedAtMs });
-    return found.caller;
+    const { key, revision } = finding;
+    const news = { revision, askedAtMs, about: { hash, key } };
+    this.hear(news);
+    // Guesses are no news.
+    if (key !== undefined || known !== undefined) onNews?.(news);
+    if (key !== undefined) return key.caller;
+    if (this.#unknown.size >= MAX_UNKNOWN) this.#unknown.clear();
+    // What has changed meanwhile may have made it somebody's.
+    if (revision === this.#known.revision) this.#unknown.set(hash, now());
+    throw wrongKey();
   }
 
   #tell(problem: Error | undefined): void {
     const changed = (problem === undefined) !== (this.#problem === undefined);
     this.#problem = problem;
-    if (changed) this.#options.onProblem?.(problem);
+    if (!changed) return;
+    const { onProblem, onNews } = this.#options;
+    onProblem?.(problem);
+    const { revision, confirmedAtMs } = this.#known;
+    // Others, and those that begin meanwhile, count from the same time.
+    if (problem !== undefined && revision !== undefined) onNews?.({ revision, askedAtMs: confirmedAtMs });
   }
 
   #again(): void {

@@ -2,8 +2,8 @@ import type { KnownKey } from './key-directory.ts';
 
 export interface CachedKey extends KnownKey {
   /** Of the directory, when it was asked. */
-  readonly revision: number | undefined;
-  /** Monotonic. */
+  readonly revision: number;
+  /** Monotonic, of the machine. */
   readonly askedAtMs: number;
 }
 
@@ -42,6 +42,14 @@ export class KeyCache {
 
   delete(hash: string): void {
     this.#known.delete(hash);
+  }
+
+  clear(): void {
+    this.#known.clear();
+  }
+
+  *entries(): Iterable<[hash: string, key: CachedKey]> {
+    for (const [hash, { key }] of this.#known) yield [hash, key];
   }
 
   #dropOne(): void {

@@ -1,6 +1,8 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Config } from '../../config/schema.ts';
+import { KnownKeys } from '../access/known-keys.ts';
 import type { UpstreamReport, WorkerReport } from '../api/admin/upstream-report.ts';
+import { hostTimeMs } from '../core/host-clock.ts';
 import { withFixed } from '../fleet/reloader.ts';
 import { createLogger, type Logger } from '../telemetry/log.ts';
 import { CollectedMetrics } from './collected-metrics.ts';
@@ -21,6 +23,8 @@ export interface PrimaryOptions {
 
 /** Workers end themselves after `drainTimeoutMs`; this is for those that cannot. */
 const STOP_GRACE_MS = 5_000;
+/** What a worker that starts is told of at once. */
+const MAX_KNOWN_KEYS = 10_000;
 
 /**
  * Runs `listen.workers` gateway processes on one port, and no traffic of its own: it accepts connections and hands them round,
@@ -39,6 +43,8 @@ class Primary {
   readonly #workers: Workers;
   readonly #metrics: CollectedMetrics;
   readonly #orders = new StandingOrders();
+  /** Of no use here, but for workers that start while the database is away. */
+  readonly #keys = new KnownKeys(MAX_KNOWN_KEYS, hostTimeMs);
   readonly #looking = new Gather<UpstreamReport | undefined>();
   /** Rejected if the first workers cannot start. */
   readonly #failed = Promise.withResolvers<never>();
@@ -56,7 +62,12 @@ class Primary {
     cluster.on('fork', handOverAgain);
     this.#workers = new Workers({
       count: config.listen.workers,
-      startMessage: () => ({ type: 'start', config: this.#config, ...this.#orders.all }),
+      startMessage: () => ({
+        type: 'start',
+        config: this.#config,
+        ...this.#orders.all,
+        keyNews: this.#keys.news,
+      }),
       onMessage: (worker, message) => void this.#receive(worker, message),
       onLost: (worker, how, restartMs) => void this.#lost(worker, how, restartMs),
     });
@@ -157,6 +168,10 @@ class Primary {
     },
     'resume-canary': (worker, message) => {
       this.#orders.resume(message.deployment);
+      this.#workers.broadcast(message, worker);
+    },
+    'key-news': (worker, message) => {
+      this.#keys.hear(message.news);
       this.#workers.broadcast(message, worker);
     },
     scrape: async (worker, { id }) =>

@@ -1,4 +1,5 @@
 import type { Config } from '../../config/schema.ts';
+import type { KeyNews } from '../access/key-news.ts';
 import type { UpstreamReport, WorkerReport } from '../api/admin/upstream-report.ts';
 import type { CanaryRolledBack } from '../core/event.ts';
 import type { MetricsSnapshot } from '../telemetry/aggregate.ts';
@@ -16,12 +17,14 @@ export type ToWorker =
       readonly config: Config;
       readonly drains: readonly DrainOrder[];
       readonly rollBacks: readonly CanaryRolledBack[];
+      readonly keyNews: readonly KeyNews[];
     }
   | { readonly type: 'reload'; readonly config: Config }
   | { readonly type: 'reload-refused'; readonly detail: string }
   | { readonly type: 'drain-upstream'; readonly order: DrainOrder }
   | { readonly type: 'roll-back-canary'; readonly found: CanaryRolledBack }
   | { readonly type: 'resume-canary'; readonly deployment: string }
+  | { readonly type: 'key-news'; readonly news: KeyNews }
   | { readonly type: 'measure'; readonly id: number }
   | { readonly type: 'show-upstreams'; readonly id: number }
   | { readonly type: 'scraped'; readonly id: number; readonly scrape: Scrape }
@@ -37,6 +40,7 @@ export type FromWorker =
   | { readonly type: 'drain-upstream'; readonly order: DrainOrder }
   | { readonly type: 'roll-back-canary'; readonly found: CanaryRolledBack }
   | { readonly type: 'resume-canary'; readonly deployment: string }
+  | { readonly type: 'key-news'; readonly news: KeyNews }
   | { readonly type: 'measured'; readonly id: number; readonly snapshot: MetricsSnapshot }
   | { readonly type: 'scrape'; readonly id: number }
   | { readonly type: 'upstreams'; readonly id: number; readonly report: UpstreamReport | undefined }

@@ -22,7 +22,7 @@ export async function serveAsWorker(): Promise<void> {
   const looks = new Questions<readonly WorkerReport[]>();
   let started: Promise<RunningGateway | undefined> = Promise.resolve(undefined);
 
-  const start = async ({ config, drains, rollBacks }: ToWorker & { type: 'start' }) => {
+  const start = async ({ config, drains, rollBacks, keyNews }: ToWorker & { type: 'start' }) => {
     logger.level = config.log.level;
     try {
       const running = await startGateway(config, {
@@ -33,6 +33,8 @@ export async function serveAsWorker(): Promise<void> {
         onDrained: (name, drained) => send({ type: 'drain-upstream', order: { name, drained } }),
         onCanaryResumed: (deployment) => send({ type: 'resume-canary', deployment }),
         onCanaryRolledBack: (found) => send({ type: 'roll-back-canary', found }),
+        keyNews,
+        onKeyNews: (news) => send({ type: 'key-news', news }),
       });
       for (const found of rollBacks) running.gateway.rollBackCanary(found);
       tidyWhileIdle(running);
@@ -66,6 +68,9 @@ export async function serveAsWorker(): Promise<void> {
         break;
       case 'resume-canary':
         running?.gateway.resumeCanary(message.deployment);
+        break;
+      case 'key-news':
+        running?.hearOfKeys(message.news);
         break;
       case 'measure':
         send({ type: 'measured', id: message.id, snapshot: (await running?.snapshot()) ?? [] });

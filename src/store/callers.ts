@@ -1,12 +1,21 @@
+import { expressionBuilder, type InferResult } from 'kysely';
 import { strictest } from '../../routers/constraints.ts';
 import type { Caller } from '../core/caller.ts';
 import type { RouteDemands } from '../core/demands.ts';
 import { scopeOf } from './api-keys.ts';
 import type { Database } from './database.ts';
+import type { Schema } from './schema.ts';
 import { LIMIT_COLUMNS, limitsOf } from './terms.ts';
 
+export interface Finding {
+  /** Undefined: nobody's; or the key is revoked, has expired, or its project or organization is archived. */
+  readonly key: KnownKey | undefined;
+  /** As `keyRevision`, at the same moment. */
+  readonly revision: number;
+}
+
 /** A valid API key. */
-export interface KnownKey {
+interface KnownKey {
   readonly caller: Caller;
   /** Of the key, or of this secret of it. */
   readonly expiresAtMs: number | undefined;
@@ -16,14 +25,21 @@ export interface KnownKey {
  * Whom a secret belongs to.
  *
  * @param hash SHA-256 of it, 32 bytes.
- * @returns Undefined: nobody; or the key is revoked, has expired, or its project or organization is archived.
  */
-export async function findCaller(
-  { kysely }: Database,
-  hash: Buffer,
-  nowMs: number,
-): Promise<KnownKey | undefined> {
-  const row = await kysely
+export async function findCaller({ kysely }: Database, hash: Buffer, nowMs: number): Promise<Finding> {
+  const { revision, ...row } = await kysely
+    .selectFrom('key_revision')
+    .leftJoin(livingKey(hash).as('found'), (join) => join.onTrue())
+    .selectAll('found')
+    .select('key_revision.revision')
+    .executeTakeFirstOrThrow();
+  return { key: row.id === null ? undefined : keyOf(row as KeyRow, nowMs), revision };
+}
+
+type KeyRow = InferResult<ReturnType<typeof livingKey>>[number];
+
+function livingKey(hash: Buffer) {
+  return expressionBuilder<Schema>()
     .selectFrom('api_key_secret as secret')
     .innerJoin('api_key as key', 'key.id', 'secret.key_id')
     .innerJoin('project', 'project.id', 'key.project_id')
@@ -37,9 +53,11 @@ export async function findCaller(
     .where('secret.hash', '=', hash)
     .where('key.revoked_at_ms', 'is', null)
     .where('project.archived_at_ms', 'is', null)
-    .where('organization.archived_at_ms', 'is', null)
-    .executeTakeFirst();
-  if (row === undefined) return undefined;
+    .where('organization.archived_at_ms', 'is', null);
+}
+
+/** Undefined: it has expired. */
+function keyOf(row: KeyRow, nowMs: number): KnownKey | undefined {
   const { expiresAtMs: keyExpiresAtMs, ...scope } = scopeOf(row);
   const endsAtMs = Math.min(keyExpiresAtMs ?? NEVER, row.secret_expires_at_ms ?? NEVER);
   if (endsAtMs <= nowMs) return undefined;

@@ -37,7 +37,7 @@ describe('the command line', () => {
     const file = { kind: 'sqlite', path: join(folder, 'data', 'qianmen.db') } as const;
     const database = await openDatabase(location ?? file);
     try {
-      return (await findCaller(database, hashApiKey(secret), Date.now()))?.caller;
+      return (await findCaller(database, hashApiKey(secret), Date.now())).key?.caller;
     } finally {
       await database.close();
     }

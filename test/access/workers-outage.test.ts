@@ -1,0 +1,97 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ApiKeys } from '../../src/store/api-keys.ts';
+import { type Database, openDatabase } from '../../src/store/database.ts';
+import { type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
+import { eventually, type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
+import { noPostgres, type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { bearer, gatewayConfig, makeTenant, send, type Tenant } from './tenants.ts';
+
+/** What revocations may take to be known everywhere. */
+const PROMISED_MS = 2_000;
+
+describe.skipIf(noPostgres())('workers whose database goes away', () => {
+  let server: PostgresServer;
+  let database: Database;
+  let fake: FakeUpstream;
+  let gateway: GatewayProcess;
+  let tenant: Tenant;
+  let dataDir: string;
+
+  beforeEach(async () => {
+    dataDir = mkdtempSync(join(tmpdir(), 'qianmen-access-'));
+    server = await startPostgres();
+    const url = await server.createDatabase();
+    database = await openDatabase({ kind: 'postgres', url });
+    tenant = await makeTenant(database, 'alpha');
+    fake = await startFakeUpstream();
+    gateway = await startGatewayProcess(
+      gatewayConfig(fake, { dataDir, database: url, listen: { workers: 2 } }),
+    );
+  });
+
+  afterEach(async () => {
+    await gateway?.kill();
+    await fake?.close();
+    await database?.close();
+    await server?.remove();
+    rmSync(dataDir, { recursive: true });
+  });
+
+  /** The status of a chat over a connection of its own: workers take turns. */
+  const ask = async (secret: string) => {
+    const reply = await send(gateway.url, '/v1/chat/completions', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', connection: 'close', ...bearer(secret) },
+      body: JSON.stringify({ model: tenant.model, messages: [{ role: 'user', content: 'Hello.' }] }),
+    });
+    return reply.status;
+  };
+
+  const everywhere = async (secret: string) => {
+    const statuses = new Set<number>();
+    for (let i = 0; i < 6; i++) statuses.add(await ask(secret));
+    return [...statuses];
+  };
+
+  const replaceBoth = async () => {
+    for (const [i, pid] of gateway.enginePids().entries()) {
+      process.kill(pid, 'SIGKILL');
+      const replaced = () => gateway.output().match(/"msg":"worker replaced"/g)?.length === i + 1;
+      await eventually('a worker is replaced', replaced, 30_000);
+    }
+  };
+
+  it('all know a key that one of them has served, also those that start meanwhile, and no other', async () => {
+    const { secrets } = tenant;
+    expect(await ask(secrets.user)).toBe(200);
+    await server.stop();
+    const isKnown = async () => String(await everywhere(secrets.user)) === '200';
+    await eventually('it is known to all', isKnown);
+    await replaceBoth();
+    expect(await everywhere(secrets.user)).toEqual([200]);
+    expect(await everywhere(secrets.viewer)).toEqual([503]);
+    await server.start();
+    const isServed = async () => String(await everywhere(secrets.viewer)) === '200';
+    await eventually('unknown keys are served again', isServed);
+  }, 60_000);
+
+  it('none serves a key that was revoked before, also of those that start meanwhile', async () => {
+    const { secrets, keyIds } = tenant;
+    for (const secret of [secrets.user, secrets.viewer]) expect(await everywhere(secret)).toEqual([200]);
+    await new ApiKeys(database).revoke(keyIds.user);
+    const isRefused = async () => String(await everywhere(secrets.user)) === '401';
+    await eventually('all refuse it', isRefused, PROMISED_MS);
+    expect(await everywhere(secrets.viewer)).toEqual([200]);
+    await server.stop();
+    const noticed = () => gateway.output().match(/keys cannot be checked/g)?.length === 2;
+    await eventually('both have noticed', noticed);
+    expect(await everywhere(secrets.viewer)).toEqual([200]);
+    expect(await everywhere(secrets.user)).not.toContain(200);
+    await replaceBoth();
+    expect(await everywhere(secrets.viewer)).toEqual([200]);
+    expect(await everywhere(secrets.user)).toEqual([503]);
+  }, 60_000);
+});
