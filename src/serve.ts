@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isExposed } from '../config/listen.ts';
@@ -9,6 +8,7 @@ import type { CanaryAdmin } from './api/admin/canary-routes.ts';
 import { upstreamReport } from './api/admin/upstream-report.ts';
 import type { UpstreamAdmin } from './api/admin/upstream-routes.ts';
 import { createApp } from './app.ts';
+import { makeFolder } from './core/make-folder.ts';
 import { DecisionFile } from './decisions/decision-file.ts';
 import { RecentDecisions } from './decisions/recent-decisions.ts';
 import { EventFanOut } from './event-fan-out.ts';
@@ -28,7 +28,7 @@ import { openTenancy, type Tenancy } from './tenancy.ts';
 /** @throws Error if the address cannot be bound, or is not loopback although nobody needs a key. */
 export async function startGateway(config: Config, options: StartOptions = {}): Promise<RunningGateway> {
   const logger = options.logger ?? createLogger(config.log.level);
-  mkdirSync(config.dataDir, { recursive: true });
+  makeFolder(config.dataDir);
   const events = new EventFanOut((err, event) =>
     logger.error({ err, event: event.type }, 'an event was not taken down'),
   );

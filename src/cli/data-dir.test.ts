@@ -29,3 +29,9 @@ it.each([
     `The data folder ${file}${below} cannot be used: ${reason}. Name another with dataDir or --data-dir.`,
   );
 });
+
+it.skipIf(process.platform !== 'linux')('says when it is in a place where nothing can be made', () => {
+  expect(() => makeDataDir('/proc/nothing')).toThrow(
+    'The data folder /proc/nothing cannot be used: the file system there takes nothing. Name another with dataDir or --data-dir.',
+  );
+});

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { filesOf, loadCatalogue } from '../../config/catalogue.ts';
+import { makeDataDir } from './data-dir.ts';
 import { fetchWithProgress } from './fetch-with-progress.ts';
 import type { Environment } from './run.ts';
 
@@ -13,6 +14,7 @@ export async function pull(
     process.stdout.write(catalogueTable());
     return;
   }
+  makeDataDir(flags.dataDir);
   const path = await fetchWithProgress(name, join(flags.dataDir, 'models'), env);
   process.stdout.write(`${path}\n`);
 }

@@ -17,6 +17,7 @@ const TROUBLES: Readonly<Record<string, FileTrouble>> = {
   EEXIST: { reason: 'there is a file of that name' },
   ENOTDIR: { reason: 'there is a file on the way to it' },
   EROFS: { reason: 'the file system is read-only' },
+  ENOTSUP: { reason: 'the file system there takes nothing' },
   EFBIG: { reason: 'the file system does not take files of this size' },
 };
 

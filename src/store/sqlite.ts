@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
+import { makeFolder } from '../core/make-folder.ts';
 import { retryWhileContended } from './contention.ts';
 
 /**
@@ -14,7 +15,7 @@ const PAGE_BYTES = 16_384;
 
 /** Opens a database file, which only its owner may read, and makes it and its folder where there is none. */
 export async function openSqlite(path: string, patienceMs: number): Promise<Sqlite.Database> {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   closeSync(openSync(path, 'a', 0o600));
   const sqlite = new Sqlite(path, { timeout: LOCK_WAIT_MS });
   try {
