@@ -52,6 +52,7 @@ export function parseHead(text: string): ParsedHead | string {
     keepAlive:
       framing !== 'until-close' &&
       !isBodiless(status) &&
+      !isIdentity(headers.get('transfer-encoding')) &&
       staysOpen(headers.get('connection'), text[MINOR_VERSION_AT] === '1', framing),
     keepAliveMs: keepAliveMs(headers.get('keep-alive')),
   };
@@ -82,14 +83,23 @@ function lineEnd(text: string, from: number): number {
 function framingOf(status: number, headers: ResponseHeaders): BodyFraming | { readonly problem: string } {
   const encoding = headers.get('transfer-encoding');
   const length = lengthOf(headers.get('content-length'));
-  if (encoding !== undefined && length !== undefined) return { problem: 'a content-length beside chunks' };
+  const isSized = encoding === undefined || isIdentity(encoding);
+  if (!isSized && length !== undefined) return { problem: 'a content-length beside chunks' };
   if (length === 'broken') return { problem: 'a broken content-length' };
   if (status < 200 && (encoding !== undefined || (length ?? 0) > 0))
     return { problem: 'an announcement of a response that has a body' };
   if (isBodiless(status)) return 0;
-  if (encoding !== undefined)
+  if (!isSized)
     return encoding.toLowerCase() === 'chunked' ? 'chunked' : { problem: `transfer-encoding ${encoding}` };
   return length ?? 'until-close';
+}
+
+/**
+ * It is not of HTTP/1.1 any more, and said that there are no chunks (RFC 2616 section 3.6). Whoever does not know it reads until the end of the
+ * connection, whatever the length: so such a connection carries no other response.
+ */
+function isIdentity(transferEncoding: string | undefined): boolean {
+  return transferEncoding?.toLowerCase() === 'identity';
 }
 
 /** Said more than once, it may be said in one way only (RFC 9110 section 8.6). */

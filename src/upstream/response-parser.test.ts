@@ -108,6 +108,16 @@ describe('a response', () => {
     expect(read([twice])).toEqual(read([SIZED]));
   });
 
+  it('that is encoded in no way is as long as it says, or until the end, and the last one of its connection', () => {
+    const identity = 'content-length: 11\r\nTransfer-Encoding: Identity';
+    const seen = read([`${SIZED.replace('content-length: 11', identity)}HTTP/1.1 200 OK\r\n`]);
+    expect(seen).toMatchObject({ body: 'hello world', ended: true, keepAlive: false });
+    expect(seen.after).toBe('HTTP/1.1 200 OK\r\n');
+    expect(read([SIZED.replace('content-length: 11', 'transfer-encoding: identity')])).toMatchObject({
+      ...{ body: 'hello world', ended: true, keepAlive: false },
+    });
+  });
+
   it('says where it ends', () => {
     expect(read([`${SIZED}HTTP/1.1 200 OK\r\n`]).after).toBe('HTTP/1.1 200 OK\r\n');
     expect(read([`${CHUNKED}HTTP/1.1 200 OK\r\n`]).after).toBe('HTTP/1.1 200 OK\r\n');
@@ -122,6 +132,10 @@ describe('what could be understood in two ways, or not at all, is refused:', () 
     ['a length that is the beginning of another', head('content-length: 5, 55')],
     ['a length beside chunks', head('content-length: 5', 'transfer-encoding: chunked')],
     ['an encoding besides chunks', head('transfer-encoding: gzip, chunked')],
+    ['no encoding besides chunks', head('transfer-encoding: identity, chunked')],
+    ['chunks besides no encoding', head('transfer-encoding: chunked', 'transfer-encoding: identity')],
+    ['no encoding twice', head('content-length: 5', 'transfer-encoding: identity, identity')],
+    ['no encoding and two lengths', head('transfer-encoding: identity', 'content-length: 5, 6')],
     ['chunks twice', head('transfer-encoding: chunked', 'transfer-encoding: chunked')],
     ['a length with a sign', head('content-length: +5')],
     ['a length behind what is no space', head('content-length: \xa05')],

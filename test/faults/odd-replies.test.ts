@@ -128,6 +128,7 @@ const STREAMS: Record<string, Pieces> = {
     })(),
   ],
   'says that it is encoded in no way': stream(events(DATA), ['content-encoding: none']),
+  'says that it is not in chunks': stream(events(DATA), ['transfer-encoding: identity']),
   'tells its usage where it finishes': stream(
     events([
       CHUNKS[1]!,
@@ -157,6 +158,8 @@ const WHOLES: Record<string, Pieces> = {
   'is of HTTP/1.0': [head([JSON_TYPE], 'HTTP/1.0 200 OK') + WHOLE],
   'has its type in capitals': [head(['CONTENT-TYPE: Application/JSON', sized(WHOLE)]) + WHOLE],
   'does not tell its type': [head([sized(WHOLE)]) + WHOLE],
+  'has an old name of its type': [head(['content-type: text/json; charset=utf-8', sized(WHOLE)]) + WHOLE],
+  'says that it is not in chunks': [head([JSON_TYPE, sized(WHOLE), 'transfer-encoding: identity']) + WHOLE],
   'is announced by others': [head([], 'HTTP/1.1 103 Early Hints'), head([JSON_TYPE, sized(WHOLE)]) + WHOLE],
   'has chunks with extensions, and trailers': [
     `${head([JSON_TYPE, CHUNKED])}${asChunk(WHOLE.slice(0, 40), ';x')}${asChunk(WHOLE.slice(40))}0\r\nx-a: b\r\n\r\n`,
