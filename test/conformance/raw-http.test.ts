@@ -282,6 +282,26 @@ describe('heartbeats', () => {
     connection.close();
   });
 
+  it('are lines alone for the official client in Go, which takes every blank line for an event', async () => {
+    const connection = await RawConnection.open(served.url);
+    served.fake.setBehaviour({ ttftMs: 400, itlMs: 200, tokens: 2 });
+    connection.post(CHAT, stream(), { 'x-stainless-lang': 'go' });
+    const { body } = await connection.reply();
+    expect(body).toMatch(/^(: heartbeat\n){2,}data: /);
+    expect(body).toMatch(/\n\n(: heartbeat\n)+data: /);
+    expect(body.match(/data: /g)?.length).toBe(body.match(/\n\n/g)?.length);
+    connection.close();
+  });
+
+  it('still let a failure be told, without an empty event before it', async () => {
+    const connection = await RawConnection.open(served.url);
+    served.fake.setBehaviour({ headerDelayMs: 300, status: 500 });
+    connection.post(CHAT, stream(), { 'x-stainless-lang': 'go' });
+    const { body } = await connection.reply();
+    expect(body).toMatch(/^(: heartbeat\n)+data: \{"error":\{.*\}\}\n\n$/);
+    connection.close();
+  });
+
   it('still let a failure be told', async () => {
     const connection = await RawConnection.open(served.url);
     served.fake.setBehaviour({ headerDelayMs: 300, status: 500 });

@@ -10,7 +10,10 @@ const HEAD_LINES =
   headerLine('content-type', 'text/event-stream; charset=utf-8') +
   headerLine('cache-control', 'no-cache') +
   headerLine('x-accel-buffering', 'no');
+/** With a blank line of its own: some clients take what stands between blank lines as a whole, and would lose the event behind a comment (Dify). */
 const HEARTBEAT = ': heartbeat\n\n';
+/** For openai-go: before 3.43 it takes every blank line for an event, and breaks off at one that is empty. */
+const HEARTBEAT_LINE = ': heartbeat\n';
 const NEWLINE = 0x0a;
 
 /**
@@ -91,6 +94,8 @@ export class EventStream implements RelaySink {
       this.#silent = true;
       return;
     }
-    if (this.#betweenEvents) this.write(HEARTBEAT);
+    if (!this.#betweenEvents) return;
+    this.write(this.#call.header('x-stainless-lang') === 'go' ? HEARTBEAT_LINE : HEARTBEAT);
+    this.#betweenEvents = true;
   }
 }
