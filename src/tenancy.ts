@@ -18,6 +18,7 @@ import { SpentBudgets } from './spent-budgets.ts';
 import { ApiKeys } from './store/api-keys.ts';
 import { asking } from './store/asking.ts';
 import { findCaller } from './store/callers.ts';
+import { endedSince } from './store/ended.ts';
 import { LateDatabase } from './store/late-database.ts';
 import { type DatabaseLocation, databaseLocation, locationText } from './store/location.ts';
 import { keyRevision } from './store/revision.ts';
@@ -139,6 +140,7 @@ function doorOf(options: TenancyOptions, database: LateDatabase, onBack: () => v
   const door = new Authenticator({
     directory: {
       find: async (hash, nowMs) => findCaller(database.get(), hash, nowMs),
+      endedSince: async (sinceMs) => endedSince(database.get(), sinceMs),
       revision: async () => keyRevision(database.get()),
       anyKeys: async () => new ApiKeys(database.get()).any(),
     },

@@ -29,10 +29,12 @@ async function setUp(keys: Readonly<Record<string, Partial<KnownKey>>>) {
       expiresAtMs: undefined,
       ...key,
     });
-  const state = { nowMs: 0, revision: 1, down: false, finds: 0 };
+  const state = { nowMs: 0, revision: 1, down: false, endedFails: false, finds: 0 };
+  const asked: number[] = [];
   const reach = () => {
     if (state.down) throw new Error('connection refused');
   };
+  const ended = { keys: new Set<string>(), projects: new Set<string>(), organizations: new Set<string>() };
   const problems: (string | undefined)[] = [];
   const told: KeyNews[] = [];
   const authenticator = new Authenticator({
@@ -41,6 +43,12 @@ async function setUp(keys: Readonly<Record<string, Partial<KnownKey>>>) {
         state.finds += 1;
         reach();
         return { key: known.get(hash.toString('hex')), revision: state.revision };
+      },
+      async endedSince(sinceMs) {
+        reach();
+        asked.push(sinceMs);
+        if (state.endedFails) throw new Error('connection reset');
+        return ended;
       },
       async revision() {
         reach();
@@ -63,7 +71,7 @@ async function setUp(keys: Readonly<Record<string, Partial<KnownKey>>>) {
     state.revision += 1;
     await authenticator.poll();
   };
-  return { authenticator, known, state, problems, told, change };
+  return { authenticator, known, state, ended, asked, problems, told, change };
 }
 
 const ask = async (authenticator: Authenticator, secret: string | undefined) =>
@@ -179,12 +187,49 @@ describe('who calls', () => {
     expect(await ask(authenticator, secret)).toMatchObject({ projectId: 'proj_1' });
   });
 
+  it.each(['keys', 'projects', 'organizations'] as const)(
+    'serves none on that had ended with its %s before the database went away, though nobody had asked about it since',
+    async (what) => {
+      const [gone, other] = [newApiKey().secret, newApiKey().secret];
+      const ids = { keys: 'key_1', projects: 'proj_2', organizations: 'org_2' };
+      const caller = { ...callerOf('key_1'), projectId: 'proj_2', organizationId: 'org_2' };
+      const { authenticator, state, ended, told, change } = await setUp({ [gone]: { caller }, [other]: {} });
+      await ask(authenticator, gone);
+      await ask(authenticator, other);
+      await change(() => ended[what].add(ids[what]));
+      state.down = true;
+      expect(await ask(authenticator, other)).toMatchObject({ projectId: 'proj_1' });
+      await expect(ask(authenticator, gone)).rejects.toMatchObject({ code: 'keys_unavailable' });
+      const about = { hash: hashApiKey(gone).toString('base64url') };
+      expect(told).toContainEqual({ revision: 2, askedAtMs: 0, about });
+    },
+  );
+
+  it('asks what has ended since the last change, and again where it could not be told', async () => {
+    const { secret } = newApiKey();
+    const { authenticator, state, ended, asked, change } = await setUp({ [secret]: {} });
+    await ask(authenticator, secret);
+    state.nowMs = 1_000_000;
+    await change(() => {});
+    state.nowMs = 2_000_000;
+    state.endedFails = true;
+    await change(() => ended.keys.add(secret.slice(0, 6)));
+    state.nowMs = 2_000_500;
+    state.endedFails = false;
+    await authenticator.poll();
+    const early = 300_000;
+    expect(asked.slice(-2)).toEqual([1_000_000 - early, 1_000_000 - early]);
+    state.down = true;
+    await expect(ask(authenticator, secret)).rejects.toMatchObject({ code: 'keys_unavailable' });
+  });
+
   it('needs a key as long as nobody can say whether there are any', async () => {
     const { authenticator, state } = await setUp({});
     state.down = true;
     const blind = new Authenticator({
       directory: {
         find: () => Promise.reject(new Error('down')),
+        endedSince: () => Promise.reject(new Error('down')),
         revision: () => Promise.reject(new Error('down')),
         anyKeys: () => Promise.reject(new Error('down')),
       },

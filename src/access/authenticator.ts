@@ -34,6 +34,8 @@ const UNKNOWN_MS = 5_000;
 const MAX_SEEN = 4_096;
 /** Look-ups of keys never seen, at a time; guesses beyond that are refused without one. */
 const MAX_LOOKUPS = 1_024;
+/** Those of the machines that share a database: by less than this. */
+const CLOCKS_DIFFER_MS = 300_000;
 
 /**
  * Finds out who is calling. A key that has been seen before costs a look into a map. The database is asked about
@@ -53,8 +55,9 @@ export class Authenticator {
   readonly #seen = new Map<string, CachedKey>();
   readonly #lookups = new Map<string, Promise<Caller>>();
   #keysExist: boolean | undefined;
-  /** The revision at which that was asked. */
-  #keysExistAt: number | undefined;
+  /** The latest revision at which it was asked what has changed, and the wall clock then. */
+  #lookedAt: number | undefined;
+  #lookedAtWallMs: number;
   #problem: Error | undefined;
   #timer: NodeJS.Timeout | undefined;
   #polling: Promise<void> | undefined;
@@ -63,6 +66,8 @@ export class Authenticator {
   constructor(options: AuthenticatorOptions) {
     this.#options = { wall: Date.now, now: hostTurnTimeMs, ...options };
     this.#known = new KnownKeys(MAX_KNOWN, options.now ?? hostTimeMs);
+    // What others tell at the beginning is no older.
+    this.#lookedAtWallMs = this.#options.wall() - options.ttlMs;
   }
 
   /** Resolves when the database has been asked for the first time, whatever came of it. */
@@ -151,9 +156,10 @@ export class Authenticator {
       const askedAtMs = now();
       const revision = await directory.revision();
       this.hear({ revision, askedAtMs });
-      if (revision !== this.#keysExistAt) {
+      if (revision !== this.#lookedAt) {
         this.#keysExist = await directory.anyKeys();
-        this.#keysExistAt = revision;
+        await this.#forgetEnded(revision, askedAtMs);
+        this.#lookedAt = revision;
       }
       this.#tell(undefined);
     } catch (error) {
@@ -213,6 +219,21 @@ export class Authenticator {
     // What has changed meanwhile may have made it somebody's.
     if (revision === this.#known.revision) this.#unknown.set(hash, now());
     throw wrongKey();
+  }
+
+  /** A key that has ended must not be good again when the database goes away before it is next asked about. */
+  async #forgetEnded(revision: number, askedAtMs: number): Promise<void> {
+    const { directory, wall, onNews } = this.#options;
+    const wallMs = wall();
+    if (!this.#known.isEmpty) {
+      const ended = await directory.endedSince(this.#lookedAtWallMs - CLOCKS_DIFFER_MS);
+      for (const hash of this.#known.endedBy(ended)) {
+        const news = { revision, askedAtMs, about: { hash } };
+        this.hear(news);
+        onNews?.(news);
+      }
+    }
+    this.#lookedAtWallMs = wallMs;
   }
 
   #tell(problem: Error | undefined): void {

@@ -26,6 +26,10 @@ export class KeyCache {
     this.#capacity = capacity;
   }
 
+  get isEmpty(): boolean {
+    return this.#known.size === 0;
+  }
+
   get(hash: string): CachedKey | undefined {
     const kept = this.#known.get(hash);
     if (kept === undefined) return undefined;

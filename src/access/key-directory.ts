@@ -1,4 +1,5 @@
 import type { Caller } from '../core/caller.ts';
+import type { Ended } from '../store/ended.ts';
 
 export interface KnownKey {
   readonly caller: Caller;
@@ -17,6 +18,8 @@ export interface Finding {
 export interface KeyDirectory {
   /** @param hash SHA-256 of the secret. */
   find(hash: Buffer, nowMs: number): Promise<Finding>;
+  /** What was revoked or archived since, Unix milliseconds. */
+  endedSince(sinceMs: number): Promise<Ended>;
   /** Grows whenever keys, or whom they belong to, have changed. */
   revision(): Promise<number>;
   /** At least one key exists. */

@@ -1,3 +1,4 @@
+import type { Ended } from '../store/ended.ts';
 import { type CachedKey, KeyCache } from './key-cache.ts';
 import type { KeyNews } from './key-news.ts';
 
@@ -29,6 +30,10 @@ export class KnownKeys {
     return this.#confirmedAtMs;
   }
 
+  get isEmpty(): boolean {
+    return this.#keys.isEmpty;
+  }
+
   get(hash: string): CachedKey | undefined {
     return this.#keys.get(hash);
   }
@@ -50,6 +55,17 @@ export class KnownKeys {
     if (about === undefined) return;
     if (about.key === undefined) this.#keys.delete(about.hash);
     else this.#keys.set(about.hash, { ...about.key, revision, askedAtMs });
+  }
+
+  /** The hashes of those that have ended. */
+  endedBy({ keys, projects, organizations }: Ended): readonly string[] {
+    if (keys.size + projects.size + organizations.size === 0) return [];
+    return [...this.#keys.entries()]
+      .filter(([, { caller }]) => {
+        const { keyId, projectId, organizationId } = caller;
+        return keys.has(keyId) || projects.has(projectId) || organizations.has(organizationId);
+      })
+      .map(([hash]) => hash);
   }
 
   /** All of it, as news for a process that begins, in the order in which they have to be told. */

@@ -7,6 +7,7 @@ import { attempts } from './migrations/004-attempts.ts';
 import { attemptsByTime } from './migrations/005-attempts-by-time.ts';
 import { attemptsByDay } from './migrations/006-attempts-by-day.ts';
 import { keysByAge } from './migrations/007-keys-by-age.ts';
+import { ended } from './migrations/008-ended.ts';
 
 /** One change of the tables. What has been released never changes; a mistake in it is corrected by another migration. */
 export interface Migration {
@@ -24,4 +25,5 @@ export const MIGRATIONS: readonly Migration[] = [
   attemptsByTime,
   attemptsByDay,
   keysByAge,
+  ended,
 ];

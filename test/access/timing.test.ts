@@ -7,6 +7,7 @@ import { Authenticator } from '../../src/access/authenticator.ts';
 import { ApiKeys } from '../../src/store/api-keys.ts';
 import { findCaller } from '../../src/store/callers.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
+import { endedSince } from '../../src/store/ended.ts';
 import { keyRevision } from '../../src/store/revision.ts';
 import { makeTenant, type Tenant } from './tenants.ts';
 
@@ -59,6 +60,7 @@ describe('the time that a wrong key takes', { retry: 3 }, () => {
     const authenticator = new Authenticator({
       directory: {
         find: (hash, nowMs) => find(database, hash, nowMs),
+        endedSince: (sinceMs) => endedSince(database, sinceMs),
         revision: () => keyRevision(database),
         anyKeys: () => new ApiKeys(database).any(),
       },

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ApiKeys } from '../../src/store/api-keys.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
@@ -90,6 +91,21 @@ describe.skipIf(noPostgres())('workers whose database goes away', () => {
     await eventually('both have noticed', noticed);
     expect(await everywhere(secrets.viewer)).toEqual([200]);
     expect(await everywhere(secrets.user)).not.toContain(200);
+    await replaceBoth();
+    expect(await everywhere(secrets.viewer)).toEqual([200]);
+    expect(await everywhere(secrets.user)).toEqual([503]);
+  }, 60_000);
+
+  it('none serves a key that was revoked before, though it was not used since, nor do those that start meanwhile', async () => {
+    const { secrets, keyIds } = tenant;
+    for (const secret of [secrets.user, secrets.viewer]) expect(await everywhere(secret)).toEqual([200]);
+    await new ApiKeys(database).revoke(keyIds.user);
+    await setTimeout(PROMISED_MS);
+    await server.stop();
+    const noticed = () => gateway.output().match(/keys cannot be checked/g)?.length === 2;
+    await eventually('both have noticed', noticed);
+    expect(await everywhere(secrets.viewer)).toEqual([200]);
+    expect(await everywhere(secrets.user)).toEqual([503]);
     await replaceBoth();
     expect(await everywhere(secrets.viewer)).toEqual([200]);
     expect(await everywhere(secrets.user)).toEqual([503]);

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type ApiKey, ApiKeys, type NewApiKey } from '../../src/store/api-keys.ts';
 import { findCaller } from '../../src/store/callers.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
+import { endedSince } from '../../src/store/ended.ts';
 import { newId } from '../../src/store/id.ts';
 import { projectFor } from '../../src/store/named.ts';
 import { Organizations } from '../../src/store/organizations.ts';
@@ -30,6 +31,33 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
   });
 
   const find = async (hash: Buffer) => (await findCaller(database, hash, nowMs)).key;
+
+  it('tells what has ended since: keys that were revoked, projects and organizations that were archived', async () => {
+    const [acme, other] = [
+      await organizations.create({ name: 'acme' }),
+      await organizations.create({ name: 'other' }),
+    ];
+    const project = await projects.create({ name: 'support', organizationId: acme.id });
+    const [early, late] = [newKey(project.id), newKey(project.id)];
+    for (const key of [early, late, newKey(project.id)]) await keys.create(key);
+    await keys.revoke(early.id);
+    nowMs += 1;
+    const sinceMs = nowMs;
+    expect(await endedSince(database, sinceMs)).toEqual({
+      keys: new Set(),
+      projects: new Set(),
+      organizations: new Set(),
+    });
+    await keys.revoke(late.id);
+    nowMs += 1;
+    await projects.archive(project.id);
+    await organizations.archive(other.id);
+    expect(await endedSince(database, sinceMs)).toEqual({
+      keys: new Set([late.id]),
+      projects: new Set([project.id]),
+      organizations: new Set([other.id]),
+    });
+  });
 
   it('gives back what was made, with limits, demands, weight and priority', async () => {
     const organization = await organizations.create({
