@@ -112,7 +112,7 @@ describe('a backup that is restored', () => {
 
   it('is brought up to date first', async () => {
     const old = new Sqlite(file);
-    old.exec(`drop view every_attempt; drop table attempt_day; drop table attempt; drop index api_key_age; drop index api_key_project_age; create index api_key_project on api_key (project_id); drop table attempt_label; drop table spent; drop index ledger_late; alter table ledger drop column counted; alter table budget_alarm drop column told_at_ms; alter table budget_alarm drop column held_until_ms;
+    old.exec(`drop view every_attempt; drop index api_key_ended; drop index project_ended; drop index organization_ended; drop table attempt_day; drop table attempt; drop index api_key_age; drop index api_key_project_age; create index api_key_project on api_key (project_id); drop table attempt_label; drop table spent; drop index ledger_late; alter table ledger drop column counted; alter table budget_alarm drop column told_at_ms; alter table budget_alarm drop column held_until_ms;
       alter table budget_alarm drop column budget_nano_usd; alter table budget_alarm drop column spent_nano_usd;
       delete from schema_migration where number > 2`);
     old.close();
