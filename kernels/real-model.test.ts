@@ -14,6 +14,7 @@ import { argmax } from './top-tokens.ts';
 const PROMPTS: { prompt: string; tokens: number[] }[] = JSON.parse(
   readFileSync(new URL('../test/fixtures/chat-prompts.json', import.meta.url), 'utf8'),
 );
+const [FRANCE, JAPAN] = [4649, 3085];
 const SLOTS = PROMPTS.length + 1;
 /** Seconds on a quiet machine; the whole of a slow one's patience otherwise. */
 const TIMEOUT_MS = 240_000;
@@ -57,7 +58,8 @@ describe('the 8-bit graph of SmolLM2', { timeout: TIMEOUT_MS }, () => {
   });
 
   it('answers a question', () => {
-    const { tokens } = PROMPTS[0]!;
+    // Of Japan: its logits are far apart on every processor, those for France are not.
+    const tokens = PROMPTS[0]!.tokens.map((id) => (id === FRANCE ? JAPAN : id));
     const answer: number[] = [];
     let token = argmax(decoder.prefill(0, tokens, 0, true)!);
     while (answer.length < 20 && token !== 2) {
@@ -65,7 +67,7 @@ describe('the 8-bit graph of SmolLM2', { timeout: TIMEOUT_MS }, () => {
       token = argmax(decoder.decode(0, 1, [token], [tokens.length + answer.length - 1]));
     }
     const vocabulary = readGguf(realModelPath()).metadata.get('tokenizer.ggml.tokens') as string[];
-    expect(answer.map((id) => vocabulary[id]).join('')).toMatch(/Paris/);
+    expect(answer.map((id) => vocabulary[id]).join('')).toMatch(/Tokyo/);
   });
 
   it('decodes four steps of all prompts in one batch with the same bits as alone', () => {

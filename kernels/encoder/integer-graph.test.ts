@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cosine } from '../../test/encoder/server.ts';
 import { writeTinyClassifier } from '../../test/encoder/tiny-encoder.ts';
 import { realEncoderPath } from '../../test/model-file.ts';
+import { addsBytesExactly } from '../../test/processor.ts';
 import { GraphView } from './graph-view.ts';
 import { ensureIntegerGraph } from './integer-cache.ts';
 import { integerGraphOf } from './integer-graph.ts';
@@ -63,10 +64,11 @@ describe('an encoder in integers', () => {
     rmSync(cacheDir, { recursive: true, force: true });
   });
 
-  it('gives the vectors of the file, but for a thousandth', async () => {
+  it('gives the vectors of the file, but for a thousandth, or two where sums of bytes saturate', async () => {
+    const closeness = addsBytesExactly() ? 0.999 : 0.998;
     const [expected, found] = [await exact.run(ROWS), await integers.run(ROWS)];
     for (const [i, vector] of expected.entries())
-      expect(cosine(vector, found[i]!), `row ${i}`).toBeGreaterThan(0.999);
+      expect(cosine(vector, found[i]!), `row ${i}`).toBeGreaterThan(closeness);
   });
 
   it('gives a row the same vector alone and beside others, however long they are', async () => {

@@ -10,7 +10,7 @@ export function greeting(url: string, models: readonly string[], startMs: number
 
   Try:
     curl ${url}/v1/chat/completions -H 'content-type: application/json' \\
-      -d '{"model":"${model}","messages":[{"role":"user","content":"What is the capital of France?"}],"temperature":0}'
+      -d '{"model":"${model}","messages":[{"role":"user","content":"What is the capital of Japan?"}],"temperature":0}'
 
   Ctrl-C stops after running replies have finished; a second one stops at once.
 

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { all } from './all.ts';
 import { type Served, serveEmbedded } from './server.ts';
 
-const messages = [{ role: 'user' as const, content: 'What is the capital of France?' }];
+/** The model is sure of its answer, so that it is the same on every processor. */
+const messages = [{ role: 'user' as const, content: 'What is the capital of Japan?' }];
 
 /** What only a real model can show. */
 describe('OpenAI SDK for JavaScript on the embedded model', () => {
@@ -28,9 +29,9 @@ describe('OpenAI SDK for JavaScript on the embedded model', () => {
       ...fields,
     });
 
-  it('knows the capital of France', async () => {
+  it('knows the capital of Japan', async () => {
     const reply = await chat({});
-    expect(reply.choices[0]?.message.content).toContain('Paris');
+    expect(reply.choices[0]?.message.content).toContain('Tokyo');
     expect(reply.choices[0]?.finish_reason).toBe('stop');
   });
 
@@ -92,8 +93,8 @@ describe('OpenAI SDK for JavaScript on the embedded model', () => {
   });
 
   it('keeps the stop string where vLLM would be asked to', async () => {
-    const reply = await chat({ stop: 'Paris', include_stop_str_in_output: true });
-    expect(reply.choices[0]?.message.content).toMatch(/Paris$/);
+    const reply = await chat({ stop: 'Tokyo', include_stop_str_in_output: true });
+    expect(reply.choices[0]?.message.content).toMatch(/Tokyo$/);
   });
 
   it('draws the same text from the same seed, whatever runs beside it', async () => {

@@ -12,7 +12,8 @@ import openai
 
 base_url, model = sys.argv[1:3]
 client = openai.OpenAI(base_url=base_url, api_key="none", max_retries=0)
-messages = [{"role": "user", "content": "What is the capital of France?"}]
+# An embedded model is sure of its answer, and comes to an end.
+messages = [{"role": "user", "content": "What is the capital of Japan?"}]
 
 
 def chat():

@@ -44,7 +44,8 @@ const drawn = (seed: number, maxTokens = 300): Changes => ({
   stop: { maxTokens },
 });
 
-const ENDLESS = new Set(['list', 'tree']);
+/** A list within a list within a list, or one key after the other: the model may never come to an end. */
+const ENDLESS = new Set(['list', 'map', 'tree']);
 
 describe('every reply is valid under', () => {
   const ajv = new Ajv2020({ strict: false });
@@ -59,7 +60,6 @@ describe('every reply is valid under', () => {
     for (const parts of replies) {
       const text = textOf(parts);
       const { reason } = partOf(parts, 'finish');
-      // A list within a list within a list: the model may never come to an end.
       if (reason === 'length' && ENDLESS.has(name)) continue;
       expect(reason, text).toBe('stop');
       const value: unknown = JSON.parse(text);
