@@ -9,6 +9,8 @@ let ended = 0;
 let heapBytes = 0;
 /** What a collection leaves. */
 let leastBytes = 0;
+let residentBytes = 100 * MIB;
+let favoursMemory: boolean | undefined;
 const done: string[] = [];
 
 beforeEach(() => {
@@ -25,6 +27,10 @@ beforeEach(() => {
       collect() {
         done.push('collected');
         heapBytes = leastBytes;
+      },
+      residentBytes: () => residentBytes,
+      favour(memory) {
+        favoursMemory = memory;
       },
       async trim() {
         done.push('trimmed');
@@ -83,6 +89,18 @@ test('what does not become smaller is not collected again and again', () => {
   heapBytes = leastBytes;
   vi.advanceTimersByTime(20 * MINUTE);
   expect(done).toEqual(['collected']);
+});
+
+test('V8 is to favour memory as long as the process is large, also while somebody is served', () => {
+  gateway.inFlight = 1;
+  vi.advanceTimersByTime(6_000);
+  expect(favoursMemory).toBe(false);
+  residentBytes = 300 * MIB;
+  vi.advanceTimersByTime(5_000);
+  expect(favoursMemory).toBe(true);
+  residentBytes = 150 * MIB;
+  vi.advanceTimersByTime(5_000);
+  expect(favoursMemory).toBe(false);
 });
 
 function serve(): void {

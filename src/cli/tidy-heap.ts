@@ -2,6 +2,7 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { RunningGateway } from '../running-gateway.ts';
 import { mallocTrim } from './malloc-trim.ts';
+import { favourMemory } from './tune-heap.ts';
 
 export interface TidyMeans {
   /** Default: V8's collector of last resort, which takes some 50 ms and forgets most of what is compiled. */
@@ -10,6 +11,10 @@ export interface TidyMeans {
   readonly trim?: () => Promise<void>;
   /** Size of the heap, as far as it is in memory. Default: V8's. */
   readonly heapBytes?: () => number;
+  /** Of the whole process. */
+  readonly residentBytes?: () => number;
+  /** What V8 is told. */
+  readonly favour?: (memory: boolean) => void;
 }
 
 /** The first look: all that was read and compiled at the start is garbage by then. */
@@ -20,6 +25,8 @@ const LOOK_MS = 5_000;
 const TRIMS = 5;
 /** After this many idle looks, five minutes, nobody is expected soon. A collection before that would cost the next requests more than memory is worth. */
 const LONG_IDLE = 60;
+/** Of a process that has become larger, memory is worth more than what is compiled. */
+const LARGE_BYTES = 240 * 1024 * 1024;
 /** Less than this is not worth a collection. */
 const LEAST_GROWTH_BYTES = 4 * 1024 * 1024;
 
@@ -29,7 +36,13 @@ const LEAST_GROWTH_BYTES = 4 * 1024 * 1024;
  */
 export function tidyWhileIdle(
   { gateway, ended }: { readonly gateway: { readonly inFlight: number } } & Pick<RunningGateway, 'ended'>,
-  { collect = lastResort(), trim = mallocTrim, heapBytes = physicalBytes }: TidyMeans = {},
+  {
+    collect = lastResort(),
+    trim = mallocTrim,
+    heapBytes = physicalBytes,
+    residentBytes = process.memoryUsage.rss,
+    favour = favourMemory,
+  }: TidyMeans = {},
 ): void {
   let endedBefore = ended();
   let idleLooks = 0;
@@ -45,6 +58,7 @@ export function tidyWhileIdle(
     tidyBytes = heapBytes();
   };
   const look = () => {
+    favour(residentBytes() > LARGE_BYTES);
     if (!isIdle()) {
       idleLooks = 0;
       trims = TRIMS;

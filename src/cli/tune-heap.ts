@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 
 /** The first V8 that knows the newer flags. Others would complain about them. */
 const NEWER_FLAGS_FROM = 13;
+const [major = 0] = process.versions.v8.split('.').map(Number);
 /** More collections than there will ever be. */
 const FOR_GOOD = 1_000_000_000;
 
@@ -17,11 +18,13 @@ const FOR_GOOD = 1_000_000_000;
  *   some 150 functions again: under full load that took it twenty seconds, in which a request cost 1.2 to 1.6 times as much.
  */
 export function tuneHeap(): void {
-  const [major = 0] = process.versions.v8.split('.').map(Number);
-  if (major >= NEWER_FLAGS_FROM) {
-    setFlagsFromString('--external-memory-accounted-in-global-limit');
-    setFlagsFromString('--no-memory-reducer-favors-memory');
-  }
+  if (major >= NEWER_FLAGS_FROM) setFlagsFromString('--external-memory-accounted-in-global-limit');
+  favourMemory(false);
   setFlagsFromString(`--retain-maps-for-n-gc=${FOR_GOOD}`);
   setFlagsFromString('--heap-growing-percent=150');
+}
+
+/** Whether V8, when there is little to do, gives back all that it can, and forgets what it has compiled. */
+export function favourMemory(whether: boolean): void {
+  if (major >= NEWER_FLAGS_FROM) setFlagsFromString(`--${whether ? '' : 'no-'}memory-reducer-favors-memory`);
 }
