@@ -7,8 +7,8 @@ import { WholeReply } from './whole-reply.ts';
 const CONTENT = 'word '.repeat(20_000);
 const REPLY = `{"choices":[{"message":{"content":"${CONTENT}"},"finish_reason":"stop"}]}`;
 
-function reading(): WholeReply {
-  const host = { secrets: NO_SECRETS, now: () => 0, answered() {}, instead: () => undefined, ended() {} };
+function reading(answered = () => {}): WholeReply {
+  const host = { secrets: NO_SECRETS, now: () => 0, answered, instead: () => undefined, ended() {} };
   const reply = new WholeReply(host, { isGeneration: true, hasLogprobs: false });
   const exchange = { hold() {}, fail: (error: AppError) => reply.onFailure(error) } as Partial<Exchange>;
   reply.onHead(exchange as Exchange, {
@@ -29,6 +29,17 @@ it('begins before its end where it is long', async () => {
   const reply = reading();
   reply.onData(Buffer.from(REPLY.slice(0, 80_000)));
   expect((await reply.begun).whole).toBeUndefined();
+});
+
+it('begins once where one read brings it in several chunks', async () => {
+  let answers = 0;
+  const reply = reading(() => {
+    answers += 1;
+  });
+  for (const at of [0, 80_000, 80_100])
+    reply.onData(Buffer.from(REPLY.slice(at, at === 0 ? 80_000 : at + 100)));
+  await reply.begun;
+  expect(answers).toBe(1);
 });
 
 it.each([

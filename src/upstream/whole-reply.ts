@@ -19,6 +19,8 @@ export class WholeReply extends Reply {
    * take it for the whole.
    */
   #last: Buffer | undefined;
+  /** Its beginning has been looked at: it begins once the same read has been, too. */
+  #isBeginning = false;
 
   /**
    * @param options `isGeneration`: it has to have choices. `hasLogprobs`: of those some are no numbers, as of embeddings where a model
@@ -51,9 +53,10 @@ export class WholeReply extends Reply {
     this.#tap.push(chunk);
     if (this.#last !== undefined) this.forward(this.#last);
     this.#last = chunk;
-    if (this.isBegun || this.earlyBytes + chunk.length < BEGUN_BYTES) return;
+    if (this.isBegun || this.#isBeginning || this.earlyBytes + chunk.length < BEGUN_BYTES) return;
     const failure = this.#tap.readBeginning();
     if (failure === undefined) {
+      this.#isBeginning = true;
       queueMicrotask(() => this.#beginUnfinished());
     } else this.breakOff(failure);
   }
