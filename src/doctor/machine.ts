@@ -41,7 +41,8 @@ function processor(): Check {
   };
 }
 
-function cpuFlags(): ReadonlySet<string> | undefined {
+/** What instructions the processor has, by their names in /proc/cpuinfo; undefined: there is none. */
+export function cpuFlags(): ReadonlySet<string> | undefined {
   try {
     const line = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1];
     return line === undefined ? undefined : new Set(line.split(' '));
