@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 const MODELS = ['test/{engine,local,encoder,conformance}/**/*.test.ts'];
+/** They compare rates with what a server can do: nothing else may take the processors meanwhile. */
+const RATES = ['test/resilience/goodput.test.ts', 'test/fairness/neighbours.test.ts'];
 
 export default defineConfig({
   test: {
@@ -30,11 +32,15 @@ export default defineConfig({
         test: {
           name: 'gateway',
           include: ['test/**/*.test.ts'],
-          exclude: MODELS,
+          exclude: [...MODELS, ...RATES],
           // Not beside models, which compute on all processors: much here is about time. It is mostly waited for, so more of them run.
           maxWorkers: 4,
           sequence: { groupOrder: 2 },
         },
+      },
+      {
+        extends: true,
+        test: { name: 'rates', include: RATES, maxWorkers: 1, sequence: { groupOrder: 3 } },
       },
     ],
   },
