@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 /** The arrows of ARCHITECTURE.md: which folders and files each part may import beside itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -13,7 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/simulation': ['routers'],
   'src/decisions': ['src/core', 'routers'],
   'src/access': ['src/core', 'src/store'],
-  'src/admission': ['src/core', 'src/gateway/admission.ts'],
+  'src/admission': ['src/core', 'src/gateway/request/admission.ts'],
   'src/ledger': ['src/core', 'src/store', 'src/api/usage-reader.ts'],
   'src/store': ['src/core', 'routers'],
   'src/core': [],
@@ -37,6 +37,27 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/models': ['config', 'src/core'],
   'src/telemetry': ['src/core'],
+};
+
+/** What the folders within a part may import of that part beside themselves; the files that lie beside them, all of it. */
+const MAY_IMPORT_WITHIN: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  'src/gateway': {
+    request: [],
+    line: ['request'],
+    backend: [],
+    headroom: ['request', 'backend'],
+    trials: ['backend'],
+    placement: ['request', 'line', 'backend', 'headroom', 'trials'],
+  },
+  'src/upstream': {
+    wire: [],
+    errors: ['wire'],
+    request: ['wire'],
+    http: ['errors'],
+    tap: ['wire', 'errors'],
+    reply: ['wire', 'errors', 'http', 'tap'],
+    health: ['wire', 'http'],
+  },
 };
 
 /** They put the others together, as do the files that lie beside the folders of `src`. */
@@ -79,6 +100,23 @@ it.each(Object.entries(MAY_IMPORT))('%s imports only what it may', (part, others
     [part, ...others].some(isIn(target)) || (target === SEEDED && file.endsWith('.test.ts'));
   const wrong = own.filter((one) => isOurs(one) && !may(one));
   expect(wrong.map(shown)).toEqual([]);
+});
+
+describe.each(Object.entries(MAY_IMPORT_WITHIN))('within %s', (part, folders) => {
+  const own = IMPORTS.filter(({ file }) => isIn(file)(part));
+
+  it.each(Object.entries(folders))('%s imports only what it may', (folder, others) => {
+    const may = [folder, ...others].map((name) => `${part}/${name}`);
+    const wrong = own.filter(
+      ({ file, target }) => isIn(file)(`${part}/${folder}`) && isIn(target)(part) && !may.some(isIn(target)),
+    );
+    expect(wrong.map(shown)).toEqual([]);
+  });
+
+  it('names every folder', () => {
+    const found = own.map(({ file }) => relative(part, dirname(file))).filter((folder) => folder !== '');
+    expect([...new Set(found)].sort()).toEqual(Object.keys(folders).sort());
+  });
 });
 
 it('names every folder of the source', () => {

@@ -1,4 +1,4 @@
-import type { Admission } from '../gateway/admission.ts';
+import type { Admission } from '../gateway/request/admission.ts';
 import { LocalAdmission } from './local-admission.ts';
 import { RedisAdmission, type RedisStats } from './redis-admission.ts';
 import { DEFAULT_TIMES, RedisLink, type RedisTimes } from './redis-link.ts';

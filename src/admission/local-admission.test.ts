@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Caller, Limits } from '../core/caller.ts';
 import { AppError } from '../core/error.ts';
-import type { Reservation } from '../gateway/admission.ts';
+import type { Reservation } from '../gateway/request/admission.ts';
 import { LocalAdmission, type LocalAdmissionOptions } from './local-admission.ts';
 import { SteadyClock } from './steady-clock.ts';
 

@@ -1,5 +1,5 @@
 import type { RateLeft, RateStatus } from '../core/error.ts';
-import type { Admission, AdmissionAsk, Reservation } from '../gateway/admission.ts';
+import type { Admission, AdmissionAsk, Reservation } from '../gateway/request/admission.ts';
 import { leftOf } from './leaky-bucket.ts';
 import { type Periods, periodsAt } from './periods.ts';
 import { refusal, type SubjectKind } from './refusal.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { RateStatus } from '../core/error.ts';
-import type { Admission, AdmissionAsk, Reservation } from '../gateway/admission.ts';
+import type { Admission, AdmissionAsk, Reservation } from '../gateway/request/admission.ts';
 import { type LocalAdmission, type LocalReservation, wantedOf } from './local-admission.ts';
 import {
   argsOf,

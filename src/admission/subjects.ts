@@ -1,5 +1,5 @@
 import type { Limits } from '../core/caller.ts';
-import type { AdmissionAsk } from '../gateway/admission.ts';
+import type { AdmissionAsk } from '../gateway/request/admission.ts';
 import type { Periods } from './periods.ts';
 import type { SubjectKind } from './refusal.ts';
 import type { SteadyClock } from './steady-clock.ts';

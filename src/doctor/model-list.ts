@@ -1,6 +1,6 @@
 import { request } from 'undici';
 import type { UpstreamConfig } from '../../config/upstream.ts';
-import { parseServedModels } from '../upstream/served-models.ts';
+import { parseServedModels } from '../upstream/health/served-models.ts';
 
 export interface ModelList {
   readonly statusCode: number;

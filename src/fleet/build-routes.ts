@@ -8,8 +8,8 @@ import type { Canary, Deployment, PublicModel } from '../core/deployment.ts';
 import { EmbeddingClassifier } from '../difficulty/embedding-classifier.ts';
 import { EMBEDDING_HEAD } from '../difficulty/embedding-head.ts';
 import { featureClassifier } from '../difficulty/feature-classifier.ts';
-import type { Route, Tiers } from '../gateway/route.ts';
-import type { Shadow } from '../gateway/shadow.ts';
+import type { Route, Tiers } from '../gateway/placement/route.ts';
+import type { Shadow } from '../gateway/trials/shadow.ts';
 import type { UpstreamGroup } from '../upstream/group.ts';
 
 /** How a public model is spread over its deployments, and who may see it. */

@@ -2,8 +2,8 @@ import type { Config } from '../../config/schema.ts';
 import type { UpstreamView } from '../api/admin/upstream-report.ts';
 import type { Emit } from '../core/event.ts';
 import { UpstreamGroup } from '../upstream/group.ts';
+import type { ServerLoads } from '../upstream/health/server-load.ts';
 import type { Resolver } from '../upstream/resolver.ts';
-import type { ServerLoads } from '../upstream/server-load.ts';
 import type { UpstreamBackend } from '../upstream/upstream.ts';
 import { expectedModels } from './expected-models.ts';
 

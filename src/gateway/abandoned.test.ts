@@ -7,8 +7,8 @@ import type { Deployment } from '../core/deployment.ts';
 import type { GatewayEvent, RequestSettled } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest } from '../core/request.ts';
-import { DecisionTrace } from './decision-trace.ts';
 import { Gateway } from './gateway.ts';
+import { DecisionTrace } from './placement/decision-trace.ts';
 import { Settlement } from './settlement.ts';
 
 const PROMPT_TOKENS = 100;

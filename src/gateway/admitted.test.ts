@@ -7,8 +7,8 @@ import { AppError } from '../core/error.ts';
 import type { GatewayEvent, RequestAdmitted, RequestSettled } from '../core/event.ts';
 import type { Part } from '../core/part.ts';
 import type { GenerateRequest } from '../core/request.ts';
-import type { Admission, AdmissionAsk } from './admission.ts';
 import { Gateway } from './gateway.ts';
+import type { Admission, AdmissionAsk } from './request/admission.ts';
 
 const price = { inputUsdPerMTok: 1, cachedInputUsdPerMTok: 0.5, outputUsdPerMTok: 2 };
 const usage = { promptTokens: 7, completionTokens: 3, cachedPromptTokens: 2, reasoningTokens: 0 };

@@ -4,9 +4,9 @@ import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { WireRequest } from '../core/request.ts';
 import { startAtBest } from './attempts.ts';
-import { DecisionTrace } from './decision-trace.ts';
+import { DecisionTrace } from './placement/decision-trace.ts';
+import type { Route } from './placement/route.ts';
 import type { RequestContext } from './request-context.ts';
-import type { Route } from './route.ts';
 
 /**
  * Starts a request at the best of the deployments that may serve it. Every way to a deployment (first try, retry,

@@ -1,10 +1,10 @@
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
-import type { Placement } from './placement.ts';
+import type { Placement } from './placement/placement.ts';
+import type { Route } from './placement/route.ts';
+import type { SlotRequest } from './placement/slot.ts';
+import { tenantOf } from './request/tenant.ts';
 import type { RequestContext } from './request-context.ts';
-import type { Route } from './route.ts';
-import type { SlotRequest } from './slot.ts';
-import { tenantOf } from './tenant.ts';
 import { Tries } from './tries.ts';
 
 /**

@@ -3,7 +3,7 @@ import type { Caller } from '../core/caller.ts';
 import type { RequestDemands } from '../core/demands.ts';
 import { AppError } from '../core/error.ts';
 import type { GenerateRequest } from '../core/request.ts';
-import type { Route } from './route.ts';
+import type { Route } from './placement/route.ts';
 
 const NO_DEMANDS: RequestDemands = {};
 

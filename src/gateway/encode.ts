@@ -5,8 +5,8 @@ import { AppError } from '../core/error.ts';
 import { startAtAllowed } from './allowed.ts';
 import { encodeFeatures } from './features.ts';
 import type { DeploymentOf } from './generate.ts';
+import type { Route } from './placement/route.ts';
 import type { RequestContext } from './request-context.ts';
-import type { Route } from './route.ts';
 
 /** A remote server that answers in the client's dialect. */
 type Relaying = Backend & Required<Pick<Backend, 'relay'>>;

@@ -8,8 +8,8 @@ import {
 } from '../../routers/request.ts';
 import type { EncodeRequest } from '../core/encoder.ts';
 import { choiceCount, type GenerateRequest } from '../core/request.ts';
-import { isMedia } from './media.ts';
-import { textDemands } from './privacy-rule.ts';
+import { isMedia } from './request/media.ts';
+import { textDemands } from './request/privacy-rule.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** What policies may know of a generation. */

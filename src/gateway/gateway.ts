@@ -9,15 +9,16 @@ import type { PartSource } from '../core/part-source.ts';
 import type { GatewayReport } from '../core/report.ts';
 import type { GenerateRequest } from '../core/request.ts';
 import { turnTimeMs } from '../core/turn-clock.ts';
-import type { Admission } from './admission.ts';
 import { type AskedSize, askFor, sizeOf } from './ask.ts';
 import { mayUse, routeFor } from './caller-rules.ts';
 import { encode } from './encode.ts';
 import { generate } from './generate.ts';
-import { mediaOf } from './media.ts';
-import type { QueueBounds } from './model-state.ts';
 import { observeParts } from './observe-parts.ts';
-import { Placement } from './placement.ts';
+import type { QueueBounds } from './placement/model-state.ts';
+import { Placement } from './placement/placement.ts';
+import type { Admission } from './request/admission.ts';
+import { mediaOf } from './request/media.ts';
+import { readingBounds, usageBounds } from './request/usage-bounds.ts';
 import {
   RequestContext,
   type RequestHost,
@@ -25,8 +26,7 @@ import {
   type RequestTerms,
 } from './request-context.ts';
 import type { Settlement } from './settlement.ts';
-import { Shadows } from './shadow.ts';
-import { readingBounds, usageBounds } from './usage-bounds.ts';
+import { Shadows } from './trials/shadow.ts';
 
 /** A reply that has begun: typed parts, or bytes in the client's own dialect. */
 export type Reply =

@@ -7,10 +7,10 @@ import type { GenerateRequest, Requirement } from '../core/request.ts';
 import { startAtAllowed } from './allowed.ts';
 import { ofTenant } from './caller-rules.ts';
 import { generationFeatures } from './features.ts';
-import { isMedia } from './media.ts';
+import type { Route } from './placement/route.ts';
+import { isMedia } from './request/media.ts';
 import type { RequestContext } from './request-context.ts';
-import type { Route } from './route.ts';
-import type { Shadows } from './shadow.ts';
+import type { Shadows } from './trials/shadow.ts';
 
 export type DeploymentOf<B extends Deployment['backend']> = Deployment & { readonly backend: B };
 

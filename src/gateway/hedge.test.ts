@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Attempt, hedge } from './hedge.ts';
-import { HedgeBucket } from './hedge-bucket.ts';
+import { HedgeBucket } from './placement/hedge-bucket.ts';
 
 function attempt() {
   const { promise, resolve, reject } = Promise.withResolvers<string>();

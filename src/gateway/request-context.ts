@@ -5,17 +5,17 @@ import type { RequestDemands } from '../core/demands.ts';
 import type { AppError } from '../core/error.ts';
 import type { Emit, RequestSettled } from '../core/event.ts';
 import type { Judgement } from '../difficulty/classifier.ts';
-import type { Reservation } from './admission.ts';
 import { demandsOf, routeFor } from './caller-rules.ts';
-import { type Deadline, endedBy, withDeadline } from './deadline.ts';
-import { newDecisionId } from './decision-id.ts';
-import type { SlowClient } from './lent-places.ts';
-import type { ModelState } from './model-state.ts';
-import type { Placement } from './placement.ts';
-import type { PrivacyRule } from './privacy-rule.ts';
-import type { Route } from './route.ts';
+import type { SlowClient } from './placement/lent-places.ts';
+import type { ModelState } from './placement/model-state.ts';
+import type { Placement } from './placement/placement.ts';
+import type { Route } from './placement/route.ts';
+import type { Slot } from './placement/slot.ts';
+import type { Reservation } from './request/admission.ts';
+import { type Deadline, endedBy, withDeadline } from './request/deadline.ts';
+import { newDecisionId } from './request/decision-id.ts';
+import type { PrivacyRule } from './request/privacy-rule.ts';
 import { type SettledRequest, Settlement } from './settlement.ts';
-import type { Slot } from './slot.ts';
 
 /** What one request brings along beside its body. */
 export interface RequestTerms {

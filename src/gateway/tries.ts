@@ -1,11 +1,11 @@
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { AttemptKind } from '../core/event.ts';
-import { endedBy } from './deadline.ts';
 import { type Attempt, hedge } from './hedge.ts';
+import type { Route } from './placement/route.ts';
+import type { Slot, SlotRequest } from './placement/slot.ts';
+import { endedBy } from './request/deadline.ts';
 import type { RequestContext } from './request-context.ts';
-import type { Route } from './route.ts';
-import type { Slot, SlotRequest } from './slot.ts';
 
 /** The attempts of one request: which deployments are left, and which attempt was answered first. */
 export class Tries<D extends Deployment, T> {

@@ -1,4 +1,4 @@
-import { type Address, addressText } from './address.ts';
+import { type Address, addressText } from './http/address.ts';
 import { type Resolver, resolveMembers } from './resolver.ts';
 import { unresolvedUpstream } from './unresolved.ts';
 import { createUpstream, type UpstreamBackend } from './upstream.ts';

@@ -1,6 +1,6 @@
 import { resolveSrv } from 'node:dns/promises';
-import type { Address } from './address.ts';
-import { upstreamNames } from './name-lookup.ts';
+import type { Address } from './http/address.ts';
+import { upstreamNames } from './http/name-lookup.ts';
 
 /** Asks for names; tests bring their own. Both throw where there is no answer. */
 export interface Resolver {

@@ -1,8 +1,8 @@
 import type { ConcurrencyBounds } from '../core/backend.ts';
 import type { Emit } from '../core/event.ts';
 import type { Requirement } from '../core/request.ts';
-import type { Address } from './address.ts';
-import type { ServerLoads } from './server-load.ts';
+import type { ServerLoads } from './health/server-load.ts';
+import type { Address } from './http/address.ts';
 
 export interface UpstreamOptions {
   readonly name: string;

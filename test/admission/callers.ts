@@ -1,5 +1,5 @@
 import type { Caller, Limits } from '../../src/core/caller.ts';
-import type { AdmissionAsk } from '../../src/gateway/admission.ts';
+import type { AdmissionAsk } from '../../src/gateway/request/admission.ts';
 
 /** A request of the key `key` in the project and organization of `tenant`, with these limits. */
 export function askOf(

@@ -10,7 +10,7 @@ import {
 import { SteadyClock } from '../../src/admission/steady-clock.ts';
 import type { Caller } from '../../src/core/caller.ts';
 import { AppError } from '../../src/core/error.ts';
-import type { AdmissionAsk, Reservation } from '../../src/gateway/admission.ts';
+import type { AdmissionAsk, Reservation } from '../../src/gateway/request/admission.ts';
 import { freezableProxy } from '../store/freezable-proxy.ts';
 import { noRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import type { Order } from './admitting-process.ts';

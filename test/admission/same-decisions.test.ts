@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createAdmission, type RunningAdmission } from '../../src/admission/create-admission.ts';
 import { LocalAdmission } from '../../src/admission/local-admission.ts';
 import { AppError } from '../../src/core/error.ts';
-import type { Admission, AdmissionAsk, Reservation } from '../../src/gateway/admission.ts';
+import type { Admission, AdmissionAsk, Reservation } from '../../src/gateway/request/admission.ts';
 import { noRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import { askOf } from './callers.ts';
 

@@ -1,5 +1,5 @@
 import { AppError } from '../../core/error.ts';
-import { newDecisionId } from '../../gateway/decision-id.ts';
+import { newDecisionId } from '../../gateway/request/decision-id.ts';
 import type { RequestTerms } from '../../gateway/request-context.ts';
 import type { Call } from './call.ts';
 import { requestDemands } from './request-demands.ts';

@@ -1,0 +1,201 @@
+import { Buffer } from 'node:buffer';
+import type { AppError } from '../../core/error.ts';
+import { newObservation, type Observation } from '../../core/observation.ts';
+import { isWholeUsage } from '../../core/plausible-usage.ts';
+import type { Usage } from '../../core/usage.ts';
+import { errorSaid, errorWithin } from '../errors/error-within.ts';
+import { unexpectedReply } from '../errors/map-error.ts';
+import { keyless, NO_SECRETS, type Secrets } from '../errors/secrets.ts';
+import { withoutLongTexts } from '../wire/long-texts.ts';
+import { withNulls } from '../wire/not-a-number.ts';
+import {
+  asWire,
+  choicesOf,
+  errorOf,
+  finishReasonOf,
+  hasContent,
+  indexOf,
+  usageOf,
+  type Wire,
+} from '../wire/wire-chunk.ts';
+import { ChoiceEnds } from './choice-ends.ts';
+import { withoutUsage } from './hide-usage.ts';
+import type { PlainEvents } from './plain-events.ts';
+import { isErrorName, isSignOfLife, jsonEvent, readEvent } from './server-sent-event.ts';
+
+const DONE = '[DONE]';
+const ERROR_EVENT = 'an error event';
+/** Of what is no chunk, to operators. */
+const MAX_TOLD_CHARS = 300;
+
+export interface StreamExpectations {
+  /** The client did not ask for it. */
+  readonly hideUsage: boolean;
+  /** How many were asked for; default 1. */
+  readonly choices?: number;
+  readonly secrets?: Secrets;
+}
+
+/**
+ * Reads the events of one stream that have to be parsed: notes what they say, and tells how much of each may go on to the client. Kept
+ * back are error events (they may give away internals), whatever is not a chunk (it could be an error in a shape that nobody
+ * knows), and the usage of a client that did not ask for it, also where it stands beside choices. So are comments, which keep
+ * the upstream's connection alive: the client's gets its own.
+ */
+export class EventInspector {
+  readonly observation: Observation = newObservation();
+  /** Set when the stream must end here with an error. */
+  failure: AppError | undefined;
+  /** `[DONE]` was seen. */
+  done = false;
+  /** Chunks say that they have no usage, to a client that did not ask for any. */
+  hidesNulls = false;
+  readonly #plain: PlainEvents;
+  readonly #hideUsage: boolean;
+  readonly #secrets: Secrets;
+  readonly #choices: ChoiceEnds;
+  /** The beginning of what came last and is no chunk: of a stream without content it is all that there is to say. */
+  #unknown = '';
+
+  /** @param plain Learns from events that bring nothing but text. */
+  constructor({ hideUsage, choices = 1, secrets = NO_SECRETS }: StreamExpectations, plain: PlainEvents) {
+    this.#hideUsage = hideUsage;
+    this.#secrets = secrets;
+    this.#choices = new ChoiceEnds(choices);
+    this.#plain = plain;
+  }
+
+  /** Nothing that follows is of interest. */
+  get isOver(): boolean {
+    return this.done || this.failure !== undefined;
+  }
+
+  /** All choices have finished. */
+  get isFinished(): boolean {
+    return this.#choices.areAll;
+  }
+
+  /** @returns What may go on to the client: nearly always the event itself, or nothing. */
+  inspect(event: Buffer): Buffer | undefined {
+    const read = withoutLongTexts(event);
+    if (read === undefined) return this.failAs('an event of too much beside long texts');
+    const { type, data, error: named } = readEvent(read);
+    if (named !== undefined) return this.#failWith(named.slice(named.indexOf(':') + 1));
+    if (type !== undefined && isErrorName(type)) return this.#failWith(data ?? '');
+    if (data === undefined || data === '') return undefined;
+    if (data.trim() === DONE) {
+      if (!this.#believeDone()) return undefined;
+      // Clients know it by these very characters.
+      return data === DONE ? event : Buffer.from(`data: ${DONE}\n\n`);
+    }
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(data);
+    } catch {
+      const mended = withNulls(data);
+      if (mended !== data && read === event) return this.inspect(jsonEvent(mended));
+      // What has a name of its own, such as a ping, is no chunk; nor is a ping that is all that there is.
+      if ((type && type !== 'message') || isSignOfLife(data)) return this.#passOver(data);
+      return this.failAs(`an event that is not JSON: ${keyless(data, this.#secrets, MAX_TOLD_CHARS)}`);
+    }
+    const error = errorOf(parsed);
+    if (error !== undefined) {
+      this.failure = errorSaid(error, ERROR_EVENT, this.#secrets);
+      return undefined;
+    }
+    const chunk = asWire(parsed);
+    const choices = choicesOf(chunk);
+    const isOfUsage = this.#noteChunk(chunk, choices, event);
+    const hides = isOfUsage && this.#hideUsage;
+    if (choices.length > 0) {
+      if (!hides) return event;
+      const shown = withoutUsage(read === event ? data : readEvent(event).data!);
+      return shown ?? this.failAs('an event that goes too deep');
+    }
+    if (!isOfUsage && !Array.isArray(chunk.choices)) return this.#passOver(data);
+    return hides ? undefined : event;
+  }
+
+  /** The same for one that the end of the stream has ended, perhaps in its middle. Half an event does not make worse what came before. */
+  inspectLast(event: Buffer): Buffer | undefined {
+    const { data } = readEvent(event);
+    if (data !== undefined && (data.trim() === DONE || isJson(data))) return this.inspect(event);
+    return this.#passOver(data ?? event.toString());
+  }
+
+  /** The stream has ended. What is missing then makes it fail; after the finish reason of every choice `[DONE]` is not. */
+  end(): void {
+    if (this.isOver) return;
+    if (this.observation.finishReasons.length === 0) this.failure = this.#endedWithout('a finish reason');
+    else if (this.#choices.isMidChoice) this.failAs('the stream ended in the middle of one of its choices');
+  }
+
+  /** @param detail For operators. */
+  failAs(detail: string): undefined {
+    this.failure = unexpectedReply(detail);
+  }
+
+  #failWith(error: string): undefined {
+    this.failure = errorWithin(error, ERROR_EVENT, this.#secrets);
+  }
+
+  /** @returns Whether it tells of usage; also one that cannot be read is nothing that a client expects who did not ask. */
+  #noteChunk(chunk: Wire, choices: readonly Wire[], event: Buffer): boolean {
+    const usage = usageOf(chunk, choices);
+    if (usage !== undefined) this.#noteUsage(usage);
+    const isOfUsage = chunk.usage !== undefined && chunk.usage !== null;
+    this.hidesNulls ||= this.#hideUsage && chunk.usage === null;
+    let content = false;
+    let finished = false;
+    for (const choice of choices) {
+      content ||= hasContent(choice);
+      const reason = finishReasonOf(choice);
+      this.#choices.note(indexOf(choice), reason !== undefined);
+      if (reason === undefined) continue;
+      finished = true;
+      this.observation.finishReasons.push(reason);
+    }
+    if (content) {
+      this.observation.contentEvents += 1;
+      this.observation.replyBytes += event.length;
+      if (choices.length === 1 && !finished && usage === undefined && !isOfUsage) this.#plain.learn(event);
+    }
+    return isOfUsage;
+  }
+
+  /**
+   * Some servers never tell why a choice has ended: their `[DONE]` is believed, unless nothing came before it.
+   *
+   * @returns Whether it is believed.
+   */
+  #believeDone(): boolean {
+    const { contentEvents, finishReasons } = this.observation;
+    this.done = contentEvents > 0 || finishReasons.length > 0;
+    if (!this.done) this.failure = this.#endedWithout('a word of content');
+    return this.done;
+  }
+
+  #passOver(data: string): undefined {
+    this.#unknown = keyless(data, this.#secrets, MAX_TOLD_CHARS);
+  }
+
+  #endedWithout(what: string): AppError {
+    const said = this.#unknown === '' ? '' : `; it said ${this.#unknown}`;
+    return unexpectedReply(`the stream ended without ${what}${said}`);
+  }
+
+  /** The last one counts, unless it tells less than an earlier one: some servers end with zeros. */
+  #noteUsage(usage: Usage): void {
+    const before = this.observation.usage;
+    if (before === undefined || isWholeUsage(usage) || !isWholeUsage(before)) this.observation.usage = usage;
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
