@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import type { GatewayEvent, RequestAdmitted, RequestSettled } from './core/event.ts';
+import { writeSoon } from './core/write-batch.ts';
 import { EventFanOut } from './event-fan-out.ts';
 
 const admitted = (requestId: string) => ({ type: 'request-admitted', requestId }) as RequestAdmitted;
@@ -20,6 +21,18 @@ test('what happens with requests is told in the same turn, to one observer after
   expect(told).toEqual(['first', 'second'].flatMap((name) => all.map((text) => `${name} ${text}`)));
 });
 
+test('recorders hear of it before anything of the turn is sent, the others at its end', async () => {
+  const order: string[] = [];
+  const events = new EventFanOut(unexpected);
+  events.add(() => order.push('observer'));
+  events.addRecorder(() => order.push('recorder'));
+  writeSoon({ writeNow: () => order.push('written') });
+  events.emit(settled('a'));
+  await nextTurn();
+  expect(order.toSorted()).toEqual(['observer', 'recorder', 'written']);
+  expect(order.indexOf('recorder')).toBeLessThan(order.indexOf('written'));
+});
+
 test('everything else is told at once', () => {
   const observer = vi.fn();
   const events = new EventFanOut(unexpected);
@@ -30,13 +43,17 @@ test('everything else is told at once', () => {
 
 test('what has been left for later is told once when it is asked for', async () => {
   const observer = vi.fn();
+  const recorder = vi.fn();
   const events = new EventFanOut(unexpected);
   events.add(observer);
+  events.addRecorder(recorder);
   events.emit(settled('a'));
   events.flush();
   expect(observer).toHaveBeenCalledExactlyOnceWith(settled('a'));
+  expect(recorder).toHaveBeenCalledExactlyOnceWith(settled('a'));
   await nextTurn();
   expect(observer).toHaveBeenCalledTimes(1);
+  expect(recorder).toHaveBeenCalledTimes(1);
 });
 
 test('an observer that throws keeps nothing from the others, nor the next event from itself', async () => {

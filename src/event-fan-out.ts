@@ -1,15 +1,19 @@
 import type { Emit, GatewayEvent } from './core/event.ts';
+import { recordSoon } from './core/write-batch.ts';
 
 /** Called with what an observer threw. The others are told all the same. */
 export type OnFault = (error: unknown, event: GatewayEvent) => void;
 
 /**
  * Tells every observer of every event. What happens with each request is told at the end of the event loop's turn, to one observer after the other:
- * a busy turn has a dozen such events, and an observer's code is still in the processor's caches for the second.
+ * a busy turn has a dozen such events, and an observer's code is still in the processor's caches for the second. Recorders hear of it before
+ * anything that was written in that turn is sent.
  */
 export class EventFanOut {
   readonly #onFault: OnFault;
+  readonly #recorders: Emit[] = [];
   readonly #observers: Emit[] = [];
+  #unrecorded: GatewayEvent[] = [];
   #later: GatewayEvent[] = [];
 
   constructor(onFault: OnFault) {
@@ -20,20 +24,40 @@ export class EventFanOut {
     this.#observers.push(...observers);
   }
 
+  addRecorder(recorder: Emit): void {
+    this.#recorders.push(recorder);
+  }
+
   readonly emit = (event: GatewayEvent): void => {
-    if (event.type !== 'request-settled' && event.type !== 'request-admitted') this.#tell([event]);
-    else if (this.#later.push(event) === 1) setImmediate(this.flush);
+    if (event.type !== 'request-settled' && event.type !== 'request-admitted') {
+      this.#tell(this.#recorders, [event]);
+      this.#tell(this.#observers, [event]);
+      return;
+    }
+    if (this.#unrecorded.push(event) === 1) recordSoon(this.#record);
+    if (this.#later.push(event) === 1) setImmediate(this.#tellLater);
   };
 
   /** Tells what has been left for later. */
-  readonly flush = (): void => {
-    const events = this.#later;
-    this.#later = [];
-    this.#tell(events);
+  flush(): void {
+    this.#record();
+    this.#tellLater();
+  }
+
+  readonly #record = (): void => {
+    const events = this.#unrecorded;
+    this.#unrecorded = [];
+    this.#tell(this.#recorders, events);
   };
 
-  #tell(events: readonly GatewayEvent[]): void {
-    for (const observe of this.#observers)
+  readonly #tellLater = (): void => {
+    const events = this.#later;
+    this.#later = [];
+    this.#tell(this.#observers, events);
+  };
+
+  #tell(observers: readonly Emit[], events: readonly GatewayEvent[]): void {
+    for (const observe of observers)
       for (const event of events)
         try {
           observe(event);

@@ -34,7 +34,8 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
   );
   const { keyNews, onKeyNews } = options;
   const tenancy = await openTenancy({ config, logger, emit: events.emit, keyNews, onKeyNews });
-  events.add(logEvents(logger), tenancy.observe);
+  events.addRecorder(tenancy.observe);
+  events.add(logEvents(logger));
   try {
     if (tenancy.door.noKeys) refuseOpenDoor(config);
     tellOfShares(config, tenancy.door.keysNeeded, logger);

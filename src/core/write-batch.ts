@@ -7,6 +7,7 @@ export interface Writer {
 }
 
 let pending: Writer[] = [];
+let records: (() => void)[] = [];
 /** The last turn that had writers had only one. */
 let isCalm = true;
 
@@ -19,14 +20,28 @@ let isCalm = true;
  */
 export function writeSoon(writer: Writer): boolean {
   if (pending.push(writer) > 1) return false;
-  setImmediate(writeAll);
+  if (records.length === 0) setImmediate(endTurn);
   return isCalm;
 }
 
-function writeAll(): void {
+/** Takes something down at the end of the turn, before anything that waits there is written: who reads that finds it on record, even if this process is killed. */
+export function recordSoon(record: () => void): void {
+  if (records.push(record) === 1 && pending.length === 0) setImmediate(endTurn);
+}
+
+function endTurn(): void {
+  // Also those that come meanwhile.
+  for (const record of records) {
+    try {
+      record();
+    } catch (error) {
+      throwLater(error);
+    }
+  }
+  records = [];
   const writers = pending;
   pending = [];
-  isCalm = writers.length === 1;
+  if (writers.length > 0) isCalm = writers.length === 1;
   for (const writer of writers) {
     try {
       writer.writeNow();

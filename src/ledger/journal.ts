@@ -1,4 +1,5 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { recordSoon } from '../core/write-batch.ts';
 import type { JournalRecord } from './block.ts';
 import { BlockWriter } from './block-writer.ts';
 import { segmentPath } from './segment.ts';
@@ -53,7 +54,7 @@ export class Journal {
     }
     if (this.#isDue || this.#retry !== undefined) return;
     this.#isDue = true;
-    queueMicrotask(this.write);
+    recordSoon(this.write);
   }
 
   /** Now. */

@@ -138,8 +138,11 @@ export class Call {
 
   /** A reply that is there as a whole. */
   sendWhole(contentType: string, body: Uint8Array | string, status = 200): void {
+    const { client } = this;
     this.startWhole(contentType, Buffer.byteLength(body), status);
-    this.client.end(body);
+    // Not at once, if it costs anybody anything: at the end of the turn that is on record.
+    if (this.caller !== undefined) client.write(body);
+    client.end(this.caller === undefined ? body : undefined);
   }
 
   /** Begins one whose bytes come later. */
