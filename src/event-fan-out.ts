@@ -29,13 +29,17 @@ export class EventFanOut {
   }
 
   readonly emit = (event: GatewayEvent): void => {
-    if (event.type !== 'request-settled' && event.type !== 'request-admitted') {
-      this.#tell(this.#recorders, [event]);
-      this.#tell(this.#observers, [event]);
-      return;
+    switch (event.type) {
+      case 'request-admitted':
+      case 'request-begun':
+      case 'request-settled':
+        if (this.#unrecorded.push(event) === 1) recordSoon(this.#record);
+        if (this.#later.push(event) === 1) setImmediate(this.#tellLater);
+        return;
+      default:
+        this.#tell(this.#recorders, [event]);
+        this.#tell(this.#observers, [event]);
     }
-    if (this.#unrecorded.push(event) === 1) recordSoon(this.#record);
-    if (this.#later.push(event) === 1) setImmediate(this.#tellLater);
   };
 
   /** Tells what has been left for later. */

@@ -42,6 +42,13 @@ export interface RequestAdmitted {
   readonly soFar: () => readonly AttemptRecord[];
 }
 
+/** The stream for a request with a caller has begun: what has come of it is on its way to the client, or about to be. */
+export interface RequestBegun {
+  readonly type: 'request-begun';
+  /** That of its `request-admitted`. */
+  readonly serial: number;
+}
+
 /** Emitted once per request, whatever ended it. Never contains content. */
 export interface RequestSettled {
   readonly type: 'request-settled';
@@ -242,6 +249,7 @@ export interface BudgetAlarmRaised {
 export type GatewayEvent =
   | BudgetAlarmRaised
   | RequestAdmitted
+  | RequestBegun
   | RequestSettled
   | RequestRefused
   | EngineStepped

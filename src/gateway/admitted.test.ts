@@ -248,6 +248,7 @@ describe('a request with a caller', () => {
     const { serial } = events[0] as RequestAdmitted;
     expect(events).toMatchObject([
       { settlementId: 'dec_9', serial },
+      { type: 'request-begun', serial },
       { settlementId: 'dec_9', serial },
     ]);
   });

@@ -194,6 +194,7 @@ export class Gateway {
       }
       const reply = await start(context);
       if (isRelay(reply)) context.follow(reply);
+      context.begun();
       const delivered = deliver(reply, context.settlement);
       if (delivered instanceof Promise) await delivered;
       context.clientSignal.throwIfAborted();

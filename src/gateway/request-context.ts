@@ -172,6 +172,12 @@ export class RequestContext {
     if (slot !== undefined) slot.client = this.#terms.client;
   }
 
+  /** Its reply has begun. */
+  begun(): void {
+    if (this.caller === undefined || !this.#request.stream) return;
+    this.#host.emit({ type: 'request-begun', serial: this.settlement.serial });
+  }
+
   failed(error: unknown): AppError {
     return this.settlement.fail(endedBy(this.signal, error));
   }

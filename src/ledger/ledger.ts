@@ -36,7 +36,7 @@ interface OpenRequest {
 const LOOK_MS = 50;
 /** A look that comes a little early is not waited for the next one. */
 const EARLY_MS = LOOK_MS / 2;
-/** A running request is written down as it would be settled at that time: first after this long, since most have ended by then … */
+/** A running request is written down as it would be settled at that time: as its stream begins, or first after this long, since most have ended by then … */
 const FIRST_NOTE_MS = 100;
 /** … and then this often; less often where many run, since it costs as much as settling one. */
 const NOTE_MS = 200;
@@ -126,6 +126,9 @@ export class Ledger {
       this.#progress ??= setInterval(() => this.#noteProgress(), LOOK_MS).unref();
       // There will be a record: until then it has started.
       this.#writer.wake();
+    } else if (event.type === 'request-begun') {
+      const request = this.#open.get(event.serial);
+      if (request !== undefined && !this.#journal.isFailing) this.#noteOpen(request, turnTimeMs());
     } else if (event.type === 'request-settled') {
       // A request that was refused has not begun, and has used nothing.
       const { settlementId, serial } = event;
@@ -174,14 +177,17 @@ export class Ledger {
     // What waits for a disk is kept small, by writing down nothing about requests that run; new ones are not admitted.
     if (this.#journal.isFailing) return;
     const nowMs = turnTimeMs();
-    const pauseMs = this.#open.size > MANY ? NOTE_MS_OF_MANY : NOTE_MS;
     for (const request of this.#open.values()) {
-      const { event } = request;
-      if (event === undefined || request.dueAtMs > nowMs + EARLY_MS) continue;
-      request.dueAtMs = nowMs + pauseMs;
-      const { settlementId } = event;
-      this.#note({ type: 'open', settlementId, rows: rowsSoFar(event, this.#wall()) });
+      if (request.dueAtMs > nowMs + EARLY_MS) continue;
+      this.#noteOpen(request, nowMs);
     }
+  }
+
+  #noteOpen(request: OpenRequest, nowMs: number): void {
+    const { event } = request;
+    if (event === undefined) return;
+    request.dueAtMs = nowMs + (this.#open.size > MANY ? NOTE_MS_OF_MANY : NOTE_MS);
+    this.#note({ type: 'open', settlementId: event.settlementId, rows: rowsSoFar(event, this.#wall()) });
   }
 
   #tellLosses(losses: LedgerLosses): void {

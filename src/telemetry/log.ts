@@ -102,6 +102,7 @@ export function logEvents(logger: Logger): (event: GatewayEvent) => void {
         break;
       }
       case 'request-admitted':
+      case 'request-begun':
       case 'engine-stepped':
       case 'encoder-batched':
         break;
