@@ -128,7 +128,7 @@ export class Ledger {
       this.#writer.wake();
     } else if (event.type === 'request-begun') {
       const request = this.#open.get(event.serial);
-      if (request !== undefined && !this.#journal.isFailing) this.#noteOpen(request, turnTimeMs());
+      if (request !== undefined && !this.#journal.isFailing) this.#noteOpen(request);
     } else if (event.type === 'request-settled') {
       // A request that was refused has not begun, and has used nothing.
       const { settlementId, serial } = event;
@@ -177,16 +177,16 @@ export class Ledger {
     // What waits for a disk is kept small, by writing down nothing about requests that run; new ones are not admitted.
     if (this.#journal.isFailing) return;
     const nowMs = turnTimeMs();
+    const pauseMs = this.#open.size > MANY ? NOTE_MS_OF_MANY : NOTE_MS;
     for (const request of this.#open.values()) {
       if (request.dueAtMs > nowMs + EARLY_MS) continue;
-      this.#noteOpen(request, nowMs);
+      request.dueAtMs = nowMs + pauseMs;
+      this.#noteOpen(request);
     }
   }
 
-  #noteOpen(request: OpenRequest, nowMs: number): void {
-    const { event } = request;
+  #noteOpen({ event }: OpenRequest): void {
     if (event === undefined) return;
-    request.dueAtMs = nowMs + (this.#open.size > MANY ? NOTE_MS_OF_MANY : NOTE_MS);
     this.#note({ type: 'open', settlementId: event.settlementId, rows: rowsSoFar(event, this.#wall()) });
   }
 
