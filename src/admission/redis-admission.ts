@@ -218,13 +218,11 @@ interface Held {
 }
 
 function lineOf(party: Party, tokens: number, end: string): SettledLine {
-  const { requestsPerMinute, tokensPerMinute, concurrency, nanoUsdPerDay, nanoUsdPerMonth } = party.limits;
+  const { tokensPerMinute, concurrency, nanoUsdPerDay, nanoUsdPerMonth } = party.limits;
   return {
     keys: keysOf(party),
-    requestsPerMinute,
-    tokensPerMinute,
     leased: concurrency !== undefined || nanoUsdPerDay !== undefined || nanoUsdPerMonth !== undefined,
-    taken: { tokens, end },
+    taken: tokensPerMinute === undefined ? undefined : { tokens, end },
   };
 }
 

@@ -46,17 +46,12 @@ local now, epoch = tick()
 
 local function nanoOf(member) return tonumber(string.match(member, '(%d+)$')) end
 
-local function read(hash, leases, rpm, tpm, day, month)
+local function read(hash, leases, day, month)
   local v = redis.call('HMGET', hash, 'at', 'requests', 'tokens', 'gone', 'day', 'daySpent', 'month', 'monthSpent', 'reserved',
-    'dayKnown', 'monthKnown', 'begun')
-  local minutes = math.max(0, now - (tonumber(v[1]) or now)) / 60000
-  local s = { hash = hash, leases = leases, requests = 0, tokens = 0, gone = tonumber(v[4]) or 0 }
-  if rpm then s.requests = math.max(0, (tonumber(v[2]) or 0) - minutes * rpm) end
-  if tpm then
-    local before = tonumber(v[3]) or 0
-    s.tokens = math.max(0, before - minutes * tpm)
-    s.gone = s.gone + before - s.tokens
-  end
+    'dayKnown', 'monthKnown', 'begun', 'rpm', 'tpm')
+  local s = { hash = hash, leases = leases, at = tonumber(v[1]) or now, gone = tonumber(v[4]) or 0 }
+  s.requests, s.tokens = tonumber(v[2]) or 0, tonumber(v[3]) or 0
+  s.rpm, s.tpm = tonumber(v[13]), tonumber(v[14])
   s.day = math.max(day, tonumber(v[5]) or 0)
   s.month = math.max(month, tonumber(v[7]) or 0)
   s.daySpent = s.day == tonumber(v[5]) and tonumber(v[6]) or 0
@@ -68,10 +63,19 @@ local function read(hash, leases, rpm, tpm, day, month)
   return s
 end
 
+local function drain(s)
+  local minutes = math.max(0, now - s.at) / 60000
+  local before = s.tokens
+  s.requests = s.rpm and math.max(0, s.requests - minutes * s.rpm) or 0
+  s.tokens = s.tpm and math.max(0, before - minutes * s.tpm) or 0
+  if s.tpm then s.gone = s.gone + before - s.tokens end
+end
+
 local function write(s)
   redis.call('HSET', s.hash, 'at', int(now), 'requests', real(s.requests), 'tokens', real(s.tokens), 'gone', real(s.gone),
     'day', int(s.day), 'daySpent', int(s.daySpent), 'month', int(s.month), 'monthSpent', int(s.monthSpent), 'reserved', int(s.reserved),
-    'dayKnown', int(s.dayKnown), 'monthKnown', int(s.monthKnown), 'begun', s.begun)
+    'dayKnown', int(s.dayKnown), 'monthKnown', int(s.monthKnown), 'begun', s.begun,
+    'rpm', s.rpm and int(s.rpm) or '', 'tpm', s.tpm and int(s.tpm) or '')
   redis.call('PEXPIRE', s.hash, KEEP_MS)
 end
 `;
@@ -133,9 +137,11 @@ end
 
 for i = 1, (#KEYS - 1) / 2 do
   local a = 8 + (i - 1) * 7
+  local s = read(KEYS[2 * i], KEYS[2 * i + 1], day, month)
   local rpm, tpm = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
-  local s = read(KEYS[2 * i], KEYS[2 * i + 1], rpm, tpm, day, month)
+  s.changed = rpm ~= s.rpm or tpm ~= s.tpm
   s.rpm, s.tpm, s.concurrency = rpm, tpm, tonumber(ARGV[a + 3])
+  drain(s)
   s.perDay, s.perMonth = tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5])
   if s.day == day then s.dayKnown = math.max(s.dayKnown, tonumber(ARGV[a + 6])) end
   if s.month == month then s.monthKnown = math.max(s.monthKnown, tonumber(ARGV[a + 7])) end
@@ -161,8 +167,8 @@ for _, s in ipairs(subjects) do
       redis.call('ZADD', s.leases, int(now + lease), id .. ':' .. int(most))
       redis.call('PEXPIRE', s.leases, KEEP_MS)
     end
-    write(s)
   end
+  if refusedBy == 0 or s.changed then write(s) end
   reply[#reply + 1] = real(s.requests)
   reply[#reply + 1] = real(s.tokens)
   reply[#reply + 1] = real(s.gone + s.tokens)
@@ -174,8 +180,10 @@ return reply
  * Settles requests, each once: a gateway numbers its settlements and sends them in order until they are acknowledged, and what has been
  * taken is not taken again. What was spent in another epoch is the ledger's to tell: what is counted here may have begun with it.
  *
+ * Buckets run out at the rates of the last request, which may have come under other limits than what is settled.
+ *
  * KEYS: clock, the number of the last settlement taken, then hash and leases for each line. ARGV: step, day, month, then for each line its
- * settlement's number, lease, requests and tokens per minute, tokens taken, where they end, tokens used, nano-dollars used, epoch.
+ * settlement's number, lease, tokens taken and where they end (empty: they do not count), tokens used, nano-dollars used, epoch.
  */
 const SETTLE = script(`
 local day, month = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -183,24 +191,25 @@ local taken = tonumber(redis.call('GET', KEYS[2]) or 0)
 local last = taken
 
 for i = 1, (#KEYS - 2) / 2 do
-  local a = 3 + (i - 1) * 9
+  local a = 3 + (i - 1) * 7
   local number = tonumber(ARGV[a + 1])
   if number > taken then
     last = number
-    local member, tpm = ARGV[a + 2], tonumber(ARGV[a + 4])
-    local s = read(KEYS[2 * i + 1], KEYS[2 * i + 2], tonumber(ARGV[a + 3]), tpm, day, month)
+    local member = ARGV[a + 2]
+    local s = read(KEYS[2 * i + 1], KEYS[2 * i + 2], day, month)
+    drain(s)
     if redis.call('ZREM', s.leases, member) == 1 then s.reserved = math.max(0, s.reserved - nanoOf(member)) end
-    if tpm then
-      local before, ends, used = tonumber(ARGV[a + 5]), tonumber(ARGV[a + 6]), tonumber(ARGV[a + 7])
+    local before, ends, used = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5])
+    if s.tpm and before then
       if used > before then
-        s.tokens = math.max(s.tokens, math.min(s.tokens + used - before, ${MAX_DEBT_MINUTES} * tpm))
+        s.tokens = math.max(s.tokens, math.min(s.tokens + used - before, ${MAX_DEBT_MINUTES} * s.tpm))
       else
         local back = math.max(0, math.min(before - used, ends - s.gone, s.tokens))
         s.tokens = s.tokens - back
         s.gone = s.gone + back
       end
     end
-    local spent = ARGV[a + 9] == epoch and tonumber(ARGV[a + 8]) or 0
+    local spent = ARGV[a + 7] == epoch and tonumber(ARGV[a + 6]) or 0
     s.daySpent = math.min(s.daySpent + spent, MAX_INT)
     s.monthSpent = math.min(s.monthSpent + spent, MAX_INT)
     write(s)

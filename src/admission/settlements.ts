@@ -3,12 +3,10 @@ import type { Used } from './subject.ts';
 /** One subject of a reservation, as Redis has to hear of it. */
 export interface SettledLine {
   readonly keys: readonly [hash: string, leases: string];
-  readonly requestsPerMinute: number | undefined;
-  readonly tokensPerMinute: number | undefined;
   /** Whether it has a lease there, for its concurrency or its money. */
   readonly leased: boolean;
-  /** What Redis holds, and where that ends; nothing where it was not asked. */
-  readonly taken: { readonly tokens: number; readonly end: string };
+  /** What Redis holds of its tokens, and where that ends; nothing where it was not asked. Undefined: they do not count. */
+  readonly taken: { readonly tokens: number; readonly end: string } | undefined;
 }
 
 interface Settled {
@@ -99,13 +97,11 @@ function keysOf(batch: readonly Settled[]): string[] {
 
 function argsOf(batch: readonly Settled[]): string[] {
   return batch.flatMap(({ number, lease, lines, used, epoch }) =>
-    lines.flatMap(({ requestsPerMinute, tokensPerMinute, taken }) => [
+    lines.flatMap(({ taken }) => [
       `${number}`,
       lease,
-      `${requestsPerMinute ?? ''}`,
-      `${tokensPerMinute ?? ''}`,
-      `${taken.tokens}`,
-      taken.end,
+      `${taken?.tokens ?? ''}`,
+      taken?.end ?? '',
       `${used.tokens}`,
       `${used.nanoUsd}`,
       epoch,

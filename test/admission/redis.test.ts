@@ -8,7 +8,7 @@ import {
   type RunningAdmission,
 } from '../../src/admission/create-admission.ts';
 import { SteadyClock } from '../../src/admission/steady-clock.ts';
-import type { Caller } from '../../src/core/caller.ts';
+import type { Caller, Limits } from '../../src/core/caller.ts';
 import { AppError } from '../../src/core/error.ts';
 import type { AdmissionAsk, Reservation } from '../../src/gateway/request/admission.ts';
 import { freezableProxy } from '../store/freezable-proxy.ts';
@@ -146,6 +146,26 @@ describe.skipIf(noRedis())('limits that several gateways count in Redis', () => 
     await settledAll(admission);
     const refused = await refusedBy(admission, askOf(limits, { nanoUsd: 1 }));
     expect(refused.code).toBe('insufficient_quota');
+  });
+
+  it.each<[string, Limits, Limits]>([
+    ['without a limit of requests', { concurrency: 9 }, { requestsPerMinute: 2 }],
+    ['under a higher limit of requests', { requestsPerMinute: 6_000_000 }, { requestsPerMinute: 2 }],
+    ['without a limit of tokens', { concurrency: 9 }, { tokensPerMinute: 20 }],
+    ['under a higher limit of tokens', { tokensPerMinute: 60_000_000 }, { tokensPerMinute: 20 }],
+  ])('gives nothing out again because of a request that began %s', async (_, earlier, now) => {
+    const admission = await open();
+    const first = await admission.admit(askOf({ key: earlier }));
+    const others: Reservation[] = [];
+    const more = async () => {
+      while (others.length < 3) others.push(await admission.admit(askOf({ key: now })));
+    };
+    await expect(more()).rejects.toThrow(AppError);
+    for (const one of [...others, first]) {
+      one.settle({ tokens: 10, nanoUsd: 100 });
+      await settledAll(admission);
+    }
+    await refusedBy(admission, askOf({ key: now }));
   });
 
   it('says when to come back, and when there is no use in it', async () => {
