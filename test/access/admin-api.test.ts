@@ -247,12 +247,40 @@ describe('usage over HTTP', () => {
     ['from=yesterday', 'from'],
     ['from=2030-01-01&to=2029-01-01', 'from'],
     ['to=0000-01-01', 'from'],
-    ['group_by=colour', 'group_by[0]'],
+    ['group_by=colour', 'group_by'],
     ['group_by=day,hour', 'group_by'],
     ['format=xml', 'format'],
   ])('refuses %s', async (query, param) => {
     const { status, json } = await ask('GET', `/usage?${query}`);
     expect([status, json.error.param]).toEqual([400, param]);
+  });
+
+  it.each([
+    ['/admin/usage?from=yesterday', '`from` must be a date or a time of ISO 8601, but is "yesterday".'],
+    [
+      '/admin/usage?group_by=day,colour',
+      /^Invalid request: `group_by` must be "organi.* or "day", but is "colour"\.$/,
+    ],
+    [
+      '/admin/usage?group_by=day&group_by=colour',
+      /^Invalid request: `group_by` must be .*, but is "colour"\.$/,
+    ],
+    ['/admin/keys?limit=0x10', '`limit` must be a number, but is "0x10".'],
+    ['/admin/keys?limit=', '`limit` must be a number, but is an empty string.'],
+    ['/admin/keys?limit=-1', '`limit` must be at least 1, but is -1.'],
+    ['/admin/decisions?limit=1001', '`limit` must be at most 1000, but is 1001.'],
+    ['/admin/decisions?after=x', '`after` is not known here.'],
+    ['/v1/organization/costs', '`start_time` is required and must be a number.'],
+    ['/v1/organization/costs?start_time=', '`start_time` must be a number, but is an empty string.'],
+    ['/v1/organization/costs?start_time=1e3', '`start_time` must be a number, but is "1e3".'],
+    [
+      '/v1/organization/costs?start_time=1&page=2',
+      '`page` must be `next_page` of an earlier page, but is "2".',
+    ],
+  ])('says what is wrong with %s', async (path, message) => {
+    const reply = await send(tenants.url, path, { headers: bearer(tenants.a.secrets.viewer) });
+    const told = typeof message === 'string' ? `Invalid request: ${message}` : expect.stringMatching(message);
+    expect([reply.status, JSON.parse(reply.body).error.message]).toEqual([400, told]);
   });
 
   it('has OpenAI’s pages', async () => {

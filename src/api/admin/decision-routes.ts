@@ -1,6 +1,9 @@
 import type { Hono } from 'hono';
+import { z } from 'zod';
 import { AppError } from '../../core/error.ts';
 import type { AppEnv } from '../http/app-env.ts';
+import { checkedQuery } from '../http/checked.ts';
+import { queryNumber } from '../http/query-number.ts';
 
 export interface DecisionAdmin {
   /** Undefined: never made, or forgotten. */
@@ -9,20 +12,13 @@ export interface DecisionAdmin {
   latest(count: number): readonly object[];
 }
 
-const DEFAULT_COUNT = 20;
-const MAX_COUNT = 1_000;
+export const decisionsQuery = z.strictObject({ limit: queryNumber(z.int().min(1).max(1_000)).default(20) });
 
 /** Why requests went where they went. Every reply to a request names its decision in `x-qianmen-decision`. */
 export function decisionRoutes(app: Hono<AppEnv>, decisions: DecisionAdmin): void {
   app.get('/admin/decisions', (c) => {
-    const text = c.req.query('limit') ?? String(DEFAULT_COUNT);
-    const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-    if (count < 1 || count > MAX_COUNT)
-      throw new AppError('invalid_value', {
-        message: `\`limit\` must be a number from 1 to ${MAX_COUNT}.`,
-        param: 'limit',
-      });
-    return c.json({ decisions: decisions.latest(count) });
+    const { limit } = checkedQuery(c, decisionsQuery);
+    return c.json({ decisions: decisions.latest(limit) });
   });
   app.get('/admin/decisions/:id', (c) => {
     const id = c.req.param('id');

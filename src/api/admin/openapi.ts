@@ -2,6 +2,7 @@ import type { Hono } from 'hono';
 import { z } from 'zod';
 import { ACCESS_RULES } from '../access-rules.ts';
 import type { AppEnv } from '../http/app-env.ts';
+import { decisionsQuery } from './decision-routes.ts';
 import { keyOperations } from './key-routes.ts';
 import type { Operation } from './operation.ts';
 import { organizationOperations } from './organization-routes.ts';
@@ -32,6 +33,7 @@ const OTHERS: readonly Operation[] = [
   reply: anyObject,
   // What changes something comes as JSON, be it an empty object: no page in a browser may have it done.
   ...(route!.startsWith('POST') ? { body: anyObject } : {}),
+  ...(route === 'GET /admin/decisions' ? { query: decisionsQuery } : {}),
 }));
 
 const OPERATIONS: readonly Operation[] = [

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ROLES } from '../../core/caller.ts';
 import { ACCESS_RULES } from '../access-rules.ts';
+import { queryNumber } from '../http/query-number.ts';
 
 /** Shapes of organizations, projects and keys on the wire. What they mean and what is allowed is checked where they are kept. */
 
@@ -114,7 +115,7 @@ export const rotation = z.strictObject({
 });
 
 export const page = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  limit: queryNumber(z.int().min(1).max(1000)).default(100),
   /** `next` of the page before. */
   after: z.string().max(100).optional(),
 });

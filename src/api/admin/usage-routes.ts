@@ -23,8 +23,11 @@ function list<T extends z.ZodType>(element: T) {
   );
 }
 
+const moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })]);
 const time = z
-  .union([z.iso.date(), z.iso.datetime({ offset: true })], { error: 'must be a date or a time of ISO 8601' })
+  .string()
+  .refine((text) => moment.safeParse(text).success, 'must be a date or a time of ISO 8601')
+  .describe('A date or a time of ISO 8601')
   .optional();
 
 const only = Object.fromEntries(DIMENSIONS.map((name) => [name, list(z.string())])) as Record<

@@ -1,5 +1,6 @@
 import type { Context } from 'hono';
 import type { z } from 'zod';
+import type { AppError } from '../../core/error.ts';
 import { fromIssues, invalidValue, printable } from '../openai/invalid-request.ts';
 import type { AppEnv } from './app-env.ts';
 import { parseJson } from './parse-json.ts';
@@ -16,7 +17,7 @@ export function checkedQuery<T extends z.ZodType>(c: Context<AppEnv>, schema: T)
     const plain = name.endsWith('[]') ? name.slice(0, -2) : name;
     return [plain, values.length === 1 ? values[0] : values] as const;
   });
-  return checked(schema, Object.fromEntries(given));
+  return checked(schema, Object.fromEntries(given), parameterAtFault);
 }
 
 /** A small JSON object; no body stands for an empty one. @throws AppError as `Call.readJson` and `parseJson` do; `invalid_value` */
@@ -25,15 +26,21 @@ export async function checkedBody<T extends z.ZodType>(c: Context<AppEnv>, schem
   const value = bytes.length === 0 ? {} : parseJson(bytes);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalidValue(undefined, 'must be an object');
-  return checked(schema, value);
+  return checked(schema, value, fromIssues);
 }
 
-function checked<T extends z.ZodType>(schema: T, value: object): z.output<T> {
-  const parsed = schema.safeParse(value);
+function checked<T extends z.ZodType>(schema: T, value: object, refusal: typeof fromIssues): z.output<T> {
+  const parsed = schema.safeParse(value, { reportInput: true });
   if (parsed.success) return parsed.data;
   const { issues } = parsed.error;
   const unknown = issues.find((issue) => issue.code === 'unrecognized_keys');
-  if (unknown === undefined) throw fromIssues(issues, value);
+  if (unknown === undefined) throw refusal(issues, value);
   const path = [...unknown.path, unknown.keys[0]].map((key) => printable(String(key))).join('.');
   throw invalidValue(path, 'is not known here');
+}
+
+/** Nobody writes an index into a query string: a list is blamed as a whole, and its entry shown. */
+function parameterAtFault([issue]: readonly z.core.$ZodIssue[]): AppError {
+  const path = issue!.path.slice(0, 1);
+  return fromIssues([{ ...issue!, path }], { [path[0]!]: issue!.input });
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Caller } from '../../core/caller.ts';
+import { queryNumber } from '../http/query-number.ts';
 import { seenBy } from '../seen-by.ts';
 import type { UsageBucket, UsageDimension, UsageGroup, UsageQuery } from '../usage-reader.ts';
 import { invalidValue } from './invalid-request.ts';
@@ -28,7 +29,7 @@ export const COSTS_LIMITS: PageLimits = { ...USAGE_LIMITS, '1d': { default: 7, m
 const MAX_GROUPS = 10_000;
 const PAGE = /^page_(\d{1,11})$/;
 
-const seconds = z.coerce.number().int().min(0).max(99_999_999_999);
+const seconds = queryNumber(z.int().min(0).max(99_999_999_999));
 
 /** One, or several. */
 export function listOf<T extends z.ZodType>(element: T) {
@@ -41,8 +42,11 @@ export const pageParameters = {
   start_time: seconds,
   end_time: seconds.optional(),
   bucket_width: z.enum(['1m', '1h', '1d']).default('1d'),
-  limit: z.coerce.number().int().min(1).optional(),
-  page: z.string().regex(PAGE).optional(),
+  limit: queryNumber(z.int().min(1)).optional(),
+  page: z
+    .string()
+    .refine((page) => PAGE.test(page), 'must be `next_page` of an earlier page')
+    .optional(),
   project_ids: listOf(z.string()),
   api_key_ids: listOf(z.string()),
 };
