@@ -12,6 +12,13 @@ export function durationMs(text: string): number {
   return Number(count) * UNIT_MS[unit as keyof typeof UNIT_MS];
 }
 
+/** The same, of what has to end some time after now. @throws InvalidArgumentError */
+export function timeToComeMs(text: string): number {
+  const ms = durationMs(text);
+  if (ms === 0) throw new InvalidArgumentError('must be more than no time.');
+  return ms;
+}
+
 /** @throws InvalidArgumentError */
 export function wholeNumber(text: string): number {
   if (!/^-?\d{1,15}$/.test(text)) throw new InvalidArgumentError('must be a whole number.');

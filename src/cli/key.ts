@@ -5,7 +5,7 @@ import type { Role } from '../core/caller.ts';
 import { type ApiKey, ApiKeys } from '../store/api-keys.ts';
 import { projectFor } from '../store/named.ts';
 import { changingTogether } from '../store/revision.ts';
-import { durationMs, list } from './flag-values.ts';
+import { durationMs, list, timeToComeMs } from './flag-values.ts';
 import { dateText, keyTable, keyViews } from './key-view.ts';
 import type { Environment } from './run.ts';
 import { type TermsFlags, termsChange, withTermsOptions } from './terms-flags.ts';
@@ -34,7 +34,7 @@ export function addKeyCommands(program: Command, env: Environment): void {
     .option('--role <role>', 'user, organization-viewer, organization-admin, viewer or admin', 'user')
     .option('--models <list>', 'the only models it may use', list)
     .option('--endpoints <list>', 'the only paths it may use, such as /v1/embeddings', endpoints)
-    .option('--expires-in <time>', 'how long it is valid, such as 90d (default: for ever)', durationMs);
+    .option('--expires-in <time>', 'how long it is valid, such as 90d (default: for ever)', timeToComeMs);
   withDatabaseOptions(withTermsOptions(create)).action((flags) => createKey(flags, env));
 
   const listing = key
@@ -50,7 +50,11 @@ export function addKeyCommands(program: Command, env: Environment): void {
     .description('give a key another secret and show it, once')
     .argument('<id>', 'key_…')
     .option('--overlap <time>', 'how long the secret before stays valid (default: 24h)', durationMs)
-    .option('--expires-in <time>', 'how long the key is valid from now on (default: as before)', durationMs);
+    .option(
+      '--expires-in <time>',
+      'how long the key is valid from now on (default: as before)',
+      timeToComeMs,
+    );
   withDatabaseOptions(rotate).action((id: string, flags) => rotateKey(id, flags, env));
 
   const revoke = key.command('revoke').description('end a key, for good').argument('<id>', 'key_…');

@@ -25,7 +25,9 @@ export async function withDatabase(
 ): Promise<void> {
   const config = readConfig(flags, env);
   const location = databaseLocation(config);
+  const isNew = location.kind === 'sqlite' && !existsSync(location.path);
   const database = await openDatabase(location);
+  if (isNew) tellMade([`database ${location.path}`]);
   try {
     await work(database, config);
   } catch (error) {
@@ -70,7 +72,7 @@ export function warnOfUnserved(flags: DatabaseFlags, config: Config, scope: Scop
     process.stderr.write(`warning: ${warning}\n`);
 }
 
-/** Names that were not known may be slips. */
+/** Names that were not known, and places where nothing was, may be slips. */
 export function tellMade(made: readonly string[]): void {
   for (const what of made) process.stderr.write(`made the ${what}\n`);
 }

@@ -1,7 +1,9 @@
-import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
+import { existsSync, rmdirSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Config } from '../../config/schema.ts';
+import { fileTrouble } from '../core/file-trouble.ts';
+import { makeFolder } from '../core/make-folder.ts';
 import { sizeText } from '../local/memory-estimate.ts';
 import type { Check } from './check.ts';
 
@@ -12,13 +14,15 @@ export function checkDataDir(dataDir: string): Check {
   const place = existingAncestor(resolve(dataDir));
   const common = { section: 'configuration', name: `dataDir ${dataDir}` } as const;
   try {
-    accessSync(place, constants.W_OK | constants.X_OK);
-  } catch {
+    makeFolderIn(place);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const { reason, fix } = fileTrouble(code) ?? { reason: message };
     return {
       ...common,
       status: 'failed',
-      detail: `${place} cannot be written`,
-      fix: 'Give this user the right to write there, or choose another place with dataDir or --data-dir.',
+      detail: `${place} cannot be written: ${reason}`,
+      fix: `${fix === undefined ? 'Choose' : `${fix}, or choose`} another place with dataDir or --data-dir.`,
     };
   }
   const { bavail, bsize } = statfsSync(place);
@@ -31,6 +35,13 @@ export function checkDataDir(dataDir: string): Check {
     ...(scarce ? { fix: `Free at least ${sizeText(LEAST_FREE_BYTES)} there.` } : {}),
     facts: { freeBytes },
   };
+}
+
+/** For a moment: rights do not say that there is room, nor that the file system takes anything. */
+function makeFolderIn(place: string): void {
+  const folder = join(place, `.qianmen-doctor-${process.pid}`);
+  makeFolder(folder);
+  rmdirSync(folder);
 }
 
 /** It is made when the gateway starts: until then what is above it counts. */

@@ -15,7 +15,8 @@ export function because(what: string, error: unknown): Error {
 function fixOf({ code = '', syscall }: NodeJS.ErrnoException): string {
   // The socket of a server is no file that one could make.
   const trouble = syscall === 'connect' ? undefined : fileTrouble(asFileCode(code));
-  if (trouble) return `. ${trouble.fix ?? `${capitalized(trouble.reason)}: name another place`}.`;
+  if (trouble)
+    return `. ${trouble.fix === undefined ? `${capitalized(trouble.reason)}:` : `${trouble.fix}, or`} name another place.`;
   if (code.startsWith('SQLITE_BUSY') || code === 'SQLITE_LOCKED')
     return '. Another process holds its lock: find it with `fuser`, and end it.';
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB')

@@ -66,7 +66,11 @@ describe('a backup', () => {
   });
 
   it.each([
-    ['in a folder that is not there', 'missing/backup.db', 'ENOENT: no such .*[.] Make the folder first[.]$'],
+    [
+      'in a folder that is not there',
+      'missing/backup.db',
+      'ENOENT: no such .*[.] Make the folder first, or name another place[.]$',
+    ],
     ['below a file', 'qianmen.db/backup.db', 'ENOTDIR: not a .*[.] There is a file on the way to it'],
   ])('%s is told as what it is: nothing is wrong with the database', async (_, name, why) => {
     await (await openDatabase(location)).close();

@@ -57,6 +57,12 @@ describe('the command line', () => {
     expect(listed).not.toContain(hashApiKey(secret!).toString('hex'));
   });
 
+  it('says when it has made a database: where there was none may be the wrong place', async () => {
+    const made = `made the database ${join('elsewhere', 'qianmen.db')}\n`;
+    expect((await qianmen('key', 'list', '--data-dir', 'elsewhere')).err).toBe(made);
+    expect((await qianmen('key', 'list', '--data-dir', 'elsewhere')).err).toBe('');
+  });
+
   it('takes limits, scopes, an owner and an end', async () => {
     const args =
       'key create --json --name bot --organization acme --project support --role viewer --models qwen,auto --endpoints /v1/embeddings ' +
@@ -109,6 +115,7 @@ describe('the command line', () => {
   });
 
   it('makes nothing where something about it is refused', async () => {
+    await qianmen('key', 'list');
     const refused = await Promise.all([
       qianmen(...'key create --organization acme --project support --rpm 0'.split(' ')),
       qianmen(...'project set support --organization acme --weight 0'.split(' ')),
@@ -163,6 +170,7 @@ describe('the command line', () => {
     [['key', 'create', '--rpm', '0'], 'limits.requestsPerMinute'],
     [['key', 'create', '--usd-per-day', '1e9'], 'must be a number such as 2.5'],
     [['key', 'create', '--expires-in', 'soon'], 'must be a time such as 90d'],
+    [['key', 'rotate', 'key_0', '--expires-in', '0s'], 'must be more than no time'],
     [['key', 'create', '--endpoints', '/v1/chat/completion'], 'must be some of /v1/chat/completions'],
     [['key', 'create', '--role', 'king'], '`role` must be one of user'],
     [['key', 'create', '--project', 'proj_0'], 'names no project'],
