@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Caller } from '../core/caller.ts';
+import type { KnownKey } from '../store/callers.ts';
 import { hashApiKey, newApiKey } from './api-key.ts';
 import { Authenticator } from './authenticator.ts';
-import type { KnownKey } from './key-directory.ts';
 import type { KeyNews } from './key-news.ts';
 
 const TTL_MS = 600_000;
@@ -34,7 +34,10 @@ async function setUp(keys: Readonly<Record<string, Partial<KnownKey>>>) {
   const reach = () => {
     if (state.down) throw new Error('connection refused');
   };
-  const ended = { keys: new Set<string>(), projects: new Set<string>(), organizations: new Set<string>() };
+  const ended = {
+    ...{ keys: new Set<string>(), projects: new Set<string>(), organizations: new Set<string>() },
+    secrets: new Map<string, number>(),
+  };
   const problems: (string | undefined)[] = [];
   const told: KeyNews[] = [];
   const authenticator = new Authenticator({
@@ -204,6 +207,32 @@ describe('who calls', () => {
       expect(told).toContainEqual({ revision: 2, askedAtMs: 0, about });
     },
   );
+
+  it('serves none with a secret that was rotated out before the database went away, beyond its overlap', async () => {
+    const [gone, going, other] = [newApiKey().secret, newApiKey().secret, newApiKey().secret];
+    const { authenticator, known, state, ended, change } = await setUp({
+      [gone]: {},
+      [going]: {},
+      [other]: {},
+    });
+    for (const secret of [gone, going, other]) await ask(authenticator, secret);
+    const untilMs = 60_000;
+    await change(() => {
+      known.delete(hashApiKey(gone).toString('hex'));
+      known.set(hashApiKey(going).toString('hex'), { caller: callerOf('key_1'), expiresAtMs: untilMs });
+      ended.secrets.set(hashApiKey(gone).toString('base64url'), 0);
+      ended.secrets.set(hashApiKey(going).toString('base64url'), untilMs);
+    });
+    const { finds } = state;
+    await change(() => {});
+    expect(state.finds).toBe(finds);
+    state.down = true;
+    await expect(ask(authenticator, gone)).rejects.toMatchObject({ code: 'keys_unavailable' });
+    expect(await ask(authenticator, going)).toMatchObject({ keyId: 'key_1' });
+    state.nowMs = untilMs;
+    await expect(ask(authenticator, going)).rejects.toMatchObject({ code: 'keys_unavailable' });
+    expect(await ask(authenticator, other)).toMatchObject({ projectId: 'proj_1' });
+  });
 
   it('asks what has ended since the last change, and again where it could not be told', async () => {
     const { secret } = newApiKey();

@@ -2,9 +2,10 @@ import { hash as digest } from 'node:crypto';
 import type { Caller } from '../core/caller.ts';
 import { AppError } from '../core/error.ts';
 import { hostTimeMs, hostTurnTimeMs } from '../core/host-clock.ts';
+import type { Finding } from '../store/callers.ts';
 import { isApiKeyShaped } from './api-key.ts';
 import type { CachedKey } from './key-cache.ts';
-import type { Finding, KeyDirectory } from './key-directory.ts';
+import type { KeyDirectory } from './key-directory.ts';
 import type { KeyNews } from './key-news.ts';
 import { KnownKeys } from './known-keys.ts';
 
@@ -200,25 +201,31 @@ export class Authenticator {
   }
 
   async #ask(hash: string, known: Caller | undefined): Promise<Caller> {
-    const { directory, wall, now, onNews } = this.#options;
-    const askedAtMs = now();
     let finding: Finding;
     try {
-      finding = await directory.find(Buffer.from(hash, 'base64url'), wall());
+      finding = await this.#read(hash, known !== undefined);
     } catch (cause) {
       if (known !== undefined) return known;
       throw new AppError('keys_unavailable', { cause });
     }
     const { key, revision } = finding;
-    const news = { revision, askedAtMs, about: { hash, key } };
-    this.hear(news);
-    // Guesses are no news.
-    if (key !== undefined || known !== undefined) onNews?.(news);
     if (key !== undefined) return key.caller;
     if (this.#unknown.size >= MAX_UNKNOWN) this.#unknown.clear();
     // What has changed meanwhile may have made it somebody's.
-    if (revision === this.#known.revision) this.#unknown.set(hash, now());
+    if (revision === this.#known.revision) this.#unknown.set(hash, this.#options.now());
     throw wrongKey();
+  }
+
+  async #read(hash: string, isKnown: boolean): Promise<Finding> {
+    const { directory, wall, now, onNews } = this.#options;
+    const askedAtMs = now();
+    const finding = await directory.find(Buffer.from(hash, 'base64url'), wall());
+    const { key, revision } = finding;
+    const news = { revision, askedAtMs, about: { hash, key } };
+    this.hear(news);
+    // Guesses are no news.
+    if (key !== undefined || isKnown) onNews?.(news);
+    return finding;
   }
 
   /** A key that has ended must not be good again when the database goes away before it is next asked about. */
@@ -232,6 +239,7 @@ export class Authenticator {
         this.hear(news);
         onNews?.(news);
       }
+      for (const hash of this.#known.outliving(ended.secrets)) await this.#read(hash, true);
     }
     this.#lookedAtWallMs = wallMs;
   }

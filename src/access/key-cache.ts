@@ -1,4 +1,4 @@
-import type { KnownKey } from './key-directory.ts';
+import type { KnownKey } from '../store/callers.ts';
 
 export interface CachedKey extends KnownKey {
   /** Of the directory, when it was asked. */

@@ -1,4 +1,4 @@
-import type { KnownKey } from './key-directory.ts';
+import type { KnownKey } from '../store/callers.ts';
 
 /** What one process has read of the directory, told to the others on its machine. Never has a secret in it. */
 export interface KeyNews {

@@ -2,6 +2,8 @@ import type { Ended } from '../store/ended.ts';
 import { type CachedKey, KeyCache } from './key-cache.ts';
 import type { KeyNews } from './key-news.ts';
 
+const NEVER = Number.POSITIVE_INFINITY;
+
 /**
  * What is known of keys, by what was read here or is told by other processes of the machine. The directory counts its changes, and
  * news that are older than the latest known change are not taken: they may be of a key that has ended since, however long they
@@ -58,13 +60,21 @@ export class KnownKeys {
   }
 
   /** The hashes of those that have ended. */
-  endedBy({ keys, projects, organizations }: Ended): readonly string[] {
+  endedBy({ keys, projects, organizations }: Omit<Ended, 'secrets'>): readonly string[] {
     if (keys.size + projects.size + organizations.size === 0) return [];
     return [...this.#keys.entries()]
       .filter(([, { caller }]) => {
         const { keyId, projectId, organizationId } = caller;
         return keys.has(keyId) || projects.has(projectId) || organizations.has(organizationId);
       })
+      .map(([hash]) => hash);
+  }
+
+  /** The hashes of those that are taken for good beyond the end of their secret. */
+  outliving(secrets: Ended['secrets']): readonly string[] {
+    if (secrets.size === 0) return [];
+    return [...this.#keys.entries()]
+      .filter(([hash, { expiresAtMs = NEVER }]) => expiresAtMs > (secrets.get(hash) ?? NEVER))
       .map(([hash]) => hash);
   }
 

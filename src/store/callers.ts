@@ -15,10 +15,10 @@ export interface Finding {
 }
 
 /** A valid API key. */
-interface KnownKey {
+export interface KnownKey {
   readonly caller: Caller;
-  /** Of the key, or of this secret of it. */
-  readonly expiresAtMs: number | undefined;
+  /** Of the key, or of this secret of it, Unix milliseconds; undefined: it does not expire. */
+  readonly expiresAtMs?: number | undefined;
 }
 
 /**

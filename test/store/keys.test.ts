@@ -32,14 +32,15 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
 
   const find = async (hash: Buffer) => (await findCaller(database, hash, nowMs)).key;
 
-  it('tells what has ended since: keys that were revoked, projects and organizations that were archived', async () => {
+  it('tells what has ended since: keys that were revoked, projects and organizations that were archived, secrets of keys that were rotated', async () => {
     const [acme, other] = [
       await organizations.create({ name: 'acme' }),
       await organizations.create({ name: 'other' }),
     ];
     const project = await projects.create({ name: 'support', organizationId: acme.id });
     const [early, late] = [newKey(project.id), newKey(project.id)];
-    for (const key of [early, late, newKey(project.id)]) await keys.create(key);
+    const rotated = newKey(project.id);
+    for (const key of [early, late, rotated, newKey(project.id)]) await keys.create(key);
     await keys.revoke(early.id);
     nowMs += 1;
     const sinceMs = nowMs;
@@ -47,8 +48,11 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
       keys: new Set(),
       projects: new Set(),
       organizations: new Set(),
+      secrets: new Map(),
     });
     await keys.revoke(late.id);
+    const untilMs = nowMs + 1_000;
+    await keys.rotate(rotated.id, newKey(project.id).hash, { overlapMs: 1_000 });
     nowMs += 1;
     await projects.archive(project.id);
     await organizations.archive(other.id);
@@ -56,6 +60,7 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
       keys: new Set([late.id]),
       projects: new Set([project.id]),
       organizations: new Set([other.id]),
+      secrets: new Map([[rotated.hash.toString('base64url'), untilMs]]),
     });
   });
 
