@@ -20,6 +20,7 @@ import { type SettledLine, Settlements } from './settlements.ts';
 import type { SteadyClock } from './steady-clock.ts';
 import type { Wanted } from './subject.ts';
 import { countable, type Party, partiesOf } from './subjects.ts';
+import { Untold } from './untold.ts';
 
 export interface RedisAdmissionOptions {
   /** Keeps count as well, and decides where Redis cannot. */
@@ -60,6 +61,7 @@ export class RedisAdmission implements Admission {
   readonly #settlements: Settlements;
   readonly #gateway = randomBytes(9).toString('base64url');
   readonly #live = new Set<Held>();
+  readonly #untold = new Untold();
   readonly #ownShare: number;
   readonly #heartbeat: NodeJS.Timeout;
   #last = 0;
@@ -89,6 +91,7 @@ export class RedisAdmission implements Admission {
     this.#heartbeat = setInterval(() => {
       if (!this.#link.up) return;
       this.#renew().catch(() => {});
+      this.#untold.tell(this.#settlements);
       void this.#settlements.flush();
     }, options.times.heartbeatMs).unref();
   }
@@ -112,7 +115,7 @@ export class RedisAdmission implements Admission {
 
   admit(ask: AdmissionAsk): Reservation | Promise<Reservation> {
     const parties = partiesOf(ask).filter(({ limits }) => isLimited(limits));
-    if (parties.length === 0) return this.#options.local.hold(ask);
+    if (parties.length === 0) return this.#unasked(this.#options.local.hold(ask), ask);
     this.#last += 1;
     const id = `${this.#gateway}-${this.#last}`;
     return this.#link.up ? this.#decide(id, ask, parties) : this.#decideAlone(id, ask, linesOf(parties));
@@ -120,6 +123,7 @@ export class RedisAdmission implements Admission {
 
   async close(): Promise<void> {
     clearInterval(this.#heartbeat);
+    this.#untold.tell(this.#settlements);
     await Promise.race([this.#settlements.flush(), new Promise((done) => setTimeout(done, FLUSH_MS))]);
     await this.#link.close();
   }
@@ -146,12 +150,12 @@ export class RedisAdmission implements Admission {
       throw refusal(obstacle, refusedBy.kind, refusedBy.limits, wanted, rate);
     }
     const lines = parties.map((party, at) => lineOf(party, wanted.tokens, reply.levels[at]!.end));
-    return this.#held(local.hold(ask), id, wanted, lines, rate);
+    return this.#held(this.#unasked(local.hold(ask), ask), id, wanted, lines, rate);
   }
 
   #decideAlone(id: string, ask: AdmissionAsk, lines: readonly SettledLine[]): Reservation {
     this.#decidedAlone += 1;
-    const reservation = this.#options.local.admit(ask);
+    const reservation = this.#unasked(this.#options.local.admit(ask), ask);
     return this.#held(reservation, id, wantedOf(ask), lines, reservation.rate);
   }
 
@@ -168,8 +172,20 @@ export class RedisAdmission implements Admission {
     }
   }
 
+  /** Of those that no limit holds for Redis hears later. */
+  #unasked(local: LocalReservation, ask: AdmissionAsk): Reservation {
+    const parties = partiesOf(ask).filter(({ limits }) => !isLimited(limits));
+    return {
+      rate: local.rate,
+      settle: (used) => {
+        local.settle(used);
+        this.#untold.add(parties, countable(used.nanoUsd), this.#epoch);
+      },
+    };
+  }
+
   #held(
-    local: LocalReservation,
+    local: Reservation,
     id: string,
     wanted: Wanted,
     lines: readonly SettledLine[],

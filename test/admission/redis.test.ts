@@ -20,6 +20,7 @@ const PROCESS = fileURLToPath(new URL('./admitting-process.ts', import.meta.url)
 const NOTHING_USED = { tokens: 0, nanoUsd: 0 };
 /** A machine that has much to do answers late; that is another matter. */
 const PATIENT = { timeoutMs: 10_000 };
+const TOLD_SOON = { timeoutMs: 10_000, heartbeatMs: 100 };
 const QUICK = { timeoutMs: 300, heartbeatMs: 100, leaseMs: 1_000, retryMs: 50 };
 
 describe.skipIf(noRedis())('limits that several gateways count in Redis', () => {
@@ -299,6 +300,23 @@ describe.skipIf(noRedis())('limits that several gateways count in Redis', () => 
     } finally {
       proxy.close();
     }
+  });
+
+  it('gives out no more than a budget that is set again, whichever gateway spent without one meanwhile', async () => {
+    const [one, other] = await Promise.all([open({ times: TOLD_SOON }), open({ times: TOLD_SOON })]);
+    const budget = { key: { nanoUsdPerDay: 1_000 } };
+    (await one.admit(askOf(budget, { nanoUsd: 100 }))).settle({ tokens: 1, nanoUsd: 100 });
+    for (const gateway of [one, other])
+      (await gateway.admit(askOf({}, { nanoUsd: 300 }))).settle({ tokens: 1, nanoUsd: 300 });
+    const spentOf = () => redis.ask('HGET', '{qianmen}:use:key:key_1', 'daySpent');
+    await vi.waitFor(async () => expect(await spentOf()).toBe('700'), { timeout: 10_000 });
+    const spent = new Map([['key_1', { day: 700, month: 700 }]]);
+    for (const gateway of [one, other])
+      gateway.refreshSpent({ key: spent, project: [], organization: [], model: [] }, gateway.nowMs());
+    (await one.admit(askOf(budget, { nanoUsd: 200 }))).settle({ tokens: 1, nanoUsd: 200 });
+    await settledAll(one);
+    await refusedBy(other, askOf(budget, { nanoUsd: 101 }));
+    await other.admit(askOf(budget, { nanoUsd: 100 }));
   });
 
   it('counts once what was spent before Redis lost everything and is told to it after', async () => {
