@@ -64,6 +64,7 @@ function dearest(
   for (const deployment of deployments) nanoUsd = Math.max(nanoUsd, costNanoUsd(deployment, usage, service));
   return nanoUsd;
 }
+
 /** Somebody's money is limited. */
 export function hasBudget({
   caller: { limits },

@@ -1,6 +1,9 @@
 import type { ConcurrencyBounds } from '../../core/backend.ts';
 import { upperMedian } from './order-statistics.ts';
 
+/** What an answer is: the first token of a stream, or a whole reply. */
+export type AnswerKind = 'first-token' | 'whole';
+
 /** An uncongested backend answers within … */
 export interface Tolerance {
   /** … this many times what was predicted for the first token … */
@@ -8,12 +11,12 @@ export interface Tolerance {
   /** … or for a whole reply, whose duration depends on much besides congestion … */
   readonly whole: number;
   /** … and this much more, so that fast backends are not throttled for what nobody feels. */
-  readonly slackMs: () => number;
+  readonly slackMs: number;
   /** Until the first cut the limit doubles as soon as all that it allows have begun in time, however few they are. */
   readonly eager: boolean;
 }
 
-const TOLERANCE: Tolerance = { firstToken: 2, whole: 3, slackMs: () => 200, eager: false };
+const TOLERANCE: Tolerance = { firstToken: 2, whole: 3, slackMs: 200, eager: false };
 const WINDOW_SAMPLES = 16;
 const WINDOW_MS = 500;
 const MIN_SAMPLES = 3;
@@ -26,17 +29,17 @@ const REFUSED_FACTOR = 0.9;
 /** In this time, slowness that had nothing to do with load is forgotten to two thirds; by then predictions have risen. */
 const FORGET_MS = 60_000;
 
+/** That requests have no answer is no reason for fewer than this: nothing piles up there. */
+const UNSUSPICIOUS = 32;
+/** So many answers tell whether a suspicion was right. */
+const ENOUGH_ANSWERS = 8;
+
 /** A request on its way into the backend. */
 export interface Entry {
   readonly startedAtMs: number;
   /** How many were inside then, itself included. */
   readonly among: number;
 }
-
-/** That requests have no answer is no reason for fewer than this: nothing piles up there. */
-const UNSUSPICIOUS = 32;
-/** So many answers tell whether a suspicion was right. */
-const ENOUGH_ANSWERS = 8;
 
 /** Medians of several requests. */
 export interface Seen {
@@ -136,7 +139,7 @@ export class ConcurrencyLimit {
   }
 
   /** A stream began, or a whole reply came, `observedMs` after it was asked for. */
-  answered(kind: 'first-token' | 'whole', observedMs: number, predictedMs: number, entry: Entry): void {
+  answered(kind: AnswerKind, observedMs: number, predictedMs: number, entry: Entry): void {
     const lateness = observedMs / this.inTimeMs(kind, predictedMs);
     if (entry.startedAtMs < this.#cutAtMs) {
       this.#tellSuspicion(lateness);
@@ -152,9 +155,9 @@ export class ConcurrencyLimit {
   }
 
   /** An uncongested backend answers within this. */
-  inTimeMs(kind: 'first-token' | 'whole', predictedMs: number): number {
+  inTimeMs(kind: AnswerKind, predictedMs: number): number {
     const { firstToken, whole, slackMs } = this.#tolerance;
-    return predictedMs * (kind === 'whole' ? whole : firstToken) + slackMs();
+    return predictedMs * (kind === 'whole' ? whole : firstToken) + slackMs;
   }
 
   /** Requests have no answer after this many times the time that would be in time. */

@@ -1,4 +1,4 @@
-import type { Entry, Seen } from './concurrency-limit.ts';
+import type { AnswerKind, Entry, Seen } from './concurrency-limit.ts';
 import type { Timing } from './model-timings.ts';
 import { upperMedian } from './order-statistics.ts';
 
@@ -17,7 +17,7 @@ export interface Awaited {
   readonly timing: Timing;
   /** Of its body: what `timing` goes by. */
   readonly sizeBytes: number;
-  readonly kind: 'first-token' | 'whole';
+  readonly kind: AnswerKind;
   /** `gone`: it has left without an answer, which says nothing. */
   fate: 'unknown' | 'answered' | 'gone';
 }
@@ -31,13 +31,13 @@ export interface Awaited {
  * so that long ones are no surprise where there are some; and of a prompt unlike any before nothing is expected.
  */
 export class Overdue {
-  readonly #inTimeMs: (kind: Awaited['kind'], predictedMs: number) => number;
+  readonly #inTimeMs: (kind: AnswerKind, predictedMs: number) => number;
   #watched: Awaited[] = [];
   readonly #turnedOut: Awaited[] = [];
   #lookedAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param inTimeMs What is no longer than this is no sign of anything. */
-  constructor(inTimeMs: (kind: Awaited['kind'], predictedMs: number) => number) {
+  constructor(inTimeMs: (kind: AnswerKind, predictedMs: number) => number) {
     this.#inTimeMs = inTimeMs;
   }
 

@@ -1,4 +1,5 @@
 import { stalledMs } from '../../core/turn-clock.ts';
+import type { AnswerKind } from '../backend/concurrency-limit.ts';
 import type { Tenant } from '../request/tenant.ts';
 import { type Guest, Guests } from './guests.ts';
 import { Knee } from './knee.ts';
@@ -156,13 +157,7 @@ export class Headroom {
    *
    * @param idle Its tenant has nothing in line.
    */
-  answered(
-    stay: Stay,
-    kind: 'first-token' | 'whole',
-    fared: Fared,
-    idle: boolean,
-    foundNoPlace: boolean,
-  ): void {
+  answered(stay: Stay, kind: AnswerKind, fared: Fared, idle: boolean, foundNoPlace: boolean): void {
     const { startedAtMs, predictedMs } = fared;
     // While this process was at something else the backend may have answered long ago.
     const tookMs = Math.max(0, fared.tookMs - (stalledMs() - stay.stalledMs));

@@ -1,4 +1,5 @@
 import { KneeEvidence, type Witness } from './knee-evidence.ts';
+import type { Size } from './stays.ts';
 import { UnansweredBound } from './unanswered-bound.ts';
 import { Usual } from './usual.ts';
 
@@ -34,7 +35,7 @@ export interface Sample extends Witness {
    * The most that any tenant had inside. Where nobody had much, nobody is to blame for how it fared; where all had
    * little, that is what is usual.
    */
-  readonly company: 'little' | 'some' | 'much';
+  readonly company: Size;
   /**
    * How many pressing ones (see `Stay`) had no answer when it came, itself included if it is one of them; at least
    * one, if one came while it waited.

@@ -1,9 +1,14 @@
-import { ConcurrencyLimit, type Entry, type Tolerance } from '../backend/concurrency-limit.ts';
+import {
+  type AnswerKind,
+  ConcurrencyLimit,
+  type Entry,
+  type Tolerance,
+} from '../backend/concurrency-limit.ts';
 
 /** This many always get in: fewer would keep no backend busy, and a tenant that has just begun would wait for nothing. */
 const UNHURT = 4;
 /** Above what a first token takes beside a full batch: a stricter one would leave a batching server half empty. */
-const TOLERANCE: Tolerance = { firstToken: 2, whole: 2, slackMs: () => 100, eager: true };
+const TOLERANCE: Tolerance = { firstToken: 2, whole: 2, slackMs: 100, eager: true };
 /** Where nothing has been heard of a backend for this long … */
 const UNHEARD_MS = 500;
 /**
@@ -60,7 +65,7 @@ export class Unqueued {
   }
 
   /** A reply has begun, or a whole one is there, so long after it came in. */
-  answered(kind: 'first-token' | 'whole', tookMs: number, predictedMs: number, entry: Entry): void {
+  answered(kind: AnswerKind, tookMs: number, predictedMs: number, entry: Entry): void {
     this.#heardAtMs = this.#now();
     this.#unheard = 0;
     this.#limit.answered(kind, tookMs, predictedMs, entry);

@@ -2,7 +2,7 @@ import type { BackendHealth } from '../../core/backend.ts';
 import type { Deployment } from '../../core/deployment.ts';
 import type { AppError } from '../../core/error.ts';
 import type { BackendReport } from '../../core/report.ts';
-import { ConcurrencyLimit, type Entry } from '../backend/concurrency-limit.ts';
+import { type AnswerKind, ConcurrencyLimit, type Entry } from '../backend/concurrency-limit.ts';
 import { CoolDown } from '../backend/cool-down.ts';
 import { LatencyHistogram } from '../backend/latency-histogram.ts';
 import { ModelTimings, type Timing } from '../backend/model-timings.ts';
@@ -175,7 +175,7 @@ export class Lane implements FleetMember {
    * @param waitedInLineMs Its time in line before it was sent here, while its tenant had nothing running.
    */
   answered(
-    kind: 'first-token' | 'whole',
+    kind: AnswerKind,
     observedMs: number,
     predictedMs: number,
     { entry, stay }: Passage,

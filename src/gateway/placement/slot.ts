@@ -7,6 +7,7 @@ import type { Deployment } from '../../core/deployment.ts';
 import { type AppError, ERROR_CATALOGUE } from '../../core/error.ts';
 import type { RequestSettled } from '../../core/event.ts';
 import type { Usage } from '../../core/usage.ts';
+import type { AnswerKind } from '../backend/concurrency-limit.ts';
 import type { Tokens } from '../line/token-counters.ts';
 import { tenantOf } from '../request/tenant.ts';
 import type { DecisionTrace } from './decision-trace.ts';
@@ -189,7 +190,7 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
     return { prompt, output: output * Math.min(1, ageMs / Math.max(1, wholeMs)) };
   }
 
-  #compare(kind: 'first-token' | 'whole', observedMs: number, predictedMs: number | undefined): void {
+  #compare(kind: AnswerKind, observedMs: number, predictedMs: number | undefined): void {
     if (predictedMs === undefined) return;
     const idle = this.#charge.account.line.length === 0;
     this.lane.answered(kind, observedMs, predictedMs, this.#passage, idle, this.waitedInLineMs);

@@ -20,7 +20,7 @@ interface Place {
   readonly ready: boolean;
   /** It has room. */
   readonly free: boolean;
-  readonly lane: { readonly coolDown: { readonly leftMs: number } };
+  readonly lane: { readonly works: boolean };
 }
 
 /**
@@ -99,7 +99,7 @@ export class Canaries {
     const own = id === undefined ? [] : places.filter(({ deployment }) => deployment.canary?.id === id);
     if (own.some(({ ready, free }) => ready && free)) return own;
     const others = places.filter(({ deployment }) => deployment.canary === undefined);
-    return others.some(isUp) || !lastResort ? others : places;
+    return others.some(({ lane }) => lane.works) || !lastResort ? others : places;
   }
 
   /** A request has ended at a deployment in a way that says something of it. */
@@ -175,8 +175,4 @@ export class Canaries {
 /** Tried in the same way. */
 function isSame(a: Canary, b: Canary): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
-}
-
-function isUp({ deployment, lane }: Place): boolean {
-  return deployment.backend.health().state === 'ready' && lane.coolDown.leftMs === 0;
 }

@@ -41,8 +41,8 @@ export class Shadows {
     this.#stopped.abort();
   }
 
-  mirror(request: GenerateRequest, features: RequestFeatures, shadow: Shadow | undefined): void {
-    if (shadow === undefined || this.#stopped.signal.aborted || this.#random() >= shadow.share) return;
+  mirror(request: GenerateRequest, features: RequestFeatures, shadow: Shadow): void {
+    if (this.#stopped.signal.aborted || this.#random() >= shadow.share) return;
     const { model } = request;
     const allowed = shadow.deployments.filter((one) => mayHave(one, request, features));
     if (allowed.length === 0) return;
