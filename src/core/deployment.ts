@@ -49,6 +49,9 @@ export interface Deployment {
   readonly canary?: Canary | undefined;
 }
 
+/** One whose backend is of a kind. */
+export type DeploymentOf<B extends Deployment['backend']> = Deployment & { readonly backend: B };
+
 /** A name that clients ask for. */
 export interface PublicModel {
   readonly name: string;

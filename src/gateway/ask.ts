@@ -3,9 +3,9 @@ import type { Caller, Limits } from '../core/caller.ts';
 import type { Deployment } from '../core/deployment.ts';
 import { costNanoUsd } from '../core/money.ts';
 import { choiceCount, type GenerateRequest } from '../core/request.ts';
-import { promptSizeBytes } from './features.ts';
 import type { Route } from './placement/route.ts';
 import type { AdmissionAsk } from './request/admission.ts';
+import { promptSizeBytes } from './request/prompt-size.ts';
 import type { RecentReplies } from './request/recent-replies.ts';
 
 /** What a request says of its size. */

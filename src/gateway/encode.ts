@@ -1,10 +1,9 @@
 import type { Backend, Relay, RelayRequest } from '../core/backend.ts';
-import type { Deployment } from '../core/deployment.ts';
+import type { Deployment, DeploymentOf } from '../core/deployment.ts';
 import { type EncodeRequest, type EncodeResult, type Encoder, TASK_OF } from '../core/encoder.ts';
 import { AppError } from '../core/error.ts';
 import { startAtAllowed } from './allowed.ts';
 import { encodeFeatures } from './features.ts';
-import type { DeploymentOf } from './generate.ts';
 import type { Route } from './placement/route.ts';
 import type { RequestContext } from './request-context.ts';
 

@@ -8,8 +8,8 @@ import {
 } from '../../routers/request.ts';
 import type { EncodeRequest } from '../core/encoder.ts';
 import { choiceCount, type GenerateRequest } from '../core/request.ts';
-import { isMedia } from './request/media.ts';
 import { textDemands } from './request/privacy-rule.ts';
+import { promptSizeBytes } from './request/prompt-size.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** What policies may know of a generation. */
@@ -96,17 +96,6 @@ function constraintsOf(
   { route, demands, privacy }: RequestContext,
 ): Constraints {
   return strictest(strictest(route.demands ?? NO_DEMANDS, demands), textDemands(request, privacy));
-}
-
-/** Pictures and sound are read by other measures than text, and have none here. */
-export function promptSizeBytes({ requirements, prompts, wire }: GenerateRequest): number {
-  if (!requirements.some(isMedia)) return wire.body.length;
-  let bytes = 0;
-  for (const prompt of prompts)
-    if (prompt.kind === 'chat')
-      for (const { content } of prompt.messages)
-        for (const part of content) if (part.type === 'text') bytes += Buffer.byteLength(part.text);
-  return bytes;
 }
 
 /**

@@ -2,7 +2,7 @@ import { RoutingKnowledge } from '../../routers/routing-knowledge.ts';
 import type { Relay } from '../core/backend.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Decision } from '../core/decision.ts';
-import type { PublicModel } from '../core/deployment.ts';
+import type { Deployment, PublicModel } from '../core/deployment.ts';
 import type { EncodeRequest, EncodeResult } from '../core/encoder.ts';
 import type { CanaryRolledBack, Emit } from '../core/event.ts';
 import type { PartSource } from '../core/part-source.ts';
@@ -217,6 +217,6 @@ function isRelay(reply: object): reply is Relay {
   return 'observation' in reply;
 }
 
-function takesUnread(backend: PublicModel['deployments'][number]['backend']): boolean {
+function takesUnread(backend: Deployment['backend']): boolean {
   return backend.kind !== 'encoder' && backend.takesUnread === true;
 }

@@ -1,6 +1,6 @@
 import type { Backend, Relay, RunOptions } from '../core/backend.ts';
 import type { Caller } from '../core/caller.ts';
-import type { Deployment } from '../core/deployment.ts';
+import type { Deployment, DeploymentOf } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
 import type { PartSource } from '../core/part-source.ts';
 import type { GenerateRequest, Requirement } from '../core/request.ts';
@@ -11,8 +11,6 @@ import type { Route } from './placement/route.ts';
 import { isMedia } from './request/media.ts';
 import type { RequestContext } from './request-context.ts';
 import type { Shadows } from './trials/shadow.ts';
-
-export type DeploymentOf<B extends Deployment['backend']> = Deployment & { readonly backend: B };
 
 /**
  * Starts a generation at the best deployment that can serve it.
