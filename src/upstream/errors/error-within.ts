@@ -1,7 +1,8 @@
 import type { AppError } from '../../core/error.ts';
-import { asWire, errorOf } from '../wire/wire-chunk.ts';
-import { mapFailedReply, unexpectedReply } from './map-error.ts';
+import { asWire, choicesOf, jsonOf } from '../wire/wire-chunk.ts';
+import { mapFailedReply } from './failed-reply.ts';
 import { keyless, type Secrets } from './secrets.ts';
+import { unexpectedReply } from './server-faults.ts';
 
 /** The client can mend its request, or come back later: neither says anything against the server. */
 const REFUSALS: ReadonlySet<number> = new Set([400, 413, 422, 429]);
@@ -14,13 +15,35 @@ const REFUSING_WORDS: Readonly<Record<string, number>> = {
 const MAX_CHARS = 500;
 
 /**
+ * The error that a server put into a reply or a chunk with status 200, if it did: as OpenAI has it, as older vLLM (`object`), Anthropic
+ * (`type`), Gemini (a list), FastAPI (`detail`), and gateways do; also in a choice (OpenRouter).
+ */
+export function errorOf(parsed: unknown): unknown {
+  if (Array.isArray(parsed)) return parsed.length > 0 ? parsed : undefined;
+  const wire = asWire(parsed);
+  if (isSaid(wire.error)) return wire.error;
+  if (wire.object === 'error') return wire;
+  const choices = choicesOf(wire);
+  if (choices.length > 0)
+    return choices.find((choice) => isSaid(choice.error) || choice.finish_reason === 'error');
+  if (wire.data !== undefined || wire.results !== undefined) return undefined;
+  const isError = wire.type === 'error' || isSaid(wire.errors) || isSaid(wire.detail) || isSaid(wire.message);
+  return isError ? wire : undefined;
+}
+
+/** Some say of every reply that it is none. */
+function isSaid(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== false && value !== '' && value !== 0;
+}
+
+/**
  * What an error means that came with status 200, in place of a reply or in the middle of one. Some servers (llama.cpp's,
  * OpenRouter) put there what others answer with a status of its own, and tell that as its code.
  *
  * @param text Of the error, as JSON; it may be cut, or anything else. @param where It stood.
  */
 export function errorWithin(text: string, where: string, secrets: Secrets): AppError {
-  return meaningOf(parsed(text), text, where, secrets);
+  return meaningOf(jsonOf(text), text, where, secrets);
 }
 
 /** The same of one that has been read already (`errorOf`). */
@@ -30,7 +53,7 @@ export function errorSaid(error: unknown, where: string, secrets: Secrets): AppE
 
 /** The same of a body in place of a reply; undefined: it is no error, as far as can be told. */
 export function errorToldBy(body: string, where: string, secrets: Secrets): AppError | undefined {
-  const error = errorOf(parsed(body));
+  const error = errorOf(jsonOf(body));
   return error === undefined ? undefined : errorSaid(error, where, secrets);
 }
 
@@ -51,13 +74,5 @@ function asJson(said: unknown): string {
     return JSON.stringify(said);
   } catch {
     return 'more than can be told';
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

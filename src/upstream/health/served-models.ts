@@ -1,13 +1,8 @@
-import { asWire } from '../wire/wire-chunk.ts';
+import { asWire, jsonOf } from '../wire/wire-chunk.ts';
 
 /** What `GET /models` lists, without duplicates; Together's list is bare. Undefined where the body is not a list of models. */
 export function parseServedModels(body: string): readonly string[] | undefined {
-  let list: unknown;
-  try {
-    list = JSON.parse(body);
-  } catch {
-    return undefined;
-  }
+  const list = jsonOf(body);
   const { data } = asWire(list);
   if (Array.isArray(data)) return idsOf(data);
   const bare = Array.isArray(list) ? idsOf(list) : [];

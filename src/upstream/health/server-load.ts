@@ -1,4 +1,4 @@
-import { asWire } from '../wire/wire-chunk.ts';
+import { asWire, jsonOf } from '../wire/wire-chunk.ts';
 
 /** What a server says of itself. */
 export interface ServerLoad {
@@ -57,13 +57,13 @@ const SAMPLE = /^([a-z]+:[a-z_]+)(\{[^}]*\})?\s+(\S+)/;
 const MODEL = /\bmodel_name="([^"\\]*)"/;
 
 function readSglangLoads(body: string): ServerLoads | undefined {
-  const { loads } = asWire(parsed(body));
+  const { loads } = asWire(jsonOf(body));
   if (!Array.isArray(loads) || loads.length === 0) return undefined;
   return total(loads.map((load) => [asWire(load).num_waiting_reqs, asWire(load).num_running_reqs]));
 }
 
 function readLlamaSlots(body: string): ServerLoads | undefined {
-  const slots = parsed(body);
+  const slots = jsonOf(body);
   if (!Array.isArray(slots) || slots.length === 0) return undefined;
   return total(slots.map((slot) => [0, asWire(slot).is_processing === true ? 1 : 0]));
 }
@@ -81,12 +81,4 @@ function total(parts: readonly (readonly [unknown, unknown])[]): ServerLoads | u
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0;
-}
-
-function parsed(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
 }

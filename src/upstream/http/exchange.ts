@@ -2,7 +2,7 @@ import { abortError } from '../../core/abort-error.ts';
 import { holdBody, releaseBody } from '../../core/body-memory.ts';
 import type { AppError } from '../../core/error.ts';
 import { offAbort, onAbort } from '../../core/on-abort.ts';
-import { mapTransportError, timedOut } from '../errors/map-error.ts';
+import { mapTransportError, timedOut } from '../errors/server-faults.ts';
 import type { SentRequest } from './connection.ts';
 import type { ParsedHead } from './response-head.ts';
 import type { ResponseListener } from './response-parser.ts';

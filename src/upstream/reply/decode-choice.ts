@@ -1,5 +1,6 @@
 import type { Part, TokenLogprob } from '../../core/part.ts';
-import { asWire, finishReasonOf, indexOf, isText, type Wire } from '../wire/wire-chunk.ts';
+import { finishReasonOf } from '../wire/finish-reasons.ts';
+import { asWire, indexOf, isText, type Wire } from '../wire/wire-chunk.ts';
 import { chatLogprobs, completionLogprobs } from './decode-logprobs.ts';
 
 /**

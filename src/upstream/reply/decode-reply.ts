@@ -5,7 +5,8 @@ import type { GenerateRequest } from '../../core/request.ts';
 import type { Usage } from '../../core/usage.ts';
 import { EventSplitter } from '../tap/event-splitter.ts';
 import { readEvent } from '../tap/server-sent-event.ts';
-import { asWire, choicesOf, usageOf, type Wire } from '../wire/wire-chunk.ts';
+import { usageOf } from '../wire/usage.ts';
+import { asWire, choicesOf, type Wire } from '../wire/wire-chunk.ts';
 import { chatChoiceParts, completionChoiceParts } from './decode-choice.ts';
 
 /** Bytes that may wait for the reader of the parts. */

@@ -1,5 +1,5 @@
 import type { AppError } from '../../core/error.ts';
-import { mapFailedReply } from '../errors/map-error.ts';
+import { mapFailedReply } from '../errors/failed-reply.ts';
 import { parseRetryAfter } from '../errors/retry-after.ts';
 import type { Secrets } from '../errors/secrets.ts';
 import type { Exchange, ResponseHead } from '../http/exchange.ts';

@@ -1,6 +1,6 @@
 import type { AppError } from '../../core/error.ts';
 import type { Observation } from '../../core/observation.ts';
-import { timedOut } from '../errors/map-error.ts';
+import { timedOut } from '../errors/server-faults.ts';
 import { StreamTap } from '../tap/stream-tap.ts';
 import { dropEvent, holdEvent, type LargeEventHolder } from './large-events.ts';
 import { Reply, type ReplyHost } from './reply.ts';

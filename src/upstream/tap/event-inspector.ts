@@ -3,21 +3,15 @@ import type { AppError } from '../../core/error.ts';
 import { newObservation, type Observation } from '../../core/observation.ts';
 import { isWholeUsage } from '../../core/plausible-usage.ts';
 import type { Usage } from '../../core/usage.ts';
-import { errorSaid, errorWithin } from '../errors/error-within.ts';
-import { unexpectedReply } from '../errors/map-error.ts';
+import { errorOf, errorSaid, errorWithin } from '../errors/error-within.ts';
 import { keyless, NO_SECRETS, type Secrets } from '../errors/secrets.ts';
+import { unexpectedReply } from '../errors/server-faults.ts';
+import { hasContent } from '../wire/content.ts';
+import { finishReasonOf } from '../wire/finish-reasons.ts';
 import { withoutLongTexts } from '../wire/long-texts.ts';
 import { withNulls } from '../wire/not-a-number.ts';
-import {
-  asWire,
-  choicesOf,
-  errorOf,
-  finishReasonOf,
-  hasContent,
-  indexOf,
-  usageOf,
-  type Wire,
-} from '../wire/wire-chunk.ts';
+import { usageOf } from '../wire/usage.ts';
+import { asWire, choicesOf, indexOf, jsonOf, type Wire } from '../wire/wire-chunk.ts';
 import { ChoiceEnds } from './choice-ends.ts';
 import { withoutUsage } from './hide-usage.ts';
 import type { PlainEvents } from './plain-events.ts';
@@ -88,22 +82,20 @@ export class EventInspector {
       // Clients know it by these very characters.
       return data === DONE ? event : Buffer.from(`data: ${DONE}\n\n`);
     }
-    let parsed: unknown;
-    try {
-      parsed = JSON.parse(data);
-    } catch {
+    const said = jsonOf(data);
+    if (said === undefined) {
       const mended = withNulls(data);
       if (mended !== data && read === event) return this.inspect(jsonEvent(mended));
       // What has a name of its own, such as a ping, is no chunk; nor is a ping that is all that there is.
       if ((type && type !== 'message') || isSignOfLife(data)) return this.#passOver(data);
       return this.failAs(`an event that is not JSON: ${keyless(data, this.#secrets, MAX_TOLD_CHARS)}`);
     }
-    const error = errorOf(parsed);
+    const error = errorOf(said);
     if (error !== undefined) {
       this.failure = errorSaid(error, ERROR_EVENT, this.#secrets);
       return undefined;
     }
-    const chunk = asWire(parsed);
+    const chunk = asWire(said);
     const choices = choicesOf(chunk);
     const isOfUsage = this.#noteChunk(chunk, choices, event);
     const hides = isOfUsage && this.#hideUsage;
@@ -119,7 +111,8 @@ export class EventInspector {
   /** The same for one that the end of the stream has ended, perhaps in its middle. Half an event does not make worse what came before. */
   inspectLast(event: Buffer): Buffer | undefined {
     const { data } = readEvent(event);
-    if (data !== undefined && (data.trim() === DONE || isJson(data))) return this.inspect(event);
+    if (data !== undefined && (data.trim() === DONE || jsonOf(data) !== undefined))
+      return this.inspect(event);
     return this.#passOver(data ?? event.toString());
   }
 
@@ -188,14 +181,5 @@ export class EventInspector {
   #noteUsage(usage: Usage): void {
     const before = this.observation.usage;
     if (before === undefined || isWholeUsage(usage) || !isWholeUsage(before)) this.observation.usage = usage;
-  }
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -1,5 +1,6 @@
+import { errorOf } from '../errors/error-within.ts';
 import { closingQuote, isEscaped } from '../wire/long-texts.ts';
-import { asWire, choicesOf, errorOf } from '../wire/wire-chunk.ts';
+import { asWire, choicesOf, jsonOf } from '../wire/wire-chunk.ts';
 
 const BEGINNING = Buffer.from('data: ');
 /** Far above what stands before a picture. */
@@ -100,11 +101,7 @@ function openString(event: Buffer): { readonly start: number; readonly closing: 
 
 /** There is nothing in it that its client might not be shown. */
 function isPieceOfReply(data: string): boolean {
-  try {
-    const parsed: unknown = JSON.parse(data);
-    const chunk = asWire(parsed);
-    return errorOf(parsed) === undefined && choicesOf(chunk).length > 0 && chunk.usage === undefined;
-  } catch {
-    return false;
-  }
+  const said = jsonOf(data);
+  const chunk = asWire(said);
+  return errorOf(said) === undefined && choicesOf(chunk).length > 0 && chunk.usage === undefined;
 }

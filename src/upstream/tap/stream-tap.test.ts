@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { recordings } from '../../../test/recorded/recordings.ts';
 import type { Observation } from '../../core/observation.ts';
-import { asWire, choicesOf, finishReasonOf, hasContent, usageOf } from '../wire/wire-chunk.ts';
+import { hasContent } from '../wire/content.ts';
+import { finishReasonOf } from '../wire/finish-reasons.ts';
+import { usageOf } from '../wire/usage.ts';
+import { asWire, choicesOf } from '../wire/wire-chunk.ts';
 import { StreamTap } from './stream-tap.ts';
 
 const streams = recordings().filter((recording) => recording.stream);

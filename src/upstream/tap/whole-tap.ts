@@ -4,26 +4,17 @@ import { newObservation, type Observation } from '../../core/observation.ts';
 import { isTrueCount } from '../../core/plausible-usage.ts';
 import { type Member, type SkimmedObject, skimBeginning, skimObject, skipSpace } from '../../core/skim.ts';
 import type { Usage } from '../../core/usage.ts';
-import { errorSaid, errorWithin } from '../errors/error-within.ts';
-import { unexpectedReply } from '../errors/map-error.ts';
+import { errorOf, errorSaid, errorWithin } from '../errors/error-within.ts';
 import { keyless, NO_SECRETS, type Secrets } from '../errors/secrets.ts';
-import { findFinishReasons } from '../wire/finish-reasons.ts';
+import { unexpectedReply } from '../errors/server-faults.ts';
+import { hasContent, tokensIn, tokensOf } from '../wire/content.ts';
+import { findFinishReasons, finishReasonOf } from '../wire/finish-reasons.ts';
 import { isEmpty, parsedValue, saysError, saysNone } from '../wire/member-value.ts';
 import { withNulls } from '../wire/not-a-number.ts';
 import { ObjectEnd } from '../wire/object-end.ts';
 import { plainUsage } from '../wire/plain-usage.ts';
-import {
-  asWire,
-  choicesOf,
-  errorOf,
-  finishReasonOf,
-  hasContent,
-  readingUsageOf,
-  tokensIn,
-  tokensOf,
-  usageOf,
-  type Wire,
-} from '../wire/wire-chunk.ts';
+import { readingUsageOf, usageOf } from '../wire/usage.ts';
+import { asWire, choicesOf, type Wire } from '../wire/wire-chunk.ts';
 
 /**
  * Up to this size a reply is kept by reference and read exactly. Larger ones are followed to their end, of which as much is kept

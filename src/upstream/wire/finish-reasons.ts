@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { FinishReason } from '../../core/part.ts';
 import { shortText } from '../../core/short-text.ts';
 import { skipSpace } from '../../core/skim.ts';
-import { finishReasonOf } from './wire-chunk.ts';
+import type { Wire } from './wire-chunk.ts';
 
 const FINISH_REASON = Buffer.from('"finish_reason"');
 /** Where its key has a rare byte: a search that begins with it hardly ever stops in vain. */
@@ -12,6 +12,26 @@ const REASON_BYTES = 32;
 
 const COLON = 0x3a;
 const QUOTE = 0x22;
+
+/** Undefined while the choice goes on. A reason that we do not know ends it all the same. */
+export function finishReasonOf(choice: Wire): FinishReason | undefined {
+  switch (choice.finish_reason) {
+    case null:
+    case undefined:
+    // Some say so of every chunk.
+    case '':
+      return undefined;
+    case 'length':
+      return 'length';
+    case 'tool_calls':
+    case 'function_call':
+      return 'tool-calls';
+    case 'content_filter':
+      return 'content-filter';
+    default:
+      return 'stop';
+  }
+}
 
 /**
  * Finds the finish reasons of a reply without parsing it: those whose keys begin before `end`. Inside a JSON string the quotes of the

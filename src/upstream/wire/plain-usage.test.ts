@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { skimObject } from '../../core/skim.ts';
 import { plainUsage } from './plain-usage.ts';
-import { usageOf } from './wire-chunk.ts';
+import { usageOf } from './usage.ts';
 
 function read(json: string) {
   const text = Buffer.from(`{"id":"x","usage":${json},"model":"m"}`);

@@ -1,5 +1,5 @@
 import { AppError } from '../../core/error.ts';
-import { asWire } from '../wire/wire-chunk.ts';
+import { asWire, jsonOf } from '../wire/wire-chunk.ts';
 import { keyless, type Secrets, scrub } from './secrets.ts';
 
 const MAX_MESSAGE_CHARS = 2_000;
@@ -71,13 +71,7 @@ function rejected(status: number, body: string, cause: Error, secrets: Secrets):
  * wrong, which Mistral has as its message.
  */
 function readErrorBody(body: string): { message: string | undefined; param: string | undefined } {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(body);
-  } catch {
-    return { message: undefined, param: undefined };
-  }
-  const outer = asWire(parsed);
+  const outer = asWire(jsonOf(body));
   const error = asWire(outer.error);
   const invalid = readInvalid(
     [outer.detail, outer.message, asWire(outer.message).detail].find(Array.isArray),
@@ -95,23 +89,4 @@ function readInvalid(wrong: readonly unknown[] = []): { message: string; param: 
   if (typeof msg !== 'string' || !Array.isArray(loc)) return undefined;
   const param = (loc[0] === 'body' ? loc.slice(1) : loc).join('.');
   return { message: `${param}: ${msg}`, param };
-}
-
-/** @param requestSent False: the connection never came about, so that nothing can have been done. */
-export function mapTransportError(cause: Error, requestSent: boolean): AppError {
-  return new AppError(requestSent ? 'upstream_error' : 'upstream_unreachable', {
-    cause,
-    nothingSent: !requestSent,
-  });
-}
-
-/** A server that does not keep to the protocol. */
-export function unexpectedReply(detail: string): AppError {
-  return new AppError('upstream_error', { cause: new Error(detail) });
-}
-
-export function timedOut(awaited: string, limitMs: number): AppError {
-  return new AppError('upstream_timeout', {
-    cause: new Error(`waited more than ${limitMs} ms for ${awaited}`),
-  });
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { recordings } from '../../../test/recorded/recordings.ts';
-import { mapFailedReply } from './map-error.ts';
+import { mapFailedReply } from './failed-reply.ts';
 import { secretsOf } from './secrets.ts';
 
 const secrets = secretsOf(new URL('http://gpu-7.internal:8000/v1'), 'sk-upstream-key');
