@@ -1,5 +1,5 @@
 import { errorOf } from '../errors/error-within.ts';
-import { closingQuote, isEscaped } from '../wire/long-texts.ts';
+import { closingQuote, isEscaped } from '../wire/json-strings.ts';
 import { asWire, choicesOf, jsonOf } from '../wire/wire-chunk.ts';
 
 const BEGINNING = Buffer.from('data: ');

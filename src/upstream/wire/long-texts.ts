@@ -1,4 +1,5 @@
 import { applyEdits, type Edit } from './json-edits.ts';
+import { closingQuote } from './json-strings.ts';
 
 /** Up to here parsing is done soon enough. */
 const USUAL_EVENT_BYTES = 256 * 1024;
@@ -7,7 +8,6 @@ const USUAL_TEXT_BYTES = 1024;
 const MOST_OTHER_BYTES = 1024 * 1024;
 
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const LF = 0x0a;
 
 /**
@@ -33,19 +33,4 @@ export function withoutLongTexts(event: Buffer): Buffer | undefined {
   }
   if (event.length - longBytes > MOST_OTHER_BYTES) return undefined;
   return Buffer.concat(applyEdits(event, edits));
-}
-
-/** The offset of the quote that ends the string, or −1. */
-export function closingQuote(text: Buffer, start: number): number {
-  for (let at = text.indexOf(QUOTE, start); at >= 0; at = text.indexOf(QUOTE, at + 1)) {
-    if (!isEscaped(text, at, start)) return at;
-  }
-  return -1;
-}
-
-/** Whether what stands at `at` means nothing, in a string that begins at `start`. */
-export function isEscaped(text: Buffer, at: number, start: number): boolean {
-  let before = at;
-  while (before > start && text[before - 1] === BACKSLASH) before -= 1;
-  return (at - before) % 2 === 1;
 }

@@ -1,7 +1,7 @@
 import { skipSpace } from '../../core/skim.ts';
+import { closingQuote, isEscaped } from './json-strings.ts';
 
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
@@ -35,27 +35,11 @@ export class ObjectEnd {
 
   /** @returns The offset past the string, or the end of the bytes. */
   #readString(bytes: Buffer, from: number): number {
-    let at = from;
-    if (this.#isEscaped) {
-      this.#isEscaped = false;
-      at += 1;
-    }
-    const start = at;
-    for (;;) {
-      const quote = bytes.indexOf(QUOTE, at);
-      const end = quote < 0 ? bytes.length : quote;
-      let before = end;
-      while (before > start && bytes[before - 1] === BACKSLASH) before -= 1;
-      const isEscaped = (end - before) % 2 === 1;
-      if (quote < 0) {
-        this.#isEscaped = isEscaped;
-        return bytes.length;
-      }
-      at = quote + 1;
-      if (isEscaped) continue;
-      this.#isInString = false;
-      return at;
-    }
+    const start = this.#isEscaped ? from + 1 : from;
+    const quote = closingQuote(bytes, start);
+    this.#isInString = quote < 0;
+    this.#isEscaped = quote < 0 && isEscaped(bytes, bytes.length, start);
+    return quote < 0 ? bytes.length : quote + 1;
   }
 
   /** @returns The offset past the quote that opens a string, past the end of the object, or the end of the bytes. */
