@@ -1,4 +1,5 @@
 import { type Address, addressText } from './http/address.ts';
+import { serverAddress } from './http/server-address.ts';
 import { type Resolver, resolveMembers } from './resolver.ts';
 import { unresolvedUpstream } from './unresolved.ts';
 import { createUpstream, type UpstreamBackend } from './upstream.ts';
@@ -77,12 +78,8 @@ export class UpstreamGroup {
 
   async #resolve({ type, service }: Discovery): Promise<void> {
     const { upstream, resolver, onChange } = this.#options;
-    const { hostname, port, protocol } = new URL(upstream.url);
-    const target = {
-      type,
-      name: service ?? hostname.replace(/^\[(.*)\]$/, '$1'),
-      port: Number(port) || (protocol === 'https:' ? 443 : 80),
-    };
+    const { host, port } = serverAddress(upstream.url, undefined);
+    const target = { type, name: service ?? host, port };
     try {
       const addresses = await resolveMembers(target, resolver);
       if (!this.#stopped) this.#become(addresses);

@@ -15,18 +15,18 @@ import { detailOf, outcomeOf } from './health/call-outcome.ts';
 import { Health, type HealthCall } from './health/health.ts';
 import { ListingNotice } from './health/listing-notice.ts';
 import { watchLoad } from './health/load-watch.ts';
-import { startProbe } from './health/probe.ts';
+import { type ProbeOptions, startProbe } from './health/probe.ts';
 import { ServedModels } from './health/served-models.ts';
 import { Connections } from './http/connections.ts';
 import { RequestHeads } from './http/request-heads.ts';
 import { decodeReply } from './reply/decode-reply.ts';
 import type { ReplyHost } from './reply/reply.ts';
+import { stoppable } from './reply/stoppable.ts';
 import { StreamReply } from './reply/stream-reply.ts';
 import { WholeReply } from './reply/whole-reply.ts';
 import { BodyKeys } from './request/body-keys.ts';
 import { spliceBody } from './request/splice.ts';
 import { refusesQuestion, UsageQuestion } from './request/usage-question.ts';
-import { stoppable } from './stoppable.ts';
 import { DEFAULT_TIMEOUTS, type UpstreamOptions, type UpstreamTimeouts } from './upstream-options.ts';
 
 export interface UpstreamBackend extends Backend {
@@ -44,6 +44,9 @@ export interface UpstreamBackend extends Backend {
 export function createUpstream(options: UpstreamOptions): UpstreamBackend {
   return new Upstream(options);
 }
+
+/** What is the same in all questions to a server about itself. */
+type Asking = Pick<ProbeOptions, 'origin' | 'address' | 'headers' | 'timeoutMs'>;
 
 const UNJUDGED: HealthCall = { answered() {}, end() {} };
 
@@ -75,10 +78,6 @@ class Upstream implements UpstreamBackend {
     const url = new URL(options.url);
     const { now = turnTimeMs } = options;
     const pathPrefix = url.pathname.replace(/\/+$/, '');
-    const askingHeaders = {
-      'user-agent': 'qianmen',
-      ...(options.apiKey !== undefined && { authorization: `Bearer ${options.apiKey}` }),
-    };
     const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
     this.#now = now;
     this.#timeouts = timeouts;
@@ -109,46 +108,17 @@ class Upstream implements UpstreamBackend {
     this.#models = new ServedModels((missing) =>
       options.emit({ type: 'upstream-models-missing', upstream: options.name, missing }),
     );
-    const probePath = pathPrefix + (options.probe?.path ?? '/models');
-    const listing = new ListingNotice({
-      upstream: options.name,
-      url: url.origin + probePath,
-      hasKey: options.apiKey !== undefined,
-      emit: options.emit,
-    });
-    this.#stopProbe = startProbe({
+    const asking: Asking = {
       origin: url.origin,
       address: options.address,
-      path: probePath,
-      headers: askingHeaders,
-      intervalMs: options.probe?.intervalMs ?? 10_000,
+      headers: {
+        'user-agent': 'qianmen',
+        ...(options.apiKey !== undefined && { authorization: `Bearer ${options.apiKey}` }),
+      },
       timeoutMs: options.probe?.timeoutMs ?? 2_000,
-      health: this.#health,
-      silentMs: timeouts.firstByteMs,
-      // A reply that is not streamed has no first byte to wait for until it is complete: this is how its upstream is found hung.
-      onSilent: (askedAtMs) =>
-        this.#connections.failUnanswered(
-          new AppError('upstream_timeout', {
-            cause: new Error('the upstream answers nothing, not even probes'),
-          }),
-          askedAtMs,
-        ),
-      activeAtMs: () => this.#connections.watchdog.activeAtMs,
-      now,
-      onAnswer: (status) => listing.answered(status),
-      onModels: (models) => this.#models.listed(models),
-    });
-    const { loads } = options;
-    this.#stopLoads =
-      loads &&
-      watchLoad({
-        origin: url.origin,
-        address: options.address,
-        headers: askingHeaders,
-        intervalMs: loads.intervalMs,
-        timeoutMs: options.probe?.timeoutMs ?? 2_000,
-        onLoads: (read) => loads.onLoads(this.name, read),
-      });
+    };
+    this.#stopProbe = this.#startProbe(options, pathPrefix + (options.probe?.path ?? '/models'), asking);
+    this.#stopLoads = options.loads && this.#watchLoads(options.loads, asking);
   }
 
   relay(request: RelayRequest, options: RunOptions): Promise<Relay> {
@@ -194,6 +164,34 @@ class Upstream implements UpstreamBackend {
     this.#stopProbe();
     this.#stopLoads?.();
     this.#connections.close();
+  }
+
+  #startProbe({ name, apiKey, emit, probe }: UpstreamOptions, path: string, asking: Asking): () => void {
+    const url = asking.origin + path;
+    const listing = new ListingNotice({ upstream: name, url, hasKey: apiKey !== undefined, emit });
+    return startProbe({
+      ...asking,
+      path,
+      intervalMs: probe?.intervalMs ?? 10_000,
+      health: this.#health,
+      silentMs: this.#timeouts.firstByteMs,
+      // A reply that is not streamed has no first byte to wait for until it is complete: this is how its upstream is found hung.
+      onSilent: (askedAtMs) =>
+        this.#connections.failUnanswered(
+          new AppError('upstream_timeout', {
+            cause: new Error('the upstream answers nothing, not even probes'),
+          }),
+          askedAtMs,
+        ),
+      activeAtMs: () => this.#connections.watchdog.activeAtMs,
+      now: this.#now,
+      onAnswer: (status) => listing.answered(status),
+      onModels: (models) => this.#models.listed(models),
+    });
+  }
+
+  #watchLoads({ intervalMs, onLoads }: NonNullable<UpstreamOptions['loads']>, asking: Asking): () => void {
+    return watchLoad({ ...asking, intervalMs, onLoads: (read) => onLoads(this.name, read) });
   }
 
   /** Resolves when the reply has begun. */

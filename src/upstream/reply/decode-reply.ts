@@ -1,4 +1,4 @@
-import type { Relay, RelaySink } from '../../core/backend.ts';
+import type { Relay } from '../../core/backend.ts';
 import { AppError } from '../../core/error.ts';
 import type { Part } from '../../core/part.ts';
 import type { GenerateRequest } from '../../core/request.ts';
@@ -8,9 +8,7 @@ import { readEvent } from '../tap/server-sent-event.ts';
 import { usageOf } from '../wire/usage.ts';
 import { asWire, choicesOf, type Wire } from '../wire/wire-chunk.ts';
 import { chatChoiceParts, completionChoiceParts } from './decode-choice.ts';
-
-/** Bytes that may wait for the reader of the parts. */
-const QUEUE_BYTES = 64 * 1024;
+import { pumpedBytes } from './pumped-bytes.ts';
 
 /**
  * A reply's bytes, which have passed the tap, as parts. A failure after the beginning is the last part, of type `error`.
@@ -65,48 +63,4 @@ async function* wholeParts(source: Source, choiceParts: ChoiceParts): AsyncGener
   };
   for (const choice of choicesOf(reply)) yield* choiceParts(choice);
   if (usage !== undefined) yield { type: 'usage', usage };
-}
-
-/** Turns the push of `pump` into a pull, with the upstream waiting while nobody pulls. */
-async function* pumpedBytes(source: Source): AsyncGenerator<Buffer, void, void> {
-  let queue: Buffer[] = [];
-  let queuedBytes = 0;
-  let ended = false;
-  let failure: unknown;
-  let wake = () => {};
-  let drain = Promise.withResolvers<void>();
-  const sink: RelaySink = {
-    write(chunk) {
-      queue.push(chunk as Buffer);
-      queuedBytes += chunk.length;
-      wake();
-      return queuedBytes < QUEUE_BYTES;
-    },
-    drained: () => drain.promise,
-  };
-  source.pump(sink).then(
-    () => {
-      ended = true;
-      wake();
-    },
-    (error: unknown) => {
-      ended = true;
-      failure = error;
-      wake();
-    },
-  );
-  for (;;) {
-    const taken = queue;
-    queue = [];
-    queuedBytes = 0;
-    drain.resolve();
-    drain = Promise.withResolvers<void>();
-    yield* taken;
-    if (queue.length > 0) continue;
-    if (ended) break;
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-    });
-  }
-  if (failure !== undefined) throw failure;
 }
