@@ -1,6 +1,6 @@
 import type { Deployment } from '../core/deployment.ts';
 import { AppError } from '../core/error.ts';
-import type { Placement } from './placement/placement.ts';
+import type { Lanes } from './placement/lanes.ts';
 import type { Route } from './placement/route.ts';
 import type { SlotRequest } from './placement/slot.ts';
 import { tenantOf } from './request/tenant.ts';
@@ -89,7 +89,7 @@ async function goOnTrying<D extends Deployment, T>(
         turn?.();
       }
     }
-    throw comeBack(last ?? new AppError('model_unavailable'), placement, tries.all());
+    throw comeBack(last ?? new AppError('model_unavailable'), placement.lanes, tries.all());
   } catch (error) {
     throw explain(error);
   }
@@ -101,12 +101,12 @@ async function turnToRetry(
   { placement, signal, caller, model: { budget } }: RequestContext,
 ): Promise<(() => void) | undefined> {
   const tenant = tenantOf(caller);
-  return placement.anyWorks(left) ? await budget.turn(tenant, signal) : budget.take(tenant);
+  return placement.lanes.anyWorks(left) ? await budget.turn(tenant, signal) : budget.take(tenant);
 }
 
-function comeBack(failure: AppError, placement: Placement, capable: readonly Deployment[]): AppError {
-  if (!failure.retryable || placement.anyWorks(capable)) return failure;
-  const soonestMs = placement.retryAfterMs(capable);
+function comeBack(failure: AppError, lanes: Lanes, capable: readonly Deployment[]): AppError {
+  if (!failure.retryable || lanes.anyWorks(capable)) return failure;
+  const soonestMs = lanes.retryAfterMs(capable);
   const retryAfterMs = Math.min(
     soonestMs ?? Number.POSITIVE_INFINITY,
     failure.retryAfterMs ?? Number.POSITIVE_INFINITY,

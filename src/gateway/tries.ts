@@ -89,7 +89,7 @@ export class Tries<D extends Deployment, T> {
 
   #untried(): readonly D[] {
     const untried = this.all().filter((one) => !this.#tried.some((tried) => isSame(one, tried)));
-    return this.context.placement.notCooling(untried);
+    return this.context.placement.lanes.notCooling(untried);
   }
 
   #hedgeAfterMs(deployment: D): number | undefined {
@@ -100,7 +100,7 @@ export class Tries<D extends Deployment, T> {
     if (capable.length < 2) return undefined;
     const { stream, promptBytes } = this.request;
     const p95Ms = ({ backend, model }: D) =>
-      placement.lane(backend).timings(model).untilBegun(stream).p95Ms(promptBytes);
+      placement.lanes.of(backend).timings(model).untilBegun(stream).p95Ms(promptBytes);
     // One that has been hanging for long has no figures of its own.
     return p95Ms(deployment) ?? capable.map(p95Ms).find((known) => known !== undefined);
   }
@@ -111,7 +111,7 @@ export class Tries<D extends Deployment, T> {
     if (signal.aborted) return undefined;
     let slot: Slot<D> | undefined;
     try {
-      if (hedges.allows(placement.saturation(this.all()))) slot = this.claim(true);
+      if (hedges.allows(placement.lanes.saturation(this.all()))) slot = this.claim(true);
     } catch (error) {
       // A configuration that has come in the meantime, with nobody for the request, does not end the attempt that runs.
       if (!(error instanceof AppError)) throw error;
@@ -193,7 +193,8 @@ export class Tries<D extends Deployment, T> {
   /** How it did, beside the others. */
   #judge(slot: Slot<D>): void {
     const { placement, route } = this.context;
-    if (route.model.deployments.length > 1) placement.judge(route, slot);
+    const { deployments } = route.model;
+    if (deployments.length > 1) placement.lanes.judge(slot, deployments);
   }
 
   #countHedge(slot: Slot<D>, kind: AttemptKind, result: 'won' | 'lost'): void {

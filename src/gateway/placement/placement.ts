@@ -8,11 +8,10 @@ import type { Deployment } from '../../core/deployment.ts';
 import { AppError } from '../../core/error.ts';
 import type { CanaryRolledBack, Emit } from '../../core/event.ts';
 import type { GatewayReport } from '../../core/report.ts';
-import { ejectIfOutlier } from '../backend/outlier.ts';
 import { Line, type Wish } from '../line/line.ts';
 import { tenantOf } from '../request/tenant.ts';
 import { Canaries } from '../trials/canaries.ts';
-import { Lane } from './lane.ts';
+import { Lanes } from './lanes.ts';
 import { ModelState, type QueueBounds } from './model-state.ts';
 import type { Route } from './route.ts';
 import { passedOverOf, type RoutedCandidate, routedCandidate, unranked } from './routed-candidate.ts';
@@ -41,13 +40,14 @@ const NOBODY: Choice['passedOver'] = [];
  * What it knows is kept by backend and by the model's name, so that both may come and go.
  */
 export class Placement {
+  readonly lanes: Lanes;
   #options: PlacementOptions;
-  readonly #lanes = new WeakMap<Deployment['backend'], Lane>();
   readonly #models = new Map<string, ModelState>();
   readonly #lines = new WeakMap<ModelState, Line>();
 
   constructor(options: PlacementOptions) {
     this.#options = options;
+    this.lanes = new Lanes(options.now, options.random);
   }
 
   configure(queue: QueueBounds): void {
@@ -65,15 +65,6 @@ export class Placement {
     return state;
   }
 
-  lane(backend: Deployment['backend']): Lane {
-    let lane = this.#lanes.get(backend);
-    if (lane === undefined) {
-      lane = new Lane(backend, this.#options.now, this.#options.random);
-      this.#lanes.set(backend, lane);
-    }
-    return lane;
-  }
-
   /** A place; or, where there is none yet, a promise of one (see `Line.stand`). */
   place<D extends Deployment>(
     model: ModelState,
@@ -82,7 +73,7 @@ export class Placement {
     const { deployments, request, claim } = wish;
     const slot = this.placeNow(model, request, claim);
     if (slot !== undefined) return slot;
-    for (const { backend } of deployments) this.lane(backend).asked(tenantOf(request.caller));
+    for (const { backend } of deployments) this.lanes.of(backend).asked(tenantOf(request.caller));
     const { capacity } = this.#options.queue;
     return this.#line(model).stand(wish, { capacity, answerMs: this.#answerMs(deployments, request) });
   }
@@ -108,7 +99,7 @@ export class Placement {
   /** How long until something of the reply is there, at the first of them of which that is known. */
   #answerMs(deployments: readonly Deployment[], { stream, promptBytes }: SlotRequest): number | undefined {
     for (const { backend, model } of deployments) {
-      const known = this.lane(backend).timings(model).untilBegun(stream).predictMs(promptBytes);
+      const known = this.lanes.of(backend).timings(model).untilBegun(stream).predictMs(promptBytes);
       if (known !== undefined) return known;
     }
     return undefined;
@@ -128,7 +119,7 @@ export class Placement {
     const { canaries, queue } = this.model(route.model.name);
     const hasLine = queue.counters.hasLine(tenant);
     const allowed = deployments.map((deployment) =>
-      routedCandidate(deployment, this.lane(deployment.backend), tenant, hasLine),
+      routedCandidate(deployment, this.lanes.of(deployment.backend), tenant, hasLine),
     );
     // Only a request that would otherwise fail may leave its side.
     const all = canaries.onSide(allowed, request.drawn, !readyOnly);
@@ -148,7 +139,7 @@ export class Placement {
     if (best === undefined) {
       const ready = all.filter((candidate) => candidate.ready);
       queue.room = roomOf(ready);
-      queue.opens = deployments.some(({ backend }) => this.lane(backend).opens);
+      queue.opens = deployments.some(({ backend }) => this.lanes.of(backend).opens);
       // One is enough; and nobody has to go for the sake of a second attempt.
       if (!readyOnly) ready.some(({ lane }) => lane.reclaim());
       return undefined;
@@ -181,41 +172,6 @@ export class Placement {
     return this.#options.knowledge.outputs.expect(tenant, undefined);
   }
 
-  anyWorks(deployments: readonly Deployment[]): boolean {
-    return deployments.some(({ backend }) => this.lane(backend).works);
-  }
-
-  /** Without those that asked to be left alone. */
-  notCooling<D extends Deployment>(deployments: readonly D[]): readonly D[] {
-    return deployments.filter(({ backend }) => this.lane(backend).coolDown.leftMs === 0);
-  }
-
-  /** Requests in flight against what the ready deployments take; 0 where nothing limits them. */
-  saturation(deployments: readonly Deployment[]): number {
-    let inFlight = 0;
-    let limit = 0;
-    for (const { backend } of deployments) {
-      const lane = this.lane(backend);
-      if (lane.limit === undefined || !lane.ready) continue;
-      inFlight += lane.limit.inFlight;
-      limit += lane.limit.limit;
-    }
-    return limit === 0 ? 0 : inFlight / limit;
-  }
-
-  /** The soonest time at which one of them may be asked again, as far as any has said. */
-  retryAfterMs(deployments: readonly Deployment[]): number | undefined {
-    const known = deployments.flatMap(({ backend }) => this.lane(backend).retryAfterMs ?? []);
-    return known.length === 0 ? undefined : Math.min(...known);
-  }
-
-  /** Leaves a backend alone that has become far slower than the others of its fleet. */
-  judge(route: Route, slot: Slot): void {
-    if (slot.wasCrowded || !slot.lane.slowness.lookDue()) return;
-    const fleet = new Set(route.model.deployments.map(({ backend }) => this.lane(backend)));
-    ejectIfOutlier(slot.lane, [...fleet]);
-  }
-
   report(routes: Iterable<Route>): GatewayReport {
     const known = [...routes];
     const backends = new Set(known.flatMap(({ model }) => model.deployments.map(({ backend }) => backend)));
@@ -226,7 +182,7 @@ export class Placement {
     });
     return {
       canaries,
-      backends: [...backends].map((backend) => this.lane(backend).report()),
+      backends: [...backends].map((backend) => this.lanes.of(backend).report()),
       models: known.map(({ model }) => this.model(model.name).report()),
     };
   }
