@@ -1,27 +1,19 @@
 import type { Tenant } from '../request/tenant.ts';
 import type { Asked } from './light-demand.ts';
+import { isLoudAmong, MUCH, type Presence, TIMES_THE_OTHERS } from './loudness.ts';
 
 /** A tenant that has sent nothing for this long no longer has a share of the backend. */
 const ACTIVE_MS = 60_000;
 /** A tenant that has had a line of its own within this time is heavy. */
 const HEAVY_MS = 5_000;
 const SWEEP_EVERY_MS = 500;
-/**
- * Without a line, a tenant is heavy with this many inside, if there are others that have, and have sent of late, this many
- * times less: by so much that it is no chance, …
- */
-const MUCH = 3;
-const TIMES_THE_OTHERS = 3;
-const STANDARD_DEVIATIONS = 2;
-/** … and if it sends at least this part of what all send on average: beside a loud one nobody is loud for not being the quietest. */
-const LEAST_OF_AVERAGE = 0.5;
 /** What a tenant has sent is forgotten to two thirds in half the time that requests stay, and neither sooner nor later than this. */
 const ARRIVALS_MS = { least: 1_000, most: 10_000 };
 /** How often it is, and all are looked at anew; in between only who sends something is. With thousands of guests a look takes as long as many requests. */
 const LOOK_EVERY_MS = 100;
 
 /** A tenant at one backend. */
-export interface Guest {
+export interface Guest extends Presence {
   readonly id: string;
   readonly organizationId: string | undefined;
   weight: number;
@@ -29,7 +21,6 @@ export interface Guest {
   inFlight: number;
   /** How many of those have no reply yet. */
   unanswered: number;
-  /** How many have come, and once more those that found no place at once; older ones count less. */
   arrivals: number;
   /** When it was last looked at it had far more inside than others, and sent far more. */
   isLoud: boolean;
@@ -194,7 +185,7 @@ export class Guests {
     this.#lookIfDue(nowMs);
     guest.arrivals += 1;
     guest.seenAtMs = nowMs;
-    guest.isLoud = this.#isLoud(guest);
+    guest.isLoud = isLoudAmong(guest, this.#byId, this.#weight);
     if (this.#isOneOfMany(guest)) guest.heavyAtMs = nowMs;
   }
 
@@ -214,25 +205,7 @@ export class Guests {
       all.inFlight += guest.inFlight;
       all.arrivals += guest.arrivals;
     }
-    return this.#isLoud(all);
-  }
-
-  /** There are others that have far less inside and send far less, for their weight. */
-  #isLoud({ inFlight, arrivals, weight }: Pick<Guest, 'inFlight' | 'arrivals' | 'weight'>): boolean {
-    if (inFlight < MUCH) return false;
-    let all = 0;
-    const less = { arrivals: 0, weight: 0 };
-    for (const other of this.#byId.values()) {
-      all += other.arrivals;
-      const farLess = other.weight / weight / TIMES_THE_OTHERS;
-      if (other.inFlight >= inFlight * farLess || other.arrivals >= arrivals * farLess) continue;
-      less.arrivals += other.arrivals;
-      less.weight += other.weight;
-    }
-    if (arrivals / weight < (LEAST_OF_AVERAGE * all) / this.#weight) return false;
-    // What those would have sent if they sent as much.
-    const expected = (arrivals * less.weight) / weight;
-    return expected - less.arrivals > STANDARD_DEVIATIONS * Math.sqrt(expected);
+    return isLoudAmong(all, this.#byId, this.#weight);
   }
 
   /** @param sign 1: it is there, or as heavy as it is now; −1: no longer. */
@@ -273,7 +246,7 @@ export class Guests {
     const forgetMs = Math.min(ARRIVALS_MS.most, Math.max(ARRIVALS_MS.least, this.#stayMs() / 2));
     const left = Math.exp(-forMs / forgetMs);
     for (const guest of this.#byId.values()) guest.arrivals *= left;
-    for (const guest of this.#byId.values()) guest.isLoud = this.#isLoud(guest);
+    for (const guest of this.#byId.values()) guest.isLoud = isLoudAmong(guest, this.#byId, this.#weight);
   }
 }
 
