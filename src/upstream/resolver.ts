@@ -28,8 +28,8 @@ export const SYSTEM_RESOLVER: Resolver = {
 };
 
 /**
- * Where a name's servers are, sorted and without duplicates. Of SRV records only those of the first priority count, and of these
- * whose hosts there are; weights do not count, since requests are spread by load.
+ * Where a name's servers are, sorted and without duplicates. Of SRV records only those of the first priority count,
+ * and of these whose hosts there are; weights do not count, since requests are spread by load.
  *
  * @throws Error where there is no answer, or an empty one.
  */

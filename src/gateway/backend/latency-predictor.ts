@@ -14,8 +14,8 @@ const SIZES = 32;
 
 /**
  * How long something takes at a backend that is not congested, by the size of what it has to do (powers of two of the
- * bytes of a prompt, or of the tokens of a reply). It falls fast and rises over a minute: congestion shows as a ratio above 1 for long enough to act
- * upon, while a deployment that has really become slower is believed in the end.
+ * bytes of a prompt, or of the tokens of a reply). It falls fast and rises over a minute: congestion shows as a ratio
+ * above 1 for long enough to act upon, while a deployment that has really become slower is believed in the end.
  */
 export class LatencyPredictor {
   readonly #sizes: (Known | undefined)[] = new Array<Known | undefined>(SIZES).fill(undefined);

@@ -7,9 +7,15 @@ const ACTIVE_MS = 60_000;
 /** A tenant that has had a line of its own within this time is heavy. */
 const HEAVY_MS = 5_000;
 const SWEEP_EVERY_MS = 500;
-/** What a tenant has sent is forgotten to two thirds in half the time that requests stay, and neither sooner nor later than this. */
+/**
+ * What a tenant has sent is forgotten to two thirds in half the time that requests stay, and neither sooner nor later
+ * than this.
+ */
 const ARRIVALS_MS = { least: 1_000, most: 10_000 };
-/** How often it is, and all are looked at anew; in between only who sends something is. With thousands of guests a look takes as long as many requests. */
+/**
+ * How often it is, and all are looked at anew; in between only who sends something is. With thousands of guests a
+ * look takes as long as many requests.
+ */
 const LOOK_EVERY_MS = 100;
 
 /** A tenant at one backend. */

@@ -3,10 +3,16 @@ import { Latest } from '../../core/latest.ts';
 /** The latest requests, as many and no older than this, say where being among too many begins. */
 const SAMPLES = 96;
 const SAMPLE_MS = 10_000;
-/** Where more than these were answered in the last such time, only as many are kept of all, so that they tell of more than a moment. */
+/**
+ * Where more than these were answered in the last such time, only as many are kept of all, so that they tell of more
+ * than a moment.
+ */
 const MOST_KEPT = 50;
 const WINDOW_MS = 250;
-/** What a calm request says for a number, and a late one against it: at least `late`, `veryLate` where it was late by a quarter. */
+/**
+ * What a calm request says for a number, and a late one against it: at least `late`, `veryLate` where it was late by
+ * a quarter.
+ */
 const WEIGHT = {
   light: { calm: 2, late: 4, veryLate: 12 },
   heavy: { calm: 1, late: 1, veryLate: 3 },
@@ -93,7 +99,11 @@ export class KneeEvidence {
     this.#seen.clear();
   }
 
-  /** Parts the latest requests where late ones outweigh calm ones above the most. @returns So many are too many; undefined: nothing says so */
+  /**
+   * Parts the latest requests where late ones outweigh calm ones above the most.
+   *
+   * @returns So many are too many; undefined: nothing says so
+   */
   tooMany(nowMs: number): number | undefined {
     const sinceMs = nowMs - SAMPLE_MS;
     const seen = this.#seen.all.filter(({ atMs }) => atMs >= sinceMs).sort((a, b) => b.among - a.among);

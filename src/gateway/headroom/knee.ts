@@ -51,10 +51,10 @@ export interface Sample extends Witness {
  * rather wait in the backend than here; this one aims at what others would not feel. Heavy and light tenants: see
  * `Headroom`.
  *
- * It grows as long as requests among nearly as many as there may be are not late. When one is, the latest requests are
- * parted by how many they were among, so that most late ones are above and most others below: that many are too many
- * (`KneeEvidence`). Where being late is as usual below, it has another reason. As servers change, what was too many is tried again, each
- * time after a longer while.
+ * It grows as long as requests among nearly as many as there may be are not late. When one is, the latest requests
+ * are parted by how many they were among, so that most late ones are above and most others below: that many are too
+ * many (`KneeEvidence`). Where being late is as usual below, it has another reason. As servers change, what was too
+ * many is tried again, each time after a longer while.
  *
  * Late is measured against what is usual for light tenants that no heavy one disturbs; until enough of those have
  * come, for anybody that is not disturbed; and until that is known, against a strict guess, for which cuts are
@@ -132,7 +132,10 @@ export class Knee {
     this.#move(Math.min(this.#at, FIRST_GUESS));
   }
 
-  /** Since then many were taken for light that are heavy: what was usual beside them need not be, nor was all in time that seemed so. */
+  /**
+   * Since then many were taken for light that are heavy: what was usual beside them need not be, nor was all in time
+   * that seemed so.
+   */
   mistook(sinceMs: number): void {
     const before = this.#usual.lateRatio;
     this.#usual.forget(sinceMs);

@@ -41,7 +41,10 @@ export class Asked {
   }
 }
 
-/** What light tenants (see `Headroom`) ask of a backend, and how many places have to be free for nearly all of their requests to find one. */
+/**
+ * What light tenants (see `Headroom`) ask of a backend, and how many places have to be free for nearly all of their
+ * requests to find one.
+ */
 export class LightDemand {
   readonly #now: () => number;
   #inside = 0;

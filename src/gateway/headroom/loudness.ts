@@ -5,7 +5,10 @@
 export const MUCH = 3;
 export const TIMES_THE_OTHERS = 3;
 const STANDARD_DEVIATIONS = 2;
-/** … and if it sends at least this part of what all send on average: beside a loud one nobody is loud for not being the quietest. */
+/**
+ * … and if it sends at least this part of what all send on average: beside a loud one nobody is loud for not being
+ * the quietest.
+ */
 const LEAST_OF_AVERAGE = 0.5;
 
 /** What a tenant, or several of one organization, have at a backend. */

@@ -104,7 +104,10 @@ export class FairQueue<T> {
       }));
   }
 
-  /** How long a request of the tenant that comes now will wait; undefined while the line has not moved. Where little of it has, it will be longer. */
+  /**
+   * How long a request of the tenant that comes now will wait; undefined while the line has not moved. Where little
+   * of it has, it will be longer.
+   */
   expectedWaitMs(tenant: Tenant): number | undefined {
     const perTurnMs = this.#pace.perTurnMs(this.#options.now());
     if (perTurnMs === undefined) return undefined;

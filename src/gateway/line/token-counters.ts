@@ -14,9 +14,9 @@ export interface Tokens {
 }
 
 /**
- * Virtual token counters (Sheng et al., Fairness in Serving Large Language Models, OSDI 2024): a tenant is charged for what
- * it is given, and whoever has been charged least, by weight, is served next. The prompt and the output that is expected are charged at dispatch, and
- * corrected when the request is settled.
+ * Virtual token counters (Sheng et al., Fairness in Serving Large Language Models, OSDI 2024): a tenant is charged
+ * for what it is given, and whoever has been charged least, by weight, is served next. The prompt and the output that
+ * is expected are charged at dispatch, and corrected when the request is settled.
  *
  * A tenant that waits for nothing saves nothing up: when it comes back it is lifted to the least counter of those that wait
  * or, where nobody does, to where the last one was served. Where nobody waits, charging is one look-up and one addition.

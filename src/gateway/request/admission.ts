@@ -23,8 +23,8 @@ export interface Reservation {
 }
 
 /**
- * The one step at the door: requests and tokens per minute, concurrency and money, of the key, its project, its organization and the
- * model, are set aside together or not at all.
+ * The one step at the door: requests and tokens per minute, concurrency and money, of the key, its project, its
+ * organization and the model, are set aside together or not at all.
  */
 export interface Admission {
   /**

@@ -15,8 +15,9 @@ const REFUSING_WORDS: Readonly<Record<string, number>> = {
 const MAX_CHARS = 500;
 
 /**
- * The error that a server put into a reply or a chunk with status 200, if it did: as OpenAI has it, as older vLLM (`object`), Anthropic
- * (`type`), Gemini (a list), FastAPI (`detail`), and gateways do; also in a choice (OpenRouter).
+ * The error that a server put into a reply or a chunk with status 200, if it did: as OpenAI has it, as older vLLM
+ * (`object`), Anthropic (`type`), Gemini (a list), FastAPI (`detail`), and gateways do; also in a choice
+ * (OpenRouter).
  */
 export function errorOf(parsed: unknown): unknown {
   if (Array.isArray(parsed)) return parsed.length > 0 ? parsed : undefined;

@@ -50,7 +50,10 @@ export function mapFailedReply(reply: FailedReply, secrets: Secrets): AppError {
   }
 }
 
-/** Key, credit, path, method or model are not what the server wants, or it is somewhere else: its operator's to mend, and not soon. */
+/**
+ * Key, credit, path, method or model are not what the server wants, or it is somewhere else: its operator's to mend,
+ * and not soon.
+ */
 function isMisconfigured(status: number): boolean {
   return status < 400 || [401, 402, 403, 404, 405, 410].includes(status);
 }

@@ -1,7 +1,10 @@
 /** No upstream keeps clients away for longer than this, whatever it says. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
-/** All dates are in GMT; that in the form of C's asctime, which must be understood too, does not say so, and `Date.parse` would take it for local. */
+/**
+ * All dates are in GMT; that in the form of C's asctime, which must be understood too, does not say so, and
+ * `Date.parse` would take it for local.
+ */
 const ZONE = /(?:gmt|utc?|z|[+-]\d\d:?\d\d)$/i;
 const HTTP_DATE = /^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? .*\d\d:\d\d:\d\d/i;
 

@@ -24,7 +24,10 @@ export function detailOf({ cause, message }: AppError): string {
   return cause instanceof Error ? transportDetail(cause) : message;
 }
 
-/** What OpenSSL says stands between where in its sources that was: `error:0A00010B:SSL routines:function:wrong version number:file:77:`. */
+/**
+ * What OpenSSL says stands between where in its sources that was: `error:0A00010B:SSL routines:function:wrong version
+ * number:file:77:`.
+ */
 const OPENSSL_ERROR = /\berror:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/;
 
 /** What an operator has to know of a failed connection. */

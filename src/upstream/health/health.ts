@@ -47,9 +47,9 @@ export interface ProbeFailure {
  *     └── it was unreachable) ────────┘                          │
  *     └──────────────────────── succeeds ────────────────────────┘
  *
- * What requests have found out of an upstream that can be reached only a request takes back: one that hangs may go on answering probes.
- * A request that waits in vain or gets a 503 while others are answered is not held against the upstream: it is busy with long
- * prompts, or has no room for more.
+ * What requests have found out of an upstream that can be reached only a request takes back: one that hangs may go on
+ * answering probes. A request that waits in vain or gets a 503 while others are answered is not held against the
+ * upstream: it is busy with long prompts, or has no room for more.
  */
 export class Health {
   readonly #upstream: string;

@@ -12,8 +12,8 @@ export interface ListingNoticeOptions {
 const PASSING: ReadonlySet<number> = new Set([408, 425, 429]);
 
 /**
- * Tells once that a server refuses to list its models, and what to do, and once that it no longer does. Most of them will refuse
- * requests, too, but that shows only when there are some.
+ * Tells once that a server refuses to list its models, and what to do, and once that it no longer does. Most of them
+ * will refuse requests, too, but that shows only when there are some.
  */
 export class ListingNotice {
   readonly #options: ListingNoticeOptions;

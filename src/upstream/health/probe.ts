@@ -15,8 +15,8 @@ export interface ProbeOptions {
   /** Milliseconds without any answer, to a probe or a request, after which the upstream counts as hung rather than busy. */
   readonly silentMs: number;
   /**
-   * Told at every further unanswered probe once that time is over, with when it was sent: of what was sent later it says nothing, as
-   * the upstream may be back. A refused one is answered.
+   * Told at every further unanswered probe once that time is over, with when it was sent: of what was sent later it
+   * says nothing, as the upstream may be back. A refused one is answered.
    */
   readonly onSilent: (askedAtMs: number) => void;
   /** When something last came of a request that is running. */

@@ -14,9 +14,10 @@ const FRESH_MS = 1_000;
 const PATIENCE_MS = 200;
 
 /**
- * What the names of upstreams mean, by the system's word (/etc/hosts and search domains count). A name server that does not answer keeps
- * each who asks it for seconds, and its thread: so that nobody else's connections wait for that, a name is asked for once at a time, and few
- * names together. Where an answer is late or fails, the last one counts on.
+ * What the names of upstreams mean, by the system's word (/etc/hosts and search domains count). A name server that
+ * does not answer keeps each who asks it for seconds, and its thread: so that nobody else's connections wait for
+ * that, a name is asked for once at a time, and few names together. Where an answer is late or fails, the last one
+ * counts on.
  */
 export class NameLookup {
   readonly #ask: Ask;

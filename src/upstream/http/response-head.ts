@@ -95,8 +95,8 @@ function framingOf(status: number, headers: ResponseHeaders): BodyFraming | { re
 }
 
 /**
- * It is not of HTTP/1.1 any more, and said that there are no chunks (RFC 2616 section 3.6). Whoever does not know it reads until the end of the
- * connection, whatever the length: so such a connection carries no other response.
+ * It is not of HTTP/1.1 any more, and said that there are no chunks (RFC 2616 section 3.6). Whoever does not know it
+ * reads until the end of the connection, whatever the length: so such a connection carries no other response.
  */
 function isIdentity(transferEncoding: string | undefined): boolean {
   return transferEncoding?.toLowerCase() === 'identity';
@@ -118,7 +118,10 @@ function isBodiless(status: number): boolean {
   return status < 200 || status === 204 || status === 304;
 }
 
-/** Chunks are not of HTTP/1.0: whoever sends them all the same may have another idea of where they end (RFC 9112 section 6.1). */
+/**
+ * Chunks are not of HTTP/1.0: whoever sends them all the same may have another idea of where they end (RFC 9112
+ * section 6.1).
+ */
 function staysOpen(connection: string | undefined, isLatest: boolean, framing: BodyFraming): boolean {
   if (!isLatest && framing === 'chunked') return false;
   if (connection === undefined) return isLatest;

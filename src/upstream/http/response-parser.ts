@@ -198,7 +198,11 @@ export class ResponseParser {
     return past < 0 ? this.#readAnyLine(bytes, from) : past;
   }
 
-  /** What nearly always stands between chunks, without making a string of it. @returns The offset past it, or −1 if it is something else. */
+  /**
+   * What nearly always stands between chunks, without making a string of it.
+   *
+   * @returns The offset past it, or −1 if it is something else.
+   */
   #readPlainLine(bytes: Buffer, from: number): number {
     let at = from;
     if (this.#state === 'chunk-size') {

@@ -16,7 +16,10 @@ export function isPlain(encoding: string): boolean {
   return PLAIN.has(encoding);
 }
 
-/** The beginning of a body, decoded; as it came where that cannot be done, since some proxies decode it and say that they have not. */
+/**
+ * The beginning of a body, decoded; as it came where that cannot be done, since some proxies decode it and say that
+ * they have not.
+ */
 export function decoded(bytes: Buffer, encoding: string): Buffer {
   try {
     switch (encoding) {

@@ -40,9 +40,10 @@ let untakenBytes = 0;
 let timer: NodeJS.Timeout | undefined;
 
 /**
- * Bounds what all streams of the process hold of large events: pictures, which may have many MB each. Counted is what has not come
- * to its end, and then what a client is slow to take. Where there is no room the streams wait, but for the first, so that events
- * end one after the other; where clients alone take up all of it, the first waits, too. Nobody keeps the others for long: see `look`.
+ * Bounds what all streams of the process hold of large events: pictures, which may have many MB each. Counted is what
+ * has not come to its end, and then what a client is slow to take. Where there is no room the streams wait, but for
+ * the first, so that events end one after the other; where clients alone take up all of it, the first waits, too.
+ * Nobody keeps the others for long: see `look`.
  *
  * @param heldBytes Of its unfinished event.
  * @returns Whether the stream may go on; otherwise it is told when.

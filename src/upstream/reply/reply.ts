@@ -113,8 +113,8 @@ export abstract class Reply implements Relay, Reader {
   }
 
   /**
-   * In place of a stream may come an error that has status 200, and says more than its type does; or the stream itself, as proxies have it
-   * that give one type to all that they pass on (those of vLLM's examples).
+   * In place of a stream may come an error that has status 200, and says more than its type does; or the stream
+   * itself, as proxies have it that give one type to all that they pass on (those of vLLM's examples).
    */
   #lookAt(exchange: Exchange, head: ResponseHead, refuse: (text: string) => void): void {
     const mark = new MarkFilter();

@@ -23,8 +23,8 @@ export class WholeReply extends Reply {
   #isBeginning = false;
 
   /**
-   * @param options `isGeneration`: it has to have choices. `hasLogprobs`: of those some are no numbers, as of embeddings where a model
-   * has overflown.
+   * @param options `isGeneration`: it has to have choices. `hasLogprobs`: of those some are no numbers, as of
+   *   embeddings where a model has overflown.
    */
   constructor(host: ReplyHost, options: { readonly isGeneration: boolean; readonly hasLogprobs: boolean }) {
     super(host, 'application/json');
@@ -61,7 +61,10 @@ export class WholeReply extends Reply {
     } else this.breakOff(failure);
   }
 
-  /** What the same read brought has all been looked at: had it ended the reply, or shown it to be broken, the client would not get a part of it. */
+  /**
+   * What the same read brought has all been looked at: had it ended the reply, or shown it to be broken, the client
+   * would not get a part of it.
+   */
   #beginUnfinished(): void {
     if (this.isOver) return;
     if (this.contentLength !== undefined) this.contentLength -= this.#mark.leftOutBytes;

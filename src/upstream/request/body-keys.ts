@@ -22,9 +22,10 @@ const OTHER_WORDS = [
 const BITS: ReadonlyMap<string, number> = new Map(ONCE.map((key, index) => [key, 1 << index]));
 
 /**
- * The keys of a request's body that the gateway and a server have to understand alike, since prices, limits and permissions go by them.
- * Servers written in Go take `Model`, and even `ſtream`, for the field that it looks like (`encoding/json` folds case); parsers differ in
- * which of two equal keys they take. Nobody who means well sends such bodies: they are refused.
+ * The keys of a request's body that the gateway and a server have to understand alike, since prices, limits and
+ * permissions go by them. Servers written in Go take `Model`, and even `ſtream`, for the field that it looks like
+ * (`encoding/json` folds case); parsers differ in which of two equal keys they take. Nobody who means well sends such
+ * bodies: they are refused.
  */
 export class BodyKeys {
   readonly #withheld: ReadonlySet<string>;
@@ -49,7 +50,10 @@ export class BodyKeys {
   }
 }
 
-/** @throws AppError `invalid_value` if a server could take this member of `stream_options` for the one that the gateway sets. */
+/**
+ * @throws AppError `invalid_value` if a server could take this member of `stream_options` for the one that the
+ *   gateway sets.
+ */
 export function refuseUsageLookAlike(key: string): void {
   if (!isPlain(key) && key !== 'include_usage' && fold(key) === 'include_usage')
     throw lookAlike(`stream_options.${key}`, 'include_usage');

@@ -18,7 +18,10 @@ export interface SpliceOptions {
   readonly maxTokens?: number | undefined;
   /** Servers differ in how long a text completion without a limit becomes: it always gets one. */
   readonly isCompletion?: boolean;
-  /** Sets `cache_salt`, so that what the upstream remembers of one tenant's prompts serves no other; a salt of the client's own stays part of it. */
+  /**
+   * Sets `cache_salt`, so that what the upstream remembers of one tenant's prompts serves no other; a salt of the
+   * client's own stays part of it.
+   */
   readonly tenant?: string | undefined;
 }
 
@@ -56,7 +59,8 @@ function saltOf(tenant: string, own = ''): string {
  * with escapes, so that it does not matter which of them the upstream's parser takes.
  *
  * @returns The pieces of the new body; of the old one they are views.
- * @throws AppError `invalid_json`; `invalid_value` if the upstream could read something else in it than the gateway (`BodyKeys`)
+ * @throws AppError `invalid_json`; `invalid_value` if the upstream could read something else in it than the gateway
+ *   (`BodyKeys`)
  */
 export function spliceBody(body: Buffer, options: SpliceOptions): readonly Buffer[] {
   const root = skimObject(body);

@@ -4,8 +4,8 @@ import type { AppError } from '../../core/error.ts';
 const REST_MS = 600_000;
 
 /**
- * Whether streams are asked for their usage where their clients have not. Some servers refuse whatever they do not know, and do not know
- * this question: Mistral's, and Azure's in older versions.
+ * Whether streams are asked for their usage where their clients have not. Some servers refuse whatever they do not
+ * know, and do not know this question: Mistral's, and Azure's in older versions.
  */
 export class UsageQuestion {
   readonly #now: () => number;
@@ -21,7 +21,10 @@ export class UsageQuestion {
     return this.#now() >= this.#restsUntilMs;
   }
 
-  /** The same request was taken once it did not ask: a refusal that only names the question, as one that repeats a prompt may, tells nothing. */
+  /**
+   * The same request was taken once it did not ask: a refusal that only names the question, as one that repeats a
+   * prompt may, tells nothing.
+   */
   rest(): void {
     this.#restsUntilMs = this.#now() + REST_MS;
   }

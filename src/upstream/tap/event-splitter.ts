@@ -4,8 +4,8 @@ const LF = 0x0a;
 const CR = 0x0d;
 
 /**
- * Pictures come in one event, as base64; nearly all of such a one goes on before it has ended (`LongValue`). A server that sends more
- * without an end is broken or hostile.
+ * Pictures come in one event, as base64; nearly all of such a one goes on before it has ended (`LongValue`). A server
+ * that sends more without an end is broken or hostile.
  */
 const MAX_EVENT_MIB = 9;
 const MAX_EVENT_BYTES = MAX_EVENT_MIB * 1024 * 1024;

@@ -39,8 +39,8 @@ function rewritten(data: string): Buffer | undefined {
 }
 
 /**
- * The same for events that say of every chunk that its usage is null, as servers do that are asked for it. They are not parsed: inside
- * a string the quotes of the key would be escaped.
+ * The same for events that say of every chunk that its usage is null, as servers do that are asked for it. They are
+ * not parsed: inside a string the quotes of the key would be escaped.
  *
  * @returns The bytes themselves where they say nothing of the kind.
  */

@@ -26,8 +26,9 @@ const CLOSE_BRACE = 0x7d;
 const CLOSE_BRACKET = 0x5d;
 
 /**
- * A picture or a sound on its way: a string in an event that is so large that it goes on to the client before the event has ended.
- * What stands before it shows that the event is a piece of a reply; what comes after it is looked at once it is there.
+ * A picture or a sound on its way: a string in an event that is so large that it goes on to the client before the
+ * event has ended. What stands before it shows that the event is a piece of a reply; what comes after it is looked at
+ * once it is there.
  *
  *   data: {"choices":[{"index":0,"delta":{"images":[{"url":"…………","type":…}]},"finish_reason":"stop"}],"usage":{…}}
  *   └───────────────────── head ──────────────────────────┘ value └───────────── looked at ────────────┘

@@ -24,7 +24,10 @@ interface Shape {
   readonly tail: Buffer;
 }
 
-/** Streams of one server are of one shape: what is kept once stays in the processor's caches, copies for every stream do not. */
+/**
+ * Streams of one server are of one shape: what is kept once stays in the processor's caches, copies for every stream
+ * do not.
+ */
 const shared: Shape[] = [];
 let nextShared = 0;
 
@@ -43,7 +46,8 @@ function sharedShape(offset: number, head: Buffer, tail: Buffer): Shape {
  *   data: {"id":"…","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}
  *   └─┬─┘           └───────────────── head ─────────────┘ text └─────────── tail ──────────┘
  *
- * What stands between `data:` and the head may be anything but the end of an event. Text cannot pass for a tail: its quotes are escaped.
+ * What stands between `data:` and the head may be anything but the end of an event. Text cannot pass for a tail: its
+ * quotes are escaped.
  */
 export class PlainEvents {
   readonly #shapes: Shape[] = [];

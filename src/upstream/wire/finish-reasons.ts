@@ -34,8 +34,8 @@ export function finishReasonOf(choice: Wire): FinishReason | undefined {
 }
 
 /**
- * Finds the finish reasons of a reply without parsing it: those whose keys begin before `end`. Inside a JSON string the quotes of the
- * key would be escaped, so that text about finish reasons is not taken for one.
+ * Finds the finish reasons of a reply without parsing it: those whose keys begin before `end`. Inside a JSON string
+ * the quotes of the key would be escaped, so that text about finish reasons is not taken for one.
  *
  * @param reasons They are added to it.
  * @returns Whether none is an error.

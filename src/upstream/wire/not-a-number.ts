@@ -14,8 +14,8 @@ const IN_STRINGS = [QUOTE, BACKSLASH];
 const OUTSIDE = [QUOTE, CAPITAL_N, CAPITAL_I];
 
 /**
- * JSON with `null` in place of what it has no numbers for. Python writes those by name, as log-probabilities of tokens that cannot
- * come, and only Python reads them.
+ * JSON with `null` in place of what it has no numbers for. Python writes those by name, as log-probabilities of
+ * tokens that cannot come, and only Python reads them.
  */
 export function withNulls(text: string): string {
   return text.replace(STRING_OR_NO_NUMBER, (found) => (found.startsWith('"') ? found : 'null'));

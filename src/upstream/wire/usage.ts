@@ -18,8 +18,8 @@ function readUsage(told: unknown): Usage | undefined {
 }
 
 /**
- * With all reasoning, which some servers count beside the completion (xAI) or in the sum alone (Gemini). Where they say how much that
- * was, whatever else is in the sum was not written.
+ * With all reasoning, which some servers count beside the completion (xAI) or in the sum alone (Gemini). Where they
+ * say how much that was, whatever else is in the sum was not written.
  */
 function writtenOf({
   prompt_tokens,
@@ -43,8 +43,8 @@ function cachedOf({ prompt_tokens_details, cached_tokens, prompt_cache_hit_token
 }
 
 /**
- * Of a reply to a text that was only read, as embeddings are: some servers tell nothing but a sum (Voyage, Jina, older vLLM), and
- * those that tell of no tokens at all (LM Studio) have not counted.
+ * Of a reply to a text that was only read, as embeddings are: some servers tell nothing but a sum (Voyage, Jina,
+ * older vLLM), and those that tell of no tokens at all (LM Studio) have not counted.
  */
 export function readingUsageOf(wire: Wire): Usage | undefined {
   const { prompt_tokens, total_tokens } = asWire(wire.usage);
