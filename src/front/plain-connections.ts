@@ -85,7 +85,8 @@ export class PlainConnections implements PlainHost {
   #check(): void {
     const nowMs = performance.now();
     const { stallMs } = this;
-    for (const [socket, stall] of this.#stalls) if (stall.stalledMs(nowMs) >= stallMs) socket.destroy();
+    for (const [socket, stall] of this.#stalls)
+      if (stall.stalledMs(nowMs) >= stallMs) socket.resetAndDestroy();
     for (const connection of this.#open.values()) connection.check(nowMs);
   }
 }

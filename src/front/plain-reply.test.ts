@@ -175,6 +175,26 @@ describe('a reply', () => {
     expect(text()).toMatch(/^HTTP\/1\.1 529 Unknown\r\n/);
   });
 
+  it('of which nothing is out can be taken back, and another one stands in its place', async () => {
+    const { reply, received, text } = await replyOver();
+    reply.start(200, headerLine('content-type', 'text/plain'), 5);
+    reply.write('hel');
+    expect([reply.takeBack(), reply.started]).toEqual([true, false]);
+    reply.start(502, '', 4);
+    reply.end('sigh');
+    await received('sigh');
+    expect(text()).toMatch(/^HTTP\/1\.1 502 Bad Gateway\r\ncontent-length: 4\r\n/);
+    expect(text()).not.toContain('hel');
+  });
+
+  it('of which something is out cannot be taken back', async () => {
+    const { reply, received } = await replyOver();
+    reply.start(200, '', 5);
+    reply.write('hel');
+    await received('hel');
+    expect([reply.takeBack(), reply.started]).toEqual([false, true]);
+  });
+
   it('that breaks off sends nothing more', async () => {
     const { reply, client, replied, text } = await replyOver();
     reply.start(200, '');

@@ -104,6 +104,15 @@ export class PlainReply implements ClientReply, Writer {
     if (this.#schedule()) this.#flush();
   }
 
+  takeBack(): boolean {
+    if (this.#head === '') return false;
+    this.#head = '';
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    this.#started = false;
+    return true;
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }

@@ -28,6 +28,7 @@ function called(handler: CallHandler) {
     write: () => true,
     drained: () => Promise.resolve(),
     end() {},
+    takeBack: () => false,
     destroy() {},
   };
   const answered = answer(new Call(incoming, client, options), incoming.url, handler, () => {});

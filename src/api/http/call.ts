@@ -169,11 +169,11 @@ export class Call {
     if (decision !== undefined && this.options.routeHeader) this.#routeLine = routeLine(decision);
   }
 
-  /** Tells the client what went wrong; a reply that has begun already is broken off. */
+  /** Tells the client what went wrong; a reply of which something is out already is broken off. */
   sendError(error: AppError): void {
     const { client } = this;
     if (client.signal.aborted) return;
-    if (client.started) {
+    if (client.started && !client.takeBack()) {
       client.destroy();
       return;
     }

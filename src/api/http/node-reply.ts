@@ -20,6 +20,8 @@ export class NodeReply implements ClientReply, Writer {
   readonly #outgoing: ServerResponse;
   readonly #gone = new AbortController();
   #isChunked = false;
+  /** The client knows where the body ends only by the end of the connection, as HTTP/1.0 has it. */
+  #endsByClose = false;
   #ending: { readonly chunk: Uint8Array | string | undefined } | undefined;
   /** Its bytes are held until the end of this turn of the event loop. */
   #corked: Socket | undefined;
@@ -58,6 +60,7 @@ export class NodeReply implements ClientReply, Writer {
     outgoing.writeHead(status, headers);
     this.#isChunked = outgoing.chunkedEncoding;
     outgoing.chunkedEncoding = false;
+    this.#endsByClose = bodyBytes === undefined && !this.#isChunked;
   }
 
   write(chunk: Uint8Array | string): boolean {
@@ -120,7 +123,13 @@ export class NodeReply implements ClientReply, Writer {
     return outgoing.write('\r\n', 'latin1');
   }
 
+  /** Node has the head already. */
+  takeBack(): boolean {
+    return false;
+  }
+
   destroy(): void {
+    if (this.#endsByClose) this.#outgoing.socket?.resetAndDestroy();
     this.#outgoing.destroy();
   }
 }
