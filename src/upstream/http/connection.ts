@@ -32,6 +32,8 @@ export interface ConnectionHost {
 /** Anything smaller goes out in one piece. */
 const COPIED_BYTES = 16 * 1024;
 const TCP_KEEP_ALIVE_MS = 60_000;
+/** Most reads take a tenth of a millisecond. */
+const LONG_READ_MS = 5;
 
 /**
  * One connection to an HTTP/1.1 server. It carries one exchange at a time, and reads straight into a buffer: Node's
@@ -165,6 +167,8 @@ export class Connection implements Carrier, Writer {
       return;
     }
     this.#exchange?.responseBegan();
+    // Where there is room left, this was the last read of the turn.
+    const startedMs = bytes.length === readBuffer.length ? performance.now() : undefined;
     let end: number;
     try {
       end = parser.push(bytes);
@@ -173,6 +177,16 @@ export class Connection implements Carrier, Writer {
       return;
     }
     if (parser.ended) this.#finish(parser, end === bytes.length);
+    else if (startedMs !== undefined && performance.now() - startedMs > LONG_READ_MS) this.#letOthersRead();
+  }
+
+  /** What takes so long to read may be thousands of events; dozens of such reads could follow in the same turn of the event loop. */
+  #letOthersRead(): void {
+    if (this.#held || this.#isGone) return;
+    this.#socket.pause();
+    setImmediate(() => {
+      if (!this.#held && !this.#isGone) this.#socket.resume();
+    });
   }
 
   /**

@@ -15,7 +15,7 @@ import { asWire, choicesOf, indexOf, jsonOf, type Wire } from '../wire/wire-chun
 import { ChoiceEnds } from './choice-ends.ts';
 import { withoutUsage } from './hide-usage.ts';
 import type { PlainEvents } from './plain-events.ts';
-import { isErrorName, isSignOfLife, jsonEvent, readEvent } from './server-sent-event.ts';
+import { isComment, isErrorName, isSignOfLife, jsonEvent, readEvent } from './server-sent-event.ts';
 
 const DONE = '[DONE]';
 const ERROR_EVENT = 'an error event';
@@ -71,6 +71,7 @@ export class EventInspector {
 
   /** @returns What may go on to the client: nearly always the event itself, or nothing. */
   inspect(event: Buffer): Buffer | undefined {
+    if (isComment(event)) return undefined;
     const read = withoutLongTexts(event);
     if (read === undefined) return this.failAs('an event of too much beside long texts');
     const { type, data, error: named } = readEvent(read);
@@ -82,12 +83,15 @@ export class EventInspector {
       // Clients know it by these very characters.
       return data === DONE ? event : Buffer.from(`data: ${DONE}\n\n`);
     }
+    const isNamed = type !== undefined && type !== '' && type !== 'message';
+    // A parser that fails takes ten times as long to say so, which a flood of pings would make everybody wait for.
+    if (data[0] !== '{' && (isNamed ? !opensJson(data) : isSignOfLife(data))) return this.#passOver(data);
     const said = jsonOf(data);
     if (said === undefined) {
       const mended = withNulls(data);
       if (mended !== data && read === event) return this.inspect(jsonEvent(mended));
-      // What has a name of its own, such as a ping, is no chunk; nor is a ping that is all that there is.
-      if ((type && type !== 'message') || isSignOfLife(data)) return this.#passOver(data);
+      // What has a name of its own, such as a ping, is no chunk.
+      if (isNamed) return this.#passOver(data);
       return this.failAs(`an event that is not JSON: ${keyless(data, this.#secrets, MAX_TOLD_CHARS)}`);
     }
     const error = errorOf(said);
@@ -182,4 +186,9 @@ export class EventInspector {
     const before = this.observation.usage;
     if (before === undefined || isWholeUsage(usage) || !isWholeUsage(before)) this.observation.usage = usage;
   }
+}
+
+/** Of an object, or of a list. */
+function opensJson(text: string): boolean {
+  return /^\s*[{[]/.test(text);
 }

@@ -7,6 +7,16 @@ export interface ServerSentEvent {
   readonly error: string | undefined;
 }
 
+const LF = 0x0a;
+const COLON = 0x3a;
+/** CR LF, and what is no more than that behind it. */
+const MOST_ENDS_BYTES = 3;
+
+/** Whether an event is no more than a blank line, or a comment of one line: known without making a string of it. */
+export function isComment(event: Buffer): boolean {
+  return event[0] === LF || (event[0] === COLON && event.indexOf(LF) >= event.length - MOST_ENDS_BYTES);
+}
+
 /** Whether the name of a field, or the type of an event, tells of an error. */
 export function isErrorName(name: string): boolean {
   return /error|exception/i.test(name);
