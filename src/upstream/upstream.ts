@@ -17,6 +17,7 @@ import { ListingNotice } from './health/listing-notice.ts';
 import { watchLoad } from './health/load-watch.ts';
 import { type ProbeOptions, startProbe } from './health/probe.ts';
 import { ServedModels } from './health/served-models.ts';
+import { addressText } from './http/address.ts';
 import { Connections } from './http/connections.ts';
 import { RequestHeads } from './http/request-heads.ts';
 import { decodeReply } from './reply/decode-reply.ts';
@@ -90,10 +91,11 @@ class Upstream implements UpstreamBackend {
     this.#bodyKeys = new BodyKeys(options.withhold);
     this.#usageQuestion = new UsageQuestion(now, options.withhold?.includes('stream_options') === true);
     this.#cacheSalt = options.cacheSalt === true;
-    this.#secrets = secretsOf(url, options.apiKey);
+    const { address } = options;
+    this.#secrets = secretsOf(url, options.apiKey, address && [addressText(address), address.host]);
     this.#connections = new Connections({
       origin: url.origin,
-      address: options.address,
+      address,
       connectMs: timeouts.connectMs,
       maxConnections: options.maxConnections,
       shortestLimitMs: Math.min(timeouts.firstByteMs, timeouts.idleMs, timeouts.totalMs),

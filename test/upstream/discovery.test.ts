@@ -104,6 +104,24 @@ describe('discovery: dns', () => {
     await eventually('only the dead one is down', () => states().join() === 'ready,down');
   });
 
+  it('tells clients nothing of where a member is', async () => {
+    const [one] = await startPair();
+    const names = new Names();
+    names.hosts = { 'fleet.test': ['127.0.0.1'] };
+    const gateway = await start(names, one.port);
+    const where = `127.0.0.1:${one.port}`;
+    one.setBehaviour({
+      status: 400,
+      errorBody: { error: { message: `too hot for http://${where}/v1, or ${where}` } },
+    });
+    const reply = await postChat(gateway.url, chatBody('m'));
+    expect(reply.status).toBe(400);
+    const { message } = ((await reply.json()) as { error: { message: string } }).error;
+    expect(message).toMatch(/^too hot for /);
+    expect(message).not.toContain('127.0.0.1');
+    expect(message).not.toContain(String(one.port));
+  });
+
   it('lets a member that vanishes finish its streams, and uses one that appears', async () => {
     const [one, two] = await startPair();
     const names = new Names();

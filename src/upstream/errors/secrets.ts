@@ -10,8 +10,9 @@ export interface Secrets {
 
 export const NO_SECRETS: Secrets = { values: [], apiKey: undefined };
 
-export function secretsOf(url: URL, apiKey: string | undefined): Secrets {
-  const values = [url.origin, url.host, url.hostname, apiKey ?? ''];
+/** @param addresses Of the server, where it has others than its URL says. */
+export function secretsOf(url: URL, apiKey: string | undefined, addresses: readonly string[] = []): Secrets {
+  const values = [url.origin, url.host, url.hostname, apiKey ?? '', ...addresses];
   // A host name such as `vm` would tear holes into ordinary words.
   return { values: values.filter((value) => value.length > 3).sort((a, b) => b.length - a.length), apiKey };
 }
