@@ -19,6 +19,9 @@ export interface HttpServer {
   readonly plain: PlainConnections;
 }
 
+/** So long may a client go on that was refused and does not close. */
+const LINGER_MS = 1_000;
+
 /** The HTTP/1.1 server with its time limits; what is not HTTP gets an error in OpenAI's shape all the same. */
 export function createHttpServer(answers: Answers, config: () => Config): HttpServer {
   const serve = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
@@ -45,6 +48,11 @@ export function createHttpServer(answers: Answers, config: () => Config): HttpSe
   server.on('checkExpectation', (_incoming: IncomingMessage, outgoing: ServerResponse) =>
     refuseRequest(outgoing, { status: 417, message: 'No expectation but `100-continue` can be met.' }),
   );
+  server.on('connect', (_incoming: IncomingMessage, socket: HttpSocket) => {
+    refuse(socket, new AppError('method_not_allowed', { message: 'This server is no proxy.' }));
+    socket.resume();
+    setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: HttpSocket) => {
     // It came after a request that says `Connection: close`, whose reply is on its way.
     if (error.code === 'HPE_CLOSED_CONNECTION') return;

@@ -67,6 +67,17 @@ it('a target that is no path is refused with an error of the API', async () => {
   expect(JSON.parse(body).error).toMatchObject({ code: 'invalid_value', type: 'invalid_request_error' });
 });
 
+it('whoever takes the gateway for a proxy is told, and may not stay', async () => {
+  const { url } = await serveFleet([{}]);
+  const connection = await open(url);
+  connection.send('CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n');
+  const { status, headers, body } = await connection.reply();
+  expect([status, headers.connection]).toEqual([405, 'close']);
+  expect(JSON.parse(body).error).toMatchObject({ code: 'method_not_allowed' });
+  connection.send('more');
+  await eventually('it is cut off', () => connection.socket.destroyed);
+});
+
 it('a body of just the size that is allowed is taken, and one byte more is not', async () => {
   const body = chatBody('m');
   const { url } = await serveFleet([{}], { listen: { maxBodyBytes: body.length + 100 } });
