@@ -180,7 +180,8 @@ describe('WholeTap', () => {
     const data = '[{"embedding":[0.5]}]';
     for (const text of [`{"data":${data},"usage":{"prompt_tokens":9}}`, `{"results":${data},"message":"ok"}`])
       expect(tapOf(text, 10, false).failure).toBeUndefined();
-    expect(tapOf('{"detail":"secret"}', 10, false).failure?.code).toBe('upstream_error');
+    for (const text of ['{"detail":"secret"}', '{}', '{"data":null}', '{"usage":{"prompt_tokens":9}}'])
+      expect(tapOf(text, 10, false).failure?.code).toBe('upstream_error');
   });
 
   it.each([

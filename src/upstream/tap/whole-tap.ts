@@ -14,7 +14,7 @@ import { withNulls } from '../wire/not-a-number.ts';
 import { ObjectEnd } from '../wire/object-end.ts';
 import { plainUsage } from '../wire/plain-usage.ts';
 import { readingUsageOf, usageOf } from '../wire/usage.ts';
-import { asWire, choicesOf, type Wire } from '../wire/wire-chunk.ts';
+import { asWire, choicesOf, hasResults, type Wire } from '../wire/wire-chunk.ts';
 
 /**
  * Up to this size a reply is kept by reference and read exactly. Larger ones are followed to their end, of which as much is kept
@@ -58,7 +58,7 @@ export class WholeTap {
   /** Once it has ended, and if anything in it is no JSON but can be made to be: what to deliver in its place. */
   mended: Buffer | undefined;
 
-  /** @param now On the clock of `Observation`. @param options `isGeneration`: it has to have choices. */
+  /** @param now On the clock of `Observation`. @param options `isGeneration`: it has to have choices; otherwise, results. */
   constructor(now: () => number, options: { readonly isGeneration: boolean; readonly secrets?: Secrets }) {
     this.#now = now;
     this.#isGeneration = options.isGeneration;
@@ -180,9 +180,10 @@ export class WholeTap {
       return unexpectedReply(NO_OBJECT);
     const reply = asWire(parsed);
     const choices = choicesOf(reply);
-    if (this.#isGeneration && choices.length === 0)
+    const missing = this.#isGeneration ? choices.length === 0 && 'choices' : !hasResults(reply) && 'results';
+    if (missing)
       return unexpectedReply(
-        `the reply has no choices: ${keyless(text.toString('utf8'), this.#secrets, MAX_TOLD_CHARS)}`,
+        `the reply has no ${missing}: ${keyless(text.toString('utf8'), this.#secrets, MAX_TOLD_CHARS)}`,
       );
     this.observation.usage = this.#usageOf(reply);
     for (const choice of choices) {

@@ -18,6 +18,11 @@ export function choicesOf(wire: Wire): readonly Wire[] {
   return Array.isArray(wire.choices) ? wire.choices.map(asWire) : [];
 }
 
+/** What a reply to texts has that were only read: embeddings, classes, or a ranking. */
+export function hasResults(wire: Wire): boolean {
+  return Array.isArray(wire.data) || Array.isArray(wire.results);
+}
+
 /** Choices are numbered from 0; a server that makes only one may leave the number out. */
 export function indexOf(choice: Wire): number {
   return typeof choice.index === 'number' ? choice.index : 0;
