@@ -19,6 +19,12 @@ export interface HttpServer {
   readonly plain: PlainConnections;
 }
 
+/**
+ * Connections that wait to be accepted, if the system lets so many (Linux: `net.core.somaxconn`). Whoever finds no room among them tries again after
+ * seconds, or is cut off in the middle of its request: a burst of clients must not meet that while the event loop is busy.
+ */
+const MAX_UNACCEPTED = 4_096;
+
 /** So long may a client go on that was refused and does not close. */
 const LINGER_MS = 1_000;
 
@@ -129,7 +135,7 @@ export function listen(
   return new Promise((resolve, reject) => {
     const refused = (error: NodeJS.ErrnoException) => reject(new Error(whyNot(error, host, port)));
     server.once('error', refused);
-    server.listen({ host, port }, () => {
+    server.listen({ host, port, backlog: MAX_UNACCEPTED }, () => {
       server.off('error', refused).on('error', onError);
       resolve();
     });
