@@ -87,7 +87,8 @@ describe('a stream whose first token is late', () => {
 });
 
 describe('one of two attempts', () => {
-  const SLOW = { ...QUICK, ttftMs: 500 };
+  /** Far later than the other one fails, which is asked again where its connection was not new. */
+  const SLOW = { ...QUICK, ttftMs: 1_500 };
   it.each([
     ['is refused', { headerDelayMs: 200, status: 500 }],
     ['loses its connection', { headerDelayMs: 200, dieAfterEvents: 0 }],
