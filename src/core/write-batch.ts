@@ -29,8 +29,19 @@ export function recordSoon(record: () => void): void {
   if (records.push(record) === 1 && pending.length === 0) setImmediate(endTurn);
 }
 
-function endTurn(): void {
-  // Also those that come meanwhile.
+/**
+ * Takes down now what there is to be taken down, if that is all that the writer waits for, in a turn that is calm.
+ *
+ * @returns Whether it did, so that what the writer has may be written.
+ */
+export function recordFor(writer: Writer): boolean {
+  if (!isCalm || pending.length !== 1 || pending[0] !== writer) return false;
+  takeDown();
+  return true;
+}
+
+function takeDown(): void {
+  // Also what comes meanwhile.
   for (const record of records) {
     try {
       record();
@@ -39,6 +50,10 @@ function endTurn(): void {
     }
   }
   records = [];
+}
+
+function endTurn(): void {
+  takeDown();
   const writers = pending;
   pending = [];
   if (writers.length > 0) isCalm = writers.length === 1;

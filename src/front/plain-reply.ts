@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { ClientReply } from '../api/http/client-reply.ts';
 import { http } from '../core/node-http.ts';
 import { takenBytes } from '../core/taken-bytes.ts';
-import { type Writer, writeSoon } from '../core/write-batch.ts';
+import { recordFor, type Writer, writeSoon } from '../core/write-batch.ts';
 import { httpDate } from './http-date.ts';
 
 /** What a reply needs of the connection that it goes over. */
@@ -102,6 +102,10 @@ export class PlainReply implements ClientReply, Writer {
     if (chunk !== undefined && chunk.length > 0) this.#hold(chunk);
     this.#isEnding = true;
     if (this.#schedule()) this.#flush();
+  }
+
+  settled(): void {
+    if (this.#isEnding && !this.#isSent && recordFor(this)) this.#flush();
   }
 
   takeBack(): boolean {

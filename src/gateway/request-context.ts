@@ -17,6 +17,12 @@ import { newDecisionId } from './request/decision-id.ts';
 import type { PrivacyRule } from './request/privacy-rule.ts';
 import { type SettledRequest, Settlement } from './settlement.ts';
 
+/** Who gets the reply, at its own pace. */
+export interface Client extends SlowClient {
+  /** Called when what the request cost has been told, and its place is still taken. */
+  settled?(): void;
+}
+
 /** What one request brings along beside its body. */
 export interface RequestTerms {
   /** Replaces the configured one. */
@@ -26,8 +32,8 @@ export interface RequestTerms {
   readonly decisionId?: string;
   /** Who asks; undefined: nobody needs a key. */
   readonly caller?: Caller | undefined;
-  /** Gets the reply, where that may take its time. */
-  readonly client?: SlowClient;
+  /** Gets the reply. */
+  readonly client?: Client;
   /** Called once the request is admitted, before anything is sent. */
   readonly onAdmitted?: (reservation: Reservation) => void;
 }
@@ -194,6 +200,7 @@ export class RequestContext {
     try {
       this.#reservation?.settle({ tokens: promptTokens + completionTokens, nanoUsd: settled.costNanoUsd });
       this.#host.emit(settled);
+      this.#terms.client?.settled?.();
     } finally {
       // Last, since it may make room for others.
       slot?.release(settled, heldUp);

@@ -28,6 +28,7 @@ function called(handler: CallHandler) {
     write: () => true,
     drained: () => Promise.resolve(),
     end() {},
+    settled() {},
     takeBack: () => false,
     destroy() {},
   };

@@ -140,7 +140,7 @@ export class Call {
   sendWhole(contentType: string, body: Uint8Array | string, status = 200): void {
     const { client } = this;
     this.startWhole(contentType, Buffer.byteLength(body), status);
-    // Not at once, if it costs anybody anything: at the end of the turn that is on record.
+    // Not at once, if it costs anybody anything: that is to be on record first.
     if (this.caller !== undefined) client.write(body);
     client.end(this.caller === undefined ? body : undefined);
   }

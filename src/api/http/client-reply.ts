@@ -17,6 +17,8 @@ export interface ClientReply extends RelaySink {
   write(chunk: Uint8Array | string): boolean;
   /** May be called more than once; only the first time counts. */
   end(chunk?: Uint8Array | string): void;
+  /** What it cost has been told: where nothing else is to be written in this turn, its end goes out as soon as that is on record. */
+  settled(): void;
   /** Forgets a reply of which nothing is out. @returns Whether another one may be started in its place. */
   takeBack(): boolean;
   /** Breaks the connection off, so that a client cannot take a torn reply for a whole one. */

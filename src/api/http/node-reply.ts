@@ -123,6 +123,8 @@ export class NodeReply implements ClientReply, Writer {
     return outgoing.write('\r\n', 'latin1');
   }
 
+  settled(): void {}
+
   /** Node has the head already. */
   takeBack(): boolean {
     return false;
