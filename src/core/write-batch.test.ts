@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { recordSoon, writeSoon } from './write-batch.ts';
+import { recordFor, recordSoon, writeSoon } from './write-batch.ts';
 
 const nextTurn = () => new Promise(setImmediate);
 
@@ -33,4 +33,26 @@ test('to write at once is preferred after turns that had one writer, whatever wa
   await nextTurn();
   expect(await turn(writer)).toEqual([false]);
   expect(await turn(writer)).toEqual([true]);
+});
+
+test('what one writer waits for is taken down at once where it is the only one, in a turn after one that was calm', async () => {
+  const done: string[] = [];
+  const writer = { writeNow: () => done.push('written') };
+  const other = { writeNow() {} };
+  writeSoon(other);
+  await nextTurn();
+  writeSoon(writer);
+  recordSoon(() => done.push('recorded'));
+  expect([recordFor(other), done]).toEqual([false, []]);
+  expect([recordFor(writer), done]).toEqual([true, ['recorded']]);
+  await nextTurn();
+  expect(done).toEqual(['recorded', 'written']);
+  writeSoon(writer);
+  writeSoon(other);
+  recordSoon(() => done.push('recorded'));
+  expect([recordFor(writer), done.length]).toEqual([false, 2]);
+  await nextTurn();
+  writeSoon(writer);
+  expect(recordFor(writer)).toBe(false);
+  await nextTurn();
 });
