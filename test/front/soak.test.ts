@@ -6,6 +6,8 @@ import { eventually, serveFleet } from '../resilience/fleet.ts';
 import { chatBody } from '../support/gateway-process.ts';
 
 const SOAK_MS = 5_000;
+/** A busy machine takes longer for them. */
+const LEAST_ANSWERS = 500;
 const CHAT = '/v1/chat/completions';
 
 interface Asked {
@@ -66,7 +68,7 @@ it('every request of many odd clients gets exactly its own answer', async () => 
     const plans = fc.sample(plan, { seed: seed + lane, numRuns: 2_500 });
     let connection: RawConnection | undefined;
     for (const [i, { kinds, cuts, ends }] of plans.entries()) {
-      if (performance.now() > untilMs) break;
+      if (performance.now() > untilMs && answered > LEAST_ANSWERS) break;
       connection ??= await RawConnection.open(url);
       const asked = kinds.map((kind, k) => request(`s${lane}-${i}-${k}`, kind));
       const text = asked.map(({ bytes }) => bytes).join('');
@@ -101,6 +103,6 @@ it('every request of many odd clients gets exactly its own answer', async () => 
   });
   await Promise.all(Array.from({ length: 12 }, (_, lane) => client(lane)));
   expect(wrong).toEqual([]);
-  expect(answered).toBeGreaterThan(500);
+  expect(answered).toBeGreaterThan(LEAST_ANSWERS);
   await idle();
 }, 60_000);
