@@ -114,11 +114,18 @@ export class RedisAdmission implements Admission {
   }
 
   admit(ask: AdmissionAsk): Reservation | Promise<Reservation> {
-    const parties = partiesOf(ask).filter(({ limits }) => isLimited(limits));
-    if (parties.length === 0) return this.#unasked(this.#options.local.hold(ask), ask);
+    const all = partiesOf(ask);
+    const parties = all.filter(({ limits }) => isLimited(limits));
+    const unasked = all.filter(({ limits }) => !isLimited(limits));
+    if (parties.length === 0) return this.#remembering(unasked, this.#options.local.hold(ask));
     this.#last += 1;
     const id = `${this.#gateway}-${this.#last}`;
-    return this.#link.up ? this.#decide(id, ask, parties) : this.#decideAlone(id, ask, linesOf(parties));
+    const decided = this.#link.up
+      ? this.#decide(id, ask, parties)
+      : this.#decideAlone(id, ask, linesOf(parties));
+    return decided instanceof Promise
+      ? decided.then((reservation) => this.#remembering(unasked, reservation))
+      : this.#remembering(unasked, decided);
   }
 
   async close(): Promise<void> {
@@ -150,12 +157,12 @@ export class RedisAdmission implements Admission {
       throw refusal(obstacle, refusedBy.kind, refusedBy.limits, wanted, rate);
     }
     const lines = parties.map((party, at) => lineOf(party, wanted.tokens, reply.levels[at]!.end));
-    return this.#held(this.#unasked(local.hold(ask), ask), id, wanted, lines, rate);
+    return this.#held(local.hold(ask), id, wanted, lines, rate);
   }
 
   #decideAlone(id: string, ask: AdmissionAsk, lines: readonly SettledLine[]): Reservation {
     this.#decidedAlone += 1;
-    const reservation = this.#unasked(this.#options.local.admit(ask), ask);
+    const reservation = this.#options.local.admit(ask);
     return this.#held(reservation, id, wantedOf(ask), lines, reservation.rate);
   }
 
@@ -173,19 +180,19 @@ export class RedisAdmission implements Admission {
   }
 
   /** Of those that no limit holds for Redis hears later. */
-  #unasked(local: LocalReservation, ask: AdmissionAsk): Reservation {
-    const parties = partiesOf(ask).filter(({ limits }) => !isLimited(limits));
+  #remembering(unasked: readonly Party[], reservation: Reservation): Reservation {
+    if (unasked.length === 0) return reservation;
     return {
-      rate: local.rate,
+      rate: reservation.rate,
       settle: (used) => {
-        local.settle(used);
-        this.#untold.add(parties, countable(used.nanoUsd), this.#epoch);
+        reservation.settle(used);
+        this.#untold.add(unasked, countable(used.nanoUsd), this.#epoch);
       },
     };
   }
 
   #held(
-    local: Reservation,
+    local: LocalReservation,
     id: string,
     wanted: Wanted,
     lines: readonly SettledLine[],

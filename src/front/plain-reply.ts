@@ -109,7 +109,7 @@ export class PlainReply implements ClientReply, Writer {
   }
 
   takeBack(): boolean {
-    if (this.#head === '') return false;
+    if (this.#head === '' || this.#isEnding) return false;
     this.#head = '';
     this.#pending = [];
     this.#pendingBytes = 0;

@@ -140,9 +140,13 @@ export class Call {
   sendWhole(contentType: string, body: Uint8Array | string, status = 200): void {
     const { client } = this;
     this.startWhole(contentType, Buffer.byteLength(body), status);
-    // Not at once, if it costs anybody anything: that is to be on record first.
-    if (this.caller !== undefined) client.write(body);
-    client.end(this.caller === undefined ? body : undefined);
+    if (this.caller === undefined) {
+      client.end(body);
+      return;
+    }
+    // Not at once: what it costs is to be on record first.
+    client.write(body);
+    client.end();
   }
 
   /** Begins one whose bytes come later. */
