@@ -15,7 +15,7 @@ const FOR_GOOD = 1_000_000_000;
  *   have it mark the same 35 MiB every three seconds: a tenth of the time that they take, in steps that new requests wait for.
  * - What is young is collected also while the heap is being marked. By itself V8 puts that off, and under full load marking takes a second or more:
  *   all that a few hundred thousand chunks had left behind became old meanwhile, 150 to 400 MiB of it, and the collection at the end paused for
- *   a tenth of a second.
+ *   up to a tenth of a second.
  * - Compiled code goes with the shapes of objects that it was compiled for, and a shape goes with the last object of it. V8 keeps those for two
  *   collections more, but for none of those by which it gives memory back when there is little to do. After ten seconds of rest a gateway had to compile
  *   some 150 functions again: under full load that took it twenty seconds, in which a request cost 1.2 to 1.6 times as much.
