@@ -46,9 +46,9 @@ const BUSY = `
 `;
 
 test('what is young is collected also while the heap is being marked', () => {
-  expect(collectionsWhileMarking('tuned')).toBeGreaterThan(0);
-  // By itself V8 puts it off.
-  expect(collectionsWhileMarking('as it is')).toBe(0);
+  // By itself V8 puts it off, but for one that is on its way as the marking begins.
+  const putOff = collectionsWhileMarking('as it is');
+  expect(collectionsWhileMarking('tuned')).toBeGreaterThan(putOff);
 });
 
 function collectionsWhileMarking(how: string): number {

@@ -11,8 +11,9 @@ const FOR_GOOD = 1_000_000_000;
  *
  * - The memory of buffers counts together with its heap. By itself it marks the whole heap again after every 64 MiB of them, which
  *   a few hundred long prompts take: twice as much time went there as into serving them.
- * - The heap may become two and a half times what the last collection has left. By itself V8 allows so little more that a few hundred streams
- *   have it mark the same 35 MiB every three seconds: a tenth of the time that they take, in steps that new requests wait for.
+ * - The heap may grow by seven tenths of what the last collection has left, as V8 counts that. By itself V8 allows so little more that a few
+ *   hundred streams have it mark the same 35 MiB every three seconds: a tenth of the time that they take, in steps that new requests wait for. To
+ *   allow more than this saves nothing that can be measured, and takes 20 MiB.
  * - What is young is collected also while the heap is being marked. By itself V8 puts that off, and under full load marking takes a second or more:
  *   all that a few hundred thousand chunks had left behind became old meanwhile, 150 to 400 MiB of it, and the collection at the end paused for
  *   up to a tenth of a second.
@@ -27,7 +28,7 @@ export function tuneHeap(): void {
   }
   favourMemory(false);
   setFlagsFromString(`--retain-maps-for-n-gc=${FOR_GOOD}`);
-  setFlagsFromString('--heap-growing-percent=150');
+  setFlagsFromString('--heap-growing-percent=70');
 }
 
 /** Whether V8, when there is little to do, gives back all that it can, and forgets what it has compiled. */
