@@ -1,6 +1,13 @@
 import type { Observation } from './observation.ts';
 import type { PartSource } from './part-source.ts';
 import type { GenerateRequest, Requirement, WireRequest } from './request.ts';
+import type { Usage } from './usage.ts';
+
+/** Knows what of a reply counts. */
+export interface UsageJudge {
+  /** What counts in place of the usage that a reply has told so far. Undefined: just that. */
+  instead(seen: Observation): Usage | undefined;
+}
 
 export interface RunOptions {
   /** The model's name at the backend, which may differ from the public one. */
@@ -11,6 +18,8 @@ export interface RunOptions {
   readonly tenant?: string | undefined;
   /** How it ends says nothing about the backend's health: nobody waits for the reply. */
   readonly unjudged?: boolean;
+  /** The client is told what counts, and not what cannot be true. Absent: whatever the server says. */
+  readonly judge?: UsageJudge;
 }
 
 /** Where relayed bytes go. `write` returns false when the receiver is full; `drained` resolves once it is not, or has gone. */

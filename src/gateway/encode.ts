@@ -32,7 +32,7 @@ export async function encode(request: EncodeRequest, context: RequestContext): P
     ({ backend, model }, signal) =>
       backend.kind === 'encoder'
         ? runAt(backend, request, signal)
-        : backend.relay(toRelayRequest(request), { model, signal }),
+        : backend.relay(toRelayRequest(request), { model, signal, judge: context.settlement }),
   );
   if ('endpoint' in reply)
     context.settlement.observation.usage = {

@@ -40,11 +40,11 @@ function generateJudged(
   const capable = ({ model }: Route) => capableDeployments(generatorsOf(model.deployments), request);
   let mirrored = false;
   return startAtAllowed(capable, request, features, context, ({ backend, model }, signal) => {
-    const { caller, route } = context;
+    const { caller, route, settlement } = context;
     const { shadow } = route;
     if (!mirrored && shadow !== undefined) shadows.mirror(ofTenant(request, caller), features, shadow);
     mirrored = true;
-    return start(backend, request, { model, signal, tenant: caller?.projectId }, caller);
+    return start(backend, request, { model, signal, tenant: caller?.projectId, judge: settlement }, caller);
   });
 }
 

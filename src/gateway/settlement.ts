@@ -1,5 +1,6 @@
 import { type Media, NO_MEDIA } from '../../routers/request.ts';
 import { isAbandonment } from '../core/abandonment.ts';
+import type { UsageJudge } from '../core/backend.ts';
 import type { Caller } from '../core/caller.ts';
 import type { Decision } from '../core/decision.ts';
 import type { Deployment } from '../core/deployment.ts';
@@ -46,7 +47,7 @@ const NONE: readonly never[] = [];
 const NOTHING: Usage = { promptTokens: 0, completionTokens: 0, cachedPromptTokens: 0, reasoningTokens: 0 };
 
 /** Gathers what happened to one request; `settle` turns it into the one event that telemetry and billing see. */
-export class Settlement {
+export class Settlement implements UsageJudge {
   /** Set once the name is known to exist. */
   model: string | undefined;
   observation: Observation = newObservation();
@@ -112,8 +113,17 @@ export class Settlement {
 
   /** The attempts as they would be settled now. */
   attempts(): readonly AttemptRecord[] {
-    const told = this.#told();
-    return this.#records(this.#measured(told) ?? this.#counted(told), this.#now());
+    const { observation } = this;
+    const told = this.#told(observation);
+    const counted = this.#measured(told, observation) ?? this.#counted(told, observation, this.#wasRead);
+    return this.#records(counted, this.#now());
+  }
+
+  instead(seen: Observation): Usage | undefined {
+    const told = this.#told(seen);
+    const measured = this.#measured(told, seen);
+    if (measured !== undefined && measured === seen.usage) return undefined;
+    return measured ?? this.#counted(told, seen, this.#request.onlyReads === true);
   }
 
   fail(error: AppError): AppError {
@@ -125,10 +135,11 @@ export class Settlement {
   settle(heldUp = false): RequestSettled {
     if (this.#settled) throw new Error('a request was settled twice');
     this.#settled = true;
-    const { firstTokenAtMs, lastTokenAtMs } = this.observation;
-    const told = this.#told();
-    const measured = this.#measured(told);
-    const counted = measured ?? this.#counted(told);
+    const { observation } = this;
+    const { firstTokenAtMs, lastTokenAtMs } = observation;
+    const told = this.#told(observation);
+    const measured = this.#measured(told, observation);
+    const counted = measured ?? this.#counted(told, observation, this.#wasRead);
     const nowMs = this.#now();
     const attempts = this.#records(counted, nowMs);
     const answered = this.#attempts.find(isAnswered);
@@ -203,9 +214,12 @@ export class Settlement {
    * What counts where the backend has not told, as when a reply broke off. If nothing came nothing counts; but a
    * client that leaves has had a prompt read.
    */
-  #counted(told: Usage | undefined): Usage {
-    const completionTokens = Math.max(this.#deliveredTokens, this.#written, told?.completionTokens ?? 0);
-    const wasRead = this.#isAbandoned || (this.#request.onlyReads === true && this.#isWhole);
+  #counted(told: Usage | undefined, seen: Observation, wasRead: boolean): Usage {
+    const completionTokens = Math.max(
+      this.#deliveredTokens,
+      this.#written(seen),
+      told?.completionTokens ?? 0,
+    );
     if (completionTokens === 0 && !wasRead) return NOTHING;
     return {
       promptTokens: this.#promptTokens || told?.promptTokens || this.#expectedPrompt,
@@ -216,26 +230,30 @@ export class Settlement {
   }
 
   /** What the backend says, unless it leaves something out: where something was written, something was read as well. */
-  #measured(told: Usage | undefined): Usage | undefined {
+  #measured(told: Usage | undefined, seen: Observation): Usage | undefined {
     if (told === undefined || (told.promptTokens > 0 && told.completionTokens > 0)) return told;
-    return this.#written > 0 ? undefined : told;
+    return this.#written(seen) > 0 ? undefined : told;
   }
 
   /** By the backend, as far as it can be true. */
-  #told(): Usage | undefined {
-    const { usage } = this.observation;
-    const textBytes = this.#request.onlyReads === true ? 0 : this.observation.replyBytes;
+  #told({ usage, replyBytes }: Observation): Usage | undefined {
+    const textBytes = this.#request.onlyReads === true ? 0 : replyBytes;
     return usage && plausibleUsage(usage, this.#bounds, textBytes);
   }
 
   /** How many tokens at least; no more than were asked for, since what is counted are events and characters. */
-  get #written(): number {
+  #written({ contentEvents }: Observation): number {
     if (this.#request.onlyReads === true) return 0;
-    return Math.min(this.observation.contentEvents, this.#bounds.completionTokens);
+    return Math.min(contentEvents, this.#bounds.completionTokens);
   }
 
   get #bounds(): UsageBounds {
     return this.#request.bounds ?? UNBOUNDED;
+  }
+
+  /** Whatever was written. */
+  get #wasRead(): boolean {
+    return this.#isAbandoned || (this.#request.onlyReads === true && this.#isWhole);
   }
 
   /** The client has all of it. */

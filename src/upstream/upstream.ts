@@ -203,7 +203,7 @@ class Upstream implements UpstreamBackend {
     hideUsage: boolean,
     asksUsage = request.stream && this.#usageQuestion.isAsked,
   ): Promise<Relay> {
-    const { model, signal, unjudged } = options;
+    const { model, signal, unjudged, judge } = options;
     if (this.#closed || this.drained)
       return Promise.reject(new AppError('model_unavailable', { nothingSent: true }));
     let body: readonly Buffer[];
@@ -225,10 +225,11 @@ class Upstream implements UpstreamBackend {
     );
     const { stream, endpoint, n = 1, prompts, topLogprobs } = request;
     const reply = stream
-      ? new StreamReply(host, { hideUsage, choices: n * (prompts?.length ?? 1) })
+      ? new StreamReply(host, { hideUsage, choices: n * (prompts?.length ?? 1), judge })
       : new WholeReply(host, {
           isGeneration: endpoint !== undefined,
           hasLogprobs: topLogprobs !== undefined,
+          judge,
         });
     let bodyBytes = 0;
     for (const piece of body) bodyBytes += piece.length;

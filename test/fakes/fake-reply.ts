@@ -20,6 +20,8 @@ export interface ReplyPlan {
   readonly finishReason: 'stop' | 'length';
   readonly promptTokens: number;
   readonly cachedTokens: number;
+  /** In place of the usage that it has. */
+  readonly usage: object | undefined;
   readonly includeUsage: boolean;
 }
 
@@ -31,7 +33,14 @@ function countPromptTokens(body: FakeRequest): number {
 
 export function planReply(
   body: FakeRequest,
-  options: { id: string; chat: boolean; tokens: number; text: string | undefined; cachedTokens: number },
+  options: {
+    id: string;
+    chat: boolean;
+    tokens: number;
+    text: string | undefined;
+    cachedTokens: number;
+    usage: object | undefined;
+  },
 ): ReplyPlan {
   const limit = Number(body.max_completion_tokens ?? body.max_tokens ?? Number.POSITIVE_INFINITY);
   const words =
@@ -49,17 +58,19 @@ export function planReply(
     finishReason: tokens.length < available ? 'length' : 'stop',
     promptTokens: countPromptTokens(body),
     cachedTokens: options.cachedTokens,
+    usage: options.usage,
     includeUsage: body.stream_options?.include_usage === true,
   };
 }
 
-function usageOf(plan: ReplyPlan) {
+function usageOf(plan: ReplyPlan): object {
   const completion = plan.tokens.length * plan.choices;
   return {
     prompt_tokens: plan.promptTokens,
     total_tokens: plan.promptTokens + completion,
     completion_tokens: completion,
     prompt_tokens_details: plan.cachedTokens > 0 ? { cached_tokens: plan.cachedTokens } : null,
+    ...plan.usage,
   };
 }
 

@@ -32,6 +32,8 @@ export interface FakeBehaviour {
   readonly text?: string;
   /** `prompt_tokens_details.cached_tokens` of the usage. */
   readonly cachedTokens?: number;
+  /** Of its usage, in place of the truth. */
+  readonly saysUsage?: object;
   /** Answers with this status and `errorBody`. */
   readonly status?: number;
   /** Default: a vLLM-like error. A string is sent as it is. */
@@ -252,6 +254,7 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
       tokens: act.tokens ?? 8,
       text: act.text,
       cachedTokens: act.cachedTokens ?? 0,
+      usage: act.saysUsage,
     });
     if (act.dieAfterEvents === 0) {
       await pause(act.ttftMs ?? 0, response);

@@ -1,6 +1,7 @@
 import type { AppError } from '../../core/error.ts';
 import type { Observation } from '../../core/observation.ts';
 import { timedOut } from '../errors/server-faults.ts';
+import type { StreamExpectations } from '../tap/event-inspector.ts';
 import { StreamTap } from '../tap/stream-tap.ts';
 import { dropEvent, holdEvent, type LargeEventHolder } from './large-events.ts';
 import { Reply, type ReplyHost } from './reply.ts';
@@ -27,7 +28,7 @@ export class StreamReply extends Reply implements LargeEventHolder {
   /** Of the last event not all had come, so that it may be a large one. */
   #isMidEvent = false;
 
-  constructor(host: ReplyHost, options: { readonly hideUsage: boolean; readonly choices: number }) {
+  constructor(host: ReplyHost, options: Omit<StreamExpectations, 'secrets'>) {
     super(host, 'text/event-stream');
     this.#tap = new StreamTap({ ...options, secrets: host.secrets });
   }

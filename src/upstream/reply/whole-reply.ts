@@ -2,7 +2,7 @@ import { isJsonType } from '../../core/json-type.ts';
 import type { Observation } from '../../core/observation.ts';
 import type { Exchange, ResponseHead } from '../http/exchange.ts';
 import { MarkFilter } from '../tap/byte-order-mark.ts';
-import { PARSED_BYTES, WholeTap } from '../tap/whole-tap.ts';
+import { PARSED_BYTES, type WholeExpectations, WholeTap } from '../tap/whole-tap.ts';
 import { NumberFilter } from '../wire/not-a-number.ts';
 import { Reply, type ReplyHost } from './reply.ts';
 
@@ -23,10 +23,12 @@ export class WholeReply extends Reply {
   #isBeginning = false;
 
   /**
-   * @param options `isGeneration`: it has to have choices. `hasLogprobs`: of those some are no numbers, as of
-   *   embeddings where a model has overflown.
+   * @param options `hasLogprobs`: of those some are no numbers, as of embeddings where a model has overflown.
    */
-  constructor(host: ReplyHost, options: { readonly isGeneration: boolean; readonly hasLogprobs: boolean }) {
+  constructor(
+    host: ReplyHost,
+    options: Omit<WholeExpectations, 'secrets'> & { readonly hasLogprobs: boolean },
+  ) {
     super(host, 'application/json');
     if (options.hasLogprobs || !options.isGeneration) this.#numbers = new NumberFilter();
     this.#tap = new WholeTap(host.now, { ...options, secrets: host.secrets });

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import type { UsageJudge } from '../../core/backend.ts';
 import type { AppError } from '../../core/error.ts';
 import { newObservation, type Observation } from '../../core/observation.ts';
 import { isWholeUsage } from '../../core/plausible-usage.ts';
@@ -10,12 +11,12 @@ import { hasContent } from '../wire/content.ts';
 import { finishReasonOf } from '../wire/finish-reasons.ts';
 import { withoutLongTexts } from '../wire/long-texts.ts';
 import { withNulls } from '../wire/not-a-number.ts';
-import { usageOf } from '../wire/usage.ts';
+import { saidUsage, usageOf } from '../wire/usage.ts';
 import { asWire, choicesOf, indexOf, jsonOf, type Wire } from '../wire/wire-chunk.ts';
 import { ChoiceEnds } from './choice-ends.ts';
-import { withoutUsage } from './hide-usage.ts';
 import type { PlainEvents } from './plain-events.ts';
 import { isComment, isErrorName, isSignOfLife, jsonEvent, readEvent } from './server-sent-event.ts';
+import { withoutUsage, withUsage } from './told-usage.ts';
 
 const DONE = '[DONE]';
 const ERROR_EVENT = 'an error event';
@@ -27,6 +28,8 @@ export interface StreamExpectations {
   readonly hideUsage: boolean;
   /** How many were asked for; default 1. */
   readonly choices?: number;
+  /** Default: whatever is told counts. */
+  readonly judge?: UsageJudge | undefined;
   readonly secrets?: Secrets;
 }
 
@@ -46,14 +49,19 @@ export class EventInspector {
   hidesNulls = false;
   readonly #plain: PlainEvents;
   readonly #hideUsage: boolean;
+  readonly #judge: UsageJudge | undefined;
   readonly #secrets: Secrets;
   readonly #choices: ChoiceEnds;
   /** The beginning of what came last and is no chunk: of a stream without content it is all that there is to say. */
   #unknown = '';
 
   /** @param plain Learns from events that bring nothing but text. */
-  constructor({ hideUsage, choices = 1, secrets = NO_SECRETS }: StreamExpectations, plain: PlainEvents) {
+  constructor(
+    { hideUsage, choices = 1, judge, secrets = NO_SECRETS }: StreamExpectations,
+    plain: PlainEvents,
+  ) {
     this.#hideUsage = hideUsage;
+    this.#judge = judge;
     this.#secrets = secrets;
     this.#choices = new ChoiceEnds(choices);
     this.#plain = plain;
@@ -101,15 +109,17 @@ export class EventInspector {
     }
     const chunk = asWire(said);
     const choices = choicesOf(chunk);
-    const isOfUsage = this.#noteChunk(chunk, choices, event);
-    const hides = isOfUsage && this.#hideUsage;
-    if (choices.length > 0) {
-      if (!hides) return event;
-      const shown = withoutUsage(read === event ? data : readEvent(event).data!);
-      return shown ?? this.failAs('an event that goes too deep');
-    }
-    if (!isOfUsage && !Array.isArray(chunk.choices)) return this.#passOver(data);
-    return hides ? undefined : event;
+    const usage = usageOf(chunk, choices);
+    // Also one that cannot be read is nothing that a client expects who did not ask.
+    const isOfUsage = tellsUsage(chunk);
+    this.#noteChunk(chunk, choices, usage, event);
+    if (!isOfUsage) return choices.length > 0 || Array.isArray(chunk.choices) ? event : this.#passOver(data);
+    if (this.#hideUsage && choices.length === 0) return undefined;
+    const counted = this.#hideUsage ? undefined : this.#countedInstead(usage);
+    if (!this.#hideUsage && counted === undefined) return event;
+    const whole = read === event ? data : readEvent(event).data!;
+    const shown = counted === undefined ? withoutUsage(whole) : withUsage(whole, saidUsage(counted));
+    return shown ?? this.failAs('an event that goes too deep');
   }
 
   /** The same for one that the end of the stream has ended, perhaps in its middle. Half an event does not make worse what came before. */
@@ -136,11 +146,8 @@ export class EventInspector {
     this.failure = errorWithin(error, ERROR_EVENT, this.#secrets);
   }
 
-  /** @returns Whether it tells of usage; also one that cannot be read is nothing that a client expects who did not ask. */
-  #noteChunk(chunk: Wire, choices: readonly Wire[], event: Buffer): boolean {
-    const usage = usageOf(chunk, choices);
+  #noteChunk(chunk: Wire, choices: readonly Wire[], usage: Usage | undefined, event: Buffer): void {
     if (usage !== undefined) this.#noteUsage(usage);
-    const isOfUsage = chunk.usage !== undefined && chunk.usage !== null;
     this.hidesNulls ||= this.#hideUsage && chunk.usage === null;
     let content = false;
     let finished = false;
@@ -155,9 +162,9 @@ export class EventInspector {
     if (content) {
       this.observation.contentEvents += 1;
       this.observation.replyBytes += event.length;
-      if (choices.length === 1 && !finished && usage === undefined && !isOfUsage) this.#plain.learn(event);
+      if (choices.length === 1 && !finished && usage === undefined && !tellsUsage(chunk))
+        this.#plain.learn(event);
     }
-    return isOfUsage;
   }
 
   /**
@@ -181,11 +188,22 @@ export class EventInspector {
     return unexpectedReply(`the stream ended without ${what}${said}`);
   }
 
+  /** What counts in place of the usage that the last chunk has told. Undefined: just that, or it has told nothing that counts could be compared to. */
+  #countedInstead(told: Usage | undefined): Usage | undefined {
+    if (told === undefined) return undefined;
+    const { usage } = this.observation;
+    return this.#judge?.instead(this.observation) ?? (told === usage ? undefined : usage);
+  }
+
   /** The last one counts, unless it tells less than an earlier one: some servers end with zeros. */
   #noteUsage(usage: Usage): void {
     const before = this.observation.usage;
     if (before === undefined || isWholeUsage(usage) || !isWholeUsage(before)) this.observation.usage = usage;
   }
+}
+
+function tellsUsage({ usage }: Wire): boolean {
+  return usage !== undefined && usage !== null;
 }
 
 /** Of an object, or of a list. */

@@ -4,10 +4,10 @@ import type { Observation } from '../../core/observation.ts';
 import { MarkFilter } from './byte-order-mark.ts';
 import { EventInspector, type StreamExpectations } from './event-inspector.ts';
 import { EventSplitter } from './event-splitter.ts';
-import { withoutNullUsage } from './hide-usage.ts';
 import { LineEnds } from './line-ends.ts';
 import { LongValue } from './long-value.ts';
 import { PlainEvents } from './plain-events.ts';
+import { withoutNullUsage } from './told-usage.ts';
 
 const NOTHING = Buffer.alloc(0);
 const EVENT_END = Buffer.from('\n\n');

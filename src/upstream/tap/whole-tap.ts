@@ -1,4 +1,5 @@
 import { Buffer, isUtf8 } from 'node:buffer';
+import type { UsageJudge } from '../../core/backend.ts';
 import type { AppError } from '../../core/error.ts';
 import { newObservation, type Observation } from '../../core/observation.ts';
 import { isTrueCount } from '../../core/plausible-usage.ts';
@@ -13,8 +14,9 @@ import { isEmpty, parsedValue, saysError, saysNone } from '../wire/member-value.
 import { withNulls } from '../wire/not-a-number.ts';
 import { ObjectEnd } from '../wire/object-end.ts';
 import { plainUsage } from '../wire/plain-usage.ts';
-import { readingUsageOf, usageOf } from '../wire/usage.ts';
+import { readingUsageOf, saidUsage, usageOf } from '../wire/usage.ts';
 import { asWire, choicesOf, hasResults, type Wire } from '../wire/wire-chunk.ts';
+import { usageReplaced } from './told-usage.ts';
 
 /**
  * Up to this size a reply is kept by reference and read exactly. Larger ones are followed to their end, of which as much is kept
@@ -42,11 +44,20 @@ const NOT_COMPLETE = 'the reply is not complete JSON';
 const COLON = 0x3a;
 const OPEN_BRACE = 0x7b;
 
+export interface WholeExpectations {
+  /** It has to have choices; otherwise, results. */
+  readonly isGeneration: boolean;
+  /** Default: whatever is told counts. */
+  readonly judge?: UsageJudge | undefined;
+  readonly secrets?: Secrets;
+}
+
 /** Watches a JSON reply go by and reads its usage and finish reasons at the end. */
 export class WholeTap {
   readonly observation: Observation = newObservation();
   readonly #now: () => number;
   readonly #isGeneration: boolean;
+  readonly #judge: UsageJudge | undefined;
   readonly #secrets: Secrets;
   #pieces: Buffer[] = [];
   #keptBytes = 0;
@@ -55,13 +66,14 @@ export class WholeTap {
   #objectEnd: ObjectEnd | undefined;
   /** Its beginning says that it is a generation. */
   #hasChoices = false;
-  /** Once it has ended, and if anything in it is no JSON but can be made to be: what to deliver in its place. */
+  /** Once it has ended, and if anything in it is no JSON but can be made to be, or tells of a usage that does not count: what to deliver in its place. */
   mended: Buffer | undefined;
 
-  /** @param now On the clock of `Observation`. @param options `isGeneration`: it has to have choices; otherwise, results. */
-  constructor(now: () => number, options: { readonly isGeneration: boolean; readonly secrets?: Secrets }) {
+  /** @param now On the clock of `Observation`. */
+  constructor(now: () => number, options: WholeExpectations) {
     this.#now = now;
     this.#isGeneration = options.isGeneration;
+    this.#judge = options.judge;
     this.#secrets = options.secrets ?? NO_SECRETS;
   }
 
@@ -159,6 +171,7 @@ export class WholeTap {
       return false;
     }
     this.observation.contentEvents = finishReasons.length;
+    this.#correctUsage(text);
     return true;
   }
 
@@ -191,7 +204,15 @@ export class WholeTap {
       const reason = finishReasonOf(choice);
       if (reason !== undefined) this.observation.finishReasons.push(reason);
     }
+    this.#correctUsage(text);
     return undefined;
+  }
+
+  #correctUsage(text: Buffer): void {
+    const counted = this.observation.usage && this.#judge?.instead(this.observation);
+    if (counted === undefined) return;
+    this.mended =
+      usageReplaced(this.mended ?? text, 0, saidUsage(counted, this.#isGeneration)) ?? this.mended;
   }
 
   /** Of numbers that JSON does not have. */

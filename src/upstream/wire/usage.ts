@@ -53,6 +53,19 @@ export function readingUsageOf(wire: Wire): Usage | undefined {
   return { promptTokens, completionTokens: 0, cachedPromptTokens: 0, reasoningTokens: 0 };
 }
 
+/** In a server's words. @param isGeneration Nothing was written otherwise. */
+export function saidUsage(usage: Usage, isGeneration = true): object {
+  const { promptTokens, completionTokens, cachedPromptTokens, reasoningTokens } = usage;
+  if (!isGeneration) return { prompt_tokens: promptTokens, total_tokens: promptTokens };
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens: cachedPromptTokens },
+    completion_tokens_details: { reasoning_tokens: reasoningTokens },
+  };
+}
+
 /** As it was said: whether it can be true is for others to judge. */
 function count(value: unknown): number {
   return typeof value === 'number' ? value : 0;

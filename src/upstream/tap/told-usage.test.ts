@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { withoutNullUsage, withoutUsage } from './hide-usage.ts';
+import { withoutNullUsage, withoutUsage, withUsage } from './told-usage.ts';
 
 it.each([
   ['in front', '{"usage":{"a":1},"id":"c","choices":[{}]}', '{"id":"c","choices":[{}]}'],
@@ -23,6 +23,15 @@ it('takes it out of a chunk that is too deep to be looked into', () => {
   const deep = `${'['.repeat(100)}${']'.repeat(100)}`;
   const data = `{"choices":${deep},"usage":{"a":1}}`;
   expect(withoutUsage(data)?.toString()).toBe(`data: {"choices":${deep}}\n\n`);
+});
+
+it('puts another in its place, and leaves everything else as it is', () => {
+  const data = '{"us\\u0061ge":{"a":1},"n":1.0,"choices":[{"usage":1}], "usage" : -1}';
+  expect(withUsage(data, { b: 2 })?.toString()).toBe(
+    'data: {"us\\u0061ge":{"b":2},"n":1.0,"choices":[{"usage":1}], "usage" : {"b":2}}\n\n',
+  );
+  const deep = `{"choices":${'['.repeat(100)}${']'.repeat(100)},"usage":-1}`;
+  expect(withUsage(deep, { b: 2 })?.toString()).toBe(`data: ${deep.replace('-1', '{"b":2}')}\n\n`);
 });
 
 it.each([

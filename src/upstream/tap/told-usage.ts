@@ -21,7 +21,7 @@ const COLON = 0x3a;
 export function withoutUsage(data: string): Buffer | undefined {
   const event = jsonEvent(data);
   const root = skimObject(event, FIELD_BYTES);
-  if (root === undefined) return rewritten(data);
+  if (root === undefined) return rewritten(data, undefined);
   const edits: Edit[] = [];
   root.members.forEach((member, index) => {
     if (keyOf(member) === 'usage') edits.push(leavingOut(event, root, index, index === edits.length));
@@ -29,10 +29,26 @@ export function withoutUsage(data: string): Buffer | undefined {
   return Buffer.concat(applyEdits(event, edits));
 }
 
+/** The same with this in its place, as a server says it (`saidUsage`). */
+export function withUsage(data: string, usage: object): Buffer | undefined {
+  return usageReplaced(jsonEvent(data), FIELD_BYTES, usage) ?? rewritten(data, usage);
+}
+
+/** A reply with this in place of its usage. @returns Undefined: it goes deeper than is looked into. */
+export function usageReplaced(text: Buffer, from: number, usage: object): Buffer | undefined {
+  const root = skimObject(text, from);
+  if (root === undefined) return undefined;
+  const bytes = Buffer.from(JSON.stringify(usage));
+  const edits: Edit[] = [];
+  for (const member of root.members)
+    if (keyOf(member) === 'usage') edits.push({ start: member.valueStart, end: member.valueEnd, bytes });
+  return Buffer.concat(applyEdits(text, edits));
+}
+
 /** Deeper than is looked into. */
-function rewritten(data: string): Buffer | undefined {
+function rewritten(data: string, usage: object | undefined): Buffer | undefined {
   try {
-    return jsonEvent(JSON.stringify({ ...JSON.parse(data), usage: undefined }));
+    return jsonEvent(JSON.stringify({ ...JSON.parse(data), usage }));
   } catch {
     return undefined;
   }
