@@ -7,7 +7,7 @@ import type { BudgetAlarm, BudgetSubject } from './budget-alarms.ts';
  * tells.
  */
 
-/** @returns Whether nobody has kept it before: it is ours to tell */
+/** @returns Whether nobody has kept it before, for as large a budget: it is ours to tell */
 export async function keepAlarm(
   { kysely }: Database,
   alarm: BudgetAlarm,
@@ -26,7 +26,12 @@ export async function keepAlarm(
   const { numInsertedOrUpdatedRows } = await kysely
     .insertInto('budget_alarm')
     .values(row)
-    .onConflict((conflict) => conflict.doNothing())
+    .onConflict((conflict) =>
+      conflict
+        .columns(['subject_kind', 'subject_id', 'period', 'share'])
+        .doUpdateSet({ ...row, told_at_ms: null })
+        .where('budget_alarm.budget_nano_usd', '<', alarm.budgetNanoUsd),
+    )
     .executeTakeFirstOrThrow();
   return numInsertedOrUpdatedRows === 1n;
 }
@@ -77,7 +82,7 @@ export async function markTold(database: Database, alarm: BudgetAlarm, toldAtMs:
 
 async function set(
   { kysely }: Database,
-  { subject, subjectId, periodName, share }: BudgetAlarm,
+  { subject, subjectId, periodName, share, budgetNanoUsd }: BudgetAlarm,
   values: { readonly held_until_ms: number } | { readonly told_at_ms: number },
 ): Promise<void> {
   await kysely
@@ -87,5 +92,6 @@ async function set(
     .where('subject_id', '=', subjectId)
     .where('period', '=', periodName)
     .where('share', '=', share)
+    .where('budget_nano_usd', '=', budgetNanoUsd)
     .execute();
 }

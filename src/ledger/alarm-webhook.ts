@@ -111,8 +111,8 @@ export function signature(secret: string, timestamp: string, body: string): stri
   return createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex');
 }
 
-function alarmName({ subject, subjectId, periodName, share }: BudgetAlarm): string {
-  return `budget-${subject}-${subjectId}-${periodName}-${share}`;
+function alarmName({ subject, subjectId, periodName, share, budgetNanoUsd }: BudgetAlarm): string {
+  return `budget-${subject}-${subjectId}-${periodName}-${share}-${budgetNanoUsd}`;
 }
 
 function alarmBody(alarm: BudgetAlarm) {

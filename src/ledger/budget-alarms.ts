@@ -34,7 +34,7 @@ export interface BudgetAlarmsOptions {
   readonly shares: readonly number[];
   /**
    * Tells everybody. Called once for each subject, period and share, whichever of the gateways on one database
-   * notices it; and again, by another, if this one ends before it resolves. Resolves to whether all have been told,
+   * notices it; once more for a budget that has been raised since; and again, by another, if this one ends before it resolves. Resolves to whether all have been told,
    * or nobody need try any more. Never rejects.
    */
   readonly onAlarm: (alarm: BudgetAlarm) => Promise<boolean>;
@@ -59,7 +59,7 @@ const HELD_LOOKS = 3;
 /**
  * Notices when a day's or a month's budget of a key, project or organization reaches a share. What this process
  * settles counts at once; what others settle counts when the ledger is next read. A row in the database makes sure
- * that an alarm goes off only once, and remembers that it has to be told.
+ * that an alarm goes off only once, unless the budget is raised, and remembers that it has to be told.
  */
 export class BudgetAlarms {
   readonly #options: BudgetAlarmsOptions;
@@ -71,8 +71,8 @@ export class BudgetAlarms {
     project: new Map(),
     organization: new Map(),
   };
-  /** Alarms of the current periods that have gone off, here or elsewhere. */
-  readonly #done = new Set<string>();
+  /** The budgets of the current periods for which alarms have gone off, here or elsewhere. */
+  readonly #done = new Map<string, number>();
   /** Not in the database yet. */
   readonly #waiting = new Map<string, BudgetAlarm>();
   /** Ours to tell, until it is done. */
@@ -169,8 +169,8 @@ export class BudgetAlarms {
       const periodName = period === 'day' ? this.#dayName : this.#monthName;
       const alarm = { subject, subjectId, period, periodName, share, budgetNanoUsd, spentNanoUsd, atMs };
       const name = nameOf(alarm);
-      if (this.#done.has(name) || this.#waiting.has(name)) continue;
-      this.#waiting.set(name, alarm);
+      const noticed = this.#waiting.get(name)?.budgetNanoUsd ?? this.#done.get(name) ?? -1;
+      if (noticed < budgetNanoUsd) this.#waiting.set(name, alarm);
     }
   }
 
@@ -184,8 +184,8 @@ export class BudgetAlarms {
     try {
       for (const [name, alarm] of this.#waiting) {
         const first = await keepAlarm(this.#options.database(), alarm, this.#heldUntilMs);
-        this.#waiting.delete(name);
-        this.#done.add(name);
+        if (this.#waiting.get(name) === alarm) this.#waiting.delete(name);
+        this.#done.set(name, alarm.budgetNanoUsd);
         if (first) this.#tell(alarm);
       }
     } catch {
@@ -212,7 +212,7 @@ export class BudgetAlarms {
   }
 
   #tell(alarm: BudgetAlarm): void {
-    const name = nameOf(alarm);
+    const name = `${nameOf(alarm)} ${alarm.budgetNanoUsd}`;
     if (this.#telling.has(name)) return;
     const done = this.#tellAll(alarm).finally(() => this.#telling.delete(name));
     this.#telling.set(name, { alarm, done });

@@ -68,7 +68,7 @@ it('brings an alarm, signed with what the receiver knows too', async () => {
   const { headers, body } = got[0]!;
   expect(JSON.parse(body)).toEqual({
     type: 'budget.alarm',
-    id: 'budget-project-proj_1-2026-01-0.85',
+    id: 'budget-project-proj_1-2026-01-0.85-1000',
     created_at: 1_769_860_800,
     data: {
       subject: 'project',
@@ -92,7 +92,7 @@ it('tries again under the same name until it is taken', async () => {
   await hook.send(ALARM);
   expect(givenUp).toEqual([]);
   expect(got.map(({ headers }) => headers['x-qianmen-delivery'])).toEqual(
-    Array(4).fill('budget-project-proj_1-2026-01-0.85'),
+    Array(4).fill('budget-project-proj_1-2026-01-0.85-1000'),
   );
 });
 

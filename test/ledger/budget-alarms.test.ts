@@ -99,6 +99,34 @@ describeDatabases('alarms of budgets', (newLocation) => {
     expect(restarted.heard).toEqual([]);
   });
 
+  it('go off once more for a budget that has been raised, and for one that is lowered again not', async () => {
+    const gateways = [watch(), watch()];
+    const spend = async (nanoUsd: number, budget: number) => {
+      for (const { alarms } of gateways)
+        alarms.observe(spending(nanoUsd, { key: { nanoUsdPerDay: budget } }));
+      // All that was noticed has been kept, and told.
+      await Promise.all(gateways.map(({ alarms }) => alarms.refresh()));
+    };
+    const budgets = () => gateways.flatMap(({ heard }) => heard.map((alarm) => alarm.budgetNanoUsd));
+    await spend(90, 100);
+    await expect.poll(budgets).toEqual([100]);
+    await spend(79, 200);
+    await spend(0, 100);
+    await spend(1, 200);
+    await expect.poll(budgets).toHaveLength(3);
+    await spend(0, 200);
+    await spend(0, 100);
+    for (const { alarms } of gateways) await alarms.close();
+    const told = gateways.flatMap(({ heard }) => heard.map((a) => `${a.share} of ${a.budgetNanoUsd}`));
+    expect(told.sort()).toEqual(['0.85 of 100', '0.85 of 200', '0.95 of 100']);
+    const restarted = watch();
+    restarted.alarms.observe(spending(170, { key: { nanoUsdPerDay: 200 } }));
+    await restarted.alarms.close();
+    expect(restarted.heard).toEqual([]);
+    const left = await database.kysely.selectFrom('budget_alarm').select('told_at_ms').execute();
+    expect(left.map(({ told_at_ms }) => told_at_ms)).not.toContain(null);
+  });
+
   it('go off again in the next period, and count what was spent in it only', async () => {
     const { alarms, heard, names } = watch();
     const limits = { key: { nanoUsdPerDay: 100, nanoUsdPerMonth: 300 } };
