@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { Check } from '../src/doctor/check.ts';
 import { startFakeUpstream } from './fakes/openai-upstream.ts';
+import { startGatewayProcess } from './support/gateway-process.ts';
 import { writeTinyChatModel } from './tiny-chat-model.ts';
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
@@ -48,6 +49,24 @@ async function checks(
   expect(report.ok).toBe(code === 0);
   return { code, byName: new Map(report.checks.map((check) => [check.name, check])) };
 }
+
+it('does not take a gateway that serves already for something wrong', async () => {
+  const fake = await startFakeUpstream();
+  const config = {
+    upstreams: [{ name: 'fake', url: fake.url }],
+    models: [{ name: 'm', deployments: [{ upstream: 'fake', model: 'fake-model' }] }],
+  };
+  const gateway = await startGatewayProcess(config);
+  const { port } = new URL(gateway.url);
+  const { code, byName } = await checks({ ...config, listen: { port: Number(port) } });
+  await gateway.kill();
+  await fake.close();
+  expect(code).toBe(0);
+  expect(byName.get(`127.0.0.1:${port}`)).toMatchObject({
+    status: 'warning',
+    detail: expect.stringMatching(/^a gateway is there, and says that it is (not )?ready$/),
+  });
+});
 
 it('finds nothing wrong where nothing is, and tells what each model can do', async () => {
   const fake = await startFakeUpstream();

@@ -1,5 +1,5 @@
 import { existsSync, rmdirSync, statfsSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, isIPv6 } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import type { Config } from '../../config/schema.ts';
 import { fileTrouble } from '../core/file-trouble.ts';
@@ -9,6 +9,8 @@ import type { Check } from './check.ts';
 
 /** Less makes logs and graphs fail soon. */
 const LEAST_FREE_BYTES = 2 ** 30;
+/** A gateway on this machine says so at once. */
+const ASK_MS = 2_000;
 
 export function checkDataDir(dataDir: string): Check {
   const place = existingAncestor(resolve(dataDir));
@@ -53,12 +55,32 @@ export async function checkPort({ listen: { host, port } }: Config): Promise<Che
   const common = { section: 'configuration', name: `${host}:${port}` } as const;
   const error = await bind(host, port);
   if (error === undefined) return { ...common, status: 'ok', detail: 'free' };
+  const gateway = error.code === 'EADDRINUSE' ? await gatewayAt(host, port) : undefined;
+  if (gateway !== undefined)
+    return {
+      ...common,
+      status: 'warning',
+      detail: `a gateway is there, and says that it is ${gateway}`,
+      fix: 'Is it another one than this is to be? Choose another address with listen or --port.',
+    };
   return {
     ...common,
     status: 'failed',
     detail: error.code === 'EADDRINUSE' ? 'taken by another process' : error.message,
     fix: 'Stop what uses it, maybe another gateway, or choose another address with listen or --port.',
   };
+}
+
+/** @returns What it says of itself. Undefined: what is there is none. */
+async function gatewayAt(host: string, port: number): Promise<string | undefined> {
+  const name = isIPv6(host) ? `[${host}]` : host;
+  try {
+    const response = await fetch(`http://${name}:${port}/readyz`, { signal: AbortSignal.timeout(ASK_MS) });
+    const { status, backends } = (await response.json()) as { status?: unknown; backends?: unknown };
+    return typeof status === 'string' && typeof backends === 'object' ? status : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function bind(host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {
