@@ -1,7 +1,8 @@
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { recordSoon } from '../core/write-batch.ts';
 import type { JournalRecord } from './block.ts';
 import { BlockWriter } from './block-writer.ts';
+import { makeJournalFolder } from './owner.ts';
 import { segmentPath } from './segment.ts';
 
 const RETRY_MS = 500;
@@ -79,6 +80,20 @@ export class Journal {
     }
   };
 
+  /**
+   * Readers go by names: what is in a file that somebody has removed, moved away or cut is written again, in a new one. It is as if a block came
+   * twice.
+   */
+  renew(): void {
+    if (this.#fd === undefined || this.#isAsWritten(this.#fd)) return;
+    try {
+      this.#full.unshift(contentOf(this.#fd));
+    } finally {
+      this.#end();
+    }
+    this.write();
+  }
+
   close(): void {
     this.write();
     clearInterval(this.#retry);
@@ -111,9 +126,17 @@ export class Journal {
     }
   }
 
+  #isAsWritten(fd: number): boolean {
+    const { dir, name } = this.#options;
+    const { ino, size } = fstatSync(fd);
+    const found = statSync(segmentPath(dir, name, this.#number), { throwIfNoEntry: false });
+    return found?.ino === ino && size >= this.#sizeBytes;
+  }
+
   #open(): number {
     const { dir, name } = this.#options;
-    const fd = openSync(segmentPath(dir, name, this.#number + 1), 'ax', 0o600);
+    makeJournalFolder(dir);
+    const fd = openSync(segmentPath(dir, name, this.#number + 1), 'ax+', 0o600);
     this.#number += 1;
     this.#sizeBytes = 0;
     return fd;
@@ -123,4 +146,13 @@ export class Journal {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
   }
+}
+
+/** @throws Error of the system */
+function contentOf(fd: number): Buffer {
+  const bytes = Buffer.alloc(fstatSync(fd).size);
+  let read = 0;
+  for (let more = 1; more > 0 && read < bytes.length; read += more)
+    more = readSync(fd, bytes, read, bytes.length - read, read);
+  return bytes.subarray(0, read);
 }

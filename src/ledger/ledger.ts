@@ -88,6 +88,7 @@ export class Ledger {
       journal: this.#claim.name,
       isQuiet: () => this.#open.size === 0 && !this.#journal.isFailing,
       onPassed: ({ problem, backlogBytes, losses }) => {
+        this.#renewFiles();
         this.#backlogBytes = backlogBytes;
         this.#databaseProblem = problem;
         this.#tell();
@@ -151,6 +152,7 @@ export class Ledger {
 
   /** Resolves when everything observed is in the database, or to why it is not. */
   async flush(): Promise<string | undefined> {
+    this.#renewFiles();
     this.#journal.write();
     const problem = await this.#writer.flush();
     return this.#journalProblem ?? problem;
@@ -159,8 +161,19 @@ export class Ledger {
   /** Resolves when everything is in the database, or after a while: then the journal keeps it. */
   async close(): Promise<void> {
     clearInterval(this.#progress);
+    this.#renewFiles();
     this.#journal.close();
     this.#claim.release(await this.#writer.finish());
+  }
+
+  /** Whatever somebody has done to the folder under a gateway that runs: what others look for by name is there. */
+  #renewFiles(): void {
+    try {
+      this.#claim.renew();
+    } catch {
+      // Somebody has just found a journal without a lock, and will be done with it; or nothing can be written there, as the journal will tell.
+    }
+    this.#journal.renew();
   }
 
   #note(record: JournalRecord): void {

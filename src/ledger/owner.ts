@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 
@@ -10,6 +10,8 @@ import Sqlite from 'better-sqlite3';
 export interface Claim {
   /** Of the journal. */
   readonly name: string;
+  /** Locks another file where somebody has removed the one that was locked, or moved it away. @throws Error of the system; of SQLite where somebody else was faster */
+  renew(): void;
   /** @param gone Nothing of it is left: the lock's file goes, too. */
   release(gone: boolean): void;
 }
@@ -18,7 +20,7 @@ const MAX_TRIES = 20;
 
 /** A new journal in a folder, which is made where there is none. @throws Error that says what the folder must be like */
 export function claimNew(dir: string): Claim {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  makeJournalFolder(dir);
   let cause: unknown;
   for (let tries = 0; tries < MAX_TRIES; tries++)
     try {
@@ -85,23 +87,48 @@ function locks(dir: string): ReadonlyMap<string, Lock> {
   return found;
 }
 
+/** Nobody else may look at what is in it. @throws Error of the system */
+export function makeJournalFolder(dir: string): void {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+}
+
 /** @throws Error of SQLite */
 function claimNamed(dir: string, name: string, end: Lock): Claim {
   const path = join(dir, `${name}${end}`);
-  const lock = new Sqlite(path, { timeout: 0 });
-  try {
-    lock.exec('begin exclusive');
-  } catch (error) {
-    lock.close();
-    throw error;
-  }
+  let lock = locked(path);
+  let inode = inodeOf(path);
   return {
     name,
+    renew() {
+      if (inode !== undefined && inodeOf(path) === inode) return;
+      // First, as SQLite removes by its name what lies beside its file.
+      lock.close();
+      inode = undefined;
+      makeJournalFolder(dir);
+      lock = locked(path);
+      inode = inodeOf(path);
+    },
     release(gone) {
       if (gone) rmSync(path, { force: true });
       lock.close();
     },
   };
+}
+
+/** @throws Error of SQLite */
+function locked(path: string): Sqlite.Database {
+  const lock = new Sqlite(path, { timeout: 0 });
+  try {
+    lock.exec('begin exclusive');
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
 }
 
 function isHeld(error: unknown): boolean {

@@ -1,5 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -86,6 +95,51 @@ it('counts as backlog what the database does not have, and nothing else', async 
   expect(ledger.backlogBytes).toBe(0);
   const [file] = readdirSync(join(dir, 'ledger')).filter((name) => name.endsWith('.rows'));
   expect(file).toBeDefined();
+});
+
+const filesIn = (folder: string) => readdirSync(folder).map((file) => join(folder, file));
+
+describe.each<readonly [string, (folder: string) => void]>([
+  ['is removed', (folder) => rmSync(folder, { recursive: true })],
+  ['is emptied', (folder) => filesIn(folder).forEach((file) => void rmSync(file))],
+  ['is moved away', (folder) => renameSync(folder, `${folder}-moved`)],
+  [
+    'has its journals cut, after they were read',
+    (folder) =>
+      filesIn(folder).forEach((file) => {
+        if (file.endsWith('.rows')) truncateSync(file);
+      }),
+  ],
+])('a folder that %s under a ledger that runs', (what, happens) => {
+  it('has everything that was used before and after, and what runs is not taken for left behind', async () => {
+    const folder = join(dir, 'ledger');
+    const ledger = ledgerIn(folder);
+    const caller = callerOf(1);
+    const use = (id: string) => {
+      ledger.observe(admitted(id, caller, () => 0));
+      ledger.observe(settled(id, caller, 3));
+    };
+    ledger.observe(admitted('runs', caller, () => 0));
+    use('read');
+    expect(await ledger.flush()).toBeUndefined();
+    if (!what.includes('read')) use('unread');
+    await sleep(0);
+    happens(folder);
+    use('after');
+    await sleep(0);
+    const other = ledgerIn(folder);
+    onTestFinished(() => other.close());
+    await ledger.flush();
+    expect(await other.flush()).toBeUndefined();
+    ledger.observe(settled('runs', caller, 6));
+    await eventually('it is well', async () => (await ledger.flush()) === undefined);
+    await ledger.close();
+    const found = await rows();
+    const expected = ['after', 'read', 'runs', ...(what.includes('read') ? [] : ['unread'])];
+    expect(found.map(({ id }) => id)).toEqual(expected.map((id) => `${id}.0`));
+    expect(found.find(({ id }) => id === 'runs.0')?.completion_tokens).toBe(6);
+    expect(readdirSync(folder).filter((file) => file.endsWith('.rows'))).toEqual([]);
+  });
 });
 
 const cannotMount = spawnSync('unshare', ['-m', 'true']).status === 0 ? undefined : 'needs root';
