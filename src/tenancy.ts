@@ -57,8 +57,7 @@ interface Closable {
 /** @throws Error that says what is wrong with the database, where it is a file, or with the configuration */
 export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
   const { config, logger, emit } = options;
-  const location = databaseLocation(config);
-  const database = new LateDatabase(location);
+  const database = new LateDatabase(databaseLocation(config));
   const parts: Closable[] = [];
   const opened = <P extends Closable>(part: P): P => {
     parts.push(part);
@@ -71,6 +70,7 @@ export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
   };
   try {
     await database.start();
+    const { location } = database;
     const ledger = opened(ledgerOf(config, location, logger));
     const reader = opened(new LedgerReader(location));
     const admission = opened(admissionOf(config, logger));

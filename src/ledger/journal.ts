@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { inodeOf } from '../core/inode.ts';
 import { recordSoon } from '../core/write-batch.ts';
 import type { JournalRecord } from './block.ts';
 import { BlockWriter } from './block-writer.ts';
@@ -129,8 +130,7 @@ export class Journal {
   #isAsWritten(fd: number): boolean {
     const { dir, name } = this.#options;
     const { ino, size } = fstatSync(fd);
-    const found = statSync(segmentPath(dir, name, this.#number), { throwIfNoEntry: false });
-    return found?.ino === ino && size >= this.#sizeBytes;
+    return inodeOf(segmentPath(dir, name, this.#number)) === ino && size >= this.#sizeBytes;
   }
 
   #open(): number {

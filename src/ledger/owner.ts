@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
+import { inodeOf } from '../core/inode.ts';
 
 /**
  * A journal belongs to whoever holds the lock on `NAME.claim` beside it. The system takes the lock from a process that ends, however it ends,
@@ -125,10 +126,6 @@ function locked(path: string): Sqlite.Database {
     lock.close();
     throw error;
   }
-}
-
-function inodeOf(path: string): number | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.ino;
 }
 
 function isHeld(error: unknown): boolean {

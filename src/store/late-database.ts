@@ -1,14 +1,16 @@
 import { type Database, openDatabase } from './database.ts';
-import type { DatabaseLocation } from './location.ts';
+import { type DatabaseLocation, isInPlace, pinned } from './location.ts';
+import { explain } from './problem.ts';
 
 const RETRY_MS = 1_000;
 
 /**
  * A database that may not be there yet: a server elsewhere comes and goes, and what does not need it at once need not wait for it. A file of
- * our own either opens or is broken.
+ * our own either opens or is broken. Where somebody takes it away while it is in use, nothing more is written to it, as that would be lost; nor is another
+ * one opened in its place, which would be read together with what this one has left beside it.
  */
 export class LateDatabase {
-  readonly #location: DatabaseLocation;
+  #location: DatabaseLocation;
   readonly #timeoutMs: number;
   #open: Database | undefined;
   #problem: Error = new Error('The database has not been opened yet.');
@@ -32,8 +34,14 @@ export class LateDatabase {
 
   /** @throws Error that says why it is not open */
   get(): Database {
+    this.#requireInPlace();
     if (this.#open === undefined) throw this.#problem;
     return this.#open;
+  }
+
+  /** For others that are to use the same one. */
+  get location(): DatabaseLocation {
+    return this.#location;
   }
 
   async close(): Promise<void> {
@@ -44,7 +52,9 @@ export class LateDatabase {
 
   async #tryToOpen(): Promise<void> {
     try {
+      this.#requireInPlace();
       const database = await openDatabase(this.#location, { timeoutMs: this.#timeoutMs });
+      this.#location = pinned(this.#location);
       if (this.#closed) await database.close();
       else this.#open = database;
     } catch (error) {
@@ -53,5 +63,15 @@ export class LateDatabase {
         this.#timer = setTimeout(() => void this.#tryToOpen().catch(() => {}), RETRY_MS).unref();
       throw error;
     }
+  }
+
+  #requireInPlace(): void {
+    if (isInPlace(this.#location)) return;
+    throw explain(
+      new Error(
+        'somebody has removed or replaced its file while it was in use. Put it back, or stop the gateway and use `qianmen database restore`',
+      ),
+      this.#location,
+    );
   }
 }

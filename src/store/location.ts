@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import { inodeOf } from '../core/inode.ts';
 
-/** Where a database lies. */
+/** Where a database lies. `inode`: it is that very file, and no other that comes to have its name. */
 export type DatabaseLocation =
-  | { readonly kind: 'sqlite'; readonly path: string }
+  | { readonly kind: 'sqlite'; readonly path: string; readonly inode?: number | undefined }
   | { readonly kind: 'postgres'; readonly url: string };
 
 /** @param database `sqlite`, or a URL that begins with postgres:// */
@@ -16,6 +17,17 @@ export function databaseLocation({
   return database === 'sqlite'
     ? { kind: 'sqlite', path: join(dataDir, 'qianmen.db') }
     : { kind: 'postgres', url: database };
+}
+
+/** The same, and if it is a file, the one that has the name now. */
+export function pinned(location: DatabaseLocation): DatabaseLocation {
+  return location.kind === 'sqlite' ? { ...location, inode: inodeOf(location.path) } : location;
+}
+
+/** Whether the file that is meant has its name. */
+export function isInPlace(location: DatabaseLocation): boolean {
+  if (location.kind !== 'sqlite' || location.inode === undefined) return true;
+  return inodeOf(location.path) === location.inode;
 }
 
 /** For messages: never holds a password. */

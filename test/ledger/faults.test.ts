@@ -1,8 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statfsSync,
@@ -17,6 +19,7 @@ import { Journal } from '../../src/ledger/journal.ts';
 import { Ledger } from '../../src/ledger/ledger.ts';
 import { settledRows } from '../../src/ledger/row.ts';
 import { openDatabase } from '../../src/store/database.ts';
+import { pinned } from '../../src/store/location.ts';
 import { makeTenant } from '../access/tenants.ts';
 import { startFakeUpstream } from '../fakes/openai-upstream.ts';
 import { chatBody, eventually, metric, startGatewayProcess } from '../support/gateway-process.ts';
@@ -95,6 +98,40 @@ it('counts as backlog what the database does not have, and nothing else', async 
   expect(ledger.backlogBytes).toBe(0);
   const [file] = readdirSync(join(dir, 'ledger')).filter((name) => name.endsWith('.rows'));
   expect(file).toBeDefined();
+});
+
+it('keeps in its journal what is used while the file of the database is away, or another has its name', async () => {
+  const { path } = location();
+  await (await openDatabase(location())).close();
+  const start = () => new Ledger({ location: pinned(location()), dir: join(dir, 'ledger'), maxBytes: 1e9 });
+  const use = (id: string) => {
+    ledger.observe(admitted(id, callerOf(1), () => 0));
+    ledger.observe(settled(id, callerOf(1), 3));
+  };
+  let ledger = start();
+  use('before');
+  expect(await ledger.flush()).toBeUndefined();
+  renameSync(path, `${path}-away`);
+  use('away');
+  expect(await ledger.flush()).toContain('somebody has removed or replaced its file while it was in use');
+  expect(existsSync(path)).toBe(false);
+  writeFileSync(path, '');
+  use('replaced');
+  expect(await ledger.flush()).toContain('somebody has removed or replaced its file');
+  expect(readFileSync(path, 'utf8')).toBe('');
+  renameSync(`${path}-away`, path);
+  expect(await ledger.flush()).toBeUndefined();
+  await ledger.close();
+  // Also by a thread that begins when it is away.
+  ledger = start();
+  renameSync(path, `${path}-away`);
+  use('later');
+  expect(await ledger.flush()).toContain('somebody has removed or replaced its file');
+  expect(existsSync(path)).toBe(false);
+  renameSync(`${path}-away`, path);
+  await eventually('it is brought in', async () => (await ledger.flush()) === undefined);
+  await ledger.close();
+  expect((await rows()).map(({ id }) => id)).toEqual(['away.0', 'before.0', 'later.0', 'replaced.0']);
 });
 
 const filesIn = (folder: string) => readdirSync(folder).map((file) => join(folder, file));

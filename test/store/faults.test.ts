@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -23,6 +24,7 @@ import { ApiKeys } from '../../src/store/api-keys.ts';
 import { type Database, type OpenOptions, openDatabase } from '../../src/store/database.ts';
 import { newId } from '../../src/store/id.ts';
 import { inspectDatabase } from '../../src/store/inspect.ts';
+import { LateDatabase } from '../../src/store/late-database.ts';
 import type { DatabaseLocation } from '../../src/store/location.ts';
 import { projectFor } from '../../src/store/named.ts';
 import { Organizations } from '../../src/store/organizations.ts';
@@ -134,6 +136,27 @@ describe('a file of SQLite', () => {
     other.exec('rollback');
     expect(await new ApiKeys(database).list()).toEqual([]);
     await new ApiKeys(database).create(someKey(project.id));
+  });
+
+  it('that is removed or replaced under whoever uses it is told of, left as it is, and used again once it is back', async () => {
+    const late = new LateDatabase(location);
+    onTestFinished(() => late.close());
+    await late.start();
+    await projectFor(late.get(), { organization: 'kept' });
+    const gone = `the database ${location.path} cannot be used: somebody has removed or replaced its file while it was in use`;
+    renameSync(location.path, `${location.path}-away`);
+    expect(() => late.get()).toThrow(gone);
+    const another = new LateDatabase(late.location);
+    onTestFinished(() => another.close());
+    await expect(another.start()).rejects.toThrow(gone);
+    expect(existsSync(location.path)).toBe(false);
+    writeFileSync(location.path, 'another');
+    expect(() => late.get()).toThrow(gone);
+    expect(readFileSync(location.path, 'utf8')).toBe('another');
+    renameSync(`${location.path}-away`, location.path);
+    await expect.poll(() => another.get(), { timeout: 5_000 }).toBeDefined();
+    for (const { kysely } of [late.get(), another.get()])
+      expect(await kysely.selectFrom('organization').select('name').execute()).toEqual([{ name: 'kept' }]);
   });
 
   it('that cannot be opened for a lock names what to do', async () => {
