@@ -19,7 +19,8 @@ const FIRST_BYTES = 128 * 1024;
 
 interface Written {
   readonly number: number;
-  readonly text: Buffer;
+  /** No bytes: they would keep alive the 64 KiB that they were cut out of, with much that nobody needs. */
+  readonly text: string;
 }
 
 /** Makes the blocks of a journal, one after the other, record by record. */
@@ -91,17 +92,17 @@ export class BlockWriter {
     let written = this.#written.get(label);
     if (written === undefined) {
       this.#lastLabel += 1;
-      written = { number: this.#lastLabel, text: Buffer.from(labelText(label)) };
+      written = { number: this.#lastLabel, text: labelText(label) };
       this.#written.set(label, written);
     }
     const { number, text } = written;
-    this.#reserve(LABEL_WORDS + wordsOf(text.length));
+    this.#reserve(LABEL_WORDS + mostWords(text));
     const start = this.#wordCount;
+    const sizeBytes = this.#bytes.write(text, (start + LABEL_WORDS) * WORD_BYTES);
     this.#words[start] = LABEL;
     this.#words[start + 1] = number;
-    this.#words[start + 2] = text.length;
-    this.#bytes.set(text, (start + LABEL_WORDS) * WORD_BYTES);
-    this.#wordCount += LABEL_WORDS + wordsOf(text.length);
+    this.#words[start + 2] = sizeBytes;
+    this.#wordCount += LABEL_WORDS + wordsOf(sizeBytes);
     this.#labels.push(label);
   }
 
