@@ -67,7 +67,11 @@ export function termsColumns({ name, limits, demands }: Terms): Omit<OwnerColumn
 }
 
 function checkName(name: string): void {
-  if (!isText(name)) throw invalid('name', 'must have 1 to 200 characters, and no control characters');
+  if (!isText(name))
+    throw invalid(
+      'name',
+      'must have 1 to 200 characters, nothing that cannot be seen among them, and no space at either end',
+    );
 }
 
 /** PostgreSQL takes no NUL, and terminals should not be told what to do. */

@@ -323,6 +323,16 @@ describeDatabases('organizations, projects and keys', (newLocation) => {
     });
   });
 
+  it('refuses a name that cannot be told from another by eye, and says what it may not have', async () => {
+    for (const name of [' x', 'x\u00a0', 'x\u200d', '\u202ex', 'x\ny'])
+      await expect(organizations.create({ name })).rejects.toMatchObject({
+        param: 'name',
+        message: expect.stringContaining(
+          'nothing that cannot be seen among them, and no space at either end',
+        ),
+      });
+  });
+
   it('refuses a name that is taken, by another in the same organization only', async () => {
     const project = await someProject();
     const taken = { status: 409, code: 'invalid_value', param: 'name' };
