@@ -25,6 +25,9 @@ import { createLogger, type Logger, logEvents } from './telemetry/log.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 import { openTenancy, type Tenancy } from './tenancy.ts';
 
+/** So long may it take to tell clients that their requests are cut off. */
+const LAST_WORDS_MS = 1_000;
+
 /** @throws Error if the address cannot be bound, or is not loopback although nobody needs a key. */
 export async function startGateway(config: Config, options: StartOptions = {}): Promise<RunningGateway> {
   const logger = options.logger ?? createLogger(config.log.level);
@@ -160,6 +163,7 @@ async function startWith(
       const { drainDelayMs, drainTimeoutMs } = reloader.current.listen;
       await delay(drainDelayMs);
       const cut = (await front.drain(drainTimeoutMs)) ? 0 : gateway.inFlight;
+      if (cut > 0) await Promise.all([fleet.close(), front.drain(LAST_WORDS_MS)]);
       await end();
       return cut;
     },

@@ -25,6 +25,7 @@ export class Drain {
   readonly #server: Server;
   readonly #plain: PlainConnections;
   readonly #sockets = new Map<HttpSocket, Seen>();
+  #closed: Promise<true> | undefined;
 
   constructor(server: Server, plain: PlainConnections) {
     this.#server = server;
@@ -35,20 +36,12 @@ export class Drain {
     });
   }
 
-  /** Resolves to whether every connection ended by itself. */
+  /** Resolves to whether every connection ended by itself. May be called again, for those that have not. */
   async run(timeoutMs: number): Promise<boolean> {
-    const closed = new Promise<true>((resolve) => {
-      NetServer.prototype.close.call(this.#server, () => resolve(true));
-    });
-    this.#plain.closing = true;
+    this.#closed ??= this.#begin();
     const untilMs = performance.now() + timeoutMs;
-    for (const [socket, seen] of this.#sockets) {
-      seen.idleSinceMs = performance.now();
-      const reply = socket._httpMessage;
-      if (reply && !reply.headersSent) reply.setHeader('connection', 'close');
-    }
     while (performance.now() < untilMs) {
-      const done = await Promise.race([closed, delay(POLL_MS).then(() => false)]);
+      const done = await Promise.race([this.#closed, delay(POLL_MS).then(() => false)]);
       if (done) return true;
       this.#endIdle(performance.now());
     }
@@ -60,6 +53,18 @@ export class Drain {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const socket of this.#sockets.keys()) socket.destroy();
     await closed;
+  }
+
+  #begin(): Promise<true> {
+    this.#plain.closing = true;
+    for (const [socket, seen] of this.#sockets) {
+      seen.idleSinceMs = performance.now();
+      const reply = socket._httpMessage;
+      if (reply && !reply.headersSent) reply.setHeader('connection', 'close');
+    }
+    return new Promise((resolve) => {
+      NetServer.prototype.close.call(this.#server, () => resolve(true));
+    });
   }
 
   #endIdle(nowMs: number): void {

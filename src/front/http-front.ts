@@ -49,7 +49,7 @@ export class HttpFront {
     return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   }
 
-  /** Takes no more connections. Resolves to whether all that there were have ended by themselves. */
+  /** Takes no more connections. Resolves to whether all that there were have ended by themselves. May be called again. */
   drain(timeoutMs: number): Promise<boolean> {
     return this.#drain.run(timeoutMs);
   }

@@ -3,7 +3,7 @@ import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { startFakeUpstream } from '../fakes/openai-upstream.ts';
-import { chatBody, eventually, postChat, startGatewayProcess } from '../support/gateway-process.ts';
+import { chatBody, eventually, metric, postChat, startGatewayProcess } from '../support/gateway-process.ts';
 
 async function serve(listen: object, behaviour: object) {
   const fake = await startFakeUpstream({ behaviour });
@@ -109,4 +109,20 @@ it('SIGTERM cuts off no reply that a client is slow to take', async () => {
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   expect((JSON.parse(await reply.text()) as { usage: object }).usage).toBeDefined();
   expect(await gateway.exited).toBe(0);
+});
+
+it.each([1, 2])('what outlasts the grace time is told so (%d workers)', async (workers) => {
+  const gateway = await serve({ workers, drainTimeoutMs: 500 }, { itlMs: 20, tokens: 10_000 });
+  const stream = await postChat(gateway.url, chatBody('m', { stream: true, max_tokens: 10_000 }));
+  const whole = postChat(gateway.url, chatBody('m', { max_tokens: 10_000 }));
+  await eventually('both run', async () => (await metric(gateway.url, 'qianmen_requests_in_flight')) === 2);
+  gateway.child.kill('SIGTERM');
+  const text = await stream.text();
+  expect(text).toContain('"code":"shutting_down"');
+  expect(text).not.toContain('[DONE]');
+  const refused = await whole;
+  expect(refused.status).toBe(503);
+  expect(await refused.text()).toContain('"code":"shutting_down"');
+  expect(await gateway.exited).toBe(0);
+  expect(gateway.output()).toContain('"cut":2');
 });

@@ -641,8 +641,8 @@ describe('health', () => {
     const failedToo = failureOf(waiting.relay());
     await connected.upstream.close();
     await waiting.upstream.close();
-    expect((await failed).code).toBe('model_unavailable');
-    expect((await failedToo).code).toBe('model_unavailable');
+    expect((await failed).code).toBe('shutting_down');
+    expect((await failedToo).code).toBe('shutting_down');
     expect((await failureOf(connected.relay())).code).toBe('model_unavailable');
     await expectIdle(connected);
   });

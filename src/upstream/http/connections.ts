@@ -74,7 +74,7 @@ export class Connections implements ExchangeHost {
 
   /** Ends every exchange and destroys every connection. */
   close(): void {
-    this.watchdog.failAll(new AppError('model_unavailable'));
+    this.watchdog.failAll(new AppError('shutting_down'));
     for (const connection of [...this.#open]) connection.destroy();
   }
 
