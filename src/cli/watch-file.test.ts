@@ -26,8 +26,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function watched(file: string) {
-  close = await watchFile(file, onChange);
+async function watched(file: string, untoldMs?: number) {
+  close = await watchFile(file, onChange, untoldMs);
 }
 
 const calls = (times: number) => vi.waitFor(() => expect(onChange).toHaveBeenCalledTimes(times), 5_000);
@@ -78,6 +78,18 @@ describe('watching a file', () => {
     } finally {
       clearInterval(log);
     }
+  });
+
+  it('tells of a change of which nothing is to be seen in its folder, as of a file that is mounted by itself', async () => {
+    for (const place of ['here', 'there']) mkdirSync(join(folder, place));
+    const real = join(folder, 'there', 'a.yaml');
+    writeFileSync(real, 'one');
+    symlinkSync(real, join(folder, 'here', 'a.yaml'));
+    await watched(join(folder, 'here', 'a.yaml'), 50);
+    for (const text of ['', 'tw', 'two']) writeFileSync(real, text);
+    await calls(1);
+    rmSync(real);
+    await calls(2);
   });
 
   it('tells of a file that is gone, and not of others or of the same text', async () => {
