@@ -558,6 +558,16 @@ describe('the process of the upstream', () => {
   });
 });
 
+it('a connection that came about while this process stood still is one', async () => {
+  const fake = await startFakeUpstream();
+  onTestFinished(() => fake.close());
+  const connected = reach(fake.url, { timeouts: { connectMs: 200 } });
+  const text = receive(connected, ask({ stream: false }));
+  // Right after the system was asked for it: the time is over before anything can be heard.
+  process.nextTick(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500));
+  expect(await text).toContain('word0');
+});
+
 describe('health', () => {
   const changes = (events: readonly { type: string; healthy?: boolean }[]) =>
     events.flatMap((event) => (event.type === 'upstream-health-changed' ? [event.healthy] : []));
