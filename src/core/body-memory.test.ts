@@ -65,6 +65,15 @@ describe('memory of a body', () => {
     releaseBody(next);
   });
 
+  it('is given back at once where it is too long to be kept', () => {
+    const body = filled(5_000_000, 7);
+    const part = body.subarray(10);
+    const usedBytes = process.memoryUsage().arrayBuffers;
+    releaseBody(body);
+    expect(usedBytes - process.memoryUsage().arrayBuffers).toBeGreaterThanOrEqual(5_000_000);
+    expect([body.length, part.length]).toEqual([0, 0]);
+  });
+
   it('is left alone where it is of other origin', () => {
     for (const other of [Buffer.alloc(LONG, 7), Buffer.from('short'), bodyMemory(100).fill(7)]) {
       holdBody(other);

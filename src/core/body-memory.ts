@@ -31,13 +31,18 @@ const holders = new WeakMap<ArrayBufferLike, number>();
  */
 export function bodyMemory(sizeBytes: number): Buffer {
   if (sizeBytes < LEAST_BYTES) return shortBody(sizeBytes);
-  if (sizeBytes > MOST_BYTES) return Buffer.allocUnsafeSlow(sizeBytes);
-  const blockBytes = 2 ** (32 - Math.clz32(sizeBytes - 1));
-  let block = kept.get(blockBytes)?.pop();
-  if (block === undefined) block = Buffer.allocUnsafeSlow(blockBytes).buffer;
-  else keptBytes -= blockBytes;
+  const block = blockFor(sizeBytes);
   holders.set(block, 1);
   return Buffer.from(block, 0, sizeBytes);
+}
+
+function blockFor(sizeBytes: number): ArrayBuffer {
+  if (sizeBytes > MOST_BYTES) return Buffer.allocUnsafeSlow(sizeBytes).buffer;
+  const blockBytes = 2 ** (32 - Math.clz32(sizeBytes - 1));
+  const block = kept.get(blockBytes)?.pop();
+  if (block === undefined) return Buffer.allocUnsafeSlow(blockBytes).buffer;
+  keptBytes -= blockBytes;
+  return block;
 }
 
 /**
@@ -75,8 +80,11 @@ export function releaseBody(bytes: Buffer): void {
     return;
   }
   holders.delete(buffer);
-  if (keptBytes + buffer.byteLength > MAX_KEPT_BYTES) return;
-  keep((buffer as ArrayBuffer).transfer());
+  const block = buffer as ArrayBuffer;
+  if (block.byteLength <= MOST_BYTES && keptBytes + block.byteLength <= MAX_KEPT_BYTES)
+    keep(block.transfer());
+  // Gives it back at once: V8 collects it late, as it knows little of what is beside its heap.
+  else block.transfer(0);
 }
 
 function keep(block: ArrayBuffer): void {

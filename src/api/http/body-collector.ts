@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { bodyMemory } from '../../core/body-memory.ts';
 import { AppError } from '../../core/error.ts';
 
-/** Up to this size a body whose length is declared is put together as it comes; a longer one, at the end. */
+/** A body whose length is declared is put together as it comes; one that is to be longer, once so much of it has. */
 const COLLECTED_BYTES = 1024 * 1024;
 
 const LEAST_ROOM_BYTES = 16 * 1024;
@@ -40,14 +40,24 @@ export class BodyCollector {
     const at = this.#bytes;
     const declared = this.#declaredBytes;
     this.#bytes += chunk.length;
-    if (this.#collected !== undefined && this.#bytes <= declared) {
-      if (!this.#isThere(chunk, at)) chunk.copy(this.#collected, at);
-    } else if (at > 0 || chunk.length >= declared || declared > COLLECTED_BYTES)
+    if (chunk.length >= declared || this.#bytes > declared || this.#isOnlyPromised)
       this.#chunks.push(this.#isBorrowed ? Buffer.from(chunk) : chunk);
     else {
-      this.#collected = bodyMemory(declared);
-      chunk.copy(this.#collected);
+      this.#collected ??= this.#collect();
+      if (!this.#isThere(chunk, at)) chunk.copy(this.#collected, at);
     }
+  }
+
+  /** Much is declared and little there: memory for all of it could be had for nothing. */
+  get #isOnlyPromised(): boolean {
+    return this.#declaredBytes > COLLECTED_BYTES && this.#bytes < COLLECTED_BYTES;
+  }
+
+  #collect(): Buffer {
+    const collected = bodyMemory(this.#declaredBytes);
+    let at = 0;
+    for (const chunk of this.#chunks.splice(0)) at += chunk.copy(collected, at);
+    return collected;
   }
 
   /** It was read to the room that was given for it. */
