@@ -7,6 +7,10 @@ if (major < 22 || (major === 22 && minor < 19)) {
   );
   process.exit(1);
 }
+// The first process of a container is ended by no signal that it does not handle, and may be fetching a model for minutes.
+if (process.pid === 1)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, (_: NodeJS.Signals, number: number) => process.exit(128 + number));
 const { run } = await import('./cli/run.ts');
 await run(process.argv, process.env);
 

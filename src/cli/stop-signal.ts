@@ -1,9 +1,11 @@
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
 /** npm, process groups and service managers deliver one and the same signal twice, a moment apart. */
 const SAME_SIGNAL_MS = 1_000;
 
 /**
  * Calls `stop` at the first SIGTERM or SIGINT and `endNow` at a later one that is meant as such. The handlers stay for good:
- * in a gap between two the default action would end the process.
+ * in a gap between two the default action would end the process. They take the place of those that were there before.
  */
 export function onStopSignals(handlers: {
   readonly stop: (signal: NodeJS.Signals) => void;
@@ -18,6 +20,9 @@ export function onStopSignals(handlers: {
       handlers.endNow();
     }
   };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
+  for (const signal of STOP_SIGNALS) {
+    const before = process.listeners(signal);
+    process.on(signal, onSignal);
+    for (const listener of before) process.off(signal, listener);
+  }
 }
