@@ -157,6 +157,7 @@ describe('what could be understood in two ways, or not at all, is refused:', () 
     ['a change of protocol', 'HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n'],
     ['an announcement with a body', `HTTP/1.1 103 Early Hints\r\ncontent-length: 5\r\n\r\n${SIZED}`],
     ['an announcement in chunks', `HTTP/1.1 103 Early Hints\r\ntransfer-encoding: chunked\r\n\r\n${SIZED}`],
+    ['announcements without end', `${'HTTP/1.1 102 Processing\r\n\r\n'.repeat(1_001)}${SIZED}`],
     ['a head without an end', `HTTP/1.1 200 OK\r\nx: ${'a'.repeat(20_000)}`],
     ['a head that is too long', head(`x: ${'a'.repeat(20_000)}`)],
     ['a chunk without a size', `${head('transfer-encoding: chunked')}\r\n`],

@@ -19,6 +19,8 @@ export interface ResponseListener {
 const MAX_HEAD_BYTES = 16 * 1024;
 /** Of a chunk's size with its extensions, and of all trailers. */
 const MAX_LINE_BYTES = 4 * 1024;
+/** Of responses below 200. Some servers send one every few seconds. */
+const MAX_ANNOUNCEMENTS = 1_000;
 const MAX_SIZE_DIGITS = 12;
 /** Of a size that is read without making a string of it. */
 const PLAIN_SIZE_DIGITS = 6;
@@ -51,6 +53,7 @@ export class ResponseParser {
   /** Bytes of the body, or of the chunk, yet to come. */
   #left = 0;
   #trailerBytes = 0;
+  #announcements = 0;
   #head: ParsedHead | undefined;
   #stopped = false;
 
@@ -128,6 +131,7 @@ export class ResponseParser {
     const past = end + HEAD_END.length - (text === bytes ? 0 : heldBytes - from);
     // A response below 200 only announces another one.
     if (head.status >= 200) this.#begin(head);
+    else if (++this.#announcements > MAX_ANNOUNCEMENTS) throw new ProtocolError('announcements without end');
     return past;
   }
 
