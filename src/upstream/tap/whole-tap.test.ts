@@ -40,6 +40,15 @@ describe('WholeTap', () => {
     expect(tap.observation.usage).toMatchObject({ promptTokens: 7, completionTokens: 9 });
   });
 
+  it('finds it there also where its keys have escapes', () => {
+    const choices = [{ message: { content: 'says "us\\u0061ge":{"prompt_tokens":1} '.repeat(50_000) } }];
+    const usage = '{"prompt\\u005ftokens":7,"completion_tokens":9}';
+    const text = JSON.stringify({ choices }).replace(/}$/, `,"us\\u0061\\u0067e" : ${usage}}`);
+    const { tap, failure } = tapOf(text, 65_536);
+    expect(failure).toBeUndefined();
+    expect(tap.observation.usage).toMatchObject({ promptTokens: 7, completionTokens: 9 });
+  });
+
   it.each([65_536, 100_003, 4_000_000])(
     'counts the choices of such a reply, wherever it is cut (%d)',
     (pieceBytes) => {

@@ -30,7 +30,8 @@ const TAIL_BYTES = 64 * 1024;
 /** A reply that tells of more prompt tokens than this is worth a closer look, in case it is none. */
 const USUAL_PROMPT_TOKENS = 65_536;
 
-const USAGE = Buffer.from('"usage"');
+/** The key, whose letters may be escaped. Inside a string its quotes would be, too. */
+const USAGE = /"(?:u|\\u0075)(?:s|\\u0073)(?:a|\\u0061)(?:g|\\u0067)(?:e|\\u0065)"[ \t\r\n]*:/g;
 /** Keys of what some servers send in place of a generation. */
 const ERROR_KEYS: ReadonlySet<string> = new Set(['errors', 'detail', 'message']);
 
@@ -41,7 +42,6 @@ const WITH_STATUS_200 = 'an error with status 200';
 const NO_OBJECT = 'the reply is no JSON object';
 const NOT_COMPLETE = 'the reply is not complete JSON';
 
-const COLON = 0x3a;
 const OPEN_BRACE = 0x7b;
 
 export interface WholeExpectations {
@@ -234,10 +234,8 @@ export class WholeTap {
   #readTail(tail: Buffer): void {
     const { finishReasons } = this.observation;
     findFinishReasons(tail, tail.length, finishReasons);
-    for (let at = tail.lastIndexOf(USAGE); at >= 0; at = at === 0 ? -1 : tail.lastIndexOf(USAGE, at - 1)) {
-      const colon = skipSpace(tail, at + USAGE.length);
-      if (tail[colon] === COLON && this.#readUsage(tail, colon + 1)) break;
-    }
+    const keys = [...tail.toString('latin1').matchAll(USAGE)];
+    keys.findLast(({ index, 0: key }) => this.#readUsage(tail, index + key.length));
     const choices = finishReasons.length;
     const { promptTokens = 0, completionTokens = 0 } = this.observation.usage ?? {};
     if (this.#isSure(promptTokens, completionTokens)) this.observation.contentEvents = Math.max(1, choices);
