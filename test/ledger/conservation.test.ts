@@ -22,13 +22,17 @@ const SERVERS = {
   'without-usage': { omitUsage: true },
   negative: { saysUsage: { prompt_tokens: -3, completion_tokens: -7, total_tokens: -10 } },
   absurd: { saysUsage: { prompt_tokens: 9, completion_tokens: 1e15, total_tokens: 1e15 + 9 } },
+  fractions: { saysUsage: { prompt_tokens: 9.5, completion_tokens: 7.5, total_tokens: 17 } },
+  huge: { saysUsage: { prompt_tokens: 1e300, completion_tokens: 1e300, total_tokens: 2e300 } },
+  words: { saysUsage: { prompt_tokens: '9', completion_tokens: '7', total_tokens: '16' } },
+  promptless: { saysUsage: { prompt_tokens: undefined } },
   'all-cached': { saysUsage: { prompt_tokens_details: { cached_tokens: 400 } } },
   cut: { dieAfterEvents: 7 },
   broken: { errorAfterEvents: 5 },
   failing: { status: 500 },
 } satisfies Record<string, FakeBehaviour>;
-/** What these say cannot be true. */
-const LIARS: readonly string[] = ['negative', 'absurd'];
+/** What these say cannot be true, or cannot be read. */
+const LIARS: readonly string[] = ['negative', 'absurd', 'fractions', 'huge', 'words', 'promptless'];
 /** Two servers, one of which never answers. */
 const RETRIED = 'retried';
 const PRICE = { inputUsdPerMTok: 1, cachedInputUsdPerMTok: 0.25, outputUsdPerMTok: 2 };

@@ -11,7 +11,7 @@ import { hasContent } from '../wire/content.ts';
 import { finishReasonOf } from '../wire/finish-reasons.ts';
 import { withoutLongTexts } from '../wire/long-texts.ts';
 import { withNulls } from '../wire/not-a-number.ts';
-import { saidUsage, usageOf } from '../wire/usage.ts';
+import { saidUsage, tellsUsage, usageOf } from '../wire/usage.ts';
 import { asWire, choicesOf, indexOf, jsonOf, type Wire } from '../wire/wire-chunk.ts';
 import { ChoiceEnds } from './choice-ends.ts';
 import type { PlainEvents } from './plain-events.ts';
@@ -188,11 +188,11 @@ export class EventInspector {
     return unexpectedReply(`the stream ended without ${what}${said}`);
   }
 
-  /** What counts in place of the usage that the last chunk has told. Undefined: just that, or it has told nothing that counts could be compared to. */
+  /** What counts in place of the usage that the last chunk has told, also where that cannot be read. Undefined: just that. */
   #countedInstead(told: Usage | undefined): Usage | undefined {
-    if (told === undefined) return undefined;
+    if (this.#judge === undefined) return undefined;
     const { usage } = this.observation;
-    return this.#judge?.instead(this.observation) ?? (told === usage ? undefined : usage);
+    return this.#judge.instead(this.observation) ?? (told === usage ? undefined : usage);
   }
 
   /** The last one counts, unless it tells less than an earlier one: some servers end with zeros. */
@@ -200,10 +200,6 @@ export class EventInspector {
     const before = this.observation.usage;
     if (before === undefined || isWholeUsage(usage) || !isWholeUsage(before)) this.observation.usage = usage;
   }
-}
-
-function tellsUsage({ usage }: Wire): boolean {
-  return usage !== undefined && usage !== null;
 }
 
 /** Of an object, or of a list. */

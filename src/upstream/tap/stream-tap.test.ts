@@ -4,7 +4,7 @@ import { recordings } from '../../../test/recorded/recordings.ts';
 import type { Observation } from '../../core/observation.ts';
 import { hasContent } from '../wire/content.ts';
 import { finishReasonOf } from '../wire/finish-reasons.ts';
-import { usageOf } from '../wire/usage.ts';
+import { saidUsage, usageOf } from '../wire/usage.ts';
 import { asWire, choicesOf } from '../wire/wire-chunk.ts';
 import { StreamTap } from './stream-tap.ts';
 
@@ -281,6 +281,16 @@ describe('StreamTap', () => {
     const odd = 'data: {"choices":[],"usage":{"prompt_tokens":"3"}}\n\n';
     expect(passText(delta('x', 'stop') + odd + DONE, true).forwarded).toBe(delta('x', 'stop') + DONE);
     expect(passText(delta('x', 'stop') + odd + DONE).forwarded).toBe(delta('x', 'stop') + odd + DONE);
+  });
+
+  it.each(['{"prompt_tokens":"3"}', '{}', '-1'])('tells what counts where a usage is %s', (usage) => {
+    const counted = { promptTokens: 4, completionTokens: 2, cachedPromptTokens: 0, reasoningTokens: 0 };
+    const tap = new StreamTap({ hideUsage: false, judge: { instead: () => counted } });
+    const odd = `data: {"choices":[],"usage":${usage}}\n\n`;
+    const passed = tap.push(Buffer.from(delta('x', 'stop') + odd + DONE), 0)!.toString();
+    expect(passed).toBe(
+      `${delta('x', 'stop')}data: {"choices":[],"usage":${JSON.stringify(saidUsage(counted))}}\n\n${DONE}`,
+    );
   });
 
   it.each([

@@ -203,6 +203,34 @@ describe('WholeTap', () => {
     }
   });
 
+  const COUNTED = { promptTokens: 4, completionTokens: 2, cachedPromptTokens: 0, reasoningTokens: 0 };
+  it.each([
+    ['words', true, '{"prompt_tokens":"9","completion_tokens":"7"}'],
+    ['nothing', true, '{}'],
+    ['no object', true, '-1'],
+    ['no tokens of a text that was read', false, '{"prompt_tokens":0,"total_tokens":0}'],
+  ])('delivers what counts where a usage is %s', (_name, isGeneration, usage) => {
+    const results = isGeneration
+      ? '"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]'
+      : '"data":[{"embedding":[0.5]}]';
+    const tap = new WholeTap(() => 0, { isGeneration, judge: { instead: () => COUNTED } });
+    tap.push(Buffer.from(`{${results},"usage":${usage}}`));
+    expect(tap.end()).toBeUndefined();
+    const told = JSON.parse(tap.mended!.toString()).usage;
+    expect(told).toMatchObject(
+      isGeneration ? { prompt_tokens: 4, completion_tokens: 2 } : { prompt_tokens: 4, total_tokens: 4 },
+    );
+  });
+
+  it('delivers a reply as it is that tells of no usage', () => {
+    for (const said of ['', ',"usage":null']) {
+      const tap = new WholeTap(() => 0, { isGeneration: true, judge: { instead: () => COUNTED } });
+      tap.push(Buffer.from(`{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]${said}}`));
+      expect(tap.end()).toBeUndefined();
+      expect(tap.mended).toBeUndefined();
+    }
+  });
+
   it('takes a reply that goes deeper than skimming does', () => {
     const depth = 200;
     const deep = `${'['.repeat(depth)}${']'.repeat(depth)}`;

@@ -14,7 +14,7 @@ import { isEmpty, parsedValue, saysError, saysNone } from '../wire/member-value.
 import { withNulls } from '../wire/not-a-number.ts';
 import { ObjectEnd } from '../wire/object-end.ts';
 import { plainUsage } from '../wire/plain-usage.ts';
-import { readingUsageOf, saidUsage, usageOf } from '../wire/usage.ts';
+import { readingUsageOf, saidUsage, tellsUsage, usageOf } from '../wire/usage.ts';
 import { asWire, choicesOf, hasResults, type Wire } from '../wire/wire-chunk.ts';
 import { usageReplaced } from './told-usage.ts';
 
@@ -204,12 +204,12 @@ export class WholeTap {
       const reason = finishReasonOf(choice);
       if (reason !== undefined) this.observation.finishReasons.push(reason);
     }
-    this.#correctUsage(text);
+    if (tellsUsage(reply)) this.#correctUsage(text);
     return undefined;
   }
 
   #correctUsage(text: Buffer): void {
-    const counted = this.observation.usage && this.#judge?.instead(this.observation);
+    const counted = this.#judge?.instead(this.observation);
     if (counted === undefined) return;
     this.mended =
       usageReplaced(this.mended ?? text, 0, saidUsage(counted, this.#isGeneration)) ?? this.mended;

@@ -53,6 +53,11 @@ export function readingUsageOf(wire: Wire): Usage | undefined {
   return { promptTokens, completionTokens: 0, cachedPromptTokens: 0, reasoningTokens: 0 };
 }
 
+/** Also of one that cannot be read. */
+export function tellsUsage({ usage }: Wire): boolean {
+  return usage !== undefined && usage !== null;
+}
+
 /** In a server's words. @param isGeneration Nothing was written otherwise. */
 export function saidUsage(usage: Usage, isGeneration = true): object {
   const { promptTokens, completionTokens, cachedPromptTokens, reasoningTokens } = usage;
