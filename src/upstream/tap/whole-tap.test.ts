@@ -222,6 +222,14 @@ describe('WholeTap', () => {
     );
   });
 
+  it('leaves what else was counted of a text that was read', () => {
+    const tap = new WholeTap(() => 0, { isGeneration: false, judge: { instead: () => COUNTED } });
+    tap.push(Buffer.from('{"results":[{"index":0}],"usage":{"search_units":1,"total_tokens":-1}}'));
+    tap.end();
+    const usage = { search_units: 1, prompt_tokens: 4, total_tokens: 4 };
+    expect(JSON.parse(tap.mended!.toString()).usage).toEqual(usage);
+  });
+
   it('delivers a reply as it is that tells of no usage', () => {
     for (const said of ['', ',"usage":null']) {
       const tap = new WholeTap(() => 0, { isGeneration: true, judge: { instead: () => COUNTED } });

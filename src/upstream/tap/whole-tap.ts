@@ -204,15 +204,17 @@ export class WholeTap {
       const reason = finishReasonOf(choice);
       if (reason !== undefined) this.observation.finishReasons.push(reason);
     }
-    if (tellsUsage(reply)) this.#correctUsage(text);
+    if (tellsUsage(reply)) this.#correctUsage(text, reply.usage);
     return undefined;
   }
 
-  #correctUsage(text: Buffer): void {
+  /** @param told What else a server counts of a text that was read (`search_units`) stays. */
+  #correctUsage(text: Buffer, told?: unknown): void {
     const counted = this.#judge?.instead(this.observation);
     if (counted === undefined) return;
-    this.mended =
-      usageReplaced(this.mended ?? text, 0, saidUsage(counted, this.#isGeneration)) ?? this.mended;
+    const said = saidUsage(counted, this.#isGeneration);
+    const usage = this.#isGeneration ? said : { ...asWire(told), ...said };
+    this.mended = usageReplaced(this.mended ?? text, 0, usage) ?? this.mended;
   }
 
   /** Of numbers that JSON does not have. */
