@@ -230,6 +230,21 @@ describe('admission in one process', () => {
     }
   });
 
+  it('is not stuck in a day that the system was wrong about, nor gives out again what was spent in it', () => {
+    const { admission, time, pass } = setUp();
+    const caller = callerWith({ key: { nanoUsdPerDay: 200 } });
+    const spend = () => ask(admission, caller).settle({ tokens: 1, nanoUsd: 100 });
+    time.monotonicMs += 60_000;
+    time.systemMs += 1_000 * 86_400_000;
+    spend();
+    time.monotonicMs += 60_000;
+    time.systemMs -= 1_000 * 86_400_000;
+    spend();
+    expect(refusedBy(spend).retryAfterMs).toBe(14 * 3_600_000);
+    pass(14 * 3_600_000);
+    spend();
+  });
+
   it('goes on from what was spent before it began', () => {
     const { admission } = setUp();
     const spent = new Map([['proj_1', { day: 950, month: 950 }]]);

@@ -8,7 +8,7 @@ export interface Periods {
   readonly monthLeftMs: number;
 }
 
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;
 
 export function periodsAt(wallMs: number): Periods {
   const date = new Date(wallMs);

@@ -15,8 +15,8 @@ export interface Script {
  * set with a lease for every request that runs, by the time at which it ends unless it is renewed.
  *
  * `KEYS[1]` is a clock that follows Redis's own by steps of at most `ARGV[1]` ms and never goes back, so that a jump of the system's clock
- * neither fills buckets nor ends leases; heartbeats keep it going. Days and months are the gateways', and never go
- * back either. An epoch begins with the clock: a Redis that has lost one has lost the counters, too.
+ * neither fills buckets nor ends leases; heartbeats keep it going. Days and months are the gateways', and do not go
+ * back either; where two gateways differ by more than a day, Redis's own day says which of them is wrong. An epoch begins with the clock: a Redis that has lost one has lost the counters, too.
  *
  * Money is known twice: by what gateways have settled here, and by what the ledger has, which hears of the same requests in its own time. The
  * larger one counts; they are never added, as one gateway's ledger may know what another has yet to settle.
@@ -25,6 +25,7 @@ export interface Script {
  */
 const PRELUDE = `
 local MAX_INT = 9007199254740991
+local DAY_MS = 86400000
 local KEEP_MS = 3456000000
 local TINY = 0.000001
 local function int(number) return string.format('%.0f', number) end
@@ -39,12 +40,18 @@ local function tick()
   local epoch = seen[3] or time[1] .. '.' .. time[2]
   redis.call('HSET', KEYS[1], 'system', int(system), 'steady', int(steady), 'epoch', epoch)
   redis.call('PEXPIRE', KEYS[1], KEEP_MS)
-  return steady, epoch
+  return steady, epoch, math.floor(system / DAY_MS)
 end
 
-local now, epoch = tick()
+local now, epoch, today = tick()
 
 local function nanoOf(member) return tonumber(string.match(member, '(%d+)$')) end
+
+-- Whether the day that is stored stays. One more is the next day; more than that, it is an old one, or somebody's clock is wrong.
+local function stays(stored, day)
+  if day < stored then return stored <= math.max(day, today) + 1 end
+  return day > math.max(stored, today) + 1 and stored <= today + 1
+end
 
 local function read(hash, leases, day, month)
   local v = redis.call('HMGET', hash, 'at', 'requests', 'tokens', 'gone', 'day', 'daySpent', 'month', 'monthSpent', 'reserved',
@@ -52,12 +59,14 @@ local function read(hash, leases, day, month)
   local s = { hash = hash, leases = leases, at = tonumber(v[1]) or now, gone = tonumber(v[4]) or 0 }
   s.requests, s.tokens = tonumber(v[2]) or 0, tonumber(v[3]) or 0
   s.rpm, s.tpm = tonumber(v[13]), tonumber(v[14])
-  s.day = math.max(day, tonumber(v[5]) or 0)
-  s.month = math.max(month, tonumber(v[7]) or 0)
-  s.daySpent = s.day == tonumber(v[5]) and tonumber(v[6]) or 0
-  s.monthSpent = s.month == tonumber(v[7]) and tonumber(v[8]) or 0
-  s.dayKnown = s.day == tonumber(v[5]) and tonumber(v[10]) or 0
-  s.monthKnown = s.month == tonumber(v[7]) and tonumber(v[11]) or 0
+  local storedDay, storedMonth = tonumber(v[5]) or day, tonumber(v[7]) or month
+  s.day, s.month = day, month
+  if stays(storedDay, day) then s.day, s.month = storedDay, storedMonth end
+  -- What was spent in a day that was wrong was spent in the one that takes its place.
+  s.daySpent = s.day <= storedDay and tonumber(v[6]) or 0
+  s.monthSpent = s.month <= storedMonth and tonumber(v[8]) or 0
+  s.dayKnown = s.day <= storedDay and tonumber(v[10]) or 0
+  s.monthKnown = s.month <= storedMonth and tonumber(v[11]) or 0
   s.reserved = tonumber(v[9]) or 0
   s.begun = v[12] or ''
   return s

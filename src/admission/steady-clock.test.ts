@@ -39,6 +39,22 @@ describe('a clock that does not jump', () => {
     expect(clock.periods()).toMatchObject({ day: before.day + 1, month: before.month + 1 });
   });
 
+  it('does not repeat a day because it was less than one ahead, and does not stay in one that it was wrong about', () => {
+    const { clock, time } = clockAt(EVENING);
+    const before = clock.periods();
+    const jump = (ms: number) => {
+      time.monotonicMs += 1_000;
+      time.systemMs += ms;
+      return clock.periods();
+    };
+    const next = jump(24 * HOUR);
+    expect(next.day).toBe(before.day + 1);
+    expect(jump(-24 * HOUR)).toMatchObject({ day: next.day, month: next.month, dayLeftMs: 24.5 * HOUR });
+    expect(jump(1_000 * 24 * HOUR).day).toBe(before.day + 1_000);
+    const back = jump(-1_000 * 24 * HOUR);
+    expect(back).toMatchObject({ day: before.day, month: before.month, dayLeftMs: HOUR / 2 });
+  });
+
   it('never goes back, however the system is set', () => {
     const { clock, time } = clockAt(EVENING);
     let lastMs = clock.wallMs();

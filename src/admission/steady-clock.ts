@@ -1,6 +1,6 @@
 import { turnTimeMs } from '../core/turn-clock.ts';
 import { turnWallMs } from '../core/turn-wall.ts';
-import { type Periods, periodsAt } from './periods.ts';
+import { DAY_MS, type Periods, periodsAt } from './periods.ts';
 
 export interface ClockSources {
   /** Milliseconds that only go forward. */
@@ -18,13 +18,14 @@ const LOST_MS = 6 * 3_600_000;
 
 /**
  * Time of day that does not jump when the system's clock does: it goes on by monotonic time and is drawn slowly to the system's. Days and
- * months never go back, so that a budget is not given out twice.
+ * months do not go back, so that a budget is not given out twice; but from a day that is more than one ahead, which nobody should have to wait for.
  */
 export class SteadyClock {
   readonly #sources: ClockSources;
   #monotonicMs: number;
   #wallMs: number;
   #periods: Periods;
+  #periodsFromMs: number;
   #periodsUntilMs: number;
   /** What was told last, and when on the monotonic clock. */
   #told: Periods;
@@ -37,6 +38,7 @@ export class SteadyClock {
     this.#periods = periodsAt(this.#wallMs);
     this.#told = this.#periods;
     this.#periodsUntilMs = this.#wallMs + this.#periods.dayLeftMs;
+    this.#periodsFromMs = this.#periodsUntilMs - DAY_MS;
   }
 
   /** Monotonic milliseconds. */
@@ -63,9 +65,10 @@ export class SteadyClock {
     const sinceMs = monotonicMs - this.#toldAtMs;
     if (sinceMs >= 0 && sinceMs < 1) return this.#told;
     const wallMs = this.wallMs(monotonicMs);
-    if (wallMs >= this.#periodsUntilMs) {
+    if (wallMs >= this.#periodsUntilMs || wallMs < this.#periodsFromMs - DAY_MS) {
       this.#periods = periodsAt(wallMs);
       this.#periodsUntilMs = wallMs + this.#periods.dayLeftMs;
+      this.#periodsFromMs = this.#periodsUntilMs - DAY_MS;
     }
     const leftMs = this.#periodsUntilMs - wallMs;
     const { day, month, dayLeftMs, monthLeftMs } = this.#periods;

@@ -190,15 +190,12 @@ export class Subject {
     return share < 1 && this.#own[period] + Math.ceil(this.#before[period] * share) + nanoUsd > most;
   }
 
+  /** What was spent in a day that the clock was wrong about was spent in the one to which it goes back. */
   #follow({ day, month }: Periods): void {
-    if (day > this.#day) {
-      this.#day = day;
-      this.#spent.day = this.#own.day = this.#before.day = 0;
-    }
-    if (month > this.#month) {
-      this.#month = month;
-      this.#spent.month = this.#own.month = this.#before.month = 0;
-    }
+    if (day > this.#day) this.#spent.day = this.#own.day = this.#before.day = 0;
+    if (month > this.#month) this.#spent.month = this.#own.month = this.#before.month = 0;
+    this.#day = day;
+    this.#month = month;
   }
 }
 

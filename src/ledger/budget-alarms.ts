@@ -107,7 +107,7 @@ export class BudgetAlarms {
   /** Reads what the ledger has, which is more than is known here where others spend too. Call it once at the start. */
   async refresh(): Promise<void> {
     this.#keep();
-    void this.#takeOver();
+    const takenOver = this.#takeOver();
     const askedMs = this.#wall();
     this.#follow(askedMs);
     const day = this.#dayName;
@@ -118,6 +118,7 @@ export class BudgetAlarms {
     } catch {
       // Left for the next time; the database's troubles are reported by those who cannot do without it.
     }
+    await takenOver;
   }
 
   async close(): Promise<void> {
@@ -237,9 +238,9 @@ export class BudgetAlarms {
     return tally;
   }
 
-  /** A clock that is set back does not bring a day back. */
+  /** A clock that is set back does not bring a day back, unless it was more than one ahead. */
   #follow(nowMs: number): void {
-    if (nowMs < this.#dayEndsMs) return;
+    if (nowMs < this.#dayEndsMs && nowMs >= this.#dayEndsMs - 2 * DAY_MS) return;
     const { day, month } = periodsOf(nowMs);
     const sameMonth = month === this.#monthName;
     for (const subject of SUBJECTS)

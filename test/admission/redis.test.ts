@@ -401,6 +401,31 @@ describe.skipIf(noRedis())('limits that several gateways count in Redis', () => 
     await early.admit(askOf(limits, { nanoUsd: 40 }));
   });
 
+  it('is not stuck in a day that one gateway is wrong about, whichever way', async () => {
+    const DAY_MS = 86_400_000;
+    const at = (systemMs: number) =>
+      open({ clock: new SteadyClock({ monotonic: () => 0, system: () => systemMs }) });
+    const now = Date.now();
+    const [right, ahead, behind, next] = await Promise.all(
+      [now, now + 1_000 * DAY_MS, now - 1_000 * DAY_MS, now + DAY_MS].map(at),
+    );
+    const limits = { key: { nanoUsdPerDay: 100, nanoUsdPerMonth: 1_000 } };
+    const spend = async (admission: Awaited<ReturnType<typeof open>>, nanoUsd: number) => {
+      (await admission.admit(askOf(limits, { nanoUsd }))).settle({ tokens: 1, nanoUsd });
+      await settledAll(admission);
+    };
+    // It comes first, and is believed: there is nothing to compare it to.
+    await spend(ahead!, 10);
+    await spend(right!, 20);
+    await spend(ahead!, 30);
+    await spend(behind!, 40);
+    for (const admission of [right!, ahead!, behind!])
+      await refusedBy(admission, askOf(limits, { nanoUsd: 1 }));
+    await spend(next!, 100);
+    for (const admission of [right!, ahead!, behind!, next!])
+      await refusedBy(admission, askOf(limits, { nanoUsd: 1 }));
+  });
+
   it('loads its scripts again after Redis has forgotten them', async () => {
     const admission = await open();
     await admission.admit(askOf(concurrent(2)));

@@ -143,6 +143,22 @@ describeDatabases('alarms of budgets', (newLocation) => {
     expect(names()).toEqual(['key 2026-01-31 0.85', 'key 2026-02 0.85']);
   });
 
+  it('go off in the day to which a clock comes back that was more than one ahead', async () => {
+    const { alarms, heard, names } = watch();
+    const limits = { key: { nanoUsdPerDay: 100 } };
+    nowMs += 1_000 * DAY_MS;
+    alarms.observe(spending(10, limits));
+    nowMs -= 1_000 * DAY_MS;
+    alarms.observe(spending(90, limits));
+    await expect.poll(() => heard.length).toBe(1);
+    nowMs += DAY_MS;
+    alarms.observe(spending(90, limits));
+    nowMs -= DAY_MS;
+    alarms.observe(spending(5, limits));
+    await expect.poll(() => heard.length).toBe(3);
+    expect(names()).toEqual(['key 2026-01-31 0.85', 'key 2026-02-01 0.85', 'key 2026-02-01 0.95']);
+  });
+
   it('count what was spent before the start, and by others', async () => {
     const { alarms, heard } = watch({
       totals: async () => ({ ...nothingSpent(), key: new Map([['key_1', { day: 80, month: 80 }]]) }),
