@@ -25,7 +25,6 @@ export class SteadyClock {
   #monotonicMs: number;
   #wallMs: number;
   #periods: Periods;
-  #periodsFromMs: number;
   #periodsUntilMs: number;
   /** What was told last, and when on the monotonic clock. */
   #told: Periods;
@@ -38,7 +37,6 @@ export class SteadyClock {
     this.#periods = periodsAt(this.#wallMs);
     this.#told = this.#periods;
     this.#periodsUntilMs = this.#wallMs + this.#periods.dayLeftMs;
-    this.#periodsFromMs = this.#periodsUntilMs - DAY_MS;
   }
 
   /** Monotonic milliseconds. */
@@ -65,10 +63,9 @@ export class SteadyClock {
     const sinceMs = monotonicMs - this.#toldAtMs;
     if (sinceMs >= 0 && sinceMs < 1) return this.#told;
     const wallMs = this.wallMs(monotonicMs);
-    if (wallMs >= this.#periodsUntilMs || wallMs < this.#periodsFromMs - DAY_MS) {
+    if (wallMs >= this.#periodsUntilMs || wallMs < this.#periodsUntilMs - 2 * DAY_MS) {
       this.#periods = periodsAt(wallMs);
       this.#periodsUntilMs = wallMs + this.#periods.dayLeftMs;
-      this.#periodsFromMs = this.#periodsUntilMs - DAY_MS;
     }
     const leftMs = this.#periodsUntilMs - wallMs;
     const { day, month, dayLeftMs, monthLeftMs } = this.#periods;

@@ -1,10 +1,11 @@
 import { existsSync, rmdirSync, statfsSync } from 'node:fs';
-import { createServer, isIPv6 } from 'node:net';
+import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import type { Config } from '../../config/schema.ts';
 import { fileTrouble } from '../core/file-trouble.ts';
 import { makeFolder } from '../core/make-folder.ts';
 import { sizeText } from '../local/memory-estimate.ts';
+import { addressText } from '../upstream/http/address.ts';
 import type { Check } from './check.ts';
 
 /** Less makes logs and graphs fail soon. */
@@ -73,9 +74,9 @@ export async function checkPort({ listen: { host, port } }: Config): Promise<Che
 
 /** @returns What it says of itself. Undefined: what is there is none. */
 async function gatewayAt(host: string, port: number): Promise<string | undefined> {
-  const name = isIPv6(host) ? `[${host}]` : host;
   try {
-    const response = await fetch(`http://${name}:${port}/readyz`, { signal: AbortSignal.timeout(ASK_MS) });
+    const url = `http://${addressText({ host, port })}/readyz`;
+    const response = await fetch(url, { signal: AbortSignal.timeout(ASK_MS) });
     const { status, backends } = (await response.json()) as { status?: unknown; backends?: unknown };
     return typeof status === 'string' && typeof backends === 'object' ? status : undefined;
   } catch {

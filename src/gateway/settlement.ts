@@ -114,16 +114,14 @@ export class Settlement implements UsageJudge {
   /** The attempts as they would be settled now. */
   attempts(): readonly AttemptRecord[] {
     const { observation } = this;
-    const told = this.#told(observation);
-    const counted = this.#measured(told, observation) ?? this.#counted(told, observation, this.#wasRead);
+    const counted = this.#measured(observation) ?? this.#counted(observation, this.#wasRead);
     return this.#records(counted, this.#now());
   }
 
   instead(seen: Observation): Usage | undefined {
-    const told = this.#told(seen);
-    const measured = this.#measured(told, seen);
+    const measured = this.#measured(seen);
     if (measured !== undefined && measured === seen.usage) return undefined;
-    return measured ?? this.#counted(told, seen, this.#request.onlyReads === true);
+    return measured ?? this.#counted(seen, this.#request.onlyReads === true);
   }
 
   fail(error: AppError): AppError {
@@ -137,9 +135,8 @@ export class Settlement implements UsageJudge {
     this.#settled = true;
     const { observation } = this;
     const { firstTokenAtMs, lastTokenAtMs } = observation;
-    const told = this.#told(observation);
-    const measured = this.#measured(told, observation);
-    const counted = measured ?? this.#counted(told, observation, this.#wasRead);
+    const measured = this.#measured(observation);
+    const counted = measured ?? this.#counted(observation, this.#wasRead);
     const nowMs = this.#now();
     const attempts = this.#records(counted, nowMs);
     const answered = this.#attempts.find(isAnswered);
@@ -214,7 +211,8 @@ export class Settlement implements UsageJudge {
    * What counts where the backend has not told, as when a reply broke off. If nothing came nothing counts; but a
    * client that leaves has had a prompt read.
    */
-  #counted(told: Usage | undefined, seen: Observation, wasRead: boolean): Usage {
+  #counted(seen: Observation, wasRead: boolean): Usage {
+    const told = this.#told(seen);
     const completionTokens = Math.max(
       this.#deliveredTokens,
       this.#written(seen),
@@ -230,7 +228,8 @@ export class Settlement implements UsageJudge {
   }
 
   /** What the backend says, unless it leaves something out: where something was written, something was read as well. */
-  #measured(told: Usage | undefined, seen: Observation): Usage | undefined {
+  #measured(seen: Observation): Usage | undefined {
+    const told = this.#told(seen);
     if (told === undefined || (told.promptTokens > 0 && told.completionTokens > 0)) return told;
     return this.#written(seen) > 0 ? undefined : told;
   }

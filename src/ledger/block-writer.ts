@@ -98,11 +98,10 @@ export class BlockWriter {
     const { number, text } = written;
     this.#reserve(LABEL_WORDS + mostWords(text));
     const start = this.#wordCount;
-    const sizeBytes = this.#bytes.write(text, (start + LABEL_WORDS) * WORD_BYTES);
+    this.#wordCount += LABEL_WORDS;
     this.#words[start] = LABEL;
     this.#words[start + 1] = number;
-    this.#words[start + 2] = sizeBytes;
-    this.#wordCount += LABEL_WORDS + wordsOf(sizeBytes);
+    this.#words[start + 2] = this.#write(text);
     this.#labels.push(label);
   }
 

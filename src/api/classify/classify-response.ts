@@ -1,4 +1,5 @@
 import type { Classifications, ClassifyRequest } from '../../core/encoder.ts';
+import { readingUsageBody } from '../../core/usage-body.ts';
 
 /** vLLM's classification reply. `createdS`: Unix seconds. */
 export function classifyBody(
@@ -17,6 +18,6 @@ export function classifyBody(
       probs: probabilities,
       num_classes: probabilities.length,
     })),
-    usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
+    usage: readingUsageBody(promptTokens),
   };
 }

@@ -1,8 +1,8 @@
 import type { Part } from '../../core/part.ts';
+import { type UsageBody, usageBody } from '../../core/usage-body.ts';
 import { FINISH_REASONS } from './finish-reason.ts';
 import { type ChatTokenLogprob, chatLogprobs } from './logprobs-body.ts';
 import { type ReplyHead, replyEndedEarly } from './reply-head.ts';
-import { type UsageBody, usageBody } from './usage-body.ts';
 
 interface ToolCallBody {
   id: string;

@@ -1,9 +1,9 @@
 import type { Part, TokenLogprob } from '../../core/part.ts';
+import { usageBody } from '../../core/usage-body.ts';
 import { errorEvent } from './error-body.ts';
 import { FINISH_REASONS } from './finish-reason.ts';
 import { chatLogprobs } from './logprobs-body.ts';
 import { type ReplyHead, replyEndedEarly } from './reply-head.ts';
-import { usageBody } from './usage-body.ts';
 
 export interface ReplyStream {
   /** Zero or more whole SSE events, as text. */

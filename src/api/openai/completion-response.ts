@@ -1,4 +1,5 @@
 import type { Part } from '../../core/part.ts';
+import { type UsageBody, usageBody } from '../../core/usage-body.ts';
 import { FINISH_REASONS } from './finish-reason.ts';
 import {
   appendCompletionLogprobs,
@@ -6,7 +7,6 @@ import {
   emptyCompletionLogprobs,
 } from './logprobs-body.ts';
 import { type ReplyHead, replyEndedEarly } from './reply-head.ts';
-import { type UsageBody, usageBody } from './usage-body.ts';
 
 interface CompletionChoice {
   text: string;

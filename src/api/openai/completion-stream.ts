@@ -1,9 +1,9 @@
 import type { Part } from '../../core/part.ts';
+import { usageBody } from '../../core/usage-body.ts';
 import { finishJson, type ReplyStream, type StreamOptions } from './chat-stream.ts';
 import { errorEvent } from './error-body.ts';
 import { appendCompletionLogprobs, emptyCompletionLogprobs } from './logprobs-body.ts';
 import { replyEndedEarly } from './reply-head.ts';
-import { usageBody } from './usage-body.ts';
 
 /** Parts → `text_completion` events. Reasoning and tool calls have no place in this format and are left out. */
 export function completionStream(options: StreamOptions): ReplyStream {

@@ -1,4 +1,5 @@
 import type { Embeddings } from '../../core/encoder.ts';
+import { readingUsageBody } from '../../core/usage-body.ts';
 import type { EncodingFormat } from './embeddings-request.ts';
 
 /** Of a piece of the body, about: it is written in a millisecond or two. */
@@ -18,7 +19,7 @@ export function* embeddingsBody(
       .map((vector, i) => embeddingObject(vector, from + i, format));
     yield `${from === 0 ? '' : ','}${objects.join(',')}`;
   }
-  const usage = { prompt_tokens: promptTokens, total_tokens: promptTokens };
+  const usage = readingUsageBody(promptTokens);
   yield `],"model":${JSON.stringify(model)},"usage":${JSON.stringify(usage)}}`;
 }
 

@@ -1,4 +1,5 @@
 import type { RerankRequest, RerankScores } from '../../core/encoder.ts';
+import { readingUsageBody } from '../../core/usage-body.ts';
 import type { RerankReplyOptions } from './rerank-request.ts';
 
 /** The most relevant document first; equal ones stay in the request's order. */
@@ -19,6 +20,6 @@ export function rerankBody(
     id: `rerank-${request.id.replace(/^req_/, '')}`,
     model: request.model,
     results,
-    usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
+    usage: readingUsageBody(promptTokens),
   };
 }

@@ -4,6 +4,7 @@ import type { AppError } from '../../core/error.ts';
 import { newObservation, type Observation } from '../../core/observation.ts';
 import { isWholeUsage } from '../../core/plausible-usage.ts';
 import type { Usage } from '../../core/usage.ts';
+import { usageBody } from '../../core/usage-body.ts';
 import { errorOf, errorSaid, errorWithin } from '../errors/error-within.ts';
 import { keyless, NO_SECRETS, type Secrets } from '../errors/secrets.ts';
 import { unexpectedReply } from '../errors/server-faults.ts';
@@ -11,7 +12,7 @@ import { hasContent } from '../wire/content.ts';
 import { finishReasonOf } from '../wire/finish-reasons.ts';
 import { withoutLongTexts } from '../wire/long-texts.ts';
 import { withNulls } from '../wire/not-a-number.ts';
-import { saidUsage, tellsUsage, usageOf } from '../wire/usage.ts';
+import { tellsUsage, usageOf } from '../wire/usage.ts';
 import { asWire, choicesOf, indexOf, jsonOf, type Wire } from '../wire/wire-chunk.ts';
 import { ChoiceEnds } from './choice-ends.ts';
 import type { PlainEvents } from './plain-events.ts';
@@ -114,11 +115,13 @@ export class EventInspector {
     const isOfUsage = tellsUsage(chunk);
     this.#noteChunk(chunk, choices, usage, event);
     if (!isOfUsage) return choices.length > 0 || Array.isArray(chunk.choices) ? event : this.#passOver(data);
-    if (this.#hideUsage && choices.length === 0) return undefined;
-    const counted = this.#hideUsage ? undefined : this.#countedInstead(usage);
-    if (!this.#hideUsage && counted === undefined) return event;
-    const whole = read === event ? data : readEvent(event).data!;
-    const shown = counted === undefined ? withoutUsage(whole) : withUsage(whole, saidUsage(counted));
+    const whole = () => (read === event ? data : readEvent(event).data!);
+    if (this.#hideUsage) return choices.length === 0 ? undefined : this.#unlessTooDeep(withoutUsage(whole()));
+    const counted = this.#countedInstead(usage);
+    return counted === undefined ? event : this.#unlessTooDeep(withUsage(whole(), usageBody(counted)));
+  }
+
+  #unlessTooDeep(shown: Buffer | undefined): Buffer | undefined {
     return shown ?? this.failAs('an event that goes too deep');
   }
 

@@ -2,9 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { recordings } from '../../../test/recorded/recordings.ts';
 import type { Observation } from '../../core/observation.ts';
+import { usageBody } from '../../core/usage-body.ts';
 import { hasContent } from '../wire/content.ts';
 import { finishReasonOf } from '../wire/finish-reasons.ts';
-import { saidUsage, usageOf } from '../wire/usage.ts';
+import { usageOf } from '../wire/usage.ts';
 import { asWire, choicesOf } from '../wire/wire-chunk.ts';
 import { StreamTap } from './stream-tap.ts';
 
@@ -289,7 +290,7 @@ describe('StreamTap', () => {
     const odd = `data: {"choices":[],"usage":${usage}}\n\n`;
     const passed = tap.push(Buffer.from(delta('x', 'stop') + odd + DONE), 0)!.toString();
     expect(passed).toBe(
-      `${delta('x', 'stop')}data: {"choices":[],"usage":${JSON.stringify(saidUsage(counted))}}\n\n${DONE}`,
+      `${delta('x', 'stop')}data: {"choices":[],"usage":${JSON.stringify(usageBody(counted))}}\n\n${DONE}`,
     );
   });
 

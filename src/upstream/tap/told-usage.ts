@@ -29,7 +29,7 @@ export function withoutUsage(data: string): Buffer | undefined {
   return Buffer.concat(applyEdits(event, edits));
 }
 
-/** The same with this in its place, as a server says it (`saidUsage`). */
+/** The same with this in its place. */
 export function withUsage(data: string, usage: object): Buffer | undefined {
   return usageReplaced(jsonEvent(data), FIELD_BYTES, usage) ?? rewritten(data, usage);
 }

@@ -5,6 +5,7 @@ import { newObservation, type Observation } from '../../core/observation.ts';
 import { isTrueCount } from '../../core/plausible-usage.ts';
 import { type Member, type SkimmedObject, skimBeginning, skimObject, skipSpace } from '../../core/skim.ts';
 import type { Usage } from '../../core/usage.ts';
+import { readingUsageBody, usageBody } from '../../core/usage-body.ts';
 import { errorOf, errorSaid, errorWithin } from '../errors/error-within.ts';
 import { keyless, NO_SECRETS, type Secrets } from '../errors/secrets.ts';
 import { unexpectedReply } from '../errors/server-faults.ts';
@@ -14,7 +15,7 @@ import { isEmpty, parsedValue, saysError, saysNone } from '../wire/member-value.
 import { withNulls } from '../wire/not-a-number.ts';
 import { ObjectEnd } from '../wire/object-end.ts';
 import { plainUsage } from '../wire/plain-usage.ts';
-import { readingUsageOf, saidUsage, tellsUsage, usageOf } from '../wire/usage.ts';
+import { readingUsageOf, tellsUsage, usageOf } from '../wire/usage.ts';
 import { asWire, choicesOf, hasResults, type Wire } from '../wire/wire-chunk.ts';
 import { usageReplaced } from './told-usage.ts';
 
@@ -212,8 +213,9 @@ export class WholeTap {
   #correctUsage(text: Buffer, told?: unknown): void {
     const counted = this.#judge?.instead(this.observation);
     if (counted === undefined) return;
-    const said = saidUsage(counted, this.#isGeneration);
-    const usage = this.#isGeneration ? said : { ...asWire(told), ...said };
+    const usage = this.#isGeneration
+      ? usageBody(counted)
+      : { ...asWire(told), ...readingUsageBody(counted.promptTokens) };
     this.mended = usageReplaced(this.mended ?? text, 0, usage) ?? this.mended;
   }
 

@@ -58,19 +58,6 @@ export function tellsUsage({ usage }: Wire): boolean {
   return usage !== undefined && usage !== null;
 }
 
-/** In a server's words. @param isGeneration Nothing was written otherwise. */
-export function saidUsage(usage: Usage, isGeneration = true): object {
-  const { promptTokens, completionTokens, cachedPromptTokens, reasoningTokens } = usage;
-  if (!isGeneration) return { prompt_tokens: promptTokens, total_tokens: promptTokens };
-  return {
-    prompt_tokens: promptTokens,
-    completion_tokens: completionTokens,
-    total_tokens: promptTokens + completionTokens,
-    prompt_tokens_details: { cached_tokens: cachedPromptTokens },
-    completion_tokens_details: { reasoning_tokens: reasoningTokens },
-  };
-}
-
 /** As it was said: whether it can be true is for others to judge. */
 function count(value: unknown): number {
   return typeof value === 'number' ? value : 0;

@@ -1,5 +1,6 @@
-import type { Usage } from '../../core/usage.ts';
+import type { Usage } from './usage.ts';
 
+/** A usage in the words of OpenAI. */
 export interface UsageBody {
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
@@ -16,4 +17,9 @@ export function usageBody(usage: Usage): UsageBody {
     prompt_tokens_details: { cached_tokens: usage.cachedPromptTokens },
     completion_tokens_details: { reasoning_tokens: usage.reasoningTokens },
   };
+}
+
+/** Of texts that were only read. */
+export function readingUsageBody(promptTokens: number): Pick<UsageBody, 'prompt_tokens' | 'total_tokens'> {
+  return { prompt_tokens: promptTokens, total_tokens: promptTokens };
 }
