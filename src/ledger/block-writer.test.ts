@@ -33,7 +33,7 @@ const ROW = {
 
 it('keeps of labels no bytes beyond their texts, whatever else was made at the same time', () => {
   const writer = new BlockWriter();
-  const labels = Array.from({ length: 5_000 }, (_, i): AttemptLabel => ({ ...LABEL, keyId: `key_${i}` }));
+  const labels = Array.from({ length: 20_000 }, (_, i): AttemptLabel => ({ ...LABEL, keyId: `key_${i}` }));
   const keptBytes = () => {
     collect();
     return process.memoryUsage().arrayBuffers;
@@ -44,8 +44,9 @@ it('keeps of labels no bytes beyond their texts, whatever else was made at the s
     Buffer.from('what somebody else needs for a moment'.repeat(30));
     writer.clear();
   }
-  expect(keptBytes() - before).toBeLessThan(1e6);
+  // Slices would keep 25 MB. What other tests of this process have left comes and goes meanwhile.
+  expect(keptBytes() - before).toBeLessThan(10e6);
   // Both are still there.
-  for (const label of labels) writer.add({ type: 'open', settlementId: 's', rows: [{ ...ROW, label }] });
+  writer.add({ type: 'open', settlementId: 's', rows: [{ ...ROW, label: labels.at(-1)! }] });
   expect(writer.isEmpty).toBe(false);
 });
