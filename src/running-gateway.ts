@@ -6,6 +6,7 @@ import type { ModelPaths } from './fleet/fleet.ts';
 import type { FetchModel } from './fleet/model-admin.ts';
 import type { LoadedConfig } from './fleet/reloader.ts';
 import type { Gateway } from './gateway/gateway.ts';
+import type { DatabaseLocation } from './store/location.ts';
 import type { Logger } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import type { Resolver } from './upstream/resolver.ts';
@@ -29,6 +30,8 @@ export interface StartOptions {
   readonly onCanaryResumed?: (deployment: string) => void;
   /** A deployment on trial does worse than the others. */
   readonly onCanaryRolledBack?: (found: CanaryRolledBack) => void;
+  /** What other processes of this machine have opened. Default: what the configuration says. */
+  readonly database?: DatabaseLocation | undefined;
   /** What other processes of this machine have read of keys so far. */
   readonly keyNews?: readonly KeyNews[];
   /** Something about a key was read here. */
@@ -39,6 +42,8 @@ export interface RunningGateway {
   /** Base URL, such as http://127.0.0.1:8080 */
   readonly url: string;
   readonly gateway: Gateway;
+  /** What it has opened. */
+  readonly database: DatabaseLocation;
   /** Requests that have ended so far, or were refused. */
   ended(): number;
   /** Resolves when every engine is ready or has failed for the first time. */

@@ -35,8 +35,8 @@ export async function startGateway(config: Config, options: StartOptions = {}): 
   const events = new EventFanOut((err, event) =>
     logger.error({ err, event: event.type }, 'an event was not taken down'),
   );
-  const { keyNews, onKeyNews } = options;
-  const tenancy = await openTenancy({ config, logger, emit: events.emit, keyNews, onKeyNews });
+  const { database, keyNews, onKeyNews } = options;
+  const tenancy = await openTenancy({ config, database, logger, emit: events.emit, keyNews, onKeyNews });
   events.addRecorder(tenancy.observe);
   events.add(logEvents(logger));
   try {
@@ -148,6 +148,7 @@ async function startWith(
 
   return {
     url: front.url,
+    database: tenancy.database,
     gateway,
     ended: () => ended,
     enginesSettled: fleet.enginesSettled(),

@@ -38,11 +38,15 @@ export interface Tenancy {
   admitsNobody(): boolean;
   /** Why something does not work as configured; empty: all does. */
   problems(): readonly string[];
+  /** What has been opened. */
+  readonly database: DatabaseLocation;
   close(): Promise<void>;
 }
 
 export interface TenancyOptions {
   readonly config: Config;
+  /** What other processes of this machine have opened. Default: what the configuration says. */
+  readonly database?: DatabaseLocation | undefined;
   readonly logger: Logger;
   readonly emit: Emit;
   /** What other processes of this machine have read of keys so far. */
@@ -57,7 +61,7 @@ interface Closable {
 /** @throws Error that says what is wrong with the database, where it is a file, or with the configuration */
 export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
   const { config, logger, emit } = options;
-  const database = new LateDatabase(databaseLocation(config));
+  const database = new LateDatabase(options.database ?? databaseLocation(config));
   const parts: Closable[] = [];
   const opened = <P extends Closable>(part: P): P => {
     parts.push(part);
@@ -100,6 +104,7 @@ export async function openTenancy(options: TenancyOptions): Promise<Tenancy> {
         () => door.refresh(),
       ),
       usage: { usage: (query) => asking(() => reader.usage(query)) },
+      database: location,
       close,
     };
   } catch (error) {

@@ -4,6 +4,7 @@ import { KnownKeys } from '../access/known-keys.ts';
 import type { UpstreamReport, WorkerReport } from '../api/admin/upstream-report.ts';
 import { hostTimeMs } from '../core/host-clock.ts';
 import { withFixed } from '../fleet/reloader.ts';
+import type { DatabaseLocation } from '../store/location.ts';
 import { createLogger, type Logger } from '../telemetry/log.ts';
 import { CollectedMetrics } from './collected-metrics.ts';
 import { Gather } from './gather.ts';
@@ -49,6 +50,8 @@ class Primary {
   /** Rejected if the first workers cannot start. */
   readonly #failed = Promise.withResolvers<never>();
   #config: Config;
+  /** What the first worker has opened. */
+  #database: DatabaseLocation | undefined;
   /** Workers that have come to listen so far. */
   #listening = 0;
   /** Requests that were cut off at the end. */
@@ -65,6 +68,7 @@ class Primary {
       startMessage: () => ({
         type: 'start',
         config: this.#config,
+        database: this.#database,
         ...this.#orders.all,
         keyNews: this.#keys.news,
       }),
@@ -145,7 +149,8 @@ class Primary {
   }
 
   readonly #receivers: { readonly [T in FromWorker['type']]: Receive<FromWorker & { readonly type: T }> } = {
-    listening: (worker, { url }) => {
+    listening: (worker, { url, database }) => {
+      this.#database ??= database;
       const { workers } = this.#config.listen;
       this.#listening += 1;
       if (this.#listening === workers) {

@@ -2,6 +2,7 @@ import type { Config } from '../../config/schema.ts';
 import type { KeyNews } from '../access/key-news.ts';
 import type { UpstreamReport, WorkerReport } from '../api/admin/upstream-report.ts';
 import type { CanaryRolledBack } from '../core/event.ts';
+import type { DatabaseLocation } from '../store/location.ts';
 import type { MetricsSnapshot } from '../telemetry/aggregate.ts';
 import type { Scrape } from '../telemetry/metrics.ts';
 
@@ -15,6 +16,8 @@ export type ToWorker =
   | {
       readonly type: 'start';
       readonly config: Config;
+      /** What the first of them has opened: no other file that has come to have its name meanwhile. */
+      readonly database: DatabaseLocation | undefined;
       readonly drains: readonly DrainOrder[];
       readonly rollBacks: readonly CanaryRolledBack[];
       readonly keyNews: readonly KeyNews[];
@@ -35,7 +38,7 @@ export type ToWorker =
   | { readonly type: 'stop' };
 
 export type FromWorker =
-  | { readonly type: 'listening'; readonly url: string }
+  | { readonly type: 'listening'; readonly url: string; readonly database: DatabaseLocation }
   | { readonly type: 'failed'; readonly detail: string }
   | { readonly type: 'drain-upstream'; readonly order: DrainOrder }
   | { readonly type: 'roll-back-canary'; readonly found: CanaryRolledBack }

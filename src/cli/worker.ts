@@ -22,11 +22,12 @@ export async function serveAsWorker(): Promise<void> {
   const looks = new Questions<readonly WorkerReport[]>();
   let started: Promise<RunningGateway | undefined> = Promise.resolve(undefined);
 
-  const start = async ({ config, drains, rollBacks, keyNews }: ToWorker & { type: 'start' }) => {
+  const start = async ({ config, database, drains, rollBacks, keyNews }: ToWorker & { type: 'start' }) => {
     logger.level = config.log.level;
     try {
       const running = await startGateway(config, {
         logger,
+        database,
         scrape: () => scrapes.ask((id) => send({ type: 'scrape', id })),
         everywhere: () => looks.ask((id) => send({ type: 'look-everywhere', id })),
         drains,
@@ -38,7 +39,7 @@ export async function serveAsWorker(): Promise<void> {
       });
       for (const found of rollBacks) running.gateway.rollBackCanary(found);
       tidyWhileIdle(running);
-      send({ type: 'listening', url: running.url });
+      send({ type: 'listening', url: running.url, database: running.database });
       return running;
     } catch (error) {
       send({ type: 'failed', detail: error instanceof Error ? error.message : String(error) });

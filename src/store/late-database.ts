@@ -23,12 +23,12 @@ export class LateDatabase {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** @throws Error if it is a file, and cannot be opened */
+  /** @throws Error if it is a file, and cannot be opened: unless somebody has taken it away from others who use it, who may get it back */
   async start(): Promise<void> {
     try {
       await this.#tryToOpen();
     } catch (error) {
-      if (this.#location.kind === 'sqlite') throw error;
+      if (this.#location.kind === 'sqlite' && isInPlace(this.#location)) throw error;
     }
   }
 
