@@ -10,6 +10,7 @@ import type { Check } from '../src/doctor/check.ts';
 import { startFakeUpstream } from './fakes/openai-upstream.ts';
 import { startGatewayProcess } from './support/gateway-process.ts';
 import { writeTinyChatModel } from './tiny-chat-model.ts';
+import { rawServer } from './upstream/harness.ts';
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
@@ -129,6 +130,12 @@ it('names each thing that is wrong, with what to do about it, and exits with 1',
   expect(outcome.stderr).toContain('asking upstreams');
 });
 
+/** As Go answers who speaks plain HTTP where it speaks TLS. */
+function wantsTls(): Promise<string> {
+  const words = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.';
+  return rawServer((socket) => socket.once('data', () => socket.end(words)));
+}
+
 it('finds the API root where the URL of an upstream names the server, or a path below it', async () => {
   const fake = await startFakeUpstream();
   const { code, byName } = await checks({
@@ -138,6 +145,7 @@ it('finds the API root where the URL of an upstream names the server, or a path 
       { name: 'path', url: `${fake.url}/models` },
       { name: 'nothing', url: `${fake.url}/elsewhere` },
       { name: 'tls', url: fake.url.replace('http:', 'https:') },
+      { name: 'wants-tls', url: await wantsTls() },
     ],
   });
   await fake.close();
@@ -152,6 +160,10 @@ it('finds the API root where the URL of an upstream names the server, or a path 
     detail: expect.stringContaining('HTTP 404'),
   });
   expect(byName.get('tls')?.fix).toContain('http://');
+  expect(byName.get('wants-tls')).toMatchObject({
+    status: 'failed',
+    fix: expect.stringContaining('https://'),
+  });
   expect([...byName].find(([name]) => name.endsWith('qianmen.yaml'))?.[1]).toMatchObject({
     status: 'failed',
     fix: expect.stringContaining('Nothing is served'),

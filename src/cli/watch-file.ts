@@ -1,9 +1,7 @@
 import { watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-
-/** No word that the file is gone. */
-const SHORTAGES: readonly unknown[] = ['EMFILE', 'ENFILE', 'ENOMEM'];
+import { isShortage } from '../core/shortage.ts';
 
 /** Editors write in several steps. */
 const SETTLE_MS = 200;
@@ -27,9 +25,7 @@ export async function watchFile(
 ): Promise<() => void> {
   let known: string | undefined;
   const read = () =>
-    readFile(file, 'utf8').catch(({ code }: NodeJS.ErrnoException) =>
-      SHORTAGES.includes(code) ? known : undefined,
-    );
+    readFile(file, 'utf8').catch((error: unknown) => (isShortage(error) ? known : undefined));
   known = await read();
   let timer: NodeJS.Timeout | undefined;
   const compare = async () => {

@@ -1,11 +1,14 @@
 import { request } from 'undici';
 import type { UpstreamConfig } from '../../config/upstream.ts';
 import { parseServedModels } from '../upstream/health/served-models.ts';
+import { wantsTls } from '../upstream/wire/wants-tls.ts';
 
 export interface ModelList {
   readonly statusCode: number;
   /** Undefined where the answer is no list of models. */
   readonly served: readonly string[] | undefined;
+  /** It speaks TLS, and was spoken to without. */
+  readonly wantsTls: boolean;
 }
 
 /** Asks what is at `url`, which may be another than the upstream's own, for its models. @throws What undici throws, a TimeoutError among it. */
@@ -14,7 +17,8 @@ export async function askForModels(url: string, { apiKey, probe }: UpstreamConfi
     headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
     signal: AbortSignal.timeout(probe.timeoutMs),
   });
-  return { statusCode, served: parseServedModels(await body.text()) };
+  const text = await body.text();
+  return { statusCode, served: parseServedModels(text), wantsTls: wantsTls(statusCode, text) };
 }
 
 /**

@@ -1,8 +1,11 @@
 import type { Config } from '../../config/schema.ts';
 import type { UpstreamConfig } from '../../config/upstream.ts';
 import { expectedModels } from '../fleet/expected-models.ts';
+import { transportFix } from '../upstream/http/transport-failure.ts';
 import type { Check } from './check.ts';
 import { askForModels, findApiRoot } from './model-list.ts';
+
+const LOOK = 'Start that server, or correct its url.';
 
 /** Asks every upstream which models it serves. */
 export async function checkUpstreams(config: Config): Promise<Check[]> {
@@ -17,13 +20,14 @@ async function checkUpstream(upstream: UpstreamConfig, expected: readonly string
   const failed = (detail: string, fix: string): Check => ({ ...common, status: 'failed', detail, fix });
   try {
     const startedAtMs = performance.now();
-    const { statusCode, served } = await askForModels(url, upstream);
+    const { statusCode, served, wantsTls } = await askForModels(url, upstream);
     const ms = Math.round(performance.now() - startedAtMs);
     if (statusCode === 401 || statusCode === 403)
       return failed(
         `${url} refuses the API key (HTTP ${statusCode})`,
         'Set its apiKey to one that it knows.',
       );
+    if (wantsTls) return failed(`${url} speaks TLS`, 'Begin its url with https://.');
     if (statusCode >= 500)
       return failed(`${url} answers with HTTP ${statusCode}`, 'Look at the log of that server.');
     if (served === undefined) {
@@ -56,13 +60,6 @@ async function checkUpstream(upstream: UpstreamConfig, expected: readonly string
   } catch (error) {
     const { name: kind, message, code } = error as NodeJS.ErrnoException;
     const why = kind === 'TimeoutError' ? `no answer within ${probe.timeoutMs} ms` : (code ?? message);
-    return failed(`${url} cannot be reached: ${why}`, fixOf(code));
+    return failed(`${url} cannot be reached: ${why}`, transportFix(error as Error) ?? LOOK);
   }
-}
-
-function fixOf(code = ''): string {
-  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') return 'It does not speak TLS: begin its url with http://.';
-  if (/CERT|SIGNATURE|ALTNAME/.test(code))
-    return 'Have its authority trusted (NODE_EXTRA_CA_CERTS=ca.pem), or correct its certificate.';
-  return 'Start that server, or correct its url.';
 }

@@ -187,7 +187,7 @@ class Upstream implements UpstreamBackend {
         ),
       activeAtMs: () => this.#connections.watchdog.activeAtMs,
       now: this.#now,
-      onAnswer: (status) => listing.answered(status),
+      onAnswer: ({ statusCode, text }) => listing.answered(statusCode, text),
       onModels: (models) => this.#models.listed(models),
     });
   }

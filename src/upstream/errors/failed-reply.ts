@@ -1,4 +1,5 @@
 import { AppError } from '../../core/error.ts';
+import { wantsTls } from '../wire/wants-tls.ts';
 import { asWire, jsonOf } from '../wire/wire-chunk.ts';
 import { keyless, type Secrets, scrub } from './secrets.ts';
 
@@ -9,6 +10,7 @@ const MAX_PARAM_CHARS = 200;
 const TOO_LONG =
   /maximum (?:context|model) length|model's context length|available context size|context length of only/i;
 
+const WANTS_TLS = 'HTTP 400: It speaks TLS: begin its url with https://.';
 const NOT_SUPPORTED = 'The model server does not support this request.';
 /** Anthropic's, and of gateways that pass it on. */
 const OVERLOADED = 529;
@@ -26,6 +28,7 @@ export interface FailedReply {
  */
 export function mapFailedReply(reply: FailedReply, secrets: Secrets): AppError {
   const { status, retryAfterMs } = reply;
+  if (wantsTls(status, reply.body)) return new AppError('upstream_refused', { cause: new Error(WANTS_TLS) });
   const cause = new Error(`HTTP ${status}: ${keyless(reply.body, secrets, MAX_MESSAGE_CHARS)}`);
   switch (status) {
     case 400:

@@ -21,17 +21,5 @@ export function outcomeOf(error: AppError, status: number | undefined): CallOutc
 }
 
 export function detailOf({ cause, message }: AppError): string {
-  return cause instanceof Error ? transportDetail(cause) : message;
-}
-
-/**
- * What OpenSSL says stands between where in its sources that was: `error:0A00010B:SSL routines:function:wrong version
- * number:file:77:`.
- */
-const OPENSSL_ERROR = /\berror:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/;
-
-/** What an operator has to know of a failed connection. */
-export function transportDetail({ message }: Error): string {
-  const reason = OPENSSL_ERROR.exec(message)?.[1];
-  return reason === undefined ? message : `TLS: ${reason}`;
+  return cause instanceof Error ? cause.message : message;
 }

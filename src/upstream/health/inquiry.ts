@@ -30,7 +30,8 @@ export class Inquiry {
   constructor({ origin, address, headers, keepMs }: InquiryOptions) {
     const { host, port, isTls, tlsName } = serverAddress(origin, address);
     const kept = { keepAlive: keepMs > 0, maxSockets: 1, ...(keepMs > 0 ? { timeout: keepMs } : {}) };
-    const agent = isTls ? new TlsAgent(kept) : new http.Agent(kept);
+    // A session that is resumed would say nothing of a certificate that has expired meanwhile.
+    const agent = isTls ? new TlsAgent({ ...kept, maxCachedSessions: 0 }) : new http.Agent(kept);
     const request = isTls ? tlsRequest : http.request;
     const to = {
       host,

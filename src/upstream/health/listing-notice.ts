@@ -1,4 +1,5 @@
 import type { Emit } from '../../core/event.ts';
+import { wantsTls } from '../wire/wants-tls.ts';
 
 export interface ListingNoticeOptions {
   readonly upstream: string;
@@ -23,19 +24,23 @@ export class ListingNotice {
     this.#options = options;
   }
 
-  answered(status: number): void {
+  /** @param text Of the answer. */
+  answered(status: number, text = ''): void {
     if (status >= 500 || PASSING.has(status)) return;
     const refusal = status >= 300 ? status : undefined;
     if (refusal === this.#status) return;
     this.#status = refusal;
     const { upstream, url, emit } = this.#options;
     const problem =
-      refusal === undefined ? undefined : { detail: `HTTP ${refusal} for ${url}`, fix: this.#fixOf(refusal) };
+      refusal === undefined
+        ? undefined
+        : { detail: `HTTP ${refusal} for ${url}`, fix: this.#fixOf(refusal, text) };
     emit({ type: 'upstream-listing-changed', upstream, problem });
   }
 
-  #fixOf(status: number): string {
+  #fixOf(status: number, text: string): string {
     const { url, hasKey } = this.#options;
+    if (wantsTls(status, text)) return 'begin its url with https://: it speaks TLS';
     if (status === 401 || status === 403)
       return hasKey ? 'set its apiKey to one that the server knows' : 'set its apiKey: the server wants one';
     const root = url.slice(0, url.lastIndexOf('/'));

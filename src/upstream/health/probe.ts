@@ -1,7 +1,8 @@
+import { isShortage } from '../../core/shortage.ts';
 import type { Address } from '../http/address.ts';
-import { transportDetail } from './call-outcome.ts';
+import { transportDetail } from '../http/transport-failure.ts';
 import type { Health } from './health.ts';
-import { Inquiry } from './inquiry.ts';
+import { type Answer, Inquiry } from './inquiry.ts';
 import { parseServedModels } from './served-models.ts';
 
 export interface ProbeOptions {
@@ -22,8 +23,8 @@ export interface ProbeOptions {
   /** When something last came of a request that is running. */
   readonly activeAtMs: () => number;
   readonly now: () => number;
-  /** Told the status of every answer. */
-  readonly onAnswer?: (status: number) => void;
+  /** Told every answer; the text is undefined where it is too long. */
+  readonly onAnswer?: (answer: Answer) => void;
   /** Told what a good answer lists; undefined where it is no list. */
   readonly onModels?: (models: readonly string[] | undefined) => void;
 }
@@ -48,10 +49,11 @@ export function startProbe(options: ProbeOptions): () => void {
     const signal = AbortSignal.timeout(timeoutMs);
     const askedAtMs = options.now();
     try {
-      const { statusCode, text } = await inquiry.get(options.path, signal);
+      const answer = await inquiry.get(options.path, signal);
       if (stopped) return;
       aliveAtMs = options.now();
-      options.onAnswer?.(statusCode);
+      const { statusCode, text } = answer;
+      options.onAnswer?.(answer);
       if (statusCode === 200) options.onModels?.(text === undefined ? undefined : parseServedModels(text));
       if (statusCode >= 500) {
         health.probeFailed({ detail: `the probe was answered with HTTP ${statusCode}`, mayBeBusy: true });
@@ -60,7 +62,7 @@ export function startProbe(options: ProbeOptions): () => void {
         health.probeSucceeded(refused ? `the upstream refuses the API key (HTTP ${statusCode})` : undefined);
       }
     } catch (error) {
-      if (stopped) return;
+      if (stopped || isShortage(error)) return;
       const timedOut = signal.aborted;
       const detail = timedOut
         ? `no answer to the probe within ${timeoutMs} ms`

@@ -2,10 +2,11 @@ import { abortError } from '../../core/abort-error.ts';
 import { holdBody, releaseBody } from '../../core/body-memory.ts';
 import type { AppError } from '../../core/error.ts';
 import { offAbort, onAbort } from '../../core/on-abort.ts';
-import { mapTransportError, timedOut } from '../errors/server-faults.ts';
+import { timedOut } from '../errors/server-faults.ts';
 import type { SentRequest } from './connection.ts';
 import type { ParsedHead } from './response-head.ts';
 import type { ResponseListener } from './response-parser.ts';
+import { transportFailure } from './transport-failure.ts';
 import type { Watchdog, Watched } from './watchdog.ts';
 
 /** All but `idleMs` count from the start of the exchange. */
@@ -181,7 +182,7 @@ export class Exchange implements ResponseListener, Watched {
   carrierFailed(error: Error): void {
     if (this.#over) return;
     if (!this.responded && this.#mayBeStale) this.#sendAnew();
-    else this.fail(mapTransportError(error, this.#sent));
+    else this.fail(transportFailure(error, this.#sent));
   }
 
   /** Anything at all came back. */
@@ -213,7 +214,7 @@ export class Exchange implements ResponseListener, Watched {
       this.#reader.onEnd();
     } catch (error) {
       // Nobody else tells the reader any more.
-      this.#reader.onFailure(mapTransportError(error as Error, true));
+      this.#reader.onFailure(transportFailure(error as Error, true));
     }
   }
 
