@@ -25,6 +25,13 @@ const stream = (...said: readonly string[]) =>
 /** With each piece of the text. */
 const continuous = (first: string, second: string) =>
   `${piece('a', first)}${piece('b', second, '"stop"')}data: [DONE]\n\n`;
+/** In the choice that finishes, or in a field of its own. */
+const inside = (said: string) =>
+  `"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop","usage":${said}}]`;
+const beside = (said: string) =>
+  `"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],"x_groq":{"id":"r","usage":${said}}`;
+const streamed = (members: string) => `data: {${members}}\n\ndata: [DONE]\n\n`;
+const whole = (members: string) => `{${members.replace('"delta"', '"message"')}}`;
 const embeddings = (said: string) => `{"data":[{"index":0,"embedding":[0.5]}],"usage":${said}}`;
 const ranking = (said: string) => `{"results":[{"index":0,"relevance_score":0.5}],"usage":${said}}`;
 
@@ -54,6 +61,22 @@ const SAID: readonly (readonly [name: string, route: string, reply: string])[] =
   ['with each piece', CHAT, continuous(usage(10, 1), usage(10, 2))],
   ['with each piece what cannot be', CHAT, continuous(usage(-10, 1), usage(-10, 2))],
   ['with each piece that nothing came', CHAT, continuous(usage(10, 0), usage(10, 0))],
+  ['in a choice what can be', CHAT, streamed(inside(usage(10, 1)))],
+  ['in a choice what cannot be', CHAT, streamed(inside(usage(-10, 1)))],
+  ['in a choice what cannot be read', CHAT, streamed(inside('{"prompt_tokens":"10"}'))],
+  ['beside the choices what cannot be', CHAT, streamed(beside(usage(-10, 1)))],
+  ['in a choice of a whole reply what cannot be', CHAT, whole(inside(usage(-10, 1)))],
+  ['beside the choices of a whole reply what cannot be', CHAT, whole(beside(usage(-10, 1)))],
+  [
+    'without choices',
+    CHAT,
+    `${piece('a', 'null', '"stop"')}data: {"usage":${usage(10, 1)}}\n\ndata: [DONE]\n\n`,
+  ],
+  [
+    'without choices what cannot be',
+    CHAT,
+    `${piece('a', 'null', '"stop"')}data: {"usage":${usage(-10, 1)}}\n\ndata: [DONE]\n\n`,
+  ],
   ['no tokens of a text', EMBEDDINGS, embeddings('{"prompt_tokens":0,"total_tokens":0}')],
   ['too many tokens of a text', EMBEDDINGS, embeddings('{"prompt_tokens":1e12,"total_tokens":1e12}')],
   ['words for the tokens of a text', EMBEDDINGS, embeddings('{"prompt_tokens":"4"}')],
@@ -102,7 +125,10 @@ function lastUsage(text: string, isStream: boolean) {
   const said = isStream
     ? text.split('\n\n').filter((event) => event.startsWith('data: {'))
     : [`data: ${text}`];
-  return said.map((event) => JSON.parse(event.slice('data: '.length)).usage).findLast((one) => one);
+  return said
+    .map((event) => JSON.parse(event.slice('data: '.length)))
+    .map(({ usage, choices, x_groq }) => usage ?? choices?.[0]?.usage ?? x_groq?.usage)
+    .findLast((one) => one);
 }
 
 it.each(SAID)(

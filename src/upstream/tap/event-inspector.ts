@@ -12,12 +12,12 @@ import { hasContent } from '../wire/content.ts';
 import { finishReasonOf } from '../wire/finish-reasons.ts';
 import { withoutLongTexts } from '../wire/long-texts.ts';
 import { withNulls } from '../wire/not-a-number.ts';
-import { tellsUsage, usageOf } from '../wire/usage.ts';
+import { tellsUsage, tellsUsageInside, usageOf } from '../wire/usage.ts';
 import { asWire, choicesOf, indexOf, jsonOf, type Wire } from '../wire/wire-chunk.ts';
 import { ChoiceEnds } from './choice-ends.ts';
 import type { PlainEvents } from './plain-events.ts';
 import { isComment, isErrorName, isSignOfLife, jsonEvent, readEvent } from './server-sent-event.ts';
-import { withoutUsage, withUsage } from './told-usage.ts';
+import { shownUsage } from './told-usage.ts';
 
 const DONE = '[DONE]';
 const ERROR_EVENT = 'an error event';
@@ -113,15 +113,16 @@ export class EventInspector {
     const usage = usageOf(chunk, choices);
     // Also one that cannot be read is nothing that a client expects who did not ask.
     const isOfUsage = tellsUsage(chunk);
+    const isInside = tellsUsageInside(chunk, choices);
+    const lacksChoices = choices.length === 0 && !isEmptyList(chunk.choices);
     this.#noteChunk(chunk, choices, usage, event);
-    if (!isOfUsage) return choices.length > 0 || Array.isArray(chunk.choices) ? event : this.#passOver(data);
-    const whole = () => (read === event ? data : readEvent(event).data!);
-    if (this.#hideUsage) return choices.length === 0 ? undefined : this.#unlessTooDeep(withoutUsage(whole()));
-    const counted = this.#countedInstead(usage);
-    return counted === undefined ? event : this.#unlessTooDeep(withUsage(whole(), usageBody(counted)));
-  }
-
-  #unlessTooDeep(shown: Buffer | undefined): Buffer | undefined {
+    if (lacksChoices && !isOfUsage) return this.#passOver(data);
+    const hides = this.#hideUsage && isOfUsage;
+    if (hides && choices.length === 0) return undefined;
+    const counted = isInside || (isOfUsage && !hides) ? this.#countedInstead(usage) : undefined;
+    if (!lacksChoices && !hides && counted === undefined) return event;
+    const whole = read === event ? data : readEvent(event).data!;
+    const shown = shownUsage(whole, { hides, lacksChoices, counted: counted && usageBody(counted) });
     return shown ?? this.failAs('an event that goes too deep');
   }
 
@@ -203,6 +204,10 @@ export class EventInspector {
     const before = this.observation.usage;
     if (before === undefined || isWholeUsage(usage) || !isWholeUsage(before)) this.observation.usage = usage;
   }
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 /** Of an object, or of a list. */

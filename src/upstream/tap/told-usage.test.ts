@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { withoutNullUsage, withoutUsage, withUsage } from './told-usage.ts';
+import { shownUsage, usageReplaced, withoutNullUsage, withoutUsage, withUsage } from './told-usage.ts';
 
 it.each([
   ['in front', '{"usage":{"a":1},"id":"c","choices":[{}]}', '{"id":"c","choices":[{}]}'],
@@ -53,3 +53,40 @@ it('leaves bytes alone that only look like it, or are cut', () => {
     expect(withoutNullUsage(bytes)).toBe(bytes);
   }
 });
+
+it('puts another in place of each that stands in a choice, or in a field of its own', () => {
+  const text =
+    '{"choices": [ {"index":0,"usage":{"a":1},"n":1.0} , {"usage":null}, {"usage":{}}],"x_groq":{"id":"r","usage":{"a":1}}}';
+  expect(usageReplaced(Buffer.from(text), 0, { b: 2 })?.toString()).toBe(
+    '{"choices": [ {"index":0,"usage":{"b":2},"n":1.0} , {"usage":null}, {"usage":{"b":2}}],"x_groq":{"id":"r","usage":{"b":2}}}',
+  );
+  for (const choices of ['null', '[', '[1,{"usage":{}}]', '{"usage":{"a":1}}']) {
+    const odd = Buffer.from(`{"choices":${choices},"usage":1}`);
+    expect(usageReplaced(odd, 0, {})?.toString() ?? '').toBe(
+      choices === '[' ? '' : odd.toString().replace(/1}$/, '{}}'),
+    );
+  }
+});
+
+it('hides what OpenAI tells only those who ask, and corrects what others tell everybody', () => {
+  const data = '{"choices":[{"usage":{"a":1}}],"usage":{"a":1}}';
+  const shown = { hides: true, lacksChoices: false };
+  expect(shownUsage(data, { ...shown, counted: undefined })?.toString()).toBe(
+    'data: {"choices":[{"usage":{"a":1}}]}\n\n',
+  );
+  expect(shownUsage(data, { ...shown, counted: { b: 2 } })?.toString()).toBe(
+    'data: {"choices":[{"usage":{"b":2}}]}\n\n',
+  );
+});
+
+it.each(['{"usage":{"a":1}}', '{"choices":null,"usage":{"a":1}}', '{"choices":[null],"usage":{"a":1}}'])(
+  'gives %s the choices that clients look for',
+  (data) => {
+    const shown = (counted?: object) => {
+      const event = shownUsage(data, { hides: false, lacksChoices: true, counted })!.toString();
+      return JSON.parse(event.slice('data: '.length));
+    };
+    expect(shown()).toEqual({ choices: [], usage: { a: 1 } });
+    expect(shown({ b: 2 })).toEqual({ choices: [], usage: { b: 2 } });
+  },
+);

@@ -21,7 +21,7 @@ const COLON = 0x3a;
 export function withoutUsage(data: string): Buffer | undefined {
   const event = jsonEvent(data);
   const root = skimObject(event, FIELD_BYTES);
-  if (root === undefined) return rewritten(data, undefined);
+  if (root === undefined) return rewritten(data, { usage: undefined });
   const edits: Edit[] = [];
   root.members.forEach((member, index) => {
     if (keyOf(member) === 'usage') edits.push(leavingOut(event, root, index, index === edits.length));
@@ -31,24 +31,61 @@ export function withoutUsage(data: string): Buffer | undefined {
 
 /** The same with this in its place. */
 export function withUsage(data: string, usage: object): Buffer | undefined {
-  return usageReplaced(jsonEvent(data), FIELD_BYTES, usage) ?? rewritten(data, usage);
+  return usageReplaced(jsonEvent(data), FIELD_BYTES, usage) ?? rewritten(data, { usage });
 }
 
-/** A reply with this in place of its usage. @returns Undefined: it goes deeper than is looked into. */
+export interface ShownUsage {
+  /** The client did not ask for it, and is not told but where servers tell those, too. */
+  readonly hides: boolean;
+  /** In place of what is told. */
+  readonly counted: object | undefined;
+  /** They are not a list, which clients need. */
+  readonly lacksChoices: boolean;
+}
+
+/** The event of a chunk that tells of a usage, as its client is to see it. @returns Undefined: it goes too deep. */
+export function shownUsage(data: string, { hides, counted, lacksChoices }: ShownUsage): Buffer | undefined {
+  if (lacksChoices) return rewritten(data, { choices: [], ...(counted && { usage: counted }) });
+  const shown = hides ? withoutUsage(data) : jsonEvent(data);
+  if (counted === undefined || shown === undefined) return shown;
+  return hides ? (usageReplaced(shown, FIELD_BYTES, counted) ?? shown) : withUsage(data, counted);
+}
+
+/** A reply with this in place of its usage, wherever that stands. @returns Undefined: it goes deeper than is looked into. */
 export function usageReplaced(text: Buffer, from: number, usage: object): Buffer | undefined {
   const root = skimObject(text, from);
   if (root === undefined) return undefined;
   const bytes = Buffer.from(JSON.stringify(usage));
   const edits: Edit[] = [];
-  for (const member of root.members)
-    if (keyOf(member) === 'usage') edits.push({ start: member.valueStart, end: member.valueEnd, bytes });
+  for (const member of root.members) {
+    const key = keyOf(member);
+    if (key === 'usage') edits.push({ start: member.valueStart, end: member.valueEnd, bytes });
+    else if (key === 'x_groq') replaceInside(text, member.valueStart, bytes, edits);
+    else if (key === 'choices') replaceInEach(text, member.valueStart, bytes, edits);
+  }
   return Buffer.concat(applyEdits(text, edits));
 }
 
-/** Deeper than is looked into. */
-function rewritten(data: string, usage: object | undefined): Buffer | undefined {
+/** Of the objects of a list. */
+function replaceInEach(text: Buffer, start: number, bytes: Buffer, edits: Edit[]): void {
+  let at = skipSpace(text, start + 1);
+  while (text[at] === OPEN_BRACE)
+    at = skipSpace(text, pastComma(text, replaceInside(text, at, bytes, edits)));
+}
+
+/** Of the object that begins there. @returns The offset past it. */
+function replaceInside(text: Buffer, start: number, bytes: Buffer, edits: Edit[]): number {
+  const object = skimObject(text, start);
+  for (const member of object?.members ?? [])
+    if (keyOf(member) === 'usage' && text[member.valueStart] === OPEN_BRACE)
+      edits.push({ start: member.valueStart, end: member.valueEnd, bytes });
+  return object?.end ?? text.length;
+}
+
+/** Deeper than is looked into, or without what has to be there. */
+function rewritten(data: string, changes: object): Buffer | undefined {
   try {
-    return jsonEvent(JSON.stringify({ ...JSON.parse(data), usage }));
+    return jsonEvent(JSON.stringify({ ...JSON.parse(data), ...changes }));
   } catch {
     return undefined;
   }

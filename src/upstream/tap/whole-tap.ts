@@ -15,7 +15,7 @@ import { isEmpty, parsedValue, saysError, saysNone } from '../wire/member-value.
 import { withNulls } from '../wire/not-a-number.ts';
 import { ObjectEnd } from '../wire/object-end.ts';
 import { plainUsage } from '../wire/plain-usage.ts';
-import { readingUsageOf, tellsUsage, usageOf } from '../wire/usage.ts';
+import { readingUsageOf, tellsUsage, tellsUsageInside, usageOf } from '../wire/usage.ts';
 import { asWire, choicesOf, hasResults, type Wire } from '../wire/wire-chunk.ts';
 import { usageReplaced } from './told-usage.ts';
 
@@ -205,7 +205,7 @@ export class WholeTap {
       const reason = finishReasonOf(choice);
       if (reason !== undefined) this.observation.finishReasons.push(reason);
     }
-    if (tellsUsage(reply)) this.#correctUsage(text, reply.usage);
+    if (tellsUsage(reply) || tellsUsageInside(reply, choices)) this.#correctUsage(text, reply.usage);
     return undefined;
   }
 

@@ -58,6 +58,11 @@ export function tellsUsage({ usage }: Wire): boolean {
   return usage !== undefined && usage !== null;
 }
 
+/** Beside the place where OpenAI has it. */
+export function tellsUsageInside({ x_groq }: Wire, choices: readonly Wire[]): boolean {
+  return (x_groq !== undefined && tellsUsage(asWire(x_groq))) || choices.some(tellsUsage);
+}
+
 /** As it was said: whether it can be true is for others to judge. */
 function count(value: unknown): number {
   return typeof value === 'number' ? value : 0;

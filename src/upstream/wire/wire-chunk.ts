@@ -2,7 +2,11 @@
 export type Wire = Readonly<Record<string, unknown>>;
 
 export function asWire(value: unknown): Wire {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Wire) : {};
+  return isWire(value) ? value : {};
+}
+
+function isWire(value: unknown): value is Wire {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Undefined: it is no JSON. */
@@ -14,8 +18,9 @@ export function jsonOf(text: string): unknown {
   }
 }
 
-export function choicesOf(wire: Wire): readonly Wire[] {
-  return Array.isArray(wire.choices) ? wire.choices.map(asWire) : [];
+/** Where one of them is no object, there are none: clients look into each. */
+export function choicesOf({ choices }: Wire): readonly Wire[] {
+  return Array.isArray(choices) && choices.every(isWire) ? choices : [];
 }
 
 /** What a reply to texts has that were only read: embeddings, classes, or a ranking. */
