@@ -28,8 +28,8 @@ export const SYSTEM_RESOLVER: Resolver = {
 };
 
 /**
- * Where a name's servers are, sorted and without duplicates. Of SRV records only those of the first priority count,
- * and of these whose hosts there are; weights do not count, since requests are spread by load.
+ * Where a name's servers are, sorted and without duplicates. Of SRV records those of the first priority count of which
+ * there is a host; weights do not count, since requests are spread by load.
  *
  * @throws Error where there is no answer, or an empty one.
  */
@@ -38,22 +38,37 @@ export async function resolveMembers(
   resolver: Resolver,
 ): Promise<readonly Address[]> {
   const { type, name, port } = target;
-  const services = type === 'srv' ? await resolver.services(name) : [{ host: name, port, priority: 0 }];
-  const first = Math.min(...services.map(({ priority }) => priority));
-  const asked = services.filter(({ priority }) => priority === first);
-  const answers = await Promise.allSettled(
-    asked.map(async ({ host, port }) =>
-      (await resolver.addresses(host)).map((address) => ({ host: address, port })),
-    ),
-  );
-  const failed = answers
-    .filter((answer) => answer.status === 'rejected')
-    .map(({ reason }) => reason as Error);
-  const unknown = failed.length === answers.length ? failed[0] : failed.find((error) => !isNoSuchName(error));
-  if (unknown !== undefined) throw unknown;
-  const found = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : []));
-  const byText = new Map(found.flat().map((address) => [`${address.host} ${address.port}`, address]));
-  if (byText.size === 0) throw new Error(`${name} has no address`);
+  const services =
+    type === 'srv' ? (await resolver.services(name)).filter(isThere) : [{ host: name, port, priority: 0 }];
+  const priorities = [...new Set(services.map(({ priority }) => priority))].sort((a, b) => a - b);
+  let gone = new Error(`${name} has no address`);
+  for (const wanted of priorities) {
+    const answers = await Promise.allSettled(
+      services
+        .filter(({ priority }) => priority === wanted)
+        .map(async ({ host, port }) =>
+          (await resolver.addresses(host)).map((address) => ({ host: address, port })),
+        ),
+    );
+    const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+    const failed = answers.flatMap((answer) =>
+      answer.status === 'rejected' ? [answer.reason as Error] : [],
+    );
+    const unknown = failed.find((error) => !isNoSuchName(error));
+    if (unknown !== undefined) throw unknown;
+    if (found.length > 0) return sorted(found);
+    gone = failed[0] ?? gone;
+  }
+  throw gone;
+}
+
+/** Without a host, or with `.` for one, a record says that there is no such service (RFC 2782); port 0 is none. */
+function isThere({ host, port }: ServiceRecord): boolean {
+  return host !== '' && host !== '.' && port > 0;
+}
+
+function sorted(found: readonly Address[]): readonly Address[] {
+  const byText = new Map(found.map((address) => [`${address.host} ${address.port}`, address]));
   return [...byText.keys()].sort().map((text) => byText.get(text)!);
 }
 
