@@ -48,6 +48,7 @@ describe('configuration', () => {
       'upstreams: [{ name: a, url: "http://h/v1/chat/completions" }]',
       /upstreams\[0\]\.url: must be the API root/,
     ],
+    ['upstreams: [{ name: a, url: "http://h/v1?a=b" }]', /upstreams\[0\]\.url: must end with its path/],
     ['upstreams: [{ name: a, url: "ftp://h" }]', /upstreams\[0\]\.url: must be an http.*ftp:\/\/h/],
     ['models: [{ name: m, deployments: [{ upstream: nope }] }]', /there is no upstream `nope`/],
     ['models: [{ name: m, deployments: [] }]', /models\[0\]\.deployments/],
@@ -61,6 +62,7 @@ describe('configuration', () => {
 
   it.each([
     'upstreams: [{ name: a, url: "http://user:hunter2@h/v1" }]',
+    'upstreams: [{ name: a, url: "http://h/v1?key=hunter2" }]',
     'upstreams:\n  - name: a\n    apiKey: hunter2\n   url: [',
     'apiKey: "hunter2',
     'apiKey: hunter2\napiKey: b',

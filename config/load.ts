@@ -93,7 +93,7 @@ function allowedKeys(path: readonly PropertyKey[]): string[] {
 }
 
 function isSecret(path: readonly PropertyKey[], value: unknown): boolean {
-  if (typeof value === 'string' && value.includes('@')) return true;
+  if (typeof value === 'string' && /[@?]/.test(value)) return true;
   return /key|token|secret|password/i.test(String(path.at(-1) ?? ''));
 }
 

@@ -41,6 +41,9 @@ export const upstream = z.strictObject({
     .refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), {
       message: 'must not carry a user name or password; put the key into apiKey',
     })
+    .refine((url) => !/[?#]/.test(url), {
+      message: 'must end with its path: what follows `?` or `#` would not be sent',
+    })
     .refine((url) => !ROUTE.test(url), {
       message: 'must be the API root, such as http://10.0.0.5:8000/v1, without the path of a request',
     }),
