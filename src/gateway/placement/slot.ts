@@ -128,7 +128,7 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
 
   failed(error: AppError): void {
     this.lane.failed(error, this.startedAtMs);
-    if (error.retryable) {
+    if (error.retryable && !isOurs(error)) {
       this.#dispatch.failed(this.#now());
       this.#model.canaries.outcome(this.deployment, true);
     } else this.#dispatch.cancelled(this.#now());
@@ -213,4 +213,9 @@ export class Slot<D extends Deployment = Deployment> implements PauseListener {
     this.#model.queue.counters.settle(this.#charge, used);
     this.#onFree();
   }
+}
+
+/** It never got to the backend, for a reason that is none of the backend's: this process may open no more connections. */
+function isOurs({ code, nothingSent }: AppError): boolean {
+  return code === 'model_unavailable' && nothingSent;
 }
