@@ -3,7 +3,7 @@ import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { http } from '../../core/node-http.ts';
 import type { Address } from '../http/address.ts';
 import { upstreamNames } from '../http/name-lookup.ts';
-import { serverAddress } from '../http/server-address.ts';
+import { ATTEMPT_MS, serverAddress } from '../http/server-address.ts';
 
 export interface InquiryOptions {
   readonly origin: string;
@@ -37,6 +37,7 @@ export class Inquiry {
       host,
       port,
       lookup: upstreamNames.lookup,
+      autoSelectFamilyAttemptTimeout: ATTEMPT_MS,
       servername: tlsName,
       headers: { host: new URL(origin).host, ...headers },
     };

@@ -9,7 +9,7 @@ import { hearLastWords } from './last-words.ts';
 import { upstreamNames } from './name-lookup.ts';
 import { ResponseHeads } from './response-heads.ts';
 import { ResponseParser } from './response-parser.ts';
-import type { ServerAddress } from './server-address.ts';
+import { ATTEMPT_MS, type ServerAddress } from './server-address.ts';
 
 /** What is sent: a head in ASCII, up to and with the empty line, and a body. */
 export interface SentRequest {
@@ -259,6 +259,7 @@ function open({ host, port, isTls, tlsName }: ServerAddress, read: (bytes: Buffe
     host,
     port,
     lookup: upstreamNames.lookup,
+    autoSelectFamilyAttemptTimeout: ATTEMPT_MS,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,

@@ -1,6 +1,12 @@
 import { isIP } from 'node:net';
 import type { Address } from './address.ts';
 
+/**
+ * Of several addresses of a name, each but the last is given so long. Node's 250 ms are less than it takes to other
+ * continents and back: there eight addresses had to fail before one was waited for.
+ */
+export const ATTEMPT_MS = 500;
+
 /** Where connections of the relay go. */
 export interface ServerAddress {
   /** A name or an IP address. */
