@@ -1,9 +1,11 @@
 import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import type { AppError } from '../../core/error.ts';
 import { readBuffer } from '../../core/read-buffer.ts';
 import { Connections } from './connections.ts';
+import { upstreamNames } from './name-lookup.ts';
 
 const BYTES = 2_000_000;
 const LIMITS = { firstByteMs: 30_000, idleMs: 30_000, totalMs: 30_000 };
@@ -62,4 +64,33 @@ it('what takes long to read is one read in a turn of the event loop, however muc
   // The last one of a turn leaves room.
   expect(readIn.length).toBeGreaterThan(BYTES / readBuffer.length);
   expect(new Set(readIn).size).toBe(readIn.length);
+});
+
+it('no connection is told of with what it waited for, where that is a name server', async () => {
+  vi.spyOn(upstreamNames, 'ask').mockReturnValue(new Promise(() => {}));
+  const awaits = vi.spyOn(upstreamNames, 'awaits');
+  onTestFinished(() => void vi.restoreAllMocks());
+  const connections = new Connections({
+    origin: 'http://silent.test',
+    address: undefined,
+    connectMs: 20,
+    maxConnections: undefined,
+    shortestLimitMs: 30_000,
+    now: () => performance.now(),
+  });
+  onTestFinished(() => connections.close());
+  const failure = () =>
+    new Promise<AppError>((resolve) => {
+      connections.send({
+        request: { head: '', body: [], bodyBytes: 0 },
+        limits: LIMITS,
+        signal: new AbortController().signal,
+        reader: { onHead() {}, onData() {}, onEnd() {}, onFailure: resolve },
+      });
+    });
+  awaits.mockImplementation((host) => host === 'silent.test');
+  const [server, others] = ['no connection within 20 ms', ', as no name server says where silent.test is'];
+  expect(await failure()).toMatchObject({ cause: { message: server + others } });
+  awaits.mockReturnValue(false);
+  expect(await failure()).toMatchObject({ cause: { message: server } });
 });

@@ -116,10 +116,15 @@ export class Connection implements Carrier, Writer {
   #waitForConnection(leftMs: number, isLast = false): NodeJS.Timeout {
     const dueAtMs = performance.now() + leftMs;
     return setTimeout(() => {
-      const { connectMs } = this.#host;
+      const { connectMs, server } = this.#host;
       const missedMs = Math.min(performance.now() - dueAtMs, connectMs);
       if (missedMs > LATE_TIMER_MS && !isLast) this.#connectTimer = this.#waitForConnection(missedMs, true);
-      else this.#fail(new Error(`no connection within ${connectMs} ms`));
+      else {
+        const why = upstreamNames.awaits(server.host)
+          ? `, as no name server says where ${server.host} is`
+          : '';
+        this.#fail(new Error(`no connection within ${connectMs} ms${why}`));
+      }
     }, leftMs);
   }
 

@@ -40,7 +40,9 @@ it('asks once for all that want to know a name at the same time, and not again w
 
 it('goes by the last answer where a new one is late or fails, and tells who never had one', async () => {
   const { looked, questions, clock } = names();
+  expect(looked.awaits('a')).toBe(false);
   const unknown = looked.addresses('a');
+  expect(looked.awaits('a')).toBe(true);
   questions[0]!.fail();
   await expect(unknown).rejects.toThrow('no a');
   const first = looked.addresses('a');
@@ -48,6 +50,7 @@ it('goes by the last answer where a new one is late or fails, and tells who neve
   await first;
   clock.nowMs = 5_000;
   const failed = looked.addresses('a');
+  expect(looked.awaits('a')).toBe(false);
   questions[2]!.fail();
   expect(await failed).toEqual(at('10.0.0.1'));
   expect(await looked.addresses('a')).toEqual(at('10.0.0.1'));

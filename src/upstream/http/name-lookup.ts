@@ -67,6 +67,11 @@ export class NameLookup {
     return await Promise.race([answer, late]).finally(() => clearTimeout(timer));
   }
 
+  /** It is being asked for, and was never told. */
+  awaits(host: string): boolean {
+    return this.#asked.has(host) && !this.#known.has(host);
+  }
+
   /** For sockets. */
   readonly lookup: LookupFunction = (host, { all }, callback) => {
     this.addresses(host).then(
