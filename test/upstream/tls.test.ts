@@ -45,13 +45,15 @@ async function saidOf(url: string): Promise<string> {
 }
 
 describe.skipIf(made.status !== 0)('a server that speaks TLS', () => {
-  it('has its certificate looked at by every probe, as it is for every connection', async () => {
+  it('has its certificate looked at by every probe, and its protocol asked for, as by every connection', async () => {
     trustCertificate();
-    const resumed: boolean[] = [];
-    const port = await serve((socket) => resumed.push(socket.isSessionReused()));
+    const probes: object[] = [];
+    const port = await serve((socket) =>
+      probes.push({ resumed: socket.isSessionReused(), protocol: socket.alpnProtocol }),
+    );
     reach(`https://localhost:${port}/v1`, { probe: { intervalMs: 10, timeoutMs: 5_000 } });
-    await expect.poll(() => resumed.length, { timeout: 10_000 }).toBeGreaterThan(5);
-    expect(resumed).not.toContain(true);
+    await expect.poll(() => probes.length, { timeout: 10_000 }).toBeGreaterThan(5);
+    for (const probe of probes) expect(probe).toEqual({ resumed: false, protocol: 'http/1.1' });
   });
 
   it('and is not trusted, or has another name, is told of with what to do', async () => {

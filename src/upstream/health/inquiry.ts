@@ -3,7 +3,7 @@ import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { http } from '../../core/node-http.ts';
 import type { Address } from '../http/address.ts';
 import { upstreamNames } from '../http/name-lookup.ts';
-import { ATTEMPT_MS, serverAddress } from '../http/server-address.ts';
+import { ATTEMPT_MS, RELAYS_PROTOCOLS, serverAddress } from '../http/server-address.ts';
 
 export interface InquiryOptions {
   readonly origin: string;
@@ -39,6 +39,7 @@ export class Inquiry {
       lookup: upstreamNames.lookup,
       autoSelectFamilyAttemptTimeout: ATTEMPT_MS,
       servername: tlsName,
+      ALPNProtocols: RELAYS_PROTOCOLS,
       headers: { host: new URL(origin).host, ...headers },
     };
     this.#agent = agent;

@@ -9,7 +9,7 @@ import { hearLastWords } from './last-words.ts';
 import { upstreamNames } from './name-lookup.ts';
 import { ResponseHeads } from './response-heads.ts';
 import { ResponseParser } from './response-parser.ts';
-import { ATTEMPT_MS, type ServerAddress } from './server-address.ts';
+import { ATTEMPT_MS, RELAYS_PROTOCOLS, type ServerAddress } from './server-address.ts';
 
 /** What is sent: a head in ASCII, up to and with the empty line, and a body. */
 export interface SentRequest {
@@ -277,7 +277,7 @@ function open({ host, port, isTls, tlsName }: ServerAddress, read: (bytes: Buffe
     },
   } satisfies NetConnectOpts;
   const socket = isTls
-    ? connectTls({ ...options, servername: tlsName, ALPNProtocols: ['http/1.1'] })
+    ? connectTls({ ...options, servername: tlsName, ALPNProtocols: RELAYS_PROTOCOLS })
     : connectPlain(options);
   hearLastWords(socket);
   return socket;

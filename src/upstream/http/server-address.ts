@@ -7,6 +7,9 @@ import type { Address } from './address.ts';
  */
 export const ATTEMPT_MS = 500;
 
+/** What is spoken within TLS, by probes, too: a server that does not speak it is no use, whatever else it answers. */
+export const RELAYS_PROTOCOLS = ['http/1.1'];
+
 /** Where connections of the relay go. */
 export interface ServerAddress {
   /** A name or an IP address. */
