@@ -9,13 +9,21 @@ import { chatBody, eventually, metric } from '../support/gateway-process.ts';
 
 export interface FleetOptions {
   /** Of every entry under `upstreams`. */
-  readonly upstream?: object;
+  readonly upstream?: UpstreamEntry;
   /** Of single ones, by name. */
-  readonly upstreams?: Readonly<Record<string, object>>;
+  readonly upstreams?: Readonly<Record<string, UpstreamEntry>>;
   readonly model?: object;
   readonly limits?: object;
   readonly listen?: object;
 }
+
+interface UpstreamEntry {
+  readonly probe?: object;
+  readonly [option: string]: unknown;
+}
+
+/** No server is taken for down because the machine is busy. */
+const PATIENT = { timeoutMs: 10_000 };
 
 /** A gateway in this process with one model, `m`, behind it. Ends with the test. */
 export interface ServedFleet {
@@ -34,6 +42,8 @@ export interface AskOptions {
   readonly signal?: AbortSignal;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: object;
+  /** Told all that has come of the reply so far. */
+  readonly onText?: (text: string) => void;
 }
 
 export interface Answer {
@@ -53,12 +63,10 @@ export async function serveUpstreams(
     configSchema.parse({
       listen: { port: 0, ...options.listen },
       dataDir: newDataDir(),
-      upstreams: urls.map((url, i) => ({
-        name: names[i],
-        url,
-        ...options.upstream,
-        ...options.upstreams?.[names[i]!],
-      })),
+      upstreams: urls.map((url, i) => {
+        const entry = { ...options.upstream, ...options.upstreams?.[names[i]!] };
+        return { name: names[i], url, ...entry, probe: { ...PATIENT, ...entry.probe } };
+      }),
       models: [
         {
           name: 'm',
@@ -82,7 +90,7 @@ export async function serveUpstreams(
     model,
     backend,
     metric: (name) => metric(url, name),
-    async ask({ stream = true, signal, headers = {}, body = {} } = {}) {
+    async ask({ stream = true, signal, headers = {}, body = {}, onText = () => {} } = {}) {
       const startedAtMs = performance.now();
       const reply = await fetch(`${url}/v1/chat/completions`, {
         method: 'POST',
@@ -90,7 +98,11 @@ export async function serveUpstreams(
         body: chatBody('m', { stream, ...body }),
         ...(signal && { signal }),
       });
-      const text = await reply.text();
+      let text = '';
+      for await (const piece of reply.body!.pipeThrough(new TextDecoderStream())) {
+        text += piece;
+        onText(text);
+      }
       return {
         status: reply.status,
         headers: reply.headers,

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { parseChatRequest } from '../../src/api/openai/chat-request.ts';
 import { chatBody } from '../support/gateway-process.ts';
+import { slowTime } from '../support/slow-time.ts';
 import { eventually, isWhole, serveFleet } from './fleet.ts';
 
 describe('an upstream that has ceased to answer', () => {
   it('is sent fewer whole replies before any of them has come back, and all again once it answers', async () => {
     const fleet = await serveFleet([{ ttftMs: 5 }], { upstream: { concurrency: { initial: 64, max: 64 } } });
     const ask = (signal?: AbortSignal) => fleet.ask({ stream: false, ...(signal && { signal }) });
+    const pass = slowTime();
     for (let i = 0; i < 30; i += 1) await ask();
     fleet.fakes[0]!.setBehaviour({ ttftMs: 60_000 });
     const leaving = new AbortController();
@@ -14,6 +16,7 @@ describe('an upstream that has ceased to answer', () => {
     const held = Array.from({ length: 40 }, () => ask(leaving.signal).catch(() => undefined));
     await eventually('they are inside', () => fleet.backend('a').inFlight === 40);
     expect(limit()).toBe(64);
+    pass(1_000);
     await eventually('it is noticed', () => {
       held.push(ask(leaving.signal).catch(() => undefined));
       return limit() === 32;
@@ -44,7 +47,7 @@ describe('an upstream without room', () => {
   });
 
   it('has requests wait in line, and go when it has room', async () => {
-    const fleet = await serveFleet([{ ttftMs: 100 }], full);
+    const fleet = await serveFleet([{ ttftMs: 100 }], { ...full, limits: {} });
     const answers = await Promise.all(Array.from({ length: 4 }, () => fleet.ask()));
     expect(answers.filter(isWhole)).toHaveLength(4);
     expect(await fleet.metric('qianmen_queue_wait_seconds_count')).toBe(2);

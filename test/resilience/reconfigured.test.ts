@@ -6,9 +6,7 @@ import { eventually, isWhole, serveFleet } from './fleet.ts';
 const ONE_PLACE = { upstream: { concurrency: { initial: 1, max: 1 } } };
 
 it('requests that wait in line go where the configuration says by then', async () => {
-  const fleet = await serveFleet([{ ttftMs: 400 }, { ttftMs: 400 }], ONE_PLACE);
-  // The first request of an operator takes long: what serves it is loaded for it.
-  await fetch(`${fleet.url}/admin/upstreams`);
+  const fleet = await serveFleet([{ holdAfterEvents: 1 }, { holdAfterEvents: 1 }], ONE_PLACE);
   const asked = Promise.all(Array.from({ length: 6 }, () => fleet.ask()));
   await eventually('four wait', () => fleet.model().queued === 4);
   const drained = await fetch(`${fleet.url}/admin/upstreams/a/drain`, {
@@ -16,6 +14,7 @@ it('requests that wait in line go where the configuration says by then', async (
     headers: { 'content-type': 'application/json' },
   });
   expect(drained.status).toBe(200);
+  for (const fake of fleet.fakes) fake.release();
   expect((await asked).filter(isWhole)).toHaveLength(6);
   expect(fleet.fakes.map((fake) => fake.requests.length)).toEqual([1, 5]);
   await fleet.idle();

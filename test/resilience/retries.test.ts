@@ -20,14 +20,18 @@ describe('retries', () => {
   });
 
   it('wait for their turn in place of failing when many need one at once', async () => {
-    const fleet = await serveFleet([{ dieAfterEvents: 0, ttftMs: 1_500 }, { ttftMs: 150 }, { ttftMs: 150 }], {
+    const broken = { holdAfterEvents: 1, dieAfterEvents: 1 };
+    const fleet = await serveFleet([broken, { ttftMs: 150 }, { ttftMs: 150 }], {
       upstream: { probe: { intervalMs: 60_000 } },
     });
     let most = 0;
     const watch = setInterval(() => {
       most = Math.max(most, fleet.model().retrying);
     }, 1);
-    const answers = await many(90, () => fleet.ask());
+    const asked = many(90, () => fleet.ask());
+    await eventually('a third of them is there', () => fleet.fakes[0]!.inFlight() === 30);
+    fleet.fakes[0]!.release();
+    const answers = await asked;
     clearInterval(watch);
     expect(answers.filter(isWhole)).toHaveLength(90);
     expect(fleet.model().retries).toBeGreaterThan(5);
@@ -48,7 +52,7 @@ describe('retries', () => {
 
   it('go on until the first token: a role and silence is no answer', async () => {
     const fleet = await serveFleet([{ stallAfterEvents: 1 }, {}], {
-      upstream: { timeouts: { firstByteMs: 300, idleMs: 300 } },
+      upstreams: { a: { timeouts: { firstByteMs: 300, idleMs: 300 } } },
     });
     const answers = await many(2, () => fleet.ask());
     expect(answers.filter(isWhole)).toHaveLength(2);
@@ -161,7 +165,11 @@ describe('a process of a fleet', () => {
     const processes = await Promise.all([1, 2].map(() => spawnFake({})));
     const fleet = await serveUpstreams(
       processes.map(({ url }) => url),
-      { upstream: { timeouts: { connectMs: 1_000, firstByteMs: 1_000 }, probe: { timeoutMs: 500 } } },
+      {
+        upstreams: {
+          a: { timeouts: { connectMs: 1_000, firstByteMs: 1_000 }, probe: { timeoutMs: 500 } },
+        },
+      },
     );
     await many(4, () => fleet.ask());
     processes[0]?.child.kill('SIGSTOP');

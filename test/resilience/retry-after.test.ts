@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { slowTime } from '../support/slow-time.ts';
 import { isWhole, serveFleet } from './fleet.ts';
 
 const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000).toUTCString();
@@ -30,6 +31,7 @@ const NONSENSE: [name: string, header: string][] = [
 
 describe.each([429, 503])('Retry-After with %d', (status) => {
   it.each(FORMS)('as %s is honoured, up to a minute', async (_, header, leastS, mostS) => {
+    slowTime();
     const fleet = await serveFleet([{ status, retryAfter: header() }, {}]);
     while (fleet.fakes[0]?.requests.length === 0) expect(isWhole(await fleet.ask())).toBe(true);
     const coolingS = fleet.backend('a').coolingMs / 1_000;
@@ -45,6 +47,7 @@ describe.each([429, 503])('Retry-After with %d', (status) => {
 });
 
 it.each(NONSENSE)('Retry-After as %s is no word at all: a second of peace after 429', async (_, header) => {
+  slowTime();
   const fleet = await serveFleet([{ status: 429, retryAfter: header }, {}]);
   while (fleet.fakes[0]?.requests.length === 0) expect(isWhole(await fleet.ask())).toBe(true);
   expect(fleet.backend('a').coolingMs).toBeGreaterThan(0);

@@ -77,10 +77,10 @@ it('clients that do not read keep nobody out, teach the gateway nothing, and get
   const upstream = { concurrency: { initial: 1, max: 8 } };
   const fleet = await serveFleet([{ text: `${'a'.repeat(1_000)} `.repeat(16_000), burst: true }], {
     upstream,
-    limits: { queueTimeoutMs: 3_000 },
+    limits: { queueTimeoutMs: 10_000 },
   });
   const deaf = await Promise.all(Array.from({ length: 3 }, () => deafClient(fleet.url)));
-  await eventually('all are inside', () => fleet.backend('a').inFlight === 3);
+  await eventually('all are inside', () => fleet.backend('a').inFlight === 3, 30_000);
   const [first] = deaf;
   let text = '';
   first!.on('data', (piece: Buffer) => {
