@@ -128,7 +128,7 @@ describe('the encoder loop', () => {
   });
 
   it('does not let a large request hold up a small one', async () => {
-    const { loop, batches, outcomeOf } = loopOver({ batchTokens: 64 });
+    const { loop, batches, outcomeOf } = loopOver({ tokensPerMs: 1e9, batchTokens: 64 });
     loop.submit(1, embed(Array.from({ length: 2_000 }, () => 'cat dog')));
     loop.submit(2, embed(['good']));
     await outcomeOf(2);

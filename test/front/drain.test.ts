@@ -48,7 +48,7 @@ it.each([1, 2])('with %i workers, no request is lost when the gateway ends under
   const fake = await startFakeUpstream({ behaviour: { tokens: 10, itlMs: 2 } });
   onTestFinished(() => fake.close());
   const gateway = await startGatewayProcess({
-    listen: { workers, drainDelayMs: 300 },
+    listen: { workers, drainDelayMs: 2_000 },
     upstreams: [{ name: 'fake', url: fake.url }],
     models: [{ name: 'm', deployments: [{ upstream: 'fake', model: 'fake-model' }] }],
   });

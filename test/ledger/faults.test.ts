@@ -235,7 +235,7 @@ describe.skipIf(cannotMount)('a disk that is full', () => {
     };
     await ask(2);
     const running = [80, 90, 100].map(ask);
-    await sleep(200);
+    await eventually('they are being served', () => fake.inFlight() === running.length);
     fillUp();
     let refused = await ask(2);
     await eventually('it refuses', async () => {
