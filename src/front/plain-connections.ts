@@ -50,7 +50,9 @@ export class PlainConnections implements PlainHost {
         this.#stalls.delete(socket);
       });
     });
-    const timer = setInterval(() => this.#check(), Math.min(CHECK_MS, this.requestMs, this.stallMs)).unref();
+    // After a pause of the event loop the timer comes first: let what has come and gone meanwhile be seen before judging.
+    const look = () => setImmediate(() => this.#check());
+    const timer = setInterval(look, Math.min(CHECK_MS, this.requestMs, this.stallMs)).unref();
     server.once('close', () => clearInterval(timer));
   }
 
