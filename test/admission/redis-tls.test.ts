@@ -66,12 +66,12 @@ describe.skipIf(noRedis() !== undefined || noOpenssl())('Redis over TLS', () => 
     const statuses: number[] = [];
     for (let i = 0; i < 3; i += 1) for (const gateway of two) statuses.push(await statusOf(gateway));
     expect(statuses).toEqual([200, 200, 200, 200, 429, 429]);
-  }, 30_000);
+  });
 
   it('is not believed by others, who go on by themselves and say so', async () => {
     const gateway = await open({});
     expect((await send(gateway.url, '/readyz')).body).toContain('limits are not counted together');
     expect(gateway.output()).toMatch(/self-signed certificate/);
     expect(await statusOf(gateway)).toBe(200);
-  }, 30_000);
+  });
 });

@@ -120,7 +120,7 @@ it('does not go where it is sent on', async () => {
 
 it('does not wait for a receiver that says nothing', async () => {
   const { url, got } = await receiver(undefined, 200);
-  const { hook, givenUp } = webhook(url, { timeoutMs: 50 });
+  const { hook, givenUp } = webhook(url, { timeoutMs: 1_000 });
   await hook.send(ALARM);
   expect(got).toHaveLength(2);
   expect(givenUp).toEqual([]);

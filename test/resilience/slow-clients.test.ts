@@ -47,7 +47,7 @@ it('clients that do not read hold less than 10 MB each, do not slow others, and 
   const ask = () => postChat(url, chatBody('m', { stream: true, max_tokens: 5 }));
   for (let i = 0; i < 20; i += 1) await (await ask()).text();
   // Long words: a fake that writes many short ones needs longer than it takes to be cut off, where the machine is busy.
-  const text = `${'a'.repeat(1_000)} `.repeat(25_000);
+  const text = `${'a'.repeat(10_000)} `.repeat(2_500);
   await fetch(at('behaviour'), { method: 'POST', body: JSON.stringify({ text }) });
   const before = residentBytes(gateway.child.pid!);
   await Promise.all(Array.from({ length: 10 }, () => deafClient(url)));
@@ -75,9 +75,9 @@ it('clients that do not read hold less than 10 MB each, do not slow others, and 
 
 it('clients that do not read keep nobody out, teach the gateway nothing, and get all of it when they read on', async () => {
   const upstream = { concurrency: { initial: 1, max: 8 } };
-  const fleet = await serveFleet([{ text: `${'a'.repeat(1_000)} `.repeat(16_000), burst: true }], {
+  const fleet = await serveFleet([{ text: `${'a'.repeat(10_000)} `.repeat(1_600), burst: true }], {
     upstream,
-    limits: { queueTimeoutMs: 10_000 },
+    limits: { queueTimeoutMs: 30_000 },
   });
   const deaf = await Promise.all(Array.from({ length: 3 }, () => deafClient(fleet.url)));
   await eventually('all are inside', () => fleet.backend('a').inFlight === 3, 30_000);
@@ -107,7 +107,7 @@ it.each([
     let laterMs = 0;
     vi.spyOn(performance, 'now').mockImplementation(() => now() + laterMs);
     onTestFinished(() => void vi.restoreAllMocks());
-    const fleet = await serveFleet([{ text: `${'a'.repeat(1_000)} `.repeat(16_000), burst: true }], {
+    const fleet = await serveFleet([{ text: `${'a'.repeat(10_000)} `.repeat(1_600), burst: true }], {
       upstream: { concurrency: { initial: 1, max: 2 } },
     });
     const deaf: Socket[] = [];
