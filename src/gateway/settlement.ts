@@ -184,7 +184,7 @@ export class Settlement implements UsageJudge {
     const { deployment, kind, code, lost, durationMs, startedAtMs } = attempt;
     const usage = pays ? delivered : NOTHING;
     const { images, audioSeconds } = this.#request.media ?? NO_MEDIA;
-    const cost = pays && (usage !== NOTHING || this.#isWhole);
+    const isCharged = pays && (usage !== NOTHING || this.#isWhole);
     return {
       deployment: deployment.id,
       backend: deployment.backend.name,
@@ -193,7 +193,7 @@ export class Settlement implements UsageJudge {
       lost,
       durationMs,
       usage,
-      costNanoUsd: cost
+      costNanoUsd: isCharged
         ? costNanoUsd(deployment, usage, { durationMs: nowMs - startedAtMs, images, audioSeconds })
         : 0,
       wasteNanoUsd:

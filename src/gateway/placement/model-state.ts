@@ -6,6 +6,14 @@ import { HedgeBucket } from './hedge-bucket.ts';
 import { RetryBudget } from './retry-budget.ts';
 import type { Slot } from './slot.ts';
 
+const REPORTED_TENANTS = 5;
+const USUAL_BYTES_PER_TOKEN = 4;
+/** Pictures have many bytes and few tokens. */
+const MAX_BYTES_PER_TOKEN = 16;
+/** The frame around a short prompt says nothing of a long one. */
+const LEAST_TELLING_TOKENS = 32;
+const LEARNING_RATE = 0.05;
+
 export interface QueueBounds {
   /** Requests of one model that may wait for a deployment to have room. */
   readonly capacity: number;
@@ -35,6 +43,10 @@ export class ModelState {
     this.hedges.earn();
   }
 
+  end(): void {
+    this.#active -= 1;
+  }
+
   /** Bytes of a request's body per token of its prompt. */
   get bytesPerToken(): number {
     return this.#bytesPerToken;
@@ -44,10 +56,6 @@ export class ModelState {
     if (promptTokens < LEAST_TELLING_TOKENS) return;
     const observed = Math.min(MAX_BYTES_PER_TOKEN, Math.max(1, bodyBytes / promptTokens));
     this.#bytesPerToken += LEARNING_RATE * (observed - this.#bytesPerToken);
-  }
-
-  end(): void {
-    this.#active -= 1;
   }
 
   report(): ModelReport {
@@ -67,11 +75,3 @@ export class ModelState {
     };
   }
 }
-
-const REPORTED_TENANTS = 5;
-const USUAL_BYTES_PER_TOKEN = 4;
-/** Pictures have many bytes and few tokens. */
-const MAX_BYTES_PER_TOKEN = 16;
-/** The frame around a short prompt says nothing of a long one. */
-const LEAST_TELLING_TOKENS = 32;
-const LEARNING_RATE = 0.05;
