@@ -567,6 +567,18 @@ it('a connection that came about while this process stood still is one', async (
   expect(await text).toContain('word0');
 });
 
+it('an answer to a probe that came while this process stood still is one', async () => {
+  const fake = await startFakeUpstream({ apiKey: 'right' });
+  onTestFinished(() => fake.close());
+  const connected = reach(fake.url, { apiKey: 'wrong', probe: { timeoutMs: 500 } });
+  process.nextTick(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500));
+  await expect.poll(() => connected.upstream.health().detail).toBeDefined();
+  expect(connected.upstream.health()).toMatchObject({
+    state: 'ready',
+    detail: expect.stringContaining('401'),
+  });
+});
+
 describe('health', () => {
   const changes = (events: readonly { type: string; healthy?: boolean }[]) =>
     events.flatMap((event) => (event.type === 'upstream-health-changed' ? [event.healthy] : []));

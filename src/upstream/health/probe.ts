@@ -3,6 +3,7 @@ import type { Address } from '../http/address.ts';
 import { transportDetail } from '../http/transport-failure.ts';
 import type { Health } from './health.ts';
 import { type Answer, Inquiry } from './inquiry.ts';
+import { patientTimeout } from './patient-timeout.ts';
 import { parseServedModels } from './served-models.ts';
 
 export interface ProbeOptions {
@@ -46,7 +47,7 @@ export function startProbe(options: ProbeOptions): () => void {
   let aliveAtMs = options.now();
 
   const ask = async (): Promise<void> => {
-    const signal = AbortSignal.timeout(timeoutMs);
+    const signal = patientTimeout(timeoutMs);
     const askedAtMs = options.now();
     try {
       const answer = await inquiry.get(options.path, signal);
