@@ -113,7 +113,7 @@ it('brings a running gateway’s rows into the database within a second, and tel
     ledger.observe(settled(`a-${i}`, callerOf(i), i));
   }
   await expect
-    .poll(async () => (await rows()).length, { timeout: 5_000 })
+    .poll(async () => (await rows()).length)
     .toBe(Array.from({ length: 100 }, (_, i) => attemptsOf(i).length).reduce((a, b) => a + b));
   const outcomes = new Set((await rows()).map(({ kind, outcome }) => `${kind} ${outcome}`));
   expect(outcomes).toEqual(
