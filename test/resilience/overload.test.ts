@@ -16,8 +16,8 @@ describe('an upstream that has ceased to answer', () => {
     const held = Array.from({ length: 40 }, () => ask(leaving.signal).catch(() => undefined));
     await eventually('they are inside', () => fleet.backend('a').inFlight === 40);
     expect(limit()).toBe(64);
-    pass(1_000);
     await eventually('it is noticed', () => {
+      pass(100);
       held.push(ask(leaving.signal).catch(() => undefined));
       return limit() === 32;
     });
@@ -31,6 +31,7 @@ describe('an upstream that has ceased to answer', () => {
     fleet.fakes[0]!.setBehaviour({ ttftMs: 5 });
     await eventually('it has recovered', async () => {
       await Promise.all(Array.from({ length: 64 }, () => ask()));
+      pass(500);
       return limit() === 64;
     });
   });
