@@ -69,7 +69,7 @@ export class LateDatabase {
     if (isInPlace(this.#location)) return;
     throw explain(
       new Error(
-        'somebody has removed or replaced its file while it was in use. Put it back, or stop the gateway and use `qianmen database restore`',
+        'somebody has removed, replaced or emptied its file while it was in use. Put it back, or stop the gateway and use `qianmen database restore`',
       ),
       this.#location,
     );

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { inodeOf } from '../core/inode.ts';
 
@@ -24,10 +25,11 @@ export function pinned(location: DatabaseLocation): DatabaseLocation {
   return location.kind === 'sqlite' ? { ...location, inode: inodeOf(location.path) } : location;
 }
 
-/** Whether the file that is meant has its name. */
+/** Whether the file that is meant has its name, and has not been emptied: SQLite takes an empty file for a new database. */
 export function isInPlace(location: DatabaseLocation): boolean {
   if (location.kind !== 'sqlite' || location.inode === undefined) return true;
-  return inodeOf(location.path) === location.inode;
+  const file = statSync(location.path, { throwIfNoEntry: false });
+  return file?.ino === location.inode && file.size > 0;
 }
 
 /** For messages: never holds a password. */

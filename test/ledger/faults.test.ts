@@ -113,11 +113,13 @@ it('keeps in its journal what is used while the file of the database is away, or
   expect(await ledger.flush()).toBeUndefined();
   renameSync(path, `${path}-away`);
   use('away');
-  expect(await ledger.flush()).toContain('somebody has removed or replaced its file while it was in use');
+  expect(await ledger.flush()).toContain(
+    'somebody has removed, replaced or emptied its file while it was in use',
+  );
   expect(existsSync(path)).toBe(false);
   writeFileSync(path, '');
   use('replaced');
-  expect(await ledger.flush()).toContain('somebody has removed or replaced its file');
+  expect(await ledger.flush()).toContain('somebody has removed, replaced or emptied its file');
   expect(readFileSync(path, 'utf8')).toBe('');
   renameSync(`${path}-away`, path);
   expect(await ledger.flush()).toBeUndefined();
@@ -126,7 +128,7 @@ it('keeps in its journal what is used while the file of the database is away, or
   ledger = start();
   renameSync(path, `${path}-away`);
   use('later');
-  expect(await ledger.flush()).toContain('somebody has removed or replaced its file');
+  expect(await ledger.flush()).toContain('somebody has removed, replaced or emptied its file');
   expect(existsSync(path)).toBe(false);
   renameSync(`${path}-away`, path);
   await eventually('it is brought in', async () => (await ledger.flush()) === undefined);

@@ -143,7 +143,7 @@ describe('a file of SQLite', () => {
     onTestFinished(() => late.close());
     await late.start();
     await projectFor(late.get(), { organization: 'kept' });
-    const gone = `the database ${location.path} cannot be used: somebody has removed or replaced its file while it was in use`;
+    const gone = `the database ${location.path} cannot be used: somebody has removed, replaced or emptied its file while it was in use`;
     renameSync(location.path, `${location.path}-away`);
     expect(() => late.get()).toThrow(gone);
     const another = new LateDatabase(late.location);
