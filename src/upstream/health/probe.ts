@@ -1,9 +1,9 @@
 import { isShortage } from '../../core/shortage.ts';
 import type { Address } from '../http/address.ts';
+import { patientTimer } from '../http/patient-timer.ts';
 import { transportDetail } from '../http/transport-failure.ts';
 import type { Health } from './health.ts';
 import { type Answer, Inquiry } from './inquiry.ts';
-import { patientTimeout } from './patient-timeout.ts';
 import { parseServedModels } from './served-models.ts';
 
 export interface ProbeOptions {
@@ -47,10 +47,11 @@ export function startProbe(options: ProbeOptions): () => void {
   let aliveAtMs = options.now();
 
   const ask = async (): Promise<void> => {
-    const signal = patientTimeout(timeoutMs);
+    const over = new AbortController();
+    patientTimer(timeoutMs, () => over.abort());
     const askedAtMs = options.now();
     try {
-      const answer = await inquiry.get(options.path, signal);
+      const answer = await inquiry.get(options.path, over.signal);
       if (stopped) return;
       aliveAtMs = options.now();
       const { statusCode, text } = answer;
@@ -64,7 +65,7 @@ export function startProbe(options: ProbeOptions): () => void {
       }
     } catch (error) {
       if (stopped || isShortage(error)) return;
-      const timedOut = signal.aborted;
+      const timedOut = over.signal.aborted;
       const detail = timedOut
         ? `no answer to the probe within ${timeoutMs} ms`
         : transportDetail(error as Error);

@@ -7,6 +7,7 @@ import { type Writer, writeSoon } from '../../core/write-batch.ts';
 import type { Carrier, Exchange } from './exchange.ts';
 import { hearLastWords } from './last-words.ts';
 import { upstreamNames } from './name-lookup.ts';
+import { patientTimer } from './patient-timer.ts';
 import { ResponseHeads } from './response-heads.ts';
 import { ResponseParser } from './response-parser.ts';
 import { ATTEMPT_MS, RELAYS_PROTOCOLS, type ServerAddress } from './server-address.ts';
@@ -34,8 +35,6 @@ const COPIED_BYTES = 16 * 1024;
 const TCP_KEEP_ALIVE_MS = 60_000;
 /** Most reads take a tenth of a millisecond. */
 const LONG_READ_MS = 5;
-/** A timer that comes so late says that the event loop stood still. */
-const LATE_TIMER_MS = 100;
 
 /**
  * One connection to an HTTP/1.1 server. It carries one exchange at a time, and reads straight into a buffer: Node's
@@ -46,7 +45,7 @@ export class Connection implements Carrier, Writer {
   idleUntilMs = Number.POSITIVE_INFINITY;
   readonly #host: ConnectionHost;
   readonly #socket: Socket;
-  #connectTimer: NodeJS.Timeout;
+  readonly #stopWaiting: () => void;
   readonly #heads = new ResponseHeads();
   #isGone = false;
   #exchange: Exchange | undefined;
@@ -65,7 +64,7 @@ export class Connection implements Carrier, Writer {
     this.#host = host;
     this.#exchange = exchange;
     this.#socket = open(host.server, (bytes) => this.#read(bytes));
-    this.#connectTimer = this.#waitForConnection(host.connectMs);
+    this.#stopWaiting = patientTimer(host.connectMs, () => this.#cameTooLate());
     this.#socket
       .once(host.server.isTls ? 'secureConnect' : 'connect', () => this.#connected())
       .once('end', () => this.#closed())
@@ -112,24 +111,14 @@ export class Connection implements Carrier, Writer {
     this.#leave();
   }
 
-  /** Where this process stood still meanwhile, there was no time to hear the server: it gets that much longer, once. */
-  #waitForConnection(leftMs: number, isLast = false): NodeJS.Timeout {
-    const dueAtMs = performance.now() + leftMs;
-    return setTimeout(() => {
-      const { connectMs, server } = this.#host;
-      const missedMs = Math.min(performance.now() - dueAtMs, connectMs);
-      if (missedMs > LATE_TIMER_MS && !isLast) this.#connectTimer = this.#waitForConnection(missedMs, true);
-      else {
-        const why = upstreamNames.awaits(server.host)
-          ? `, as no name server says where ${server.host} is`
-          : '';
-        this.#fail(new Error(`no connection within ${connectMs} ms${why}`));
-      }
-    }, leftMs);
+  #cameTooLate(): void {
+    const { connectMs, server } = this.#host;
+    const why = upstreamNames.awaits(server.host) ? `, as no name server says where ${server.host} is` : '';
+    this.#fail(new Error(`no connection within ${connectMs} ms${why}`));
   }
 
   #connected(): void {
-    clearTimeout(this.#connectTimer);
+    this.#stopWaiting();
     const exchange = this.#exchange;
     if (exchange === undefined) return;
     if (exchange.over) {
@@ -253,7 +242,7 @@ export class Connection implements Carrier, Writer {
   #leave(): void {
     if (this.#isGone) return;
     this.#isGone = true;
-    clearTimeout(this.#connectTimer);
+    this.#stopWaiting();
     this.#socket.destroy();
     this.#host.gone(this);
   }
