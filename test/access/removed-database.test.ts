@@ -13,7 +13,8 @@ import { expect, it } from 'vitest';
 import { openDatabase } from '../../src/store/database.ts';
 import { startFakeUpstream } from '../fakes/openai-upstream.ts';
 import { eventually, startGatewayProcess } from '../support/gateway-process.ts';
-import { bearer, gatewayConfig, makeTenant, send } from './tenants.ts';
+import { gatewayConfig, makeTenant } from './tenants.ts';
+import { askEverywhere, replaceWorkers } from './workers.ts';
 
 const removed = {
   what: 'taken away',
@@ -39,33 +40,13 @@ it.each([removed, emptied])(
     await database.close();
     const fake = await startFakeUpstream();
     const gateway = await startGatewayProcess(gatewayConfig(fake, { dataDir, listen: { workers: 2 } }));
-    /** The statuses of chats over connections of their own: workers take turns. */
-    const ask = async (secret: string | undefined) => {
-      const statuses = new Set<number>();
-      for (let i = 0; i < 6; i++) {
-        const { status } = await send(gateway.url, '/v1/chat/completions', {
-          method: 'POST',
-          headers: {
-            'content-type': 'application/json',
-            connection: 'close',
-            ...(secret === undefined ? {} : bearer(secret)),
-          },
-          body: JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello.' }] }),
-        });
-        statuses.add(status);
-      }
-      return [...statuses];
-    };
+    const ask = (secret: string | undefined) => askEverywhere(gateway.url, model, secret);
     try {
       expect(await ask(secrets.user)).toEqual([200]);
       harm(path);
       const noticed = () => gateway.output().match(/keys cannot be checked/g)?.length === 2;
       await eventually('both notice it', noticed);
-      for (const [i, pid] of gateway.enginePids().entries()) {
-        process.kill(pid, 'SIGKILL');
-        const replaced = () => gateway.output().match(/"msg":"worker replaced"/g)?.length === i + 1;
-        await eventually('a worker is replaced', replaced, 30_000);
-      }
+      await replaceWorkers(gateway);
       expect(statSync(path, { throwIfNoEntry: false })?.size ?? 0).toBe(0);
       expect(await ask(undefined)).toEqual([401]);
       expect(await ask(secrets.user)).toEqual([200]);

@@ -8,7 +8,8 @@ import { type Database, openDatabase } from '../../src/store/database.ts';
 import { type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
 import { eventually, type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
 import { noPostgres, type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { bearer, gatewayConfig, makeTenant, send, type Tenant } from './tenants.ts';
+import { gatewayConfig, makeTenant, type Tenant } from './tenants.ts';
+import { askAnew, askEverywhere, replaceWorkers } from './workers.ts';
 
 /** What revocations may take to be known everywhere. */
 const PROMISED_MS = 2_000;
@@ -41,29 +42,8 @@ describe.skipIf(noPostgres())('workers whose database goes away', () => {
     rmSync(dataDir, { recursive: true });
   });
 
-  /** The status of a chat over a connection of its own: workers take turns. */
-  const ask = async (secret: string) => {
-    const reply = await send(gateway.url, '/v1/chat/completions', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', connection: 'close', ...bearer(secret) },
-      body: JSON.stringify({ model: tenant.model, messages: [{ role: 'user', content: 'Hello.' }] }),
-    });
-    return reply.status;
-  };
-
-  const everywhere = async (secret: string) => {
-    const statuses = new Set<number>();
-    for (let i = 0; i < 6; i++) statuses.add(await ask(secret));
-    return [...statuses];
-  };
-
-  const replaceBoth = async () => {
-    for (const [i, pid] of gateway.enginePids().entries()) {
-      process.kill(pid, 'SIGKILL');
-      const replaced = () => gateway.output().match(/"msg":"worker replaced"/g)?.length === i + 1;
-      await eventually('a worker is replaced', replaced, 30_000);
-    }
-  };
+  const ask = (secret: string) => askAnew(gateway.url, tenant.model, secret);
+  const everywhere = (secret: string) => askEverywhere(gateway.url, tenant.model, secret);
 
   it('all know a key that one of them has served, also those that start meanwhile, and no other', async () => {
     const { secrets } = tenant;
@@ -71,7 +51,7 @@ describe.skipIf(noPostgres())('workers whose database goes away', () => {
     await server.stop();
     const isKnown = async () => String(await everywhere(secrets.user)) === '200';
     await eventually('it is known to all', isKnown);
-    await replaceBoth();
+    await replaceWorkers(gateway);
     expect(await everywhere(secrets.user)).toEqual([200]);
     expect(await everywhere(secrets.viewer)).toEqual([503]);
     await server.start();
@@ -91,7 +71,7 @@ describe.skipIf(noPostgres())('workers whose database goes away', () => {
     await eventually('both have noticed', noticed);
     expect(await everywhere(secrets.viewer)).toEqual([200]);
     expect(await everywhere(secrets.user)).not.toContain(200);
-    await replaceBoth();
+    await replaceWorkers(gateway);
     expect(await everywhere(secrets.viewer)).toEqual([200]);
     expect(await everywhere(secrets.user)).toEqual([503]);
   }, 60_000);
@@ -106,7 +86,7 @@ describe.skipIf(noPostgres())('workers whose database goes away', () => {
     await eventually('both have noticed', noticed);
     expect(await everywhere(secrets.viewer)).toEqual([200]);
     expect(await everywhere(secrets.user)).toEqual([503]);
-    await replaceBoth();
+    await replaceWorkers(gateway);
     expect(await everywhere(secrets.viewer)).toEqual([200]);
     expect(await everywhere(secrets.user)).toEqual([503]);
   }, 60_000);

@@ -1,4 +1,3 @@
-import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,33 +5,21 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDatabase } from '../../src/store/database.ts';
 import { chat, gatewayConfig, makeKey, makeTenant, send } from '../access/tenants.ts';
 import { type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { eventually, type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
 import { noRedis, type RedisServer, startRedis } from '../support/redis.ts';
 
-const noOpenssl = () => spawnSync('openssl', ['version']).status !== 0;
+const dataDir = mkdtempSync(join(tmpdir(), 'qianmen-tls-'));
+const files = makeCertificate(dataDir, 'DNS:localhost,IP:127.0.0.1');
 
-describe.skipIf(noRedis() !== undefined || noOpenssl())('Redis over TLS', () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'qianmen-tls-'));
-  const [cert, key] = ['cert.pem', 'key.pem'].map((file) => join(dataDir, file)) as [string, string];
+describe.skipIf(noRedis() !== undefined || files === undefined)('Redis over TLS', () => {
   let redis: RedisServer;
   let fake: FakeUpstream;
   let secret: string;
   const gateways: GatewayProcess[] = [];
 
   beforeAll(async () => {
-    const made = [
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-days',
-      '2',
-    ];
-    const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-    execFileSync('openssl', ['req', ...made, ...names, '-keyout', key, '-out', cert], { stdio: 'pipe' });
-    redis = await startRedis({ cert, key });
+    redis = await startRedis(files!);
     fake = await startFakeUpstream();
     const database = await openDatabase({ kind: 'sqlite', path: join(dataDir, 'qianmen.db') });
     const { projectId } = await makeTenant(database, 'alpha');
@@ -57,7 +44,10 @@ describe.skipIf(noRedis() !== undefined || noOpenssl())('Redis over TLS', () => 
 
   it('is believed by whoever knows its authority, and counts for two gateways together', async () => {
     expect(redis.url).toMatch(/^rediss:/);
-    const two = [await open({ NODE_EXTRA_CA_CERTS: cert }), await open({ NODE_EXTRA_CA_CERTS: cert })];
+    const two = [
+      await open({ NODE_EXTRA_CA_CERTS: files!.cert }),
+      await open({ NODE_EXTRA_CA_CERTS: files!.cert }),
+    ];
     for (const { url } of two)
       await eventually(
         'Redis is used',

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -12,6 +11,7 @@ import { startGateway } from '../../src/serve.ts';
 import { createLogger } from '../../src/telemetry/log.ts';
 import type { Resolver, ServiceRecord } from '../../src/upstream/resolver.ts';
 import { type FakeUpstream, startFakeUpstream } from '../fakes/openai-upstream.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { newDataDir } from '../support/data-dir.ts';
 import { chatBody, eventually, postChat } from '../support/gateway-process.ts';
 
@@ -242,15 +242,10 @@ describe('discovery: srv', () => {
 
 describe('TLS', () => {
   const folder = mkdtempSync(join(tmpdir(), 'qianmen-tls-'));
-  const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const made = spawnSync('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-    ...['-subj', '/CN=fleet.test', '-addext', 'subjectAltName=DNS:fleet.test'],
-    ...['-keyout', keyFile, '-out', certFile],
-  ]);
+  const files = makeCertificate(folder, 'DNS:fleet.test');
 
-  it.skipIf(made.status !== 0)('is asked for, and checked against, the name of the URL', async () => {
-    const [key, cert] = [readFileSync(keyFile), readFileSync(certFile, 'utf8')];
+  it.skipIf(files === undefined)('is asked for, and checked against, the name of the URL', async () => {
+    const [key, cert] = [readFileSync(files!.key), readFileSync(files!.cert, 'utf8')];
     const trusted = getCACertificates('default');
     setDefaultCACertificates([...trusted, cert]);
     const seen: unknown[] = [];

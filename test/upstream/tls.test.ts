@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -7,20 +6,16 @@ import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates, type TLSSocket } from 'node:tls';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startFakeUpstream } from '../fakes/openai-upstream.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { failureOf, rawServer, reach } from './harness.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'qianmen-tls-'));
-const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-const made = spawnSync('openssl', [
-  ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-  ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
-  ...['-keyout', keyFile, '-out', certFile],
-]);
+const files = makeCertificate(folder, 'DNS:localhost');
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** @returns Its port. */
 async function serve(onRequest: (socket: TLSSocket) => void = () => {}): Promise<number> {
-  const pair = { key: readFileSync(keyFile), cert: readFileSync(certFile) };
+  const pair = { key: readFileSync(files!.key), cert: readFileSync(files!.cert) };
   const server = createServer(pair, ({ socket }, response) => {
     onRequest(socket as TLSSocket);
     response.setHeader('content-type', 'application/json').end('{"object":"list","data":[]}');
@@ -35,7 +30,7 @@ async function serve(onRequest: (socket: TLSSocket) => void = () => {}): Promise
 
 function trustCertificate(): void {
   const trusted = getCACertificates('default');
-  setDefaultCACertificates([...trusted, readFileSync(certFile, 'utf8')]);
+  setDefaultCACertificates([...trusted, readFileSync(files!.cert, 'utf8')]);
   onTestFinished(() => setDefaultCACertificates(trusted));
 }
 
@@ -44,7 +39,7 @@ async function saidOf(url: string): Promise<string> {
   return (cause as Error).message;
 }
 
-describe.skipIf(made.status !== 0)('a server that speaks TLS', () => {
+describe.skipIf(files === undefined)('a server that speaks TLS', () => {
   it('has its certificate looked at by every probe, and its protocol asked for, as by every connection', async () => {
     trustCertificate();
     const probes: object[] = [];
